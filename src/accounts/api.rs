@@ -1,0 +1,196 @@
+//! Signup, login, token refresh, and who a request's token speaks for.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::hashing::Verdict;
+use super::{AccountError, NewUser, Overloaded, User, email, hashing, password_rules, store, username};
+use crate::app::App;
+use crate::clock;
+use crate::error::ApiError;
+use crate::web::body::{ANY_TEXT, Form, TextRule};
+use crate::web::layers::ClientAddress;
+
+const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
+const EMAIL: TextRule = TextRule { not_text: "Enter a valid email address.", faults: email::faults };
+
+/// The body of a signup.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "username": "user", "email": "user@example.com",
+    "password": "Sturdy-Lantern-42", "password2": "Sturdy-Lantern-42"
+}))]
+#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+pub struct Signup {
+    /// Letters, digits and `@ . + - _`; unique without regard to letter case.
+    #[schema(max_length = 150)]
+    username: String,
+    #[schema(format = Email, max_length = 254)]
+    email: String,
+    /// At least 8 characters, not common, not all digits, not like the username or email.
+    #[schema(format = Password)]
+    password: String,
+    /// The password again.
+    #[schema(format = Password)]
+    password2: String,
+}
+
+/// The body of a login.
+#[derive(ToSchema)]
+#[schema(example = json!({ "username": "user", "password": "Sturdy-Lantern-42" }))]
+#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+pub struct Login {
+    username: String,
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// The body of a token refresh.
+#[derive(ToSchema)]
+#[schema(example = json!({ "refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2ln" }))]
+#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+pub struct Refresh {
+    /// The refresh token of a login.
+    refresh: String,
+}
+
+/// The tokens of a login.
+#[derive(Serialize, ToSchema)]
+pub struct Tokens {
+    /// Good for new access tokens for days.
+    refresh: String,
+    /// Sent as `Authorization: Bearer …`; good for an hour.
+    access: String,
+}
+
+/// A new access token.
+#[derive(Serialize, ToSchema)]
+pub struct AccessToken {
+    access: String,
+}
+
+impl From<Overloaded> for ApiError {
+    fn from(_: Overloaded) -> Self {
+        ApiError::Busy
+    }
+}
+
+/// Make an account
+///
+/// Anyone may. Log in with it at `/api/login/`.
+#[utoipa::path(
+    post, path = "/api/signup/", tag = "Accounts", operation_id = "signup",
+    request_body = Signup,
+    responses((status = 201, description = "The new account", body = User)),
+)]
+pub async fn signup(State(app): State<App>, mut form: Form) -> Result<(StatusCode, Json<User>), ApiError> {
+    let username = form.text("username", &USERNAME);
+    if !username.is_empty() && store::credentials(&app.db, &username::key(&username)).await?.is_some() {
+        form.fault::<()>("username", AccountError::UsernameTaken.to_string());
+    }
+    let email = form.text("email", &EMAIL);
+    let password = form.text("password", &ANY_TEXT);
+    let password2 = form.text("password2", &ANY_TEXT);
+    form.check()?;
+    if password != password2 {
+        form.fault::<()>("password2", "Passwords do not match.");
+        form.check()?;
+    }
+    for fault in password_rules::faults(&password, &username, &email) {
+        form.fault::<()>("password", fault);
+    }
+    form.check()?;
+    let password = app.passwords.hash(password).await?;
+    let user = super::create(&app.db, NewUser { username, email, password, is_superuser: false }).await?;
+    Ok((StatusCode::CREATED, Json(user)))
+}
+
+/// Log in
+///
+/// Gives an access token for the other operations and a refresh token for new access tokens. Too many failures from one
+/// address are answered 429 for a while.
+#[utoipa::path(
+    post, path = "/api/login/", tag = "Accounts", operation_id = "login",
+    request_body = Login,
+    responses(
+        (status = 200, description = "Your tokens", body = Tokens),
+        (status = 401, description = "Wrong username or password", body = crate::web::docs::Detail),
+        (status = 429, description = "Too many failed attempts", body = crate::web::docs::Detail),
+    ),
+)]
+pub async fn login(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    mut form: Form,
+) -> Result<Json<Tokens>, ApiError> {
+    let username = form.text("username", &ANY_TEXT);
+    let password = form.text("password", &ANY_TEXT);
+    form.check()?;
+    let key = username::key(&username);
+    app.throttle.check(&key, address).map_err(ApiError::Throttled)?;
+    let found = store::credentials(&app.db, &key).await?;
+    // For an unknown user as much time is spent as for a known one.
+    let encoded = found.as_ref().map_or(hashing::dummy_hash(), |account| &account.password).to_owned();
+    let verdict = app.passwords.verify(password.clone(), encoded).await?;
+    let account = match (found, verdict) {
+        (Some(account), Verdict::Right | Verdict::RightButOld) if account.is_active => account,
+        _ => {
+            app.throttle.failed(&key, address);
+            return Err(AccountError::WrongCredentials.into());
+        }
+    };
+    app.throttle.succeeded(&key, address);
+    if verdict == Verdict::RightButOld {
+        let hash = app.passwords.hash(password).await?;
+        store::replace_hash(&app.db, account.id, &account.password, &hash).await?;
+    }
+    let tokens = app.tokens.issue_pair(account.id, now());
+    Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
+}
+
+/// Get a new access token
+///
+/// The refresh token stays good until it expires, and can be used as often as wanted.
+#[utoipa::path(
+    post, path = "/api/token/refresh/", tag = "Accounts", operation_id = "refresh_token",
+    request_body = Refresh,
+    responses(
+        (status = 200, description = "A new access token", body = AccessToken),
+        (status = 401, description = "The refresh token is no good", body = crate::web::docs::Detail),
+    ),
+)]
+pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<AccessToken>, ApiError> {
+    let refresh = form.text("refresh", &ANY_TEXT);
+    form.check()?;
+    let (user_id, access) = app.tokens.refresh(&refresh, now()).map_err(ApiError::BadRefreshToken)?;
+    super::active_user(&app.db, user_id).await?;
+    Ok(Json(AccessToken { access }))
+}
+
+/// The user of a request's access token; none when it carries no token of the scheme Bearer (A01 … A08).
+///
+/// # Errors
+/// A03, A04, A09 … A23.
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<User>, ApiError> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let (Some(header), next) = (sent.next(), sent.next()) else { return Ok(None) };
+    let mut words = header.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    if words.next() != Some(b"Bearer") {
+        return Ok(None);
+    }
+    let (Some(token), None, None) = (words.next(), words.next(), next) else {
+        return Err(ApiError::BadAuthorizationHeader);
+    };
+    let token = std::str::from_utf8(token).unwrap_or_default();
+    let user_id = app.tokens.verify_access(token, now()).map_err(ApiError::BadAccessToken)?;
+    Ok(Some(super::active_user(&app.db, user_id).await?))
+}
+
+/// The seconds that tokens count in.
+fn now() -> i64 {
+    clock::now() / clock::SECOND
+}

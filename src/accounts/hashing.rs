@@ -1,0 +1,112 @@
+//! Password hashes: argon2id for new ones; those a Django deployment brings along are understood.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use pbkdf2::pbkdf2_hmac;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+/// OWASP's parameters for argon2id: 19 MiB, two passes, one lane.
+const M_COST_KIB: u32 = 19_456;
+const T_COST: u32 = 2;
+const P_COST: u32 = 1;
+
+/// Bounds on what an imported hash may ask for, so that it cannot hold up a login or take all
+/// memory. Django's own are 100 MiB, two passes and eight lanes, and a million iterations.
+const MAX_M_COST_KIB: u32 = 256 * 1024;
+const MAX_T_COST: u32 = 16;
+const MAX_P_COST: u32 = 16;
+const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
+
+/// What came of comparing a password with a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Another password, or a hash that is not understood (Django's unusable `!…` is one).
+    Wrong,
+    /// The password of this hash.
+    Right,
+    /// The password of this hash, which is not made as [`hash`] makes them and should be replaced.
+    RightButOld,
+}
+
+/// Hashes a password with argon2id and a random salt, as a PHC string (`$argon2id$v=19$…`).
+/// Takes some 20 ms and 19 MiB by intent: not for an async thread.
+///
+/// # Panics
+/// When the system has no randomness to give.
+pub fn hash(password: &str) -> String {
+    argon2id()
+        .hash_password(password.as_bytes())
+        .expect("the parameters are valid, and a system without randomness cannot keep secrets")
+        .to_string()
+}
+
+/// Compares a password with a hash: a PHC string of argon2, or what Django's PBKDF2 and argon2
+/// hashers store. As slow as [`hash`], or as slow as the hash asks for.
+pub fn verify(password: &str, encoded: &str) -> Verdict {
+    let password = password.as_bytes();
+    if let Some(rest) = encoded.strip_prefix("pbkdf2_sha256$") {
+        match verify_pbkdf2(password, rest) {
+            Some(true) => Verdict::RightButOld,
+            _ => Verdict::Wrong,
+        }
+    } else {
+        // Django puts the name of its hasher in front.
+        let phc = encoded.strip_prefix("argon2").unwrap_or(encoded);
+        match verify_argon2(password, phc) {
+            Some(true) if phc == encoded && is_current(phc) => Verdict::Right,
+            Some(true) => Verdict::RightButOld,
+            _ => Verdict::Wrong,
+        }
+    }
+}
+
+/// The hash of no known password, to compare with when there is no such user: the reply must not
+/// come sooner than for a user who exists.
+pub fn dummy_hash() -> &'static str {
+    "DUMMY"
+}
+
+fn argon2id() -> Argon2<'static> {
+    let params = Params::new(M_COST_KIB, T_COST, P_COST, None).expect("constants within bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+/// `iterations$salt$hash`, the salt taken as text and the hash in base64. None when malformed.
+fn verify_pbkdf2(password: &[u8], encoded: &str) -> Option<bool> {
+    let (iterations, rest) = encoded.split_once('$')?;
+    let (salt, expected) = rest.split_once('$')?;
+    let iterations: u32 = iterations.parse().ok()?;
+    if !(1..=MAX_PBKDF2_ITERATIONS).contains(&iterations) {
+        return None;
+    }
+    let expected: [u8; 32] = BASE64_STANDARD.decode(expected).ok()?.try_into().ok()?;
+    let mut found = [0; 32];
+    pbkdf2_hmac::<Sha256>(password, salt.as_bytes(), iterations, &mut found);
+    Some(found.ct_eq(&expected).into())
+}
+
+/// None when it is not a PHC string of argon2, or asks for too much.
+fn verify_argon2(password: &[u8], phc: &str) -> Option<bool> {
+    let parsed = PasswordHash::new(phc).ok()?;
+    let params = Params::try_from(&parsed).ok()?;
+    if params.m_cost() > MAX_M_COST_KIB || params.t_cost() > MAX_T_COST || params.p_cost() > MAX_P_COST {
+        return None;
+    }
+    // Algorithm, version and parameters are taken from the hash, not from this instance.
+    Some(argon2id().verify_password(password, &parsed).is_ok())
+}
+
+fn is_current(phc: &str) -> bool {
+    phc.starts_with(&format!("$argon2id$v=19$m={M_COST_KIB},t={T_COST},p={P_COST}$"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // HASH_TABLE
+}

@@ -1,0 +1,87 @@
+//! The SQL of users.
+
+use super::User;
+use crate::db::{Db, FromRow, Result, Row};
+
+/// What a login needs to know of an account.
+pub struct Credentials {
+    pub id: i64,
+    pub is_active: bool,
+    /// The password's hash.
+    pub password: String,
+}
+
+impl FromRow for Credentials {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Credentials { id: row.next()?, is_active: row.next()?, password: row.next()? })
+    }
+}
+
+/// The user and whether the account is active.
+pub async fn by_id(db: &Db, id: i64) -> Result<Option<(User, bool)>> {
+    let found: Option<(i64, String, String, bool)> =
+        db.query_one("SELECT id, username, email, is_active FROM users WHERE id = ?", vec![id.into()]).await?;
+    Ok(found.map(|(id, username, email, is_active)| (User { id, username, email }, is_active)))
+}
+
+/// The account with this username key.
+pub async fn credentials(db: &Db, key: &str) -> Result<Option<Credentials>> {
+    db.query_one("SELECT id, is_active, password FROM users WHERE username_key = ?", vec![key.into()]).await
+}
+
+/// Adds an account and gives its id.
+pub async fn insert(
+    db: &Db,
+    username: &str,
+    key: &str,
+    email: &str,
+    password: &str,
+    is_superuser: bool,
+    now: i64,
+) -> Result<i64> {
+    let done = db
+        .execute(
+            "INSERT INTO users (username, username_key, email, password, is_active, is_staff, is_superuser, date_joined)
+             VALUES (?, ?, ?, ?, 1, ?, ?, ?)",
+            vec![
+                username.into(),
+                key.into(),
+                email.into(),
+                password.into(),
+                is_superuser.into(),
+                is_superuser.into(),
+                now.into(),
+            ],
+        )
+        .await?;
+    Ok(done.last_id)
+}
+
+/// Writes a new hash of the same password, unless the password was changed meanwhile.
+pub async fn replace_hash(db: &Db, id: i64, old: &str, new: &str) -> Result<()> {
+    db.execute(
+        "UPDATE users SET password = ?, version = version + 1 WHERE id = ? AND password = ?",
+        vec![new.into(), id.into(), old.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Sets another password; tells whether there is such an account.
+pub async fn set_password(db: &Db, key: &str, hash: &str) -> Result<bool> {
+    let done = db
+        .execute(
+            "UPDATE users SET password = ?, version = version + 1 WHERE username_key = ?",
+            vec![hash.into(), key.into()],
+        )
+        .await?;
+    Ok(done.changed == 1)
+}
+
+/// Switches an account off: its tokens are refused from now on. Tells whether there is such an account.
+pub async fn deactivate(db: &Db, key: &str) -> Result<bool> {
+    let done = db
+        .execute("UPDATE users SET is_active = 0, version = version + 1 WHERE username_key = ?", vec![key.into()])
+        .await?;
+    Ok(done.changed == 1)
+}

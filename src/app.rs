@@ -1,0 +1,112 @@
+//! What a running server holds, and how it starts and stops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use crate::accounts::Passwords;
+use crate::accounts::throttle::Throttle;
+use crate::accounts::tokens::TokenKeys;
+use crate::config::Config;
+use crate::db::Db;
+
+/// What every request can reach; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub db: Db,
+    pub config: Arc<Config>,
+    pub tokens: Arc<TokenKeys>,
+    pub passwords: Arc<Passwords>,
+    pub throttle: Arc<Throttle>,
+}
+
+/// How long a connection may take to send the head of its next request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most that the head of a request may take.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// How long a stopping server waits for the requests it has accepted.
+const GRACE: Duration = Duration::from_secs(30);
+
+impl App {
+    /// `secret_key` signs the tokens.
+    pub fn new(config: Config, db: Db, secret_key: &secrecy::SecretString) -> App {
+        let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
+        App {
+            tokens: Arc::new(TokenKeys::new(
+                secret_key.expose_secret().as_bytes(),
+                seconds(config.access_token_lifetime),
+                seconds(config.refresh_token_lifetime),
+            )),
+            passwords: Arc::default(),
+            throttle: Arc::new(Throttle::new(
+                config.login_failures_per_account,
+                config.login_failures_per_address,
+                config.login_failure_window,
+            )),
+            db,
+            config: Arc::new(config),
+        }
+    }
+}
+
+/// Serves until `stop` is done, then answers what was accepted and returns. At most `max_connections` are open at once;
+/// further ones wait to be accepted.
+pub async fn serve(listener: TcpListener, router: Router, max_connections: usize, stop: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(max_connections));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, stream, address) = tokio::select! {
+            (place, accepted) = accepted => match accepted {
+                Ok((stream, address)) => (place, stream, address),
+                Err(error) => {
+                    // Mostly too many open files: others will close theirs.
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        // A socket that can't be told so is about to fail anyway.
+        let _ = stream.set_nodelay(true);
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(address));
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off is no fault of ours.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    tracing::info!("stopping: answering what was accepted");
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still unanswered after {} s", GRACE.as_secs());
+    }
+}

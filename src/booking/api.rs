@@ -1,0 +1,66 @@
+//! Booking, cancelling and one's own bookings over HTTP.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::{Booking, store};
+use crate::accounts::User;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::web::body::Form;
+use crate::web::endpoint::PathId;
+
+/// The body of a booking request.
+#[derive(utoipa::ToSchema)]
+#[schema(example = json!({ "seat_number": 6 }))]
+#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+pub struct BookSeat {
+    /// 1 to the show's `total_seats`.
+    #[schema(minimum = 1)]
+    seat_number: i64,
+}
+
+/// Book a seat of a show
+///
+/// The seat is yours once this has answered 201. Answers 409 when the show has started, is full, or the seat is taken.
+#[utoipa::path(
+    post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
+    params(("show_id" = i64, Path, description = "The show", example = 1, minimum = 1)),
+    request_body = BookSeat,
+    responses((status = 201, description = "The booking", body = Booking)),
+)]
+pub async fn book(
+    State(app): State<App>,
+    user: User,
+    PathId(show_id): PathId,
+    mut form: Form,
+) -> Result<(StatusCode, Json<Booking>), ApiError> {
+    let seat_number = form.integer("seat_number", 1);
+    form.check()?;
+    let booking = super::book(&app.db, user.id, show_id, seat_number).await?;
+    Ok((StatusCode::CREATED, Json(booking)))
+}
+
+/// Cancel a booking
+///
+/// Your own only. Its seat is free for others at once; the booking stays in your list as cancelled.
+#[utoipa::path(
+    post, path = "/api/bookings/{booking_id}/cancel/", tag = "Bookings", operation_id = "cancel_booking",
+    params(("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1)),
+    responses((status = 200, description = "The booking, now cancelled", body = Booking)),
+)]
+pub async fn cancel(State(app): State<App>, user: User, PathId(booking_id): PathId) -> Result<Json<Booking>, ApiError> {
+    Ok(Json(super::cancel(&app.db, user.id, booking_id).await?))
+}
+
+/// List your own bookings
+///
+/// All of them, cancelled ones too, newest first.
+#[utoipa::path(
+    get, path = "/api/my-bookings/", tag = "Bookings", operation_id = "list_my_bookings",
+    responses((status = 200, description = "Your bookings", body = [Booking])),
+)]
+pub async fn my_bookings(State(app): State<App>, user: User) -> Result<Json<Vec<Booking>>, ApiError> {
+    Ok(Json(store::bookings_of(&app.db, user.id).await?))
+}

@@ -1,0 +1,18 @@
+//! What is shown and where: movies and screens.
+
+pub mod api;
+pub mod store;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A film.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({ "id": 1, "title": "The Long Take", "duration_minutes": 142 }))]
+pub struct Movie {
+    pub id: i64,
+    pub title: String,
+    /// The running time.
+    #[schema(minimum = 1)]
+    pub duration_minutes: i64,
+}

@@ -1,0 +1,76 @@
+//! The SQL of movies and screens.
+
+use super::Movie;
+use crate::db::{Db, FromRow, Result, Row, Tx};
+
+impl FromRow for Movie {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Movie { id: row.next()?, title: row.next()?, duration_minutes: row.next()? })
+    }
+}
+
+/// All movies by id (M01).
+pub async fn movies(db: &Db) -> Result<Vec<Movie>> {
+    db.query("SELECT id, title, duration_minutes FROM movies ORDER BY id", vec![]).await
+}
+
+/// Whether there is such a movie.
+pub async fn movie_exists(db: &Db, id: i64) -> Result<bool> {
+    Ok(db.query_one::<(i64,)>("SELECT id FROM movies WHERE id = ?", vec![id.into()]).await?.is_some())
+}
+
+/// Whether there is such a movie, within a transaction.
+pub async fn has_movie(tx: &mut Tx, id: i64) -> Result<bool> {
+    Ok(tx.query_one::<(i64,)>("SELECT id FROM movies WHERE id = ?", vec![id.into()]).await?.is_some())
+}
+
+/// Whether there is such a screen, within a transaction.
+pub async fn has_screen(tx: &mut Tx, id: i64) -> Result<bool> {
+    Ok(tx.query_one::<(i64,)>("SELECT id FROM screens WHERE id = ?", vec![id.into()]).await?.is_some())
+}
+
+/// Adds a movie, or changes the one with this id; gives its id.
+pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minutes: i64) -> Result<i64> {
+    if let Some(id) = id
+        && has_movie(tx, id).await?
+    {
+        tx.execute(
+            "UPDATE movies SET title = ?, duration_minutes = ?, version = version + 1 WHERE id = ?",
+            vec![title.into(), duration_minutes.into(), id.into()],
+        )
+        .await?;
+        return Ok(id);
+    }
+    let done = tx
+        .execute(
+            "INSERT INTO movies (id, title, duration_minutes) VALUES (?, ?, ?)",
+            vec![id.into(), title.into(), duration_minutes.into()],
+        )
+        .await?;
+    Ok(id.unwrap_or(done.last_id))
+}
+
+/// Adds a screen, or changes the one with this id; gives its id.
+pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64> {
+    if let Some(id) = id
+        && has_screen(tx, id).await?
+    {
+        tx.execute("UPDATE screens SET name = ?, version = version + 1 WHERE id = ?", vec![name.into(), id.into()])
+            .await?;
+        return Ok(id);
+    }
+    let done = tx.execute("INSERT INTO screens (id, name) VALUES (?, ?)", vec![id.into(), name.into()]).await?;
+    Ok(id.unwrap_or(done.last_id))
+}
+
+/// The ids of movies with this very title.
+pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<i64>> {
+    let found: Vec<(i64,)> = tx.query("SELECT id FROM movies WHERE title = ? ORDER BY id", vec![title.into()]).await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// The id of the screen with this very name.
+pub async fn screen_named(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
+    let found: Option<(i64,)> = tx.query_one("SELECT id FROM screens WHERE name = ?", vec![name.into()]).await?;
+    Ok(found.map(|(id,)| id))
+}

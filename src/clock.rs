@@ -1,0 +1,50 @@
+//! Times are UTC microseconds since 1970-01-01, in the program as in the database; this module reads and writes them.
+
+use jiff::{Timestamp, tz::TimeZone};
+
+/// Microseconds in a second.
+pub const SECOND: i64 = 1_000_000;
+
+/// This machine's time, in UTC microseconds.
+pub fn now() -> i64 {
+    Timestamp::now().as_microsecond()
+}
+
+/// A time as the contract writes it: ISO 8601 with a `Z`; microseconds have six digits and are left out when zero
+/// (contract section 1). A time outside the years -9999 to 9999 is written as the nearest one inside.
+pub fn iso(micros: i64) -> String {
+    let time = Timestamp::from_microsecond(micros)
+        .unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+        .to_zoned(TimeZone::UTC);
+    let format = if time.subsec_nanosecond() == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
+    time.strftime(format).to_string()
+}
+
+/// Writes a time into a reply; for `#[serde(serialize_with)]`.
+pub fn serialize<S: serde::Serializer>(micros: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&iso(*micros))
+}
+
+/// Reads an ISO 8601 time with an offset or a `Z`.
+pub fn parse(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_contract_says() {
+        assert_eq!(iso(2_064_335_400 * SECOND), "2035-06-01T18:30:00Z");
+        assert_eq!(iso(2_064_335_400 * SECOND + 91_028), "2035-06-01T18:30:00.091028Z");
+        assert_eq!(iso(-1), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(iso(i64::MAX), "9999-12-30T22:00:00.999999Z");
+    }
+
+    #[test]
+    fn times_are_read_with_any_offset() {
+        assert_eq!(parse("2035-06-01T20:30:00+02:00"), Some(2_064_335_400 * SECOND));
+        assert_eq!(parse("2035-06-01T18:30:00"), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! What would hurt in production.
+
+use secrecy::ExposeSecret;
+
+use super::{Failure, advice, open};
+use crate::booking;
+use crate::config::Config;
+use crate::db::MigrationState;
+
+/// Shorter secrets can be found by trying.
+const SECRET_CHARACTERS: usize = 50;
+
+/// Prints one line per finding; fails when one is bad.
+pub async fn check(config: &Config) -> Result<(), Failure> {
+    let mut findings: Vec<Result<&str, String>> = vec![Ok("the settings can be read")];
+    findings.push(secret(config));
+    findings.push(if config.debug { Err("DEBUG is on".into()) } else { Ok("DEBUG is off") });
+    match open(config) {
+        Err(failure) => findings.push(Err(failure.to_string())),
+        Ok(db) => match db.migration_state().await {
+            Err(error) => findings.push(Err(format!("the database does not answer: {error}"))),
+            Ok(MigrationState::Current) => {
+                findings.push(Ok("the database answers and is up to date"));
+                let wrong = booking::store::shows_with_wrong_counts(&db).await?;
+                findings.push(if wrong.is_empty() {
+                    Ok("each show counts its taken seats right")
+                } else {
+                    Err(format!("these shows count their taken seats wrong: {wrong:?}"))
+                });
+            }
+            Ok(state) => findings.push(Err(advice(&state))),
+        },
+    }
+    let bad = findings.iter().filter(|finding| finding.is_err()).count();
+    for finding in findings {
+        match finding {
+            Ok(text) => println!("ok    {text}"),
+            Err(text) => println!("WRONG {text}"),
+        }
+    }
+    match bad {
+        0 => Ok(()),
+        _ => Err(Failure::Refused(format!("{bad} to mend."))),
+    }
+}
+
+fn secret(config: &Config) -> Result<&'static str, String> {
+    let Some(key) = &config.secret_key else { return Err("SECRET_KEY is not set".into()) };
+    let key = key.expose_secret();
+    let mut different: Vec<char> = key.chars().collect();
+    different.sort_unstable();
+    different.dedup();
+    if key.chars().count() < SECRET_CHARACTERS || different.len() < 5 || key.starts_with("django-insecure-") {
+        return Err(format!("SECRET_KEY is weak: it needs {SECRET_CHARACTERS} random characters"));
+    }
+    Ok("SECRET_KEY is strong")
+}

@@ -1,0 +1,135 @@
+//! What the command line does.
+
+pub mod check;
+pub mod serve;
+pub mod users;
+
+use std::path::Path;
+
+use crate::config::{Config, Fault};
+use crate::data::{fixture, sample};
+use crate::db::{Db, DbError, MigrationState};
+use crate::web::docs;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("The settings are wrong:\n{}", .0.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Fault>),
+    #[error("The database can't be reached: {0}")]
+    Unreachable(DbError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Failure {
+    /// As told by `--help`.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Refused(_) => 1,
+            Failure::Config(_) => 2,
+            Failure::Unreachable(_) => 3,
+        }
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Unavailable(_) => Failure::Unreachable(error),
+            error => Failure::Refused(error.to_string()),
+        }
+    }
+}
+
+/// Reads the settings.
+pub fn read_config(env_file: Option<&Path>) -> Result<Config, Failure> {
+    Config::from_process(env_file).map_err(Failure::Config)
+}
+
+fn open(config: &Config) -> Result<Db, Failure> {
+    Ok(Db::open(&config.database, config.database_connections)?)
+}
+
+/// Opens a database that has the tables this binary needs.
+async fn open_current(config: &Config) -> Result<Db, Failure> {
+    let db = open(config)?;
+    match db.migration_state().await? {
+        MigrationState::Current => Ok(db),
+        state => Err(Failure::Refused(advice(&state))),
+    }
+}
+
+/// What to do about a database that is not current.
+fn advice(state: &MigrationState) -> String {
+    match state {
+        MigrationState::Current => "The database is up to date.".to_owned(),
+        MigrationState::Pending(names) => format!(
+            "The database lacks the migrations {}. Run `marquee migrate` first, or `marquee serve --migrate`.",
+            names.join(", ")
+        ),
+        MigrationState::OnlyDjango => "This database holds the tables of a Django deployment and none of Marquee's. \
+             Run `marquee migrate` to make Marquee's beside them (Django's stay as they are), then \
+             `marquee import-django --from <database url>` to copy users, movies, shows and bookings."
+            .to_owned(),
+        MigrationState::Newer { found, known } => format!(
+            "The database is newer than this binary: it is at migration {found}, this binary knows {known}. \
+             Use the binary that migrated it, or a later one."
+        ),
+    }
+}
+
+/// Applies pending migrations, or tells of them.
+pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
+    let db = open(config)?;
+    let state = db.migration_state().await?;
+    match state {
+        MigrationState::Current => println!("The database is up to date."),
+        MigrationState::Newer { .. } => return Err(Failure::Refused(advice(&state))),
+        MigrationState::Pending(_) | MigrationState::OnlyDjango if check => {
+            return Err(Failure::Refused(advice(&state)));
+        }
+        MigrationState::Pending(_) | MigrationState::OnlyDjango => {
+            for name in db.migrate().await? {
+                println!("Applied {name}.");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Loads movies, screens and shows from a file.
+pub async fn load_data(config: &Config, file: &Path) -> Result<(), Failure> {
+    let db = open_current(config).await?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::Refused(format!("{} can't be read: {error}", file.display())))?;
+    let loaded = fixture::load(&db, &text, &config.time_zone).await.map_err(|error| match error {
+        fixture::Error::Db(error) => error.into(),
+        fixture::Error::Faults(faults) => Failure::Refused(format!(
+            "{} was not loaded; nothing was changed:\n  {}",
+            file.display(),
+            faults.join("\n  ")
+        )),
+    })?;
+    println!("Loaded {} movies, {} screens, {} shows.", loaded.movies, loaded.screens, loaded.shows);
+    Ok(())
+}
+
+/// Loads the sample data.
+pub async fn load_sample_data(config: &Config) -> Result<(), Failure> {
+    let db = open_current(config).await?;
+    let added = sample::load(&db, &config.time_zone).await?;
+    println!("Added {added} shows.\n{}", sample::LOGINS);
+    Ok(())
+}
+
+/// Prints the schema.
+pub fn openapi(yaml: bool) -> Result<(), Failure> {
+    let text = if yaml {
+        docs::SCHEMA.to_yaml().map_err(|error| error.to_string())
+    } else {
+        docs::SCHEMA.to_pretty_json().map_err(|error| error.to_string())
+    };
+    println!("{}", text.map_err(Failure::Refused)?);
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! `.env` files and value casts by the rules of python-decouple 3.8.
+//!
+//! A deployment that moves here from Django brings its `.env`. A reader that sees one `$`, `#` or
+//! quote differently changes `SECRET_KEY`, which voids every token that was ever issued.
+//! `tests/it/config.rs` compares these functions with the real decouple.
+
+use std::collections::BTreeMap;
+
+/// The variables of a `.env` file (decouple's `RepositoryEnv`).
+///
+/// One `NAME=value` a line; lines end as in Python's text mode (`\n`, `\r\n` or a lone `\r`). Blank
+/// lines, lines that start with `#` and lines without `=` are skipped. White space around name and
+/// value is dropped, then one pair of equal quotes around the value. Nothing else is interpreted:
+/// no escapes, no `$` expansion, no comments after a value, no `export`. The last of equal names
+/// counts. A byte order mark, too, is kept as part of the first line.
+pub fn parse(text: &str) -> BTreeMap<String, String> {
+    text.split(['\n', '\r'])
+        .map(strip)
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (strip(name).to_owned(), unquote(strip(value)).to_owned()))
+        .collect()
+}
+
+/// A list, as decouple's `Csv()` reads it: Python's `shlex` in POSIX mode, split at commas.
+///
+/// So quotes and backslashes protect, `#` begins a comment up to the end of the line, and nothing
+/// between two commas is no item, while white space or `''` is an empty one.
+///
+/// # Errors
+/// A quote that is not closed, or a backslash at the very end.
+pub fn csv(text: &str) -> Result<Vec<String>, &'static str> {
+    let mut items = Vec::new();
+    let mut item: Option<String> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ',' => items.extend(item.take()),
+            '#' => {
+                items.extend(item.take());
+                chars.by_ref().find(|&c| c == '\n');
+            }
+            '\\' => item.get_or_insert_default().push(chars.next().ok_or("it ends in a backslash")?),
+            '\'' | '"' => quoted(c, &mut chars, item.get_or_insert_default())?,
+            _ => item.get_or_insert_default().push(c),
+        }
+    }
+    items.extend(item);
+    // Python's `string.whitespace`, narrower than what `str.strip` drops by itself.
+    const SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\x0b', '\x0c'];
+    Ok(items.iter().map(|item| item.trim_matches(SPACE).to_owned()).collect())
+}
+
+/// The rest of a quoted part. Only double quotes know the backslash, and only before `"` and `\`.
+fn quoted(quote: char, chars: &mut impl Iterator<Item = char>, item: &mut String) -> Result<(), &'static str> {
+    const OPEN: &str = "a quote is not closed";
+    loop {
+        match chars.next().ok_or(OPEN)? {
+            c if c == quote => return Ok(()),
+            '\\' if quote == '"' => {
+                let escaped = chars.next().ok_or(OPEN)?;
+                if !matches!(escaped, '"' | '\\') {
+                    item.push('\\');
+                }
+                item.push(escaped);
+            }
+            c => item.push(c),
+        }
+    }
+}
+
+/// A truth value, as decouple's `cast=bool` reads it: its words in any letter case; empty is
+/// false. White space around a word is not forgiven.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "y" | "yes" | "t" | "true" | "on" | "1" => Some(true),
+        "" | "n" | "no" | "f" | "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// A whole number, as Python's `int()` reads it (decouple's `cast=int`): white space around it, a
+/// sign, and single underscores between digits are accepted. Unlike in Python only ASCII digits
+/// are, and the number must fit 64 bits.
+pub fn integer(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let grouped = digits.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
+    grouped.then(|| text.replace('_', "").parse().ok()).flatten()
+}
+
+/// Python's `str.strip()`, which counts the four ASCII separators as white space, too.
+fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\x1c'..='\x1f'))
+}
+
+fn unquote(value: &str) -> &str {
+    ['\'', '"'].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What decouple 3.8 answers (seen); `tests/it/config.rs` asks it about thousands more.
+    #[test]
+    fn files_read_as_decouple_reads_them() {
+        let cases: &[(&str, &[(&str, &str)])] = &[
+            ("", &[]),
+            ("A=1\nB=2", &[("A", "1"), ("B", "2")]),
+            ("A=1\r\nB=2\r\n", &[("A", "1"), ("B", "2")]),
+            ("A=1\rB=2", &[("A", "1"), ("B", "2")]),
+            // Of Unicode's line ends none ends a line.
+            ("A=1\u{2028}B=2\u{85}C=3\u{b}D", &[("A", "1\u{2028}B=2\u{85}C=3\u{b}D")]),
+            ("A=1\nA=2", &[("A", "2")]),
+            ("  A \t=  x y  ", &[("A", "x y")]),
+            ("\u{1c}\u{a0}A\u{3000}=\u{85}x\u{1f}", &[("A", "x")]),
+            ("# A=1\n  #B=2\n\nC\nD=4 # four", &[("D", "4 # four")]),
+            ("A=a$b#c", &[("A", "a$b#c")]),
+            ("A=${B}\\n", &[("A", "${B}\\n")]),
+            ("A=b=c==", &[("A", "b=c==")]),
+            ("A='x'\nB=\"x\"", &[("A", "x"), ("B", "x")]),
+            ("A=' x '\nB=''", &[("A", " x "), ("B", "")]),
+            ("A=\"'x'\"\nB='x\"", &[("A", "'x'"), ("B", "'x\"")]),
+            ("A='\nB=\"x\" \"y\"", &[("A", "'"), ("B", "x\" \"y")]),
+            ("A='it's'", &[("A", "it's")]),
+            ("A=\nB= ", &[("A", ""), ("B", "")]),
+            ("=x", &[("", "x")]),
+            ("export A=1", &[("export A", "1")]),
+            ("\u{feff}A=1", &[("\u{feff}A", "1")]),
+            ("\u{feff}# A=1", &[("\u{feff}# A", "1")]),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+            assert_eq!(parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lists_read_as_decouple_reads_them() {
+        let cases: &[(&str, Result<&[&str], ()>)] = &[
+            ("", Ok(&[])),
+            ("a.example", Ok(&["a.example"])),
+            ("a, .b ,[::1],*", Ok(&["a", ".b", "[::1]", "*"])),
+            ("a,,b,", Ok(&["a", "b"])),
+            ("a, ,'',b", Ok(&["a", "", "", "b"])),
+            ("'a,b',\"c,d\"", Ok(&["a,b", "c,d"])),
+            (r"'a\'b", Ok(&["a\\b"])),
+            ("a\\,b", Ok(&["a,b"])),
+            (r#""a\"\\\n""#, Ok(&["a\"\\\\n"])),
+            ("a#b,c\nd", Ok(&["a", "d"])),
+            ("'' #x", Ok(&[""])),
+            ("\u{a0}a\u{a0}", Ok(&["\u{a0}a\u{a0}"])),
+            ("'a", Err(())),
+            ("\"a\\", Err(())),
+            ("a\\", Err(())),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(
+                csv(text).as_deref().map_err(drop),
+                expected
+                    .map(|items| items.iter().map(|&i| i.to_owned()).collect::<Vec<_>>())
+                    .as_deref()
+                    .map_err(|&()| ()),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn truth_values_read_as_decouple_reads_them() {
+        for text in ["y", "YES", "t", "True", "oN", "1"] {
+            assert_eq!(boolean(text), Some(true), "{text:?}");
+        }
+        for text in ["", "n", "No", "f", "FALSE", "off", "0"] {
+            assert_eq!(boolean(text), Some(false), "{text:?}");
+        }
+        for text in [" ", " true", "2", "maybe", "truе"] {
+            assert_eq!(boolean(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_read_as_python_reads_them() {
+        for (text, expected) in [
+            ("7", 7),
+            (" +7\n", 7),
+            ("-7", -7),
+            ("007", 7),
+            ("1_000", 1000),
+            ("\u{3000}9223372036854775807\u{a0}", i64::MAX),
+        ] {
+            assert_eq!(integer(text), Some(expected), "{text:?}");
+        }
+        for text in [
+            "",
+            " ",
+            "+",
+            "+-1",
+            "- 1",
+            "1_",
+            "_1",
+            "1__0",
+            "1.0",
+            "0x1",
+            "1e3",
+            "1 0",
+            "9223372036854775808",
+            "1\u{1c}",
+        ] {
+            assert_eq!(integer(text), None, "{text:?}");
+        }
+    }
+}

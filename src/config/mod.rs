@@ -1,0 +1,415 @@
+//! The configuration: one struct, read once, from the process environment, a `.env` file and
+//! defaults, in this order of precedence.
+//!
+//! Names and meanings are in [`SETTINGS`]; values are read as Django with python-decouple reads
+//! them, so that the `.env` of a Django deployment works as it is.
+
+mod database;
+pub mod dotenv;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use url::Url;
+
+pub use database::{DatabaseTarget, TlsMode, parse_database_url};
+pub use settings::{Accepts, SETTINGS, Setting};
+
+/// Everything an operator can set. `Debug` hides the secrets.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Signs the tokens. Whether it may be absent is for each command to judge.
+    pub secret_key: Option<SecretString>,
+    pub debug: bool,
+    /// Lower-case patterns; see [`Config::host_allowed`].
+    pub allowed_hosts: Vec<String>,
+    pub database: DatabaseTarget,
+    pub database_connections: usize,
+    pub access_token_lifetime: Duration,
+    pub refresh_token_lifetime: Duration,
+    pub bind: SocketAddr,
+    /// Says what a cinema's day is.
+    pub time_zone: TimeZone,
+    pub log_format: LogFormat,
+    /// A filter that `tracing_subscriber::EnvFilter` understands.
+    pub log_level: String,
+    /// As browsers write them in `Origin`: lower case, without the scheme's own port.
+    pub cors_allowed_origins: Vec<String>,
+    /// The number of reverse proxies whose `X-Forwarded-…` headers are believed.
+    pub trusted_proxies: usize,
+    pub max_connections: usize,
+    pub request_timeout: Duration,
+    pub max_body_bytes: usize,
+    /// Failed logins per window, of one account from one address.
+    pub login_failures_per_account: u32,
+    /// Failed logins per window, from one address.
+    pub login_failures_per_address: u32,
+    pub login_failure_window: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+/// One thing wrong with the configuration. It never contains a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {problem}")]
+pub struct Fault {
+    /// The variable's name; the path for a file that cannot be read.
+    pub variable: String,
+    /// What is wrong and what is accepted.
+    pub problem: String,
+}
+
+impl Config {
+    /// Reads the process environment and the `.env` file: `env_file` if given, else the file that
+    /// `MARQUEE_ENV_FILE` names, else `.env` in the working directory. Only the last may be
+    /// missing.
+    ///
+    /// # Errors
+    /// All faults at once, as [`Config::load`], also for a file that cannot be read.
+    pub fn from_process(env_file: Option<&Path>) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let named = std::env::var_os("MARQUEE_ENV_FILE").filter(|path| !path.is_empty());
+        let named = env_file.or(named.as_deref().map(Path::new));
+        let path = named.unwrap_or(Path::new(".env"));
+        let dotenv = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => String::new(),
+            Err(error) => {
+                faults.push(Fault {
+                    variable: path.display().to_string(),
+                    problem: format!("the file cannot be read: {error}"),
+                });
+                String::new()
+            }
+        };
+        let mut env = HashMap::new();
+        for Setting { name, .. } in SETTINGS {
+            match std::env::var(name) {
+                Ok(value) => drop(env.insert(*name, value)),
+                Err(std::env::VarError::NotPresent) => {}
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    faults.push(Fault { variable: (*name).to_owned(), problem: "it is not UTF-8".to_owned() })
+                }
+            }
+        }
+        match Self::load(|name| env.get(name).cloned(), &dotenv) {
+            Ok(config) if faults.is_empty() => Ok(config),
+            result => {
+                faults.extend(result.err().unwrap_or_default());
+                Err(faults)
+            }
+        }
+    }
+
+    /// Reads the settings from an environment and the text of a `.env` file. The environment wins,
+    /// also with an empty value.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn load(env: impl Fn(&str) -> Option<String>, dotenv: &str) -> Result<Self, Vec<Fault>> {
+        let mut reader = Reader { dotenv: dotenv::parse(dotenv), env, faults: Vec::new() };
+        reader.refuse_hidden_names();
+        let debug = reader.boolean("DEBUG");
+        let config = Self {
+            secret_key: reader.given("SECRET_KEY").map(SecretString::from),
+            debug,
+            allowed_hosts: reader.allowed_hosts(debug),
+            database: reader.database(),
+            database_connections: reader.integer("DATABASE_CONNECTIONS"),
+            access_token_lifetime: reader.duration("ACCESS_TOKEN_LIFETIME_HOURS", 60 * 60),
+            refresh_token_lifetime: reader.duration("REFRESH_TOKEN_LIFETIME_DAYS", 24 * 60 * 60),
+            bind: reader.parsed("BIND", |value| SocketAddr::from_str(value).ok()),
+            time_zone: reader.parsed("TIME_ZONE", |name| {
+                let zone = TimeZone::get(name).ok()?;
+                (!zone.is_unknown()).then_some(zone)
+            }),
+            log_format: reader.parsed("LOG_FORMAT", |value| match value {
+                "human" => Some(LogFormat::Human),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            }),
+            log_level: reader
+                .parsed("LOG_LEVEL", |value| value.split(',').all(is_log_directive).then(|| value.to_owned())),
+            cors_allowed_origins: reader.origins(),
+            trusted_proxies: reader.integer("TRUSTED_PROXIES"),
+            max_connections: reader.integer("MAX_CONNECTIONS"),
+            request_timeout: reader.duration("REQUEST_TIMEOUT_SECONDS", 1),
+            max_body_bytes: reader.integer("MAX_BODY_BYTES"),
+            login_failures_per_account: reader.integer("LOGIN_FAILURES_PER_ACCOUNT"),
+            login_failures_per_address: reader.integer("LOGIN_FAILURES_PER_ADDRESS"),
+            login_failure_window: reader.duration("LOGIN_FAILURE_WINDOW_SECONDS", 1),
+        };
+        if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
+    }
+
+    /// Whether a request with this `Host` header is answered: Django's `ALLOWED_HOSTS` rule.
+    ///
+    /// The port and one trailing dot do not count, nor does letter case. A pattern `.example.com`
+    /// allows the domain and its subdomains, `*` any host, all others exactly themselves. A header
+    /// that is no host name or address is never allowed.
+    pub fn host_allowed(&self, host_header: &str) -> bool {
+        let Some(host) = host_without_port(host_header) else {
+            return false;
+        };
+        self.allowed_hosts.iter().any(|pattern| {
+            pattern == "*"
+                || *pattern == host
+                || pattern.strip_prefix('.').is_some_and(|domain| host == domain || host.ends_with(pattern.as_str()))
+        })
+    }
+}
+
+/// The lower-case host of a `Host` header (Django's `split_domain_port`).
+fn host_without_port(header: &str) -> Option<String> {
+    let header = header.to_ascii_lowercase();
+    // The host ends at the last colon, except that those within brackets belong to it.
+    let host = match header.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+            digits.then_some(host)?
+        }
+        _ => &header,
+    };
+    let valid = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(address) => address.split_once(':').is_some_and(|(head, tail)| {
+            head.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                && !tail.is_empty()
+                && tail.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'.' | b':'))
+        }),
+        None => host.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-')),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (valid && !host.is_empty()).then(|| host.to_owned())
+}
+
+/// A level, or `module::path=level`. `EnvFilter` knows more, but it also takes a misspelt level
+/// for a module, which turns the log off.
+fn is_log_directive(directive: &str) -> bool {
+    let (target, level) = directive.split_once('=').map_or((None, directive), |(target, level)| (Some(target), level));
+    let level = level.to_ascii_lowercase();
+    ["off", "error", "warn", "info", "debug", "trace"].contains(&level.as_str())
+        && target.is_none_or(|target| {
+            !target.is_empty() && target.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'))
+        })
+}
+
+/// `scheme://host[:port]`, as a browser writes it.
+fn origin(text: &str) -> Option<String> {
+    let (_, authority) = text.split_once("://")?;
+    if authority.contains(['/', '\\', '?', '#', '@', '*', '%'])
+        || text.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}://{host}{port}", url.scheme()))
+}
+
+/// Reads settings and collects what is wrong. A faulty setting reads as its default: the result is
+/// thrown away, but the others still get looked at.
+struct Reader<E> {
+    env: E,
+    dotenv: BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+impl<E: Fn(&str) -> Option<String>> Reader<E> {
+    /// What someone wrote for the setting, in the environment or else in `.env`.
+    fn written(&self, name: &str) -> Option<String> {
+        (self.env)(name).or_else(|| self.dotenv.get(name).cloned())
+    }
+
+    /// The same, with an empty value counting as none.
+    fn given(&self, name: &str) -> Option<String> {
+        self.written(name).filter(|value| !value.is_empty())
+    }
+
+    fn fault(&mut self, name: &str, problem: impl fmt::Display) {
+        self.faults.push(Fault {
+            variable: name.to_owned(),
+            problem: format!("{problem}; accepted: {}", setting(name).accepts),
+        });
+    }
+
+    /// The value, read by `parse`. For settings that are no secrets: a fault repeats the value.
+    fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>) -> T {
+        if let Some(value) = self.written(name) {
+            if let Some(value) = parse(&value) {
+                return value;
+            }
+            self.fault(name, format_args!("{} is not valid", shown(&value)));
+        }
+        setting(name).default.and_then(parse).expect("a test reads every default")
+    }
+
+    fn boolean(&mut self, name: &str) -> bool {
+        self.parsed(name, dotenv::boolean)
+    }
+
+    fn integer<T: TryFrom<i64>>(&mut self, name: &str) -> T {
+        let Accepts::Integer(min, max) = setting(name).accepts else {
+            unreachable!("a test reads every setting");
+        };
+        self.parsed(name, |value| {
+            let number = dotenv::integer(value).filter(|number| (min..=max).contains(number))?;
+            T::try_from(number).ok()
+        })
+    }
+
+    /// A whole number of units of so many seconds.
+    fn duration(&mut self, name: &str, unit: u64) -> Duration {
+        Duration::from_secs(self.integer::<u64>(name) * unit)
+    }
+
+    fn list(&mut self, name: &str) -> Vec<String> {
+        let value = self.written(name).or(setting(name).default.map(str::to_owned));
+        dotenv::csv(&value.unwrap_or_default()).unwrap_or_else(|problem| {
+            self.fault(name, problem);
+            Vec::new()
+        })
+    }
+
+    fn allowed_hosts(&mut self, debug: bool) -> Vec<String> {
+        let faults = self.faults.len();
+        let hosts = self.list("ALLOWED_HOSTS");
+        if !hosts.is_empty() {
+            return hosts.iter().map(|host| host.to_lowercase()).collect();
+        }
+        if !debug && self.faults.len() == faults {
+            self.fault("ALLOWED_HOSTS", "the list is empty, no request would be answered");
+        }
+        [".localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into()
+    }
+
+    fn origins(&mut self) -> Vec<String> {
+        const NAME: &str = "CORS_ALLOWED_ORIGINS";
+        let mut origins = Vec::new();
+        for text in self.list(NAME) {
+            match origin(&text) {
+                Some(origin) => origins.push(origin),
+                None if text == "*" => {
+                    self.fault(NAME, "* would let every web page use the API, so origins must be named one by one")
+                }
+                None => self.fault(NAME, format_args!("{} is not an origin", shown(&text))),
+            }
+        }
+        origins
+    }
+
+    /// `DATABASE_URL`, else the `DB_` variables, else the default.
+    fn database(&mut self) -> DatabaseTarget {
+        const URL: &str = "DATABASE_URL";
+        let fallback =
+            || setting(URL).default.and_then(|url| parse_database_url(url).ok()).expect("a test reads every default");
+        if let Some(url) = self.given(URL) {
+            return parse_database_url(&url).unwrap_or_else(|problem| {
+                self.fault(URL, problem);
+                fallback()
+            });
+        }
+        let Some(engine) = self.given("DB_ENGINE") else {
+            let others = ["DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_PORT"];
+            if let Some(other) = others.into_iter().find(|name| self.given(name).is_some()) {
+                self.fault("DB_ENGINE", format_args!("it is missing, while {other} is set"));
+            }
+            return fallback();
+        };
+        // Django's names are Python modules and tell upper from lower case; the bare words do not.
+        let word = match engine.as_str() {
+            "django.db.backends.mysql" => "mysql",
+            "django.db.backends.sqlite3" => "sqlite",
+            word => word,
+        };
+        match word.to_ascii_lowercase().as_str() {
+            "mysql" | "mariadb" => self.mysql(),
+            "sqlite" => {
+                let path = self.given("DB_NAME").unwrap_or_default();
+                database::sqlite(&path).unwrap_or_else(|problem| {
+                    self.fault("DB_NAME", problem);
+                    fallback()
+                })
+            }
+            _ => {
+                self.fault("DB_ENGINE", format_args!("{} is not known", shown(&engine)));
+                fallback()
+            }
+        }
+    }
+
+    fn mysql(&mut self) -> DatabaseTarget {
+        let host = self.given("DB_HOST").unwrap_or_else(|| "localhost".to_owned());
+        if host.starts_with('/') {
+            self.fault("DB_HOST", "connections through a socket file are not supported");
+        }
+        DatabaseTarget::Mysql {
+            tls: TlsMode::default_for(&host),
+            host,
+            // Django counts an empty port as none.
+            port: match self.given("DB_PORT") {
+                Some(_) => self.integer("DB_PORT"),
+                None => database::MYSQL_PORT,
+            },
+            user: self.required("DB_USER"),
+            password: self.given("DB_PASSWORD").unwrap_or_default().into(),
+            name: self.required("DB_NAME"),
+        }
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        self.given(name).unwrap_or_else(|| {
+            self.fault(name, "it is missing or empty");
+            String::new()
+        })
+    }
+
+    /// python-decouple takes `export NAME` and a byte order mark for parts of the name, so that
+    /// the setting silently has its default. Its rule is kept, but not the silence.
+    fn refuse_hidden_names(&mut self) {
+        let hidden: Vec<_> = SETTINGS
+            .iter()
+            .filter(|setting| {
+                self.dotenv.keys().any(|key| {
+                    let bare = key.trim_start_matches('\u{feff}');
+                    let bare = bare.strip_prefix("export").unwrap_or(bare).trim_start();
+                    bare == setting.name
+                })
+            })
+            .filter(|setting| self.written(setting.name).is_none())
+            .map(|setting| Fault {
+                variable: setting.name.to_owned(),
+                problem: "in the .env file it stands behind `export` or a byte order mark, which \
+                          hides it; accepted: lines NAME=value, in UTF-8 without byte order mark"
+                    .to_owned(),
+            })
+            .collect();
+        self.faults.extend(hidden);
+    }
+}
+
+fn setting(name: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.name == name).expect("a test reads every setting")
+}
+
+/// A value as a fault repeats it: in quotes, escaped, and not too long.
+fn shown(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}…", &value[..end]),
+        None => format!("{value:?}"),
+    }
+}

@@ -1,0 +1,235 @@
+//! The table of all settings. The reader takes defaults and limits from it; `.env.example` and the
+//! README's table are tested against it.
+
+use std::fmt;
+
+/// One variable of the environment or of `.env`.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    /// What it does, in sentences for an operator.
+    pub meaning: &'static str,
+    pub accepts: Accepts,
+    /// What counts when the variable is absent.
+    pub default: Option<&'static str>,
+    /// Shown where there is no default to show.
+    pub example: &'static str,
+}
+
+/// The values a setting can have.
+#[derive(Debug)]
+pub enum Accepts {
+    /// What to say about it; the reader of the setting knows the rule.
+    Text(&'static str),
+    /// A truth value in python-decouple's words.
+    Boolean,
+    /// A whole number from … to …
+    Integer(i64, i64),
+}
+
+impl fmt::Display for Accepts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Boolean => f.write_str("true or false, yes or no, on or off, 1 or 0"),
+            Self::Integer(min, max) => write!(f, "a whole number from {min} to {max}"),
+        }
+    }
+}
+
+/// Every setting, in the order of the documentation. The names down to
+/// `REFRESH_TOKEN_LIFETIME_DAYS`, except `DATABASE_URL` and `DATABASE_CONNECTIONS`, are those of
+/// the Django deployment (contract section 17).
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "SECRET_KEY",
+        meaning: "The key that signs all tokens: whoever knows it can be anyone. Keep the one of \
+                  a Django deployment, and its tokens stay valid.",
+        accepts: Accepts::Text("any text; 50 random characters are good"),
+        default: None,
+        example: "paste-50-random-characters-here",
+    },
+    Setting {
+        name: "DEBUG",
+        meaning: "Developer mode; never on a public machine.",
+        accepts: Accepts::Boolean,
+        default: Some("False"),
+        example: "",
+    },
+    Setting {
+        name: "ALLOWED_HOSTS",
+        meaning: "The Host values that are answered; any other gets 400. A leading dot stands for \
+                  a domain with all its subdomains, * for every host. When it is empty in \
+                  developer mode, the names of this machine are allowed.",
+        accepts: Accepts::Text("host names without port, separated by commas; not empty unless DEBUG is on"),
+        default: Some("localhost,127.0.0.1"),
+        example: "",
+    },
+    Setting {
+        name: "DATABASE_URL",
+        meaning: "The database; it wins over the DB_ variables. Options for a server: \
+                  ?ssl-mode=disabled, preferred, required, verify_ca or verify_identity, and \
+                  &ssl-ca=/path/to/ca.pem. Without ssl-mode a connection to this machine is not \
+                  encrypted, one to another machine is when the server can.",
+        accepts: Accepts::Text(
+            "sqlite://relative/path, sqlite:///absolute/path, mysql://user:password@host:port/name \
+             or mariadb://…, special characters percent-encoded",
+        ),
+        default: Some("sqlite://data/marquee.sqlite3"),
+        example: "",
+    },
+    Setting {
+        name: "DB_ENGINE",
+        meaning: "The kind of database, when it is given by the DB_ variables of a Django \
+                  deployment instead of DATABASE_URL.",
+        accepts: Accepts::Text("django.db.backends.mysql, django.db.backends.sqlite3, mysql, mariadb or sqlite"),
+        default: None,
+        example: "django.db.backends.mysql",
+    },
+    Setting {
+        name: "DB_NAME",
+        meaning: "The database on the server, or the SQLite file.",
+        accepts: Accepts::Text("a database name, or the path of a plain file"),
+        default: None,
+        example: "marquee",
+    },
+    Setting {
+        name: "DB_USER",
+        meaning: "The user on the database server.",
+        accepts: Accepts::Text("a user name"),
+        default: None,
+        example: "marquee",
+    },
+    Setting {
+        name: "DB_PASSWORD",
+        meaning: "The password of that user; none when empty.",
+        accepts: Accepts::Text("any text"),
+        default: Some(""),
+        example: "",
+    },
+    Setting {
+        name: "DB_HOST",
+        meaning: "The database server.",
+        accepts: Accepts::Text("a host name or an IP address, without port"),
+        default: Some("localhost"),
+        example: "",
+    },
+    Setting {
+        name: "DB_PORT",
+        meaning: "The port of the database server.",
+        accepts: Accepts::Integer(1, 65_535),
+        default: Some("3306"),
+        example: "",
+    },
+    Setting {
+        name: "DATABASE_CONNECTIONS",
+        meaning: "The most connections to the database at once.",
+        accepts: Accepts::Integer(1, 1_000),
+        default: Some("32"),
+        example: "",
+    },
+    Setting {
+        name: "ACCESS_TOKEN_LIFETIME_HOURS",
+        meaning: "How long an access token is valid, in hours.",
+        accepts: Accepts::Integer(1, 24 * 365),
+        default: Some("1"),
+        example: "",
+    },
+    Setting {
+        name: "REFRESH_TOKEN_LIFETIME_DAYS",
+        meaning: "How long a refresh token is valid, in days.",
+        accepts: Accepts::Integer(1, 10 * 365),
+        default: Some("7"),
+        example: "",
+    },
+    Setting {
+        name: "BIND",
+        meaning: "The address the server listens on; port 0 takes a free one. `serve --bind` wins.",
+        accepts: Accepts::Text("an IP address with a port, such as 127.0.0.1:8000, 0.0.0.0:80 or [::]:8000"),
+        default: Some("127.0.0.1:8000"),
+        example: "",
+    },
+    Setting {
+        name: "TIME_ZONE",
+        meaning: "The time zone of the cinema: it says what a day is. Times in the API are UTC.",
+        accepts: Accepts::Text("a name of the IANA time zone database, such as Europe/Berlin"),
+        default: Some("UTC"),
+        example: "",
+    },
+    Setting {
+        name: "LOG_FORMAT",
+        meaning: "Log lines for people, or one JSON object each.",
+        accepts: Accepts::Text("human or json"),
+        default: Some("human"),
+        example: "",
+    },
+    Setting {
+        name: "LOG_LEVEL",
+        meaning: "What is logged, in general and per module.",
+        accepts: Accepts::Text("off, error, warn, info, debug or trace, or a list such as info,marquee::booking=debug"),
+        default: Some("info"),
+        example: "",
+    },
+    Setting {
+        name: "CORS_ALLOWED_ORIGINS",
+        meaning: "The web pages of other origins whose scripts may use the API.",
+        accepts: Accepts::Text(
+            "origins such as https://tickets.example or http://localhost:3000, separated by \
+             commas, with nothing after host and port",
+        ),
+        default: Some(""),
+        example: "",
+    },
+    Setting {
+        name: "TRUSTED_PROXIES",
+        meaning: "How many reverse proxies stand in front, one behind the other. That many \
+                  entries of X-Forwarded-For, from the right, and X-Forwarded-Proto are believed.",
+        accepts: Accepts::Integer(0, 10),
+        default: Some("0"),
+        example: "",
+    },
+    Setting {
+        name: "MAX_CONNECTIONS",
+        meaning: "The most client connections at once; more wait.",
+        accepts: Accepts::Integer(1, 1_000_000),
+        default: Some("10000"),
+        example: "",
+    },
+    Setting {
+        name: "REQUEST_TIMEOUT_SECONDS",
+        meaning: "How long one request may take, in seconds.",
+        accepts: Accepts::Integer(1, 3_600),
+        default: Some("30"),
+        example: "",
+    },
+    Setting {
+        name: "MAX_BODY_BYTES",
+        meaning: "The largest request body, in bytes.",
+        accepts: Accepts::Integer(1_024, 1 << 30),
+        default: Some("1048576"),
+        example: "",
+    },
+    Setting {
+        name: "LOGIN_FAILURES_PER_ACCOUNT",
+        meaning: "How many failed logins to one account from one address are let through in a \
+                  window.",
+        accepts: Accepts::Integer(1, 1_000_000),
+        default: Some("10"),
+        example: "",
+    },
+    Setting {
+        name: "LOGIN_FAILURES_PER_ADDRESS",
+        meaning: "How many failed logins from one address, to whatever accounts, are let through \
+                  in a window.",
+        accepts: Accepts::Integer(1, 1_000_000),
+        default: Some("100"),
+        example: "",
+    },
+    Setting {
+        name: "LOGIN_FAILURE_WINDOW_SECONDS",
+        meaning: "The length of that window, in seconds.",
+        accepts: Accepts::Integer(1, 86_400),
+        default: Some("300"),
+        example: "",
+    },
+];

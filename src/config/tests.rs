@@ -1,0 +1,436 @@
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+/// The configuration of an empty environment and this `.env`.
+fn load(dotenv: &str) -> Result<Config, Vec<Fault>> {
+    Config::load(|_| None, dotenv)
+}
+
+/// The faults of this `.env`, one a line.
+fn faults(dotenv: &str) -> String {
+    let faults = load(dotenv).expect_err(dotenv);
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+#[test]
+fn an_empty_environment_gives_the_defaults() {
+    let config = load("").expect("defaults are valid");
+    assert!(config.secret_key.is_none());
+    assert!(!config.debug);
+    assert_eq!(config.allowed_hosts, ["localhost", "127.0.0.1"]);
+    let DatabaseTarget::Sqlite { path } = config.database else {
+        panic!("SQLite by default");
+    };
+    assert_eq!(path, PathBuf::from("data/marquee.sqlite3"));
+    assert_eq!(config.database_connections, 32);
+    assert_eq!(config.access_token_lifetime.as_secs(), 3_600);
+    assert_eq!(config.refresh_token_lifetime.as_secs(), 7 * 86_400);
+    assert_eq!(config.bind.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.time_zone.iana_name(), Some("UTC"));
+    assert_eq!(config.log_format, LogFormat::Human);
+    assert_eq!(config.log_level, "info");
+    assert!(config.cors_allowed_origins.is_empty());
+    assert_eq!(config.trusted_proxies, 0);
+    assert_eq!(config.max_connections, 10_000);
+    assert_eq!(config.request_timeout.as_secs(), 30);
+    assert_eq!(config.max_body_bytes, 1 << 20);
+    assert_eq!(config.login_failures_per_account, 10);
+    assert_eq!(config.login_failures_per_address, 100);
+    assert_eq!(config.login_failure_window.as_secs(), 300);
+}
+
+#[test]
+fn a_django_env_file_works_as_it_is() {
+    let config = load(
+        "# Django\nSECRET_KEY='django-insecure-a$b#c=d\\e%20'\nDEBUG=True\r\n\
+         ALLOWED_HOSTS=Cinema.example, .tickets.example\n\n\
+         DB_ENGINE=django.db.backends.mysql\nDB_NAME=booking\nDB_USER=root\n\
+         DB_PASSWORD=p@ss#\"w$rd\nDB_HOST=db\nDB_PORT=3307\n\
+         ACCESS_TOKEN_LIFETIME_HOURS=2\nREFRESH_TOKEN_LIFETIME_DAYS=14\nEMAIL_HOST=elsewhere\n",
+    )
+    .expect("valid");
+    let key = config.secret_key.expect("given");
+    assert_eq!(key.expose_secret(), "django-insecure-a$b#c=d\\e%20");
+    assert!(config.debug);
+    assert_eq!(config.allowed_hosts, ["cinema.example", ".tickets.example"]);
+    assert_eq!(config.access_token_lifetime.as_secs(), 2 * 3_600);
+    assert_eq!(config.refresh_token_lifetime.as_secs(), 14 * 86_400);
+    let DatabaseTarget::Mysql { host, port, user, password, name, tls } = config.database else {
+        panic!("MySQL");
+    };
+    assert_eq!((host.as_str(), port, user.as_str()), ("db", 3307, "root"));
+    assert_eq!(password.expose_secret(), "p@ss#\"w$rd");
+    assert_eq!((name.as_str(), tls), ("booking", TlsMode::Preferred));
+}
+
+#[test]
+fn the_database_comes_from_its_url_else_the_db_variables() {
+    for (dotenv, expected) in [
+        ("DATABASE_URL=sqlite://a.db\nDB_ENGINE=mysql\nDB_PORT=x", "a.db"),
+        ("DATABASE_URL=\nDB_ENGINE=sqlite\nDB_NAME=b.db", "b.db"),
+        ("DB_ENGINE=django.db.backends.sqlite3\nDB_NAME=/c d.db", "/c d.db"),
+        ("DB_ENGINE=MySQL\nDB_USER=u\nDB_NAME=n", "localhost 3306 Disabled"),
+        ("DB_ENGINE=mariadb\nDB_USER=u\nDB_NAME=n\nDB_HOST=\nDB_PORT=", "localhost 3306 Disabled"),
+        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=::1\nDB_PORT=1", "::1 1 Disabled"),
+        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=db", "db 3306 Preferred"),
+        ("DB_ENGINE=\nDB_NAME=\nDB_HOST=", "data/marquee.sqlite3"),
+    ] {
+        let seen = match load(dotenv).expect(dotenv).database {
+            DatabaseTarget::Sqlite { path } => path.display().to_string(),
+            DatabaseTarget::Mysql { host, port, tls, .. } => format!("{host} {port} {tls:?}"),
+        };
+        assert_eq!(seen, expected, "{dotenv}");
+    }
+}
+
+#[test]
+fn the_environment_wins_also_when_empty() {
+    let env = |name: &str| match name {
+        "LOG_LEVEL" => Some("warn".to_owned()),
+        "SECRET_KEY" => Some(String::new()),
+        "DB_NAME" => Some(" from env ".to_owned()),
+        _ => None,
+    };
+    let dotenv = "LOG_LEVEL=debug\nSECRET_KEY=x\nDB_ENGINE=sqlite\nDB_NAME=y\nBIND=[::1]:0";
+    let config = Config::load(env, dotenv).expect("valid");
+    assert_eq!(config.log_level, "warn");
+    assert!(config.secret_key.is_none());
+    assert_eq!(config.bind.to_string(), "[::1]:0");
+    let DatabaseTarget::Sqlite { path } = config.database else {
+        panic!("SQLite");
+    };
+    assert_eq!(path, PathBuf::from(" from env "));
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_name_and_what_is_accepted() {
+    let report = faults(
+        "SECRET_KEY=hunter2\nDEBUG=maybe\nALLOWED_HOSTS='a\nDATABASE_URL=mysql://u:hunter2@/\n\
+         DATABASE_CONNECTIONS=0\nACCESS_TOKEN_LIFETIME_HOURS=-1\nREFRESH_TOKEN_LIFETIME_DAYS=\n\
+         BIND=localhost:8000\nTIME_ZONE=Mars/Base\nLOG_FORMAT=xml\nLOG_LEVEL=inof\n\
+         CORS_ALLOWED_ORIGINS=*,example.com\nTRUSTED_PROXIES=11\nMAX_CONNECTIONS=many\n\
+         REQUEST_TIMEOUT_SECONDS=1.5\nMAX_BODY_BYTES=99999999999999999999\n\
+         LOGIN_FAILURES_PER_ACCOUNT=0\nLOGIN_FAILURES_PER_ADDRESS=0\n\
+         LOGIN_FAILURE_WINDOW_SECONDS=0\n",
+    );
+    let names: Vec<_> = report.lines().map(|line| line.split_once(": ").expect("a name").0).collect();
+    assert_eq!(
+        names,
+        [
+            "DEBUG",
+            "ALLOWED_HOSTS",
+            "DATABASE_URL",
+            "DATABASE_CONNECTIONS",
+            "ACCESS_TOKEN_LIFETIME_HOURS",
+            "REFRESH_TOKEN_LIFETIME_DAYS",
+            "BIND",
+            "TIME_ZONE",
+            "LOG_FORMAT",
+            "LOG_LEVEL",
+            "CORS_ALLOWED_ORIGINS",
+            "CORS_ALLOWED_ORIGINS",
+            "TRUSTED_PROXIES",
+            "MAX_CONNECTIONS",
+            "REQUEST_TIMEOUT_SECONDS",
+            "MAX_BODY_BYTES",
+            "LOGIN_FAILURES_PER_ACCOUNT",
+            "LOGIN_FAILURES_PER_ADDRESS",
+            "LOGIN_FAILURE_WINDOW_SECONDS",
+        ]
+    );
+    assert!(report.lines().all(|line| line.contains("; accepted: ")));
+    assert!(report.contains("TRUSTED_PROXIES: \"11\" is not valid; accepted: a whole number from 0 to 10\n"));
+    assert!(!report.contains("hunter2"), "{report}");
+}
+
+#[test]
+fn faults_of_the_db_variables() {
+    for (dotenv, expected) in [
+        ("DB_NAME=x\nDB_PORT=1", "DB_ENGINE: it is missing, while DB_NAME is set"),
+        ("DB_ENGINE=django.db.backends.oracle", "DB_ENGINE: \"django.db.backends.oracle\" is not"),
+        ("DB_ENGINE=Django.db.backends.mysql", "DB_ENGINE: "),
+        ("DB_ENGINE=sqlite", "DB_NAME: the path"),
+        ("DB_ENGINE=sqlite\nDB_NAME=:memory:", "DB_NAME: an SQLite database must be"),
+        ("DB_ENGINE=mysql\nDB_NAME=n", "DB_USER: it is missing"),
+        ("DB_ENGINE=mysql\nDB_USER=u", "DB_NAME: it is missing"),
+        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_PORT=65536", "DB_PORT: \"65536\" is not"),
+        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=/run/my.sock", "DB_HOST: "),
+    ] {
+        let report = faults(dotenv);
+        assert!(report.starts_with(expected), "{dotenv}: {report}");
+        assert_eq!(report.lines().count(), 1, "{dotenv}: {report}");
+    }
+}
+
+#[test]
+fn a_name_that_decouple_would_miss_is_a_fault() {
+    for dotenv in ["\u{feff}SECRET_KEY=a", "export SECRET_KEY=a", "\u{feff}export\tSECRET_KEY = a"] {
+        let report = faults(dotenv);
+        assert!(report.starts_with("SECRET_KEY: "), "{report}");
+    }
+    // The shell that read `export` gave us the variable itself.
+    let env = |name: &str| (name == "SECRET_KEY").then(|| "a".to_owned());
+    assert!(Config::load(env, "export SECRET_KEY=a").is_ok());
+    assert!(load("\u{feff}# comment\nEXPORT_DEBUG=maybe\nexport OTHER=1").is_ok());
+}
+
+#[test]
+fn a_long_value_is_cut_in_the_fault() {
+    let report = faults(&format!("BIND={}", "ä".repeat(10_000)));
+    assert!(report.len() < 400, "{report}");
+}
+
+#[test]
+fn hosts_are_allowed_by_djangos_rule() {
+    let allowed = |patterns: &str, host: &str| {
+        let dotenv = format!("ALLOWED_HOSTS={patterns}");
+        load(&dotenv).expect(&dotenv).host_allowed(host)
+    };
+    for (patterns, host) in [
+        ("a.example", "a.example"),
+        ("A.Example", "a.eXAMPLE:8000"),
+        ("a.example", "a.example."),
+        ("a.example", "a.example.:80"),
+        (".example", "example"),
+        (".example", "a.b.example"),
+        ("[::1]", "[::1]"),
+        ("[::1]", "[::1]:8000"),
+        ("*", "anything.at-all"),
+        ("*", "[::ffff:1.2.3.4]:1"),
+        ("x, *", "y"),
+    ] {
+        assert!(allowed(patterns, host), "{patterns} {host}");
+    }
+    for (patterns, host) in [
+        ("a.example", "b.a.example"),
+        ("a.example", "a.example.."),
+        (".example", "badexample"),
+        (".example", ".example.evil"),
+        ("[::1]", "::1"),
+        ("*", ""),
+        ("*", "."),
+        ("*", ":80"),
+        ("*", "a b"),
+        ("*", "a_b"),
+        ("*", "a:"),
+        ("*", "a:80:80"),
+        ("*", "a:8x"),
+        ("*", "a:٣"),
+        ("*", "ä"),
+        ("*", "\u{212a}"),
+        ("*", "user@a"),
+        ("*", "a/b"),
+        ("*", "a\n"),
+        ("*", "[::1"),
+        ("*", "[1]"),
+        ("*", "[:]"),
+        ("*", "[::1]x"),
+        ("*", "[::g]"),
+        ("*", "[::1].:1"),
+        ("'',", "a"),
+    ] {
+        assert!(!allowed(patterns, host), "{patterns} {host}");
+    }
+}
+
+#[test]
+fn an_empty_host_list_is_for_developers_only() {
+    let config = load("DEBUG=1\nALLOWED_HOSTS=").expect("valid");
+    for host in ["localhost:8000", "a.localhost", "127.0.0.1", "[::1]:1"] {
+        assert!(config.host_allowed(host), "{host}");
+    }
+    assert!(!config.host_allowed("example.com"));
+    assert!(faults("ALLOWED_HOSTS=").starts_with("ALLOWED_HOSTS: the list is empty"));
+    let report = faults("ALLOWED_HOSTS=\"");
+    assert_eq!(report.lines().count(), 1, "{report}");
+}
+
+#[test]
+fn origins_are_written_as_browsers_write_them() {
+    let config = load(
+        "CORS_ALLOWED_ORIGINS=https://Tickets.Example, http://localhost:3000,https://a.example:443,\
+         http://[::1]:80,capacitor://localhost",
+    )
+    .expect("valid");
+    assert_eq!(
+        config.cors_allowed_origins,
+        [
+            "https://tickets.example",
+            "http://localhost:3000",
+            "https://a.example",
+            "http://[::1]",
+            "capacitor://localhost",
+        ]
+    );
+    for origin in [
+        "*",
+        "null",
+        "'',",
+        "example.com",
+        "https://",
+        "https://*.example",
+        "https://a.example/",
+        "https://a.example/path",
+        "https://a.example?x",
+        "https://u:p@a.example",
+        "https://a.example:x",
+        "https://a b",
+        "https:\\\\\\\\a.example",
+    ] {
+        let report = faults(&format!("CORS_ALLOWED_ORIGINS={origin}"));
+        assert!(report.starts_with("CORS_ALLOWED_ORIGINS: "), "{report}");
+    }
+}
+
+#[test]
+fn log_levels() {
+    for level in ["trace", "OFF", "warn,marquee=debug", "marquee::booking=info,hyper-util=error"] {
+        let config = load(&format!("LOG_LEVEL={level}")).expect(level);
+        assert_eq!(config.log_level, level);
+    }
+    for level in ["", "inof", "info,", "marquee=", "=info", "a b=info", "info, warn"] {
+        assert!(faults(&format!("LOG_LEVEL='{level}'")).starts_with("LOG_LEVEL: "), "{level}");
+    }
+}
+
+#[test]
+fn time_zones() {
+    for zone in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"] {
+        let config = load(&format!("TIME_ZONE={zone}")).expect(zone);
+        assert_eq!(config.time_zone.iana_name(), Some(zone));
+    }
+    for zone in ["", "Berlin", "Etc/Unknown", "../../etc/passwd", "CET-1CEST,M3.5.0,M10.5.0/3"] {
+        assert!(faults(&format!("TIME_ZONE={zone}")).starts_with("TIME_ZONE: "), "{zone}");
+    }
+}
+
+#[test]
+fn debug_output_hides_the_secrets() {
+    let config = load("SECRET_KEY=hunter2\nDATABASE_URL=mysql://u:hunter2@db/n").expect("valid");
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_table_and_the_reader_know_the_same_names() {
+    let asked = RefCell::new(BTreeSet::new());
+    let env = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        // So that every branch about the database is entered.
+        let value = match name {
+            "DB_ENGINE" => "mysql",
+            "DB_PORT" => "3306",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    let faults = Config::load(env, "").expect_err("no DB_NAME");
+    assert_eq!(faults.len(), 2);
+    let mut names = BTreeSet::new();
+    for setting in SETTINGS {
+        assert!(names.insert(setting.name.to_owned()), "{} twice", setting.name);
+    }
+    assert_eq!(*asked.borrow(), names);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_value_panics(
+        setting in 0..SETTINGS.len(),
+        value in ".*",
+        host in "[a:0-9.\\[\\]]*|.*",
+    ) {
+        let env = |name: &str| (name == SETTINGS[setting].name).then(|| value.clone());
+        if let Ok(config) = Config::load(env, &value) {
+            config.host_allowed(&host);
+        }
+    }
+}
+
+/// `.env.example`, rendered from the table: a comment for each setting, and the setting itself
+/// commented out with its default or an example.
+fn env_example() -> String {
+    let mut text = String::from(
+        "# The settings of Marquee. Copy this file to .env and remove the # before a setting to\n\
+         # change it. The process environment wins over .env; MARQUEE_ENV_FILE or --env-file names\n\
+         # another file. A value is taken as it stands, up to the end of the line: $, # and \\ mean\n\
+         # nothing, and one pair of quotes around it is dropped.\n",
+    );
+    for setting in SETTINGS {
+        text.push('\n');
+        let accepted = format!("Accepted: {}.", setting.accepts);
+        for paragraph in [setting.meaning, &accepted] {
+            let mut line = String::from("#");
+            for word in paragraph.split_whitespace() {
+                if line.chars().count() + word.chars().count() >= 96 {
+                    text.push_str(&line);
+                    text.push('\n');
+                    line = String::from("#");
+                }
+                line.push(' ');
+                line.push_str(word);
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
+        let value = setting.default.unwrap_or(setting.example);
+        text.push_str(&format!("#{}={value}\n", setting.name));
+    }
+    text
+}
+
+/// The table of the README.
+fn readme_table() -> String {
+    let mut text = String::from("| variable | meaning | accepted | default |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let default = match setting.default {
+            Some("") | None => "none".to_owned(),
+            Some(value) => format!("`{value}`"),
+        };
+        let cells = [setting.meaning.to_owned(), setting.accepts.to_string()]
+            .map(|cell| cell.replace('*', "\\*").replace('|', "\\|"));
+        text.push_str(&format!("| `{}` | {} | {} | {default} |\n", setting.name, cells[0], cells[1]));
+    }
+    text
+}
+
+/// Run with `MARQUEE_BLESS=1` to write both files anew from the table.
+#[test]
+fn the_documents_show_the_table() {
+    const BEGIN: &str = "<!-- settings: begin -->\n";
+    const END: &str = "<!-- settings: end -->";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("README.md");
+    let (head, rest) = readme.split_once(BEGIN).expect("the begin mark");
+    let (_, tail) = rest.split_once(END).expect("the end mark");
+    let expected =
+        [(".env.example", env_example()), ("README.md", format!("{head}{BEGIN}{}{END}{tail}", readme_table()))];
+    for (file, expected) in expected {
+        let path = root.join(file);
+        if std::env::var_os("MARQUEE_BLESS").is_some() {
+            std::fs::write(&path, &expected).expect("writable");
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(text == expected, "{file} differs from SETTINGS; MARQUEE_BLESS=1 rewrites it");
+    }
+}
+
+#[test]
+fn the_example_file_is_valid_with_every_setting_switched_on() {
+    load(&env_example()).expect("valid as it is");
+    let settings: Vec<_> = env_example()
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(settings.len(), SETTINGS.len());
+    load(&settings.concat()).expect("valid");
+    let without_url: String = settings.into_iter().filter(|line| !line.starts_with("DATABASE_URL")).collect();
+    let config = load(&without_url).expect("valid");
+    assert!(matches!(config.database, DatabaseTarget::Mysql { .. }));
+}

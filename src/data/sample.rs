@@ -1,0 +1,124 @@
+//! The demo's cinema: invented movies, three screens, shows for the next two weeks, two users.
+
+use jiff::civil::time;
+use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
+
+use crate::accounts::{self, AccountError, NewUser, hashing, store as users, username};
+use crate::booking;
+use crate::catalog::store as catalog;
+use crate::clock;
+use crate::db::{Db, DbError};
+use crate::schedule::store::{self as schedule, Plan};
+
+/// Said wherever the sample data is loaded.
+pub const LOGINS: &str = "\
+Demo logins: customer  demo / Demo-Matinee-42
+             manager   admin / Demo-Projector-42";
+
+/// Username, email, password, administrator.
+const USERS: [(&str, &str, &str, bool); 2] =
+    [("demo", "demo@example.com", "Demo-Matinee-42", false), ("admin", "admin@example.com", "Demo-Projector-42", true)];
+
+/// Titles and minutes; none of these films exists.
+const MOVIES: [(&str, i64); 8] = [
+    ("The Cartographer's Daughter", 128),
+    ("Salt on the Windowpane", 104),
+    ("Eleven Floors to Morning", 97),
+    ("A Lighthouse for Ottilie", 88),
+    ("The Orchard Protocol", 139),
+    ("Midnight at the Tin Museum", 112),
+    ("Sparrows in the Engine Room", 91),
+    ("The Last Tram to Velden", 119),
+];
+
+/// Names and seats.
+const SCREENS: [(&str, i64); 3] = [("Screen 1", 180), ("Screen 2", 96), ("Studio", 48)];
+
+/// When shows begin, on the cinema's clock.
+const STARTS: [(i8, i8); 3] = [(14, 30), (17, 45), (21, 0)];
+
+const DAYS: i64 = 14;
+
+/// Adds what is missing, so that the coming two weeks are always full of shows; tells how many shows were added.
+pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
+    let customer = ensure_users(db).await?;
+    let (movies, screens) = ensure_catalog(db).await?;
+    let now = jiff::Timestamp::now().to_zoned(zone.clone());
+    let mut added = Vec::new();
+    let mut tx = db.begin().await?;
+    for day in 0..DAYS {
+        for (screen, (screen_id, total_seats)) in screens.iter().enumerate() {
+            for (slot, (hour, minute)) in STARTS.into_iter().enumerate() {
+                let Some(start) = start(&now, day, hour, minute).filter(|start| start > &now) else { continue };
+                let date_time = start.timestamp().as_microsecond();
+                if schedule::screen_is_used_at(&mut tx, *screen_id, date_time).await? {
+                    continue;
+                }
+                // Counted from a fixed day, so that the same day gets the same programme on every run.
+                let turn = date_time.div_euclid(86_400 * clock::SECOND) as usize * 7 + screen * STARTS.len() + slot;
+                let movie_id = movies[turn % movies.len()];
+                let plan = Plan { movie_id, screen_id: *screen_id, date_time, total_seats: *total_seats };
+                if let schedule::Put::Done(id) = schedule::put_show(&mut tx, None, plan).await? {
+                    added.push((id, *total_seats));
+                }
+            }
+        }
+    }
+    tx.commit().await?;
+    for (id, total_seats) in added.iter().step_by(5) {
+        for seat in (1..=*total_seats).filter(|seat| seat * 13 % 17 == 3) {
+            // Someone else may have been faster; the sample doesn't mind.
+            let _ = booking::book(db, customer, *id, seat).await;
+        }
+    }
+    Ok(added.len())
+}
+
+fn start(now: &Zoned, day: i64, hour: i8, minute: i8) -> Option<Zoned> {
+    let date = now.date().checked_add(day.days()).ok()?;
+    date.to_datetime(time(hour, minute, 0, 0)).to_zoned(now.time_zone().clone()).ok()
+}
+
+/// Makes the users that are missing; gives the customer's id.
+async fn ensure_users(db: &Db) -> Result<i64, DbError> {
+    for (name, email, password, is_superuser) in USERS {
+        if users::credentials(db, &username::key(name)).await?.is_none() {
+            let new = NewUser {
+                username: name.to_owned(),
+                email: email.to_owned(),
+                password: hashing::hash(password),
+                is_superuser,
+            };
+            match accounts::create(db, new).await {
+                Ok(_) | Err(AccountError::UsernameTaken) => {}
+                Err(AccountError::Db(error)) => return Err(error),
+                Err(error) => return Err(DbError::Other(error.to_string())),
+            }
+        }
+    }
+    let customer = users::credentials(db, &username::key(USERS[0].0)).await?;
+    customer.map(|customer| customer.id).ok_or_else(|| DbError::Other("the demo's customer is gone".into()))
+}
+
+/// Makes the movies and screens that are missing; gives the movies' ids, and the screens' with their seats.
+async fn ensure_catalog(db: &Db) -> Result<(Vec<i64>, Vec<(i64, i64)>), DbError> {
+    let mut tx = db.begin().await?;
+    let (mut movies, mut screens) = (Vec::new(), Vec::new());
+    for (title, minutes) in MOVIES {
+        let known = catalog::movies_titled(&mut tx, title).await?;
+        movies.push(match known.first() {
+            Some(id) => *id,
+            None => catalog::put_movie(&mut tx, None, title, minutes).await?,
+        });
+    }
+    for (name, seats) in SCREENS {
+        let id = match catalog::screen_named(&mut tx, name).await? {
+            Some(id) => id,
+            None => catalog::put_screen(&mut tx, None, name).await?,
+        };
+        screens.push((id, seats));
+    }
+    tx.commit().await?;
+    Ok((movies, screens))
+}

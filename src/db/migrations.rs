@@ -1,0 +1,180 @@
+//! Numbered migrations, embedded in the binary, applied in order and each recorded once.
+
+use super::{Db, DbError, Dialect, Engine, Result};
+use crate::clock;
+
+/// One step of the schema, with its text for each engine.
+#[derive(Debug)]
+pub struct Migration {
+    pub number: i64,
+    pub name: &'static str,
+    pub sqlite: &'static str,
+    /// Each statement ends a line with `;` and can be run again: DDL commits by itself there.
+    pub mysql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($number:literal $name:literal),+ $(,)?) => {
+        /// All steps, in order. Numbers and names are the same on every engine.
+        pub const MIGRATIONS: &[Migration] = &[$(Migration {
+            number: $number,
+            name: $name,
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            mysql: include_str!(concat!("../../migrations/mysql/", $name, ".sql")),
+        }),+];
+    };
+}
+
+migrations![1 "0001_box_office"];
+
+/// Where a database stands against this binary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MigrationState {
+    Current,
+    /// These are still to be applied.
+    Pending(Vec<&'static str>),
+    /// Nothing of ours is there, but the tables of a Django deployment are; all migrations are pending.
+    OnlyDjango,
+    /// A newer binary has been here: its migration number, and the last one this binary knows.
+    Newer {
+        found: i64,
+        known: i64,
+    },
+}
+
+/// The name of the lock under which one instance at a time migrates a server's database.
+const LOCK: &str = "marquee_migrations";
+
+/// Seconds to wait for another instance to finish migrating.
+const LOCK_SECONDS: i64 = 300;
+
+pub(super) async fn state(db: &Db) -> Result<MigrationState> {
+    let tables: Vec<(String,)> = match db.dialect() {
+        Dialect::Sqlite => db.query("SELECT name FROM sqlite_schema WHERE type = 'table'", vec![]).await?,
+        Dialect::Mysql => {
+            db.query("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()", vec![]).await?
+        }
+    };
+    let has = |name: &str| tables.iter().any(|(table,)| table == name);
+    if !has("marquee_migrations") {
+        let django = has("django_migrations") || has("auth_user");
+        return Ok(if django { MigrationState::OnlyDjango } else { pending(&[]) });
+    }
+    let applied: Vec<(i64,)> = db.query("SELECT number FROM marquee_migrations ORDER BY number", vec![]).await?;
+    Ok(pending(&applied.into_iter().map(|(number,)| number).collect::<Vec<_>>()))
+}
+
+fn pending(applied: &[i64]) -> MigrationState {
+    let known = MIGRATIONS.last().map_or(0, |last| last.number);
+    match applied.last() {
+        Some(&found) if found > known => MigrationState::Newer { found, known },
+        _ => {
+            let missing: Vec<_> =
+                MIGRATIONS.iter().filter(|one| !applied.contains(&one.number)).map(|one| one.name).collect();
+            if missing.is_empty() { MigrationState::Current } else { MigrationState::Pending(missing) }
+        }
+    }
+}
+
+pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
+    if let MigrationState::Newer { found, known } = state(db).await? {
+        return Err(DbError::Other(format!("the database is at migration {found}, this binary knows {known}")));
+    }
+    match &db.engine {
+        Engine::Sqlite(_) => migrate_sqlite(db).await,
+        Engine::Mysql(engine) => {
+            // The lock belongs to this connection; should the process die, the server frees it.
+            let mut holder = engine.begin().await?;
+            let name = "SELECT GET_LOCK(CONCAT(DATABASE(), '.', ?), ?)";
+            let got: Vec<super::Row> = holder.query(name, vec![LOCK.into(), LOCK_SECONDS.into()]).await?;
+            let got = got.into_iter().next().map(|mut row| row.next::<Option<i64>>()).transpose()?.flatten();
+            if got != Some(1) {
+                return Err(DbError::Unavailable("another instance has been migrating for too long".into()));
+            }
+            let outcome = migrate_mysql(db).await;
+            holder.query("SELECT RELEASE_LOCK(CONCAT(DATABASE(), '.', ?))", vec![LOCK.into()]).await?;
+            outcome
+        }
+    }
+}
+
+const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS marquee_migrations \
+     (number BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL, applied_at BIGINT NOT NULL)";
+const IS_APPLIED: &str = "SELECT number FROM marquee_migrations WHERE number = ?";
+const NOTE_APPLIED: &str = "INSERT INTO marquee_migrations (number, name, applied_at) VALUES (?, ?, ?)";
+
+/// Each step and its note are one transaction, so a crash leaves whole steps.
+async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    for migration in MIGRATIONS {
+        let mut tx = db.begin().await?;
+        tx.execute(CREATE_LEDGER, vec![]).await?;
+        if tx.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
+            continue;
+        }
+        for statement in statements(migration.sqlite) {
+            tx.execute(&statement, vec![]).await?;
+        }
+        let note = vec![migration.number.into(), migration.name.into(), clock::now().into()];
+        tx.execute(NOTE_APPLIED, note).await?;
+        tx.commit().await?;
+        done.push(migration.name.to_owned());
+    }
+    Ok(done)
+}
+
+async fn migrate_mysql(db: &Db) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    db.execute(CREATE_LEDGER, vec![]).await?;
+    for migration in MIGRATIONS {
+        if db.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
+            continue;
+        }
+        for statement in statements(migration.mysql) {
+            let mut tx = db.begin().await?;
+            tx.execute(&statement, vec![]).await?;
+            tx.commit().await?;
+        }
+        let note = vec![migration.number.into(), migration.name.into(), clock::now().into()];
+        db.execute(NOTE_APPLIED, note).await?;
+        done.push(migration.name.to_owned());
+    }
+    Ok(done)
+}
+
+/// The statements of a migration: each ends a line with `;`, comments have lines of their own.
+fn statements(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("--")).map(|line| format!("{line}\n")).collect();
+    code.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_have_the_same_migrations_and_each_is_in_the_list() {
+        let files = |folder: &str| {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            let mut names: Vec<String> = std::fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        let listed: Vec<_> = MIGRATIONS.iter().map(|migration| migration.name.to_owned()).collect();
+        assert_eq!(files("sqlite"), listed);
+        assert_eq!(files("mysql"), listed);
+        for (position, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number, position as i64 + 1);
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.number)));
+        }
+    }
+
+    #[test]
+    fn statements_are_split_at_line_ends_only() {
+        assert_eq!(statements("-- a; b\nSELECT ';';\nSELECT 2;\n"), ["SELECT ';'", "SELECT 2"]);
+    }
+}

@@ -1,0 +1,275 @@
+//! The two engines behind one face: texts of SQL with `?`, parameters and rows of integers, text and bytes.
+//!
+//! Features keep their SQL in `store.rs` and call [`Db::query`], [`Db::execute`], [`Db::write`] and, on cold paths,
+//! [`Db::begin`]. One text serves every engine; the few that can't stand side by side in the feature's store, chosen
+//! by [`Db::dialect`]. Nothing a stranger sent ever becomes SQL text: every value goes as a parameter.
+
+mod migrations;
+mod mysql;
+mod sqlite;
+mod value;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::config::DatabaseTarget;
+
+pub use migrations::{Migration, MigrationState};
+pub use value::{Decode, FromRow, Row, Value};
+
+/// What can go wrong in the database, as far as callers act on it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DbError {
+    /// A unique key refused the row; the name is the key's in `migrations/`.
+    #[error("unique key {0}")]
+    Unique(String),
+    /// A row refers to one that is not there, or is still referred to.
+    #[error("foreign key: {0}")]
+    ForeignKey(String),
+    /// A named check refused the row.
+    #[error("check {0}")]
+    Check(String),
+    /// Deadlock, lock timeout or a busy database: nothing was written, the same work may be tried again.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// A statement of [`Db::write`] changed another number of rows than it had to: nothing was written.
+    #[error("statement {0} found the data changed")]
+    Guard(usize),
+    /// The database can't be reached or can't serve now: nothing was written.
+    #[error("database unavailable: {0}")]
+    Unavailable(String),
+    /// The connection was lost while a commit was under way: the work is either wholly done or not at all.
+    #[error("outcome of the commit unknown: {0}")]
+    OutcomeUnknown(String),
+    /// Anything else: a defect of this program or of its schema.
+    #[error("database: {0}")]
+    Other(String),
+}
+
+pub type Result<T, E = DbError> = std::result::Result<T, E>;
+
+/// Which dialect of SQL a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    /// MySQL and MariaDB.
+    Mysql,
+}
+
+/// One statement of a list that [`Db::write`] runs as one transaction.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub sql: &'static str,
+    pub params: Vec<Value>,
+    /// How many rows it must change; any other number undoes the whole list.
+    pub must_change: Option<u64>,
+}
+
+impl Statement {
+    /// A statement that may change any number of rows.
+    pub fn new(sql: &'static str, params: Vec<Value>) -> Self {
+        Statement { sql, params, must_change: None }
+    }
+
+    /// A statement that must change just this many rows.
+    pub fn changing(rows: u64, sql: &'static str, params: Vec<Value>) -> Self {
+        Statement { sql, params, must_change: Some(rows) }
+    }
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Done {
+    pub changed: u64,
+    /// The id the database gave to the inserted row.
+    pub last_id: i64,
+}
+
+/// How long work waits for a connection, a lock or the engine's writer before it gives up.
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
+
+/// A database, cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+    booking_ids: Arc<Mutex<IdBlock>>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(sqlite::Sqlite),
+    Mysql(mysql::Mysql),
+}
+
+/// Ids reserved in the database and not yet used.
+#[derive(Default)]
+struct IdBlock {
+    next: i64,
+    end: i64,
+}
+
+/// How many ids are reserved at a time. A crash skips at most this many.
+const IDS_PER_BLOCK: i64 = 1_000;
+
+impl Db {
+    /// Opens an SQLite file, creating it where there is none, or makes a pool for a server, which is first asked
+    /// when it is first needed. `connections` is the most that are open to a server at once.
+    pub fn open(target: &DatabaseTarget, connections: usize) -> Result<Db> {
+        let engine = match target {
+            DatabaseTarget::Sqlite { path } => Engine::Sqlite(sqlite::Sqlite::open(path)?),
+            DatabaseTarget::Mysql { .. } => Engine::Mysql(mysql::Mysql::new(target, connections)?),
+        };
+        Ok(Db { engine, booking_ids: Arc::default() })
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        match self.engine {
+            Engine::Sqlite(_) => Dialect::Sqlite,
+            Engine::Mysql(_) => Dialect::Mysql,
+        }
+    }
+
+    /// The rows of a query.
+    pub async fn query<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
+        let rows = match &self.engine {
+            Engine::Sqlite(engine) => engine.query(sql, &params)?,
+            Engine::Mysql(engine) => engine.query(sql, params).await?,
+        };
+        rows.into_iter().map(T::from_row).collect()
+    }
+
+    /// The first row of a query, if there is one.
+    pub async fn query_one<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Option<T>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// One statement in a transaction of its own.
+    pub async fn execute(&self, sql: &'static str, params: Vec<Value>) -> Result<Done> {
+        let done = self.write(vec![Statement::new(sql, params)]).await?;
+        Ok(done[0])
+    }
+
+    /// Runs a list of statements as one transaction: all of them, or, on any error, none.
+    /// Durable when it returns.
+    pub async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.write(statements).await,
+            Engine::Mysql(engine) => engine.write(statements).await,
+        }
+    }
+
+    /// A transaction for cold paths. Dropped without [`Tx::commit`], it is rolled back.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(match &self.engine {
+            Engine::Sqlite(engine) => TxEngine::Sqlite(engine.begin().await?),
+            Engine::Mysql(engine) => TxEngine::Mysql(engine.begin().await?),
+        }))
+    }
+
+    /// The moment that decides, in UTC microseconds: the database's where several machines share one,
+    /// this machine's for an embedded file.
+    pub async fn now(&self) -> Result<i64> {
+        match self.dialect() {
+            Dialect::Sqlite => Ok(crate::clock::now()),
+            Dialect::Mysql => {
+                let now: Option<(i64,)> =
+                    self.query_one("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)", vec![]).await?;
+                now.map(|(now,)| now).ok_or_else(|| DbError::Other("the database has no clock".into()))
+            }
+        }
+    }
+
+    /// The next id of a booking, from a block reserved in the database: unique over all instances, for ever.
+    pub async fn next_booking_id(&self) -> Result<i64> {
+        let mut block = self.booking_ids.lock().await;
+        if block.next >= block.end {
+            let mut tx = self.begin().await?;
+            tx.execute(
+                "UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'",
+                vec![IDS_PER_BLOCK.into()],
+            )
+            .await?;
+            let (end,): (i64,) = tx
+                .query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![])
+                .await?
+                .ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))?;
+            tx.commit().await?;
+            *block = IdBlock { next: end - IDS_PER_BLOCK, end };
+        }
+        block.next += 1;
+        Ok(block.next - 1)
+    }
+
+    /// Makes sure that no id up to and including `used` is ever given to a booking. The caller's transaction
+    /// holds the imported rows; instances that run meanwhile keep ids of their own blocks, which lie elsewhere.
+    pub async fn skip_booking_ids(tx: &mut Tx, used: i64) -> Result<()> {
+        tx.execute(
+            "UPDATE id_blocks SET next_id = ? WHERE name = 'bookings' AND next_id <= ?",
+            vec![(used + 1).into(), used.into()],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Which migrations are applied and which are missing.
+    pub async fn migration_state(&self) -> Result<MigrationState> {
+        migrations::state(self).await
+    }
+
+    /// Applies the missing migrations, in order; safe when several instances start at once.
+    /// Returns the names of those it applied.
+    pub async fn migrate(&self) -> Result<Vec<String>> {
+        migrations::migrate(self).await
+    }
+}
+
+/// An open transaction.
+pub struct Tx(TxEngine);
+
+enum TxEngine {
+    Sqlite(sqlite::SqliteTx),
+    Mysql(Box<mysql::MysqlTx>),
+}
+
+impl Tx {
+    pub fn dialect(&self) -> Dialect {
+        match self.0 {
+            TxEngine::Sqlite(_) => Dialect::Sqlite,
+            TxEngine::Mysql(_) => Dialect::Mysql,
+        }
+    }
+
+    pub async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
+        let rows = match &mut self.0 {
+            TxEngine::Sqlite(tx) => tx.query(sql, params).await?,
+            TxEngine::Mysql(tx) => tx.query(sql, params).await?,
+        };
+        rows.into_iter().map(T::from_row).collect()
+    }
+
+    pub async fn query_one<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Option<T>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    pub async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
+        match &mut self.0 {
+            TxEngine::Sqlite(tx) => tx.execute(sql, params).await,
+            TxEngine::Mysql(tx) => tx.execute(sql, params).await,
+        }
+    }
+
+    /// Makes all of it durable.
+    pub async fn commit(self) -> Result<()> {
+        match self.0 {
+            TxEngine::Sqlite(tx) => tx.commit().await,
+            TxEngine::Mysql(tx) => tx.commit().await,
+        }
+    }
+}
+
+/// A part of an SQL text `count` times, for lists of parameters: `repeated("?", ", ", 3)` is `?, ?, ?`.
+pub fn repeated(part: &str, between: &str, count: usize) -> String {
+    vec![part; count].join(between)
+}

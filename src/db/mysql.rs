@@ -1,0 +1,225 @@
+//! MySQL and MariaDB: a pool of connections at READ COMMITTED.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{
+    Conn, DriverError, Error, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, ServerError, SslOpts,
+    Transaction, TxOpts,
+};
+use secrecy::ExposeSecret;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
+use crate::config::{DatabaseTarget, TlsMode};
+
+/// A MySQL or MariaDB database, cheap to clone.
+#[derive(Clone)]
+pub(super) struct Mysql {
+    opts: OptsBuilder,
+    /// Use TLS when the server offers it, and go without when it doesn't.
+    tls_if_offered: bool,
+    pool: Arc<OnceCell<Pool>>,
+}
+
+impl Mysql {
+    /// `connections` is the most that are open at once.
+    pub(super) fn new(target: &DatabaseTarget, connections: usize) -> Result<Mysql> {
+        let DatabaseTarget::Mysql { host, port, user, password, name, tls } = target else {
+            return Err(DbError::Other("not a MySQL database".into()));
+        };
+        let constraints =
+            PoolConstraints::new(0, connections).ok_or_else(|| DbError::Other("at least one connection".into()))?;
+        let pool = PoolOpts::default()
+            .with_constraints(constraints)
+            .with_inactive_connection_ttl(Duration::from_secs(60))
+            // A reset costs a round trip and forgets the prepared statements; what is open is rolled back all the same.
+            .with_reset_connection(false);
+        let opts = OptsBuilder::default()
+            .ip_or_hostname(host)
+            .tcp_port(*port)
+            .user(Some(user))
+            .pass(Some(password.expose_secret()))
+            .db_name(Some(name))
+            .prefer_socket(false)
+            .tcp_nodelay(true)
+            .stmt_cache_size(256)
+            .setup(vec![
+                "SET NAMES utf8mb4",
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
+                 NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5",
+            ])
+            .pool_opts(pool)
+            .ssl_opts(tls_options(tls));
+        Ok(Mysql { opts, tls_if_offered: *tls == TlsMode::Preferred, pool: Arc::default() })
+    }
+
+    pub(super) async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
+        let pool = self.pool().await?;
+        let params = positional(params);
+        let mut tries = 0;
+        loop {
+            let mut conn = timeout(WAIT, pool.get_conn()).await.map_err(|_| no_connection())?.map_err(fault)?;
+            match conn.exec(sql, params.clone()).await.map_err(fault) {
+                Ok(found) => return Ok(rows(found)),
+                // A read may be done again: perhaps only this idle connection was closed by the server.
+                Err(DbError::Unavailable(_)) if tries < STALE_CONNECTIONS => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
+        let mut tx = self.begin().await?;
+        let mut all_done = Vec::with_capacity(statements.len());
+        for (position, statement) in statements.into_iter().enumerate() {
+            let done = tx.execute(statement.sql, statement.params).await?;
+            if statement.must_change.is_some_and(|rows| rows != done.changed) {
+                return Err(DbError::Guard(position));
+            }
+            all_done.push(done);
+        }
+        tx.commit().await?;
+        Ok(all_done)
+    }
+
+    pub(super) async fn begin(&self) -> Result<Box<MysqlTx>> {
+        let pool = self.pool().await?;
+        let mut tries = 0;
+        loop {
+            let begun = timeout(WAIT, pool.start_transaction(TxOpts::default())).await;
+            match begun.map_err(|_| no_connection())?.map_err(fault) {
+                Ok(tx) => return Ok(Box::new(MysqlTx(tx))),
+                // Nothing was written yet: perhaps only this idle connection was closed by the server.
+                Err(DbError::Unavailable(_)) if tries < STALE_CONNECTIONS => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The pool, made at the first use: only a connection tells whether the server offers TLS.
+    async fn pool(&self) -> Result<&Pool> {
+        self.pool
+            .get_or_try_init(async || {
+                let mut opts = self.opts.clone();
+                if self.tls_if_offered {
+                    let probe =
+                        timeout(WAIT, Conn::new(Opts::from(opts.clone()))).await.map_err(|_| no_connection())?;
+                    match probe {
+                        Ok(conn) => drop(conn.disconnect().await),
+                        Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) => opts = opts.ssl_opts(None),
+                        Err(error) => return Err(fault(error)),
+                    }
+                }
+                Ok(Pool::new(opts))
+            })
+            .await
+    }
+}
+
+/// How many dead connections in a row are passed over before the database counts as away.
+const STALE_CONNECTIONS: usize = 3;
+
+fn no_connection() -> DbError {
+    DbError::Unavailable(format!("no connection within {} s", WAIT.as_secs()))
+}
+
+fn tls_options(mode: &TlsMode) -> Option<SslOpts> {
+    let unverified =
+        || SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
+    let roots = |ca: &std::path::Path| {
+        SslOpts::default().with_root_certs(vec![ca.to_owned().into()]).with_disable_built_in_roots(true)
+    };
+    match mode {
+        TlsMode::Disabled => None,
+        TlsMode::Preferred | TlsMode::Required => Some(unverified()),
+        TlsMode::VerifyCa { ca } => Some(roots(ca).with_danger_skip_domain_validation(true)),
+        TlsMode::VerifyIdentity { ca: Some(ca) } => Some(roots(ca)),
+        TlsMode::VerifyIdentity { ca: None } => Some(SslOpts::default()),
+    }
+}
+
+/// A transaction on a connection of its own; dropped, it is rolled back by the pool.
+pub(super) struct MysqlTx(Transaction<'static>);
+
+impl MysqlTx {
+    pub(super) async fn query(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
+        self.0.exec(sql, positional(params)).await.map(rows).map_err(fault)
+    }
+
+    pub(super) async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
+        self.0.exec_drop(sql, positional(params)).await.map_err(fault)?;
+        Ok(Done {
+            changed: self.0.affected_rows(),
+            last_id: self.0.last_insert_id().unwrap_or(0).try_into().unwrap_or(i64::MAX),
+        })
+    }
+
+    pub(super) async fn commit(self) -> Result<()> {
+        self.0.commit().await.map_err(|error| match fault(error) {
+            // The server may have committed before the connection died.
+            DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
+            error => error,
+        })
+    }
+}
+
+fn positional(params: Vec<Value>) -> Params {
+    if params.is_empty() { Params::Empty } else { Params::Positional(params.into_iter().map(Into::into).collect()) }
+}
+
+impl From<Value> for mysql_async::Value {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::NULL,
+            Value::Int(value) => Self::Int(value),
+            Value::Text(text) => Self::Bytes(text.into_bytes()),
+            Value::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+fn rows(rows: Vec<mysql_async::Row>) -> Vec<Row> {
+    rows.into_iter().map(|row| Row::new(row.unwrap().into_iter().map(cell).collect())).collect()
+}
+
+fn cell(value: mysql_async::Value) -> Value {
+    match value {
+        mysql_async::Value::NULL => Value::Null,
+        mysql_async::Value::Int(value) => Value::Int(value),
+        mysql_async::Value::UInt(value) => Value::Int(value.try_into().unwrap_or(i64::MAX)),
+        mysql_async::Value::Bytes(bytes) => Value::Bytes(bytes),
+        other => Value::Bytes(other.as_sql(true).into_bytes()),
+    }
+}
+
+/// Sorts an error of the driver or the server; numbers as in the servers' error references.
+fn fault(error: Error) -> DbError {
+    let Error::Server(ServerError { code, message, .. }) = &error else {
+        return DbError::Unavailable(error.to_string());
+    };
+    let text = error.to_string();
+    match code {
+        // ER_DUP_ENTRY: "… for key 'table.name'" on MySQL, "… for key 'name'" on MariaDB.
+        1062 => DbError::Unique(quoted(message, "for key '", '\'').rsplit('.').next().unwrap_or_default().to_owned()),
+        // ER_ROW_IS_REFERENCED_2, ER_NO_REFERENCED_ROW_2 and their short forms.
+        1216 | 1217 | 1451 | 1452 => DbError::ForeignKey(text),
+        // ER_CHECK_CONSTRAINT_VIOLATED: "Check constraint 'name' is violated."
+        3819 => DbError::Check(quoted(message, "constraint '", '\'').to_owned()),
+        // MariaDB's ER_CONSTRAINT_FAILED: "CONSTRAINT `name` failed for …"
+        4025 => DbError::Check(quoted(message, "CONSTRAINT `", '`').to_owned()),
+        // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_CHECKREAD, and the statement time limits.
+        1205 | 1213 | 1020 | 3024 | 1969 => DbError::Conflict(text),
+        // Too many connections, access denied, unknown database, shutting down, read only, not a primary, not in the cluster.
+        1040 | 1044 | 1045 | 1049 | 1053 | 1129 | 1203 | 1226 | 1290 | 1836 | 1927 | 2006 | 2013 | 3101 | 1047
+        | 1158 | 1159 | 1160 | 1161 | 1180 => DbError::Unavailable(text),
+        _ => DbError::Other(text),
+    }
+}
+
+fn quoted<'a>(message: &'a str, before: &str, end: char) -> &'a str {
+    message.rsplit_once(before).and_then(|(_, rest)| rest.split(end).next()).unwrap_or(message)
+}

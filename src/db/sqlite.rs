@@ -1,0 +1,272 @@
+//! SQLite: one thread writes, readers are used inline, every commit is synced before it is answered.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi, params_from_iter, types};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
+
+/// Work for the writer's thread.
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// How much may wait for the writer before callers wait to be let in.
+const QUEUE: usize = 1_024;
+
+/// Readers kept open; more are opened for a moment when more read at once.
+const KEPT_READERS: usize = 16;
+
+/// An SQLite database, cheap to clone.
+#[derive(Clone)]
+pub(super) struct Sqlite {
+    path: Arc<PathBuf>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    writer: mpsc::Sender<Job>,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path) -> Result<Sqlite> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| DbError::Unavailable(format!("{}: {error}", folder.display())))?;
+        }
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let (writer, mut jobs) = mpsc::channel::<Job>(QUEUE);
+        std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || {
+                while let Some(job) = jobs.blocking_recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|error| DbError::Unavailable(error.to_string()))?;
+        Ok(Sqlite { path: Arc::new(path.to_owned()), readers: Arc::default(), writer })
+    }
+
+    /// A short indexed read costs a few microseconds, less than handing it to another thread, so it runs where it is
+    /// asked for.
+    pub(super) fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+        let spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match spare {
+            Some(reader) => reader,
+            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        };
+        let rows = query(&reader, sql, params);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < KEPT_READERS {
+            readers.push(reader);
+        }
+        rows
+    }
+
+    pub(super) async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
+        self.on_writer(move |connection| write(connection, &statements)).await
+    }
+
+    pub(super) async fn begin(&self) -> Result<SqliteTx> {
+        let (requests, inbox) = mpsc::channel(1);
+        let (begun, has_begun) = oneshot::channel();
+        self.writer
+            .send(Box::new(move |connection| serve_transaction(connection, begun, inbox)))
+            .await
+            .map_err(|_| writer_gone())?;
+        has_begun.await.map_err(|_| writer_gone())??;
+        Ok(SqliteTx(requests))
+    }
+
+    async fn on_writer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Whoever asked may be gone; the work stands all the same.
+            let _ = answer.send(work(connection));
+        });
+        self.writer.send(job).await.map_err(|_| writer_gone())?;
+        answered.await.map_err(|_| writer_gone())?
+    }
+}
+
+fn writer_gone() -> DbError {
+    DbError::Unavailable("the writer's thread has stopped".into())
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| fault(&error, None))?;
+    let set = || {
+        connection.busy_timeout(WAIT)?;
+        connection.set_prepared_statement_cache_capacity(256);
+        // Set before the journal mode: a reader may not change that, and need not.
+        connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")?;
+        if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+            connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
+        }
+        Ok(())
+    };
+    set().map_err(|error: rusqlite::Error| fault(&error, None))?;
+    Ok(connection)
+}
+
+fn query(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+    let read = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(params))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let cells = (0..columns).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Value>>>()?;
+            found.push(Row::new(cells));
+        }
+        Ok(found)
+    };
+    read().map_err(|error| fault(&error, Some(connection)))
+}
+
+fn execute(connection: &Connection, sql: &str, params: &[Value]) -> Result<Done> {
+    let run = || {
+        let changed = connection.prepare_cached(sql)?.execute(params_from_iter(params))?;
+        Ok(Done { changed: changed as u64, last_id: connection.last_insert_rowid() })
+    };
+    run().map_err(|error| fault(&error, Some(connection)))
+}
+
+fn write(connection: &mut Connection, statements: &[Statement]) -> Result<Vec<Done>> {
+    let tx =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| fault(&error, None))?;
+    let mut all_done = Vec::with_capacity(statements.len());
+    for (position, statement) in statements.iter().enumerate() {
+        let done = execute(&tx, statement.sql, &statement.params)?;
+        if statement.must_change.is_some_and(|rows| rows != done.changed) {
+            return Err(DbError::Guard(position));
+        }
+        all_done.push(done);
+    }
+    tx.commit().map_err(|error| fault(&error, None))?;
+    Ok(all_done)
+}
+
+/// What a transaction asks of the writer's thread.
+enum Request {
+    Query(String, Vec<Value>, oneshot::Sender<Result<Vec<Row>>>),
+    Execute(String, Vec<Value>, oneshot::Sender<Result<Done>>),
+    Commit(oneshot::Sender<Result<()>>),
+}
+
+/// Holds the writer for one transaction, until it commits or its owner drops it.
+fn serve_transaction(
+    connection: &mut Connection,
+    begun: oneshot::Sender<Result<()>>,
+    mut inbox: mpsc::Receiver<Request>,
+) {
+    let tx = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        Ok(tx) => tx,
+        Err(error) => {
+            let _ = begun.send(Err(fault(&error, None)));
+            return;
+        }
+    };
+    let _ = begun.send(Ok(()));
+    while let Some(request) = inbox.blocking_recv() {
+        match request {
+            Request::Query(sql, params, answer) => drop(answer.send(query(&tx, &sql, &params))),
+            Request::Execute(sql, params, answer) => drop(answer.send(execute(&tx, &sql, &params))),
+            Request::Commit(answer) => {
+                let _ = answer.send(tx.commit().map_err(|error| fault(&error, None)));
+                return;
+            }
+        }
+    }
+}
+
+/// A transaction that holds the writer.
+pub(super) struct SqliteTx(mpsc::Sender<Request>);
+
+impl SqliteTx {
+    pub(super) async fn query(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
+        self.ask(|answer| Request::Query(sql.to_owned(), params, answer)).await
+    }
+
+    pub(super) async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
+        self.ask(|answer| Request::Execute(sql.to_owned(), params, answer)).await
+    }
+
+    pub(super) async fn commit(self) -> Result<()> {
+        self.ask(Request::Commit).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(request(answer)).await.map_err(|_| writer_gone())?;
+        answered.await.map_err(|_| writer_gone())?
+    }
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<types::ToSqlOutput<'_>> {
+        use types::{ToSqlOutput, ValueRef};
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(value) => ValueRef::Integer(*value),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl types::FromSql for Value {
+    fn column_result(cell: types::ValueRef<'_>) -> types::FromSqlResult<Value> {
+        use types::ValueRef;
+        Ok(match cell {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(value) => Value::Int(value),
+            ValueRef::Real(_) => return Err(types::FromSqlError::InvalidType),
+            ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
+        })
+    }
+}
+
+/// Sorts an error of SQLite. The connection, where there is one, tells the name of the unique index behind the columns
+/// that the message names.
+fn fault(error: &rusqlite::Error, connection: Option<&Connection>) -> DbError {
+    let text = error.to_string();
+    let rusqlite::Error::SqliteFailure(code, message) = error else { return DbError::Other(text) };
+    let named = |prefix: &str| message.as_deref().and_then(|message| message.strip_prefix(prefix)).map(str::to_owned);
+    match code.extended_code {
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
+            let columns = named("UNIQUE constraint failed: ").unwrap_or_default();
+            let index = connection.and_then(|connection| unique_indexes(connection).ok()?.remove(&columns));
+            return DbError::Unique(index.unwrap_or(columns));
+        }
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => return DbError::ForeignKey(text),
+        ffi::SQLITE_CONSTRAINT_CHECK => return DbError::Check(named("CHECK constraint failed: ").unwrap_or(text)),
+        _ => {}
+    }
+    match code.code {
+        ffi::ErrorCode::DatabaseBusy | ffi::ErrorCode::DatabaseLocked => DbError::Conflict(text),
+        ffi::ErrorCode::SystemIoFailure
+        | ffi::ErrorCode::DiskFull
+        | ffi::ErrorCode::CannotOpen
+        | ffi::ErrorCode::ReadOnly
+        | ffi::ErrorCode::PermissionDenied
+        | ffi::ErrorCode::NotADatabase
+        | ffi::ErrorCode::DatabaseCorrupt => DbError::Unavailable(text),
+        _ => DbError::Other(text),
+    }
+}
+
+/// The names of the unique indexes by their columns, written as SQLite's messages write them.
+fn unique_indexes(connection: &Connection) -> rusqlite::Result<HashMap<String, String>> {
+    connection
+        .prepare_cached(
+            "SELECT i.name, group_concat(t.name || '.' || c.name, ', ' ORDER BY c.seqno)
+             FROM sqlite_schema t JOIN pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c
+             WHERE t.type = 'table' AND i.\"unique\" GROUP BY t.name, i.name",
+        )?
+        .query_map([], |row| Ok((row.get(1)?, row.get(0)?)))?
+        .collect()
+}

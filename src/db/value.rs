@@ -1,0 +1,127 @@
+//! Values that go to the database and come back: integers, text, bytes and NULL.
+
+use super::{DbError, Result};
+
+/// A parameter or a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+macro_rules! value_from {
+    ($($from:ty => |$value:ident| $made:expr),+ $(,)?) => {
+        $(impl From<$from> for Value {
+            fn from($value: $from) -> Value {
+                $made
+            }
+        })+
+    };
+}
+
+value_from! {
+    i64 => |value| Value::Int(value),
+    bool => |value| Value::Int(value.into()),
+    &str => |value| Value::Text(value.to_owned()),
+    String => |value| Value::Text(value),
+    &String => |value| Value::Text(value.clone()),
+    Vec<u8> => |value| Value::Bytes(value),
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Value {
+        value.map_or(Value::Null, Into::into)
+    }
+}
+
+/// One row, read from left to right.
+#[derive(Debug)]
+pub struct Row(std::vec::IntoIter<Value>);
+
+impl Row {
+    pub(super) fn new(cells: Vec<Value>) -> Row {
+        Row(cells.into_iter())
+    }
+
+    /// The next cell as a `T`.
+    pub fn next<T: Decode>(&mut self) -> Result<T> {
+        let cell = self.0.next().ok_or_else(|| DbError::Other("a row has fewer columns than asked for".into()))?;
+        T::decode(cell).map_err(|cell| DbError::Other(format!("{cell:?} is not a {}", std::any::type_name::<T>())))
+    }
+}
+
+/// A type a cell can be read as; gives the cell back when it can't.
+pub trait Decode: Sized {
+    fn decode(cell: Value) -> std::result::Result<Self, Value>;
+}
+
+impl Decode for i64 {
+    fn decode(cell: Value) -> std::result::Result<Self, Value> {
+        match cell {
+            Value::Int(value) => Ok(value),
+            // Sums come as decimals, that is as text, from MySQL.
+            Value::Bytes(ref text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(cell),
+            cell => Err(cell),
+        }
+    }
+}
+
+impl Decode for bool {
+    fn decode(cell: Value) -> std::result::Result<Self, Value> {
+        i64::decode(cell).map(|value| value != 0)
+    }
+}
+
+impl Decode for String {
+    fn decode(cell: Value) -> std::result::Result<Self, Value> {
+        match cell {
+            Value::Text(text) => Ok(text),
+            Value::Bytes(bytes) => String::from_utf8(bytes).map_err(|error| Value::Bytes(error.into_bytes())),
+            cell => Err(cell),
+        }
+    }
+}
+
+impl Decode for Vec<u8> {
+    fn decode(cell: Value) -> std::result::Result<Self, Value> {
+        match cell {
+            Value::Text(text) => Ok(text.into_bytes()),
+            Value::Bytes(bytes) => Ok(bytes),
+            cell => Err(cell),
+        }
+    }
+}
+
+impl Decode for Value {
+    fn decode(cell: Value) -> std::result::Result<Self, Value> {
+        Ok(cell)
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(cell: Value) -> std::result::Result<Self, Value> {
+        match cell {
+            Value::Null => Ok(None),
+            cell => T::decode(cell).map(Some),
+        }
+    }
+}
+
+/// A type a whole row can be read as.
+pub trait FromRow: Sized {
+    fn from_row(row: Row) -> Result<Self>;
+}
+
+macro_rules! from_row_for_tuples {
+    ($(($($part:ident),+)),+ $(,)?) => {
+        $(impl<$($part: Decode),+> FromRow for ($($part,)+) {
+            fn from_row(mut row: Row) -> Result<Self> {
+                Ok(($(row.next::<$part>()?,)+))
+            }
+        })+
+    };
+}
+
+from_row_for_tuples!((A), (A, B), (A, B, C), (A, B, C, D), (A, B, C, D, E), (A, B, C, D, E, F));

@@ -1,0 +1,233 @@
+//! One error for everything an HTTP handler can fail with, and the only place that gives it a status and a body.
+//!
+//! Causes are logged once, here, within the request's span, and never sent.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use crate::accounts::{AccountError, tokens::TokenFault};
+use crate::booking::BookingError;
+use crate::db::DbError;
+
+/// The faults of a body by field, in the order of the fields; `non_field_errors` for the body as a whole.
+pub type FieldFaults = Vec<(&'static str, Vec<String>)>;
+
+/// Seconds after which a client may try again when the service could not answer now.
+const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// Everything an API request can be refused with; statuses and texts are the contract's (section 1 and the ids named).
+#[derive(Debug)]
+pub enum ApiError {
+    /// The path or the row does not exist (H03, G02).
+    NotFound,
+    /// No acceptable media type (G53).
+    NotAcceptable,
+    /// No token was sent (A01).
+    NotAuthenticated,
+    /// The Authorization header is not "Bearer token" (A03).
+    BadAuthorizationHeader,
+    /// The access token is no good (A09 … A23).
+    BadAccessToken(TokenFault),
+    /// The refresh token is no good (T02 … T06).
+    BadRefreshToken(TokenFault),
+    /// G05 … G38.
+    MethodNotAllowed(Method),
+    /// J16; the Content-Type as sent.
+    UnsupportedMediaType(String),
+    /// The body is not what its Content-Type says (J01, J22).
+    Malformed {
+        format: &'static str,
+        cause: String,
+    },
+    /// The body is larger than this installation takes.
+    TooLarge,
+    /// The body came too slowly or the connection failed while it was read.
+    BodyUnread,
+    /// Fields are missing or wrong.
+    Fields(FieldFaults),
+    /// The Host header names a host that this installation does not serve.
+    UnknownHost,
+    /// Too many failed attempts; seconds to wait.
+    Throttled(u64),
+    /// The server has more work than it can do in time; nothing was done.
+    Busy,
+    /// No answer within the time a request may take; what was begun may still be done.
+    Timeout,
+    Account(AccountError),
+    Booking(BookingError),
+    Db(DbError),
+    /// A defect; the cause is for the log.
+    Internal(String),
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Db(error) => ApiError::Db(error),
+            error => ApiError::Account(error),
+        }
+    }
+}
+
+impl From<BookingError> for ApiError {
+    fn from(error: BookingError) -> Self {
+        match error {
+            BookingError::Db(error) => ApiError::Db(error),
+            error => ApiError::Booking(error),
+        }
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        ApiError::Db(error)
+    }
+}
+
+/// What a refusal looks like on the wire.
+struct Refusal {
+    status: StatusCode,
+    body: Value,
+    retry_after: Option<u64>,
+}
+
+fn detail(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal { status, body: json!({ "detail": text.into() }), retry_after: None }
+}
+
+fn coded(status: StatusCode, text: impl Into<Cow<'static, str>>, code: &str) -> Refusal {
+    Refusal { status, body: json!({ "detail": text.into(), "code": code }), retry_after: None }
+}
+
+fn later(text: &'static str, code: &str) -> Refusal {
+    Refusal { retry_after: Some(RETRY_AFTER_SECONDS), ..coded(StatusCode::SERVICE_UNAVAILABLE, text, code) }
+}
+
+fn fields(faults: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> Refusal {
+    let body: Map<String, Value> = faults.into_iter().map(|(field, texts)| (field.to_owned(), json!(texts))).collect();
+    Refusal { status: StatusCode::BAD_REQUEST, body: Value::Object(body), retry_after: None }
+}
+
+impl ApiError {
+    fn refusal(self) -> Refusal {
+        match self {
+            ApiError::NotFound => detail(StatusCode::NOT_FOUND, "Not found."),
+            ApiError::NotAcceptable => {
+                detail(StatusCode::NOT_ACCEPTABLE, "Could not satisfy the request Accept header.")
+            }
+            ApiError::NotAuthenticated => {
+                detail(StatusCode::UNAUTHORIZED, "Authentication credentials were not provided.")
+            }
+            ApiError::BadAuthorizationHeader => coded(
+                StatusCode::UNAUTHORIZED,
+                "Authorization header must contain two space-delimited values",
+                "bad_authorization_header",
+            ),
+            ApiError::BadAccessToken(fault @ TokenFault::NoUser) => {
+                coded(StatusCode::UNAUTHORIZED, fault.message(), "token_not_valid")
+            }
+            ApiError::BadAccessToken(fault) => Refusal {
+                status: StatusCode::UNAUTHORIZED,
+                body: json!({
+                    "detail": "Given token not valid for any token type",
+                    "code": "token_not_valid",
+                    "messages": [
+                        { "token_class": "AccessToken", "token_type": "access", "message": fault.message() },
+                    ],
+                }),
+                retry_after: None,
+            },
+            ApiError::BadRefreshToken(fault) => coded(StatusCode::UNAUTHORIZED, fault.message(), "token_not_valid"),
+            ApiError::MethodNotAllowed(method) => {
+                detail(StatusCode::METHOD_NOT_ALLOWED, format!("Method \"{method}\" not allowed."))
+            }
+            ApiError::UnsupportedMediaType(sent) => {
+                detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Unsupported media type \"{sent}\" in request."))
+            }
+            ApiError::Malformed { format, cause } => {
+                detail(StatusCode::BAD_REQUEST, format!("{format} parse error - {cause}"))
+            }
+            ApiError::TooLarge => detail(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
+            ApiError::BodyUnread => detail(StatusCode::BAD_REQUEST, "The request body could not be read."),
+            ApiError::Fields(faults) => fields(faults),
+            ApiError::UnknownHost => detail(StatusCode::BAD_REQUEST, "Invalid Host header."),
+            ApiError::Throttled(seconds) => Refusal {
+                retry_after: Some(seconds),
+                ..detail(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    format!("Request was throttled. Expected available in {seconds} seconds."),
+                )
+            },
+            ApiError::Busy => later("The server is busy. Nothing was done; try again shortly.", "busy"),
+            ApiError::Timeout => later("The request took too long. It may still be done.", "timeout"),
+            ApiError::Account(error) => account(error),
+            ApiError::Booking(error) => booking(error),
+            ApiError::Db(error) => database(error),
+            ApiError::Internal(cause) => {
+                tracing::error!(cause, "internal error");
+                detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
+            }
+        }
+    }
+}
+
+fn account(error: AccountError) -> Refusal {
+    match error {
+        AccountError::UserNotFound => coded(StatusCode::UNAUTHORIZED, "User not found", "user_not_found"),
+        AccountError::UserInactive => coded(StatusCode::UNAUTHORIZED, "User is inactive", "user_inactive"),
+        AccountError::WrongCredentials => {
+            detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials")
+        }
+        AccountError::UsernameTaken => fields([("username", vec![error.to_string()])]),
+        AccountError::Db(error) => database(error),
+    }
+}
+
+fn booking(error: BookingError) -> Refusal {
+    match error {
+        BookingError::UnknownShow | BookingError::UnknownBooking => ApiError::NotFound.refusal(),
+        BookingError::NotYours => detail(StatusCode::FORBIDDEN, error.to_string()),
+        BookingError::SeatBeyondCapacity { total_seats } => {
+            fields([("seat_number", vec![format!("Ensure this value is less than or equal to {total_seats}.")])])
+        }
+        BookingError::ShowStarted
+        | BookingError::ShowFull
+        | BookingError::SeatTaken
+        | BookingError::AlreadyCancelled => detail(StatusCode::CONFLICT, error.to_string()),
+        BookingError::Db(error) => database(error),
+    }
+}
+
+fn database(error: DbError) -> Refusal {
+    tracing::error!(%error, "database");
+    match error {
+        DbError::Unavailable(_) => later("The service is unavailable. Nothing was changed; try again.", "unavailable"),
+        DbError::Conflict(_) | DbError::Guard(_) => ApiError::Busy.refusal(),
+        DbError::OutcomeUnknown(_) => later(
+            "The outcome is unknown: the change was either made or not. Look before you repeat it.",
+            "outcome_unknown",
+        ),
+        DbError::Unique(_) | DbError::ForeignKey(_) | DbError::Check(_) | DbError::Other(_) => {
+            detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let refusal = self.refusal();
+        let mut response = (refusal.status, Json(refusal.body)).into_response();
+        let headers = response.headers_mut();
+        if refusal.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
+        }
+        if let Some(seconds) = refusal.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

@@ -1,0 +1,22 @@
+//! Marquee, the box office of a cinema. The architecture is told in `ARCHITECTURE.md`; this is the code map.
+//!
+//! - [`config`] what an operator can set; [`app`] what a running server holds; [`router`] every URL
+//! - [`web`] what all endpoints share; [`error`] what a refusal looks like on the wire
+//! - [`accounts`], [`catalog`], [`schedule`], [`booking`]: the features, each with its types and rules in `mod.rs`, its
+//!   SQL in `store.rs` and its endpoints in `api.rs`
+//! - [`db`] the two engines behind one face
+//! - [`commands`] what the command line does; [`data`] what it loads
+
+pub mod accounts;
+pub mod app;
+pub mod booking;
+pub mod catalog;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod data;
+pub mod db;
+pub mod error;
+pub mod router;
+pub mod schedule;
+pub mod web;

@@ -1,0 +1,137 @@
+//! The command line; what the commands do is in [`marquee::commands`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use marquee::commands::{self, Failure, serve::Options};
+
+/// Marquee: the box office of a cinema.
+///
+/// Settings come from the environment and from a file `.env` in the working directory; the environment wins. The file
+/// `.env.example` lists them all.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done; 1 refused or failed, the reason is printed; 2 wrong usage or wrong settings; \
+                  3 the database can't be reached."
+)]
+struct Cli {
+    /// Read settings from this file instead of `.env`.
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API and its documentation until stopped.
+    ///
+    /// Pending migrations are applied to an SQLite database. A database on a server may be shared, so there they are
+    /// applied only with --migrate; without it, serve stops and says what to do.
+    Serve {
+        /// Load sample data, and print logins to try it with. Not for real use: the passwords are public.
+        #[arg(long)]
+        demo: bool,
+        /// Apply pending migrations to a database server too.
+        #[arg(long)]
+        migrate: bool,
+        /// Address and port to listen on [default: the setting BIND, 127.0.0.1:8000]. Port 0 picks a free one.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        bind: Option<SocketAddr>,
+    },
+    /// Bring the database's tables up to what this binary needs.
+    Migrate {
+        /// Change nothing; exit with 1 when migrations are pending.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make an administrator.
+    ///
+    /// Asks for what is not given. With --noinput nothing is asked, and the password is read from the environment
+    /// variable MARQUEE_SUPERUSER_PASSWORD.
+    Createsuperuser {
+        #[arg(long)]
+        username: Option<String>,
+        #[arg(long)]
+        email: Option<String>,
+        /// Ask nothing.
+        #[arg(long, requires_all = ["username", "email"])]
+        noinput: bool,
+    },
+    /// Set a user's password.
+    ///
+    /// Asks for it twice; with --noinput it is read from the environment variable MARQUEE_PASSWORD.
+    Changepassword {
+        username: String,
+        /// Ask nothing.
+        #[arg(long)]
+        noinput: bool,
+    },
+    /// Switch a user's account off: their logins and tokens are refused from now on, their bookings stay.
+    DeactivateUser { username: String },
+    /// Load movies, screens and shows from a JSON file, all or nothing.
+    ///
+    /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name"}], "shows": [{"id",
+    /// "movie", "screen", "date_time", "total_seats"}]}. An id may be left out; one that is known changes that row. A
+    /// show names its movie and screen by id, or by the very title or name. A date_time has an offset or a Z; without,
+    /// it is a time in TIME_ZONE. A show can't become smaller than its highest taken seat.
+    Loaddata {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Load the sample data that `serve --demo` uses: movies, screens, shows for the next two weeks, two users.
+    LoadSampleData,
+    /// Look for what would hurt in production: settings, secret, database, migrations, seat counts.
+    Check,
+    /// Print the OpenAPI schema.
+    Openapi(OpenapiArgs),
+}
+
+#[derive(Args)]
+struct OpenapiArgs {
+    /// Print YAML instead of JSON.
+    #[arg(long)]
+    yaml: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    if let Command::Openapi(OpenapiArgs { yaml }) = cli.command {
+        return commands::openapi(yaml);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Refused(error.to_string()))?;
+    let config = commands::read_config(cli.env_file.as_deref())?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve { demo, migrate, bind } => {
+                commands::serve::serve(config, Options { demo, migrate, bind }).await
+            }
+            Command::Migrate { check } => commands::migrate(&config, check).await,
+            Command::Createsuperuser { username, email, noinput } => {
+                commands::users::create_superuser(&config, username, email, noinput).await
+            }
+            Command::Changepassword { username, noinput } => {
+                commands::users::change_password(&config, &username, noinput).await
+            }
+            Command::DeactivateUser { username } => commands::users::deactivate(&config, &username).await,
+            Command::Loaddata { file } => commands::load_data(&config, &file).await,
+            Command::LoadSampleData => commands::load_sample_data(&config).await,
+            Command::Check => commands::check::check(&config).await,
+            Command::Openapi(_) => unreachable!("handled without a runtime"),
+        }
+    })
+}

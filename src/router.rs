@@ -1,0 +1,42 @@
+//! Every URL of the program.
+
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::web::endpoint::{Access, CREATE, Endpoint, READ, mount, redirecting};
+use crate::web::{docs, health, layers};
+use crate::{accounts, booking, catalog, schedule};
+
+/// The whole program as one service.
+pub fn router(app: &App) -> Router {
+    let mut router = Router::new();
+    for (path, name, access, allow, handler) in [
+        ("/api/signup/", "Signup", Access::Guest, CREATE, post(accounts::api::signup)),
+        ("/api/login/", "Login", Access::Public, CREATE, post(accounts::api::login)),
+        ("/api/token/refresh/", "Token Refresh", Access::Public, CREATE, post(accounts::api::refresh)),
+        ("/api/movies/", "Movie List", Access::User, READ, get(catalog::api::list_movies)),
+        ("/api/movies/{movie_id}/shows/", "Show List", Access::User, READ, get(schedule::api::list_shows)),
+        ("/api/shows/{show_id}/book/", "Book Seat", Access::User, CREATE, post(booking::api::book)),
+        ("/api/bookings/{booking_id}/cancel/", "Cancel Booking", Access::User, CREATE, post(booking::api::cancel)),
+        ("/api/my-bookings/", "My Bookings", Access::User, READ, get(booking::api::my_bookings)),
+    ] {
+        router = mount(router, app, Endpoint { path, name, access, allow }, handler);
+    }
+    for (path, handler) in
+        [("/api/schema/", get(docs::schema)), ("/swagger/", get(docs::swagger)), ("/redoc/", get(docs::redoc))]
+    {
+        router = redirecting(router, path).route(path, handler);
+    }
+    let router = router
+        .route("/swagger/{*file}", get(docs::swagger_file))
+        .route("/redoc/{*file}", get(docs::redoc_file))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(async || ApiError::NotFound.into_response())
+        .method_not_allowed_fallback(async |method| ApiError::MethodNotAllowed(method).into_response())
+        .with_state(app.clone());
+    layers::around(router, app)
+}

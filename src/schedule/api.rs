@@ -1,0 +1,26 @@
+//! Shows over HTTP.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::{Show, store};
+use crate::app::App;
+use crate::catalog;
+use crate::error::ApiError;
+use crate::web::endpoint::PathId;
+
+/// List the shows of a movie
+///
+/// By time, past ones too, with the seats that are free at this moment.
+#[utoipa::path(
+    get, path = "/api/movies/{movie_id}/shows/", tag = "Movies", operation_id = "list_shows",
+    params(("movie_id" = i64, Path, description = "The movie", example = 1, minimum = 1)),
+    responses((status = 200, description = "The shows", body = [Show])),
+)]
+pub async fn list_shows(State(app): State<App>, PathId(movie_id): PathId) -> Result<Json<Vec<Show>>, ApiError> {
+    let shows = store::shows_of_movie(&app.db, movie_id).await?;
+    if shows.is_empty() && !catalog::store::movie_exists(&app.db, movie_id).await? {
+        return Err(ApiError::NotFound);
+    }
+    Ok(Json(shows))
+}

@@ -1,0 +1,250 @@
+//! Request bodies and their fields, read as the reference reads them (contract sections 4, 5 and 11).
+
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::error::{ApiError, FieldFaults};
+
+/// More digits than this in one integer are malformed JSON (B30).
+const MAX_INTEGER_DIGITS: usize = 4_300;
+
+/// A longer string is not even tried as a number (B29).
+const MAX_NUMBER_TEXT: usize = 1_000;
+
+/// The fields of a body, and what was found wrong with them so far.
+///
+/// Each reader below notes a fault and returns an empty value in its place; [`Form::check`] then answers with all faults
+/// together. Unknown fields are ignored.
+#[derive(Debug, Default)]
+pub struct Form {
+    fields: Map<String, Value>,
+    faults: FieldFaults,
+}
+
+/// What a text field accepts.
+pub struct TextRule {
+    /// The message for a value that is no text and no number.
+    pub not_text: &'static str,
+    /// The faults of a trimmed text that is not blank.
+    pub faults: fn(&str) -> Vec<&'static str>,
+}
+
+/// Any text that is not blank.
+pub const ANY_TEXT: TextRule = TextRule { not_text: "Not a valid string.", faults: null_characters };
+
+/// The fault of a text that holds a NUL.
+fn null_characters(text: &str) -> Vec<&'static str> {
+    if text.contains('\0') { vec!["Null characters are not allowed."] } else { vec![] }
+}
+
+impl Form {
+    /// A required text, trimmed. A number is read as its text (S27).
+    pub fn text(&mut self, field: &'static str, rule: &TextRule) -> String {
+        let text = match self.fields.remove(field) {
+            None => return self.fault(field, "This field is required."),
+            Some(Value::Null) => return self.fault(field, "This field may not be null."),
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => number.to_string(),
+            Some(_) => return self.fault(field, rule.not_text),
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return self.fault(field, "This field may not be blank.");
+        }
+        for fault in (rule.faults)(text) {
+            self.fault::<()>(field, fault);
+        }
+        text.to_owned()
+    }
+
+    /// A required whole number of at least `least`; one beyond 64 bits is read as the nearest one inside.
+    pub fn integer(&mut self, field: &'static str, least: i64) -> i64 {
+        let number = match self.fields.remove(field) {
+            None => return self.fault(field, "This field is required."),
+            Some(Value::Null) => return self.fault(field, "This field may not be null."),
+            Some(Value::Number(number)) => integer_of_number(&number.to_string()),
+            Some(Value::String(text)) if text.chars().count() > MAX_NUMBER_TEXT => {
+                return self.fault(field, "String value too large.");
+            }
+            Some(Value::String(text)) => integer_of_text(&text),
+            Some(_) => None,
+        };
+        match number {
+            None => self.fault(field, "A valid integer is required."),
+            Some(number) if number < least => {
+                self.fault(field, format!("Ensure this value is greater than or equal to {least}."))
+            }
+            Some(number) => number,
+        }
+    }
+
+    /// Notes a fault of a field, and gives the value that stands in its place.
+    pub fn fault<T: Default>(&mut self, field: &'static str, message: impl Into<String>) -> T {
+        match self.faults.iter_mut().find(|(named, _)| *named == field) {
+            Some((_, messages)) => messages.push(message.into()),
+            None => self.faults.push((field, vec![message.into()])),
+        }
+        T::default()
+    }
+
+    /// Whether a field has a fault so far.
+    pub fn is_faulty(&self, field: &str) -> bool {
+        self.faults.iter().any(|(named, _)| *named == field)
+    }
+
+    /// # Errors
+    /// All faults noted so far.
+    pub fn check(&mut self) -> Result<(), ApiError> {
+        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(std::mem::take(&mut self.faults))) }
+    }
+}
+
+/// A JSON number is whole when its fraction is zero (B21, B22). Floats from 1e16 on have no plain decimal text in the
+/// reference and are no integers there.
+fn integer_of_number(text: &str) -> Option<i64> {
+    if !text.contains(['.', 'e', 'E']) {
+        return integer_of_text(text);
+    }
+    let float: f64 = text.parse().ok()?;
+    (float.fract() == 0.0 && float.abs() < 1e16).then_some(float as i64)
+}
+
+/// Decimal digits with an optional sign, spaces around, and `.0…` behind (B25 to B28). A number beyond 64 bits is read
+/// as the nearest one inside: no rule tells them apart.
+fn integer_of_text(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let whole = match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => whole,
+        Some(_) => return None,
+        None => text,
+    };
+    let (negative, digits) = match whole.as_bytes() {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let size = digits.iter().fold(0i64, |size, digit| size.saturating_mul(10).saturating_add((digit - b'0').into()));
+    Some(if negative { -size } else { size })
+}
+
+impl FromRequest<App> for Form {
+    type Rejection = ApiError;
+
+    /// Reads a body of JSON, a form or multipart. An empty body is an empty object, whatever its type (J14, J20).
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let content_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default();
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, app.config.max_body_bytes).await.map_err(|error| {
+            let too_large =
+                std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+            if too_large { ApiError::TooLarge } else { ApiError::BodyUnread }
+        })?;
+        if body.is_empty() {
+            return Ok(Form::default());
+        }
+        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let fields = match media_type.as_str() {
+            "application/json" => json(&body)?,
+            "application/x-www-form-urlencoded" => form_urlencoded::parse(&body)
+                .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+                .collect(),
+            "multipart/form-data" => multipart(Request::from_parts(parts, body.into())).await?,
+            _ => return Err(ApiError::UnsupportedMediaType(content_type)),
+        };
+        Ok(Form { fields, faults: Vec::new() })
+    }
+}
+
+fn json(body: &Bytes) -> Result<Map<String, Value>, ApiError> {
+    let malformed = |cause: String| ApiError::Malformed { format: "JSON", cause };
+    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+    if has_endless_integer(&value) {
+        return Err(malformed(format!("an integer has more than {MAX_INTEGER_DIGITS} digits")));
+    }
+    let kind = match value {
+        Value::Object(fields) => return Ok(fields),
+        Value::Null => return Err(whole_body("No data provided".to_owned())),
+        Value::Array(_) => "list",
+        Value::String(_) => "str",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.to_string().contains(['.', 'e', 'E']) => "float",
+        Value::Number(_) => "int",
+    };
+    Err(whole_body(format!("Invalid data. Expected a dictionary, but got {kind}.")))
+}
+
+fn whole_body(message: String) -> ApiError {
+    ApiError::Fields(vec![("non_field_errors", vec![message])])
+}
+
+fn has_endless_integer(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.len() > MAX_INTEGER_DIGITS && !text.contains(['.', 'e', 'E'])
+        }
+        Value::Array(values) => values.iter().any(has_endless_integer),
+        Value::Object(fields) => fields.values().any(has_endless_integer),
+        _ => false,
+    }
+}
+
+/// The parts by name; a file is no text, so it becomes a value that no field accepts.
+async fn multipart(request: Request) -> Result<Map<String, Value>, ApiError> {
+    let malformed = |cause: String| ApiError::Malformed { format: "Multipart form", cause };
+    let mut parts = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
+    let mut fields = Map::new();
+    while let Some(part) = parts.next_field().await.map_err(|error| malformed(error.body_text()))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let is_file = part.file_name().is_some();
+        let bytes = part.bytes().await.map_err(|error| malformed(error.body_text()))?;
+        let value = if is_file {
+            Value::Array(Vec::new())
+        } else {
+            Value::String(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        fields.insert(name, value);
+    }
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_read_as_the_contract_says() {
+        for (text, number) in [("15", 15), (" 16 ", 16), ("17.0", 17), ("+18", 18), ("007", 7), ("-5", -5), ("3.", 3)] {
+            assert_eq!(integer_of_text(text), Some(number), "{text:?}");
+        }
+        for text in ["", "abc", "1e1", "1.5", "--1", "+", ".0", "1_9", "١٩", "1 9", "0x1"] {
+            assert_eq!(integer_of_text(text), None, "{text:?}");
+        }
+        assert_eq!(integer_of_text("99999999999999999999999"), Some(i64::MAX));
+        for (text, number) in [("15.0", Some(15)), ("1e1", Some(10)), ("1.5", None), ("1e400", None), ("1e16", None)] {
+            assert_eq!(integer_of_number(text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_are_told_together_in_the_order_of_the_fields() {
+        let fields = serde_json::json!({ "a": null, "c": " ", "d": 5 }).as_object().unwrap().clone();
+        let mut form = Form { fields, faults: Vec::new() };
+        assert_eq!(form.text("a", &ANY_TEXT), "");
+        assert_eq!(form.integer("b", 1), 0);
+        form.text("c", &ANY_TEXT);
+        assert_eq!(form.text("d", &ANY_TEXT), "5");
+        let Err(ApiError::Fields(faults)) = form.check() else { panic!("faults") };
+        assert_eq!(faults.iter().map(|(field, _)| *field).collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+}

@@ -1,0 +1,197 @@
+//! An endpoint of the API: what comes before and after its handler, in the contract's order of checks (section 1).
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, VARY};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any};
+use axum::{Json, Router};
+use serde_json::json;
+use tracing::Instrument;
+
+use super::negotiation::{self, HTML, JSON};
+use crate::accounts::{User, api as accounts};
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone; the Authorization header is not looked at (L12, T11).
+    Public,
+    /// Anyone, but a token that is sent must be good (S33).
+    Guest,
+    /// Users with a good access token.
+    User,
+}
+
+/// One path of the API.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    pub path: &'static str,
+    /// What people see as the endpoint's name (G42).
+    pub name: &'static str,
+    pub access: Access,
+    /// The Allow header of every reply (G05 … G40).
+    pub allow: &'static str,
+}
+
+pub const READ: &str = "GET, HEAD, OPTIONS";
+pub const CREATE: &str = "POST, OPTIONS";
+
+/// Adds an endpoint to the router, and the redirect from its path without the last slash (G43 … G48).
+pub fn mount(router: Router<App>, app: &App, endpoint: Endpoint, handler: MethodRouter<App>) -> Router<App> {
+    let checked = handler.layer(middleware::from_fn_with_state((app.clone(), endpoint), serve));
+    redirecting(router, endpoint.path).route(endpoint.path, checked)
+}
+
+/// Adds the redirect to `path` from the same without its last slash.
+pub fn redirecting(router: Router<App>, path: &'static str) -> Router<App> {
+    router.route(path.trim_end_matches('/'), any(to_last_slash))
+}
+
+async fn to_last_slash(ids: RawPathParams, request: Request) -> Response {
+    if !are_ids(&ids) {
+        return ApiError::NotFound.into_response();
+    }
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{}/{query}", request.uri().path());
+    match HeaderValue::from_str(&location) {
+        Ok(location) => (StatusCode::MOVED_PERMANENTLY, [(LOCATION, location)]).into_response(),
+        Err(_) => ApiError::NotFound.into_response(),
+    }
+}
+
+/// The checks 1 to 4, the handler, and what is on every reply.
+async fn serve(
+    State((app, endpoint)): State<(App, Endpoint)>,
+    ids: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !ids.is_ok_and(|ids| are_ids(&ids)) {
+        return ApiError::NotFound.into_response();
+    }
+    let mut response = match form_of(&request) {
+        Err(refused) => refused.into_response(),
+        Ok(HTML) => page(endpoint, checked(&app, endpoint, request, next).await).await,
+        Ok(_) => checked(&app, endpoint, request, next).await,
+    };
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(endpoint.allow));
+    headers.append(VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+async fn checked(app: &App, endpoint: Endpoint, mut request: Request, next: Next) -> Response {
+    if endpoint.access != Access::Public {
+        match accounts::authenticate(app, request.headers()).await {
+            Ok(Some(user)) => drop(request.extensions_mut().insert(user)),
+            Ok(None) if endpoint.access == Access::User => return ApiError::NotAuthenticated.into_response(),
+            Ok(None) => {}
+            Err(refused) => return refused.into_response(),
+        }
+    }
+    let method = request.method();
+    if !endpoint.allow.split(", ").any(|allowed| allowed == method.as_str()) {
+        return ApiError::MethodNotAllowed(method.clone()).into_response();
+    }
+    if method == Method::OPTIONS {
+        return describe(endpoint);
+    }
+    // In a task of its own: when the client leaves, this handler's future is dropped, but what it began with the
+    // database must end as a whole.
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(died) => ApiError::Internal(died.to_string()).into_response(),
+    }
+}
+
+/// G42.
+fn describe(endpoint: Endpoint) -> Response {
+    Json(json!({
+        "name": endpoint.name,
+        "description": "",
+        "renders": [JSON.media_type, HTML.media_type],
+        "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
+    }))
+    .into_response()
+}
+
+fn form_of(request: &Request) -> Result<negotiation::Form, ApiError> {
+    negotiation::choose(&[JSON, HTML], accept(request).as_deref(), format(request).as_deref())
+}
+
+/// All Accept headers as one.
+pub fn accept(request: &Request) -> Option<String> {
+    let values: Vec<_> = request
+        .headers()
+        .get_all(axum::http::header::ACCEPT)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// The last `format` of the query.
+pub fn format(request: &Request) -> Option<String> {
+    let query = request.uri().query()?;
+    form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "format").last().map(|(_, value)| value.into())
+}
+
+/// The reply as a page for people who open an endpoint in a browser; the status stays (G55, G56).
+async fn page(endpoint: Endpoint, response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return ApiError::Internal("a reply could not be read".into()).into_response();
+    };
+    let text = match serde_json::from_slice::<serde_json::Value>(&body) {
+        Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_default(),
+        Err(_) => String::from_utf8_lossy(&body).into_owned(),
+    };
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{name}</title></head>\
+         <body><h1>{name}</h1><p>{status} · {allow} · <a href=\"/swagger/\">Try the API</a></p>\
+         <pre>{text}</pre></body></html>",
+        name = endpoint.name,
+        status = parts.status,
+        allow = endpoint.allow,
+        text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
+    );
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    Response::from_parts(parts, Body::from(page))
+}
+
+/// Path ids are ASCII digits; anything else is an unknown path (contract section 1).
+fn are_ids(ids: &RawPathParams) -> bool {
+    ids.iter().all(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The id in the path. One beyond 64 bits is read as the largest, which no row has (H05, B32, C06).
+pub struct PathId(pub i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ids = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
+        let (_, digits) = ids.iter().next().ok_or(ApiError::NotFound)?;
+        Ok(PathId(digits.parse().unwrap_or(i64::MAX)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for User {
+    type Rejection = ApiError;
+
+    /// The user whom [`mount`] found by the token.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let found = Extension::<User>::from_request_parts(parts, state).await;
+        found.map(|Extension(user)| user).map_err(|_| ApiError::NotAuthenticated)
+    }
+}

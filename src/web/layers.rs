@@ -1,0 +1,127 @@
+//! What surrounds every request: its id, its log line, the host check, the time limit, and the headers of every reply.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any, CorsLayer};
+use tracing::Instrument;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Sent with every reply; the id is in every log line of the request too.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// On every reply (G59).
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// Puts all of it around the routes.
+pub fn around(router: Router, app: &App) -> Router {
+    let router = router.layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+        let cause = panic.downcast_ref::<&str>().map_or("a handler panicked".to_owned(), |text| (*text).to_owned());
+        ApiError::Internal(cause).into_response()
+    }));
+    with_cors(router, &app.config.cors_allowed_origins).layer(middleware::from_fn_with_state(app.clone(), surround))
+}
+
+async fn surround(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let client = client_address(&request, app.config.trusted_proxies);
+    let span = tracing::info_span!("request", id, %method, path, %client);
+    request.extensions_mut().insert(ClientAddress(client));
+    let answered = async {
+        if !is_health_check(&path) && !host_is_allowed(&app, request.headers()) {
+            return ApiError::UnknownHost.into_response();
+        }
+        match tokio::time::timeout(app.config.request_timeout, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => ApiError::Timeout.into_response(),
+        }
+    };
+    let mut response = answered.instrument(span.clone()).await;
+    let (status, ms) = (response.status().as_u16(), began.elapsed().as_secs_f64() * 1_000.0);
+    span.in_scope(|| tracing::info!(status, ms, "answered"));
+    let headers = response.headers_mut();
+    headers.extend(SECURITY_HEADERS);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Health checks come from machines that know an address, not a name.
+fn is_health_check(path: &str) -> bool {
+    path == "/healthz" || path == "/readyz"
+}
+
+fn host_is_allowed(app: &App, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.is_some_and(|host| app.config.host_allowed(host))
+}
+
+/// Who sent a request, as far as the proxies in front are to be believed.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().copied().ok_or_else(|| ApiError::Internal("a request without an address".into()))
+    }
+}
+
+/// Each of the `proxies` in front has added the address it saw to the end of X-Forwarded-For, so the first of theirs is
+/// the client's; what stands before it is the client's own claim.
+fn client_address(request: &Request, proxies: usize) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip());
+    if proxies == 0 {
+        return peer;
+    }
+    let seen: Vec<IpAddr> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|address| address.trim().parse().ok())
+        .collect();
+    seen.len().checked_sub(proxies).map_or(peer, |first| seen[first])
+}
+
+/// Lets web pages of the named origins call the API. Without any, browsers keep other origins out.
+fn with_cors(router: Router, origins: &[String]) -> Router {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if origins.is_empty() {
+        return router;
+    }
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("idempotency-key")])
+        .expose_headers(Any);
+    let with = router.clone().layer(cors);
+    // The layer takes any OPTIONS for a preflight; a plain one asks the endpoint itself (G40).
+    Router::new().fallback(move |request: Request| {
+        let is_plain_options = request.method() == Method::OPTIONS
+            && !request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if is_plain_options { router.clone().oneshot(request) } else { with.clone().oneshot(request) }
+    })
+}

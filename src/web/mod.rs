@@ -1,0 +1,8 @@
+//! What every HTTP endpoint shares: negotiation, bodies, tokens, limits, request ids and the documentation pages.
+
+pub mod body;
+pub mod docs;
+pub mod endpoint;
+pub mod health;
+pub mod layers;
+pub mod negotiation;

@@ -1,0 +1,209 @@
+//! A running Marquee for one test: a fresh database and one or more server processes on it.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::engine::Database;
+use super::process::{self, Server, free_port, tail};
+use super::{Engine, report};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// How an [`App`] is started.
+pub struct Options {
+    /// Number of server processes on the one database.
+    pub instances: usize,
+    /// Environment of the servers and of the command line, beside the few variables always set.
+    pub env: Vec<(&'static str, String)>,
+    /// Arguments after `serve --bind ADDRESS`.
+    pub args: Vec<&'static str>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { instances: 1, env: Vec::new(), args: Vec::new() }
+    }
+}
+
+/// Dropping it kills the servers and drops the database. In a failing test it shows the servers' logs.
+pub struct App {
+    pub engine: Engine,
+    pub secret_key: String,
+    // Dropped in this order: servers, database, directory.
+    instances: Vec<Instance>,
+    database: Database,
+    setting: Setting,
+    directory: TempDir,
+}
+
+/// What every `marquee` process of one test shares.
+#[derive(Clone)]
+struct Setting {
+    env: Vec<(&'static str, String)>,
+    /// Empty, so that no `.env` is found.
+    working_directory: PathBuf,
+}
+
+impl Setting {
+    fn marquee(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_marquee"));
+        let kept = ["PATH", "HOME", "TMPDIR", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
+        let kept = kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.env_clear().envs(kept).envs(self.env.iter().cloned()).current_dir(&self.working_directory);
+        command
+    }
+}
+
+impl App {
+    /// One server on a fresh, migrated, empty database.
+    pub async fn start(engine: Engine) -> App {
+        App::start_with(engine, Options::default()).await
+    }
+
+    pub async fn start_with(engine: Engine, options: Options) -> App {
+        let directory = process::directory();
+        let database = Database::create(engine, directory.path()).await;
+        let secret_key = format!("only-for-tests-{}", directory.path().display()).repeat(3);
+        let working_directory = directory.path().join("empty");
+        std::fs::create_dir(&working_directory).expect("a directory can be made");
+        let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", database.url.clone())];
+        env.extend(options.env);
+        let setting = Setting { env, working_directory };
+        let instances = (0..options.instances)
+            .map(|number| Instance {
+                base: format!("http://127.0.0.1:{}", free_port()),
+                setting: setting.clone(),
+                args: options.args.clone(),
+                log: directory.path().join(format!("instance-{number}.log")),
+                process: Mutex::new(None),
+            })
+            .collect();
+        let app = App { engine, secret_key, instances, database, setting, directory };
+        if engine != Engine::Sqlite {
+            app.succeed(&["migrate"]);
+        }
+        join_all(app.instances.iter().map(Instance::restart)).await;
+        app
+    }
+
+    /// Where the first instance listens, like `http://127.0.0.1:8000`.
+    pub fn base(&self) -> &str {
+        &self.instances[0].base
+    }
+
+    pub fn instance(&self, number: usize) -> &Instance {
+        &self.instances[number]
+    }
+
+    pub fn database_url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// Runs the command line on this app's database.
+    pub fn marquee(&self, args: &[&str]) -> Output {
+        self.marquee_with(args, "", &[])
+    }
+
+    /// Runs the command line with this on its standard input and these variables on top of the app's.
+    pub fn marquee_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
+        let mut command = self.setting.marquee();
+        command.args(args).envs(env.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = process::tied(&mut command).spawn().expect("marquee starts");
+        // A command that reads nothing may have closed its end already.
+        let _ = child.stdin.take().expect("piped").write_all(stdin.as_bytes());
+        child.wait_with_output().expect("marquee can be waited for")
+    }
+
+    /// Runs the command line and panics, showing its output, unless it exits with 0.
+    pub fn succeed(&self, args: &[&str]) -> Output {
+        let output = self.marquee(args);
+        let shown = || [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+        assert!(output.status.success(), "marquee {}: {}\n{}", args.join(" "), output.status, shown());
+        output
+    }
+
+    /// Loads movies, screens and shows as `marquee loaddata` takes them.
+    pub fn load(&self, fixture: Value) {
+        let mut file =
+            tempfile::Builder::new().suffix(".json").tempfile_in(&self.directory).expect("a file can be made");
+        file.write_all(fixture.to_string().as_bytes()).expect("a file can be written");
+        self.succeed(&["loaddata", file.path().to_str().expect("the path is UTF-8")]);
+    }
+
+    /// Runs one statement straight on the database, past the server. Every value as text, NULL as `NULL`.
+    pub async fn sql(&self, sql: &str) -> Vec<Vec<String>> {
+        self.database.query(sql).await
+    }
+}
+
+/// One server process, and the means to end it and bring it back.
+pub struct Instance {
+    /// Where it listens, like `http://127.0.0.1:8000`; the same after a restart.
+    pub base: String,
+    setting: Setting,
+    args: Vec<&'static str>,
+    log: PathBuf,
+    process: Mutex<Option<Server>>,
+}
+
+impl Instance {
+    /// Process id; panics when it is not running.
+    pub fn pid(&self) -> u32 {
+        self.process.lock().expect("no holder panics").as_ref().expect("the instance is running").pid()
+    }
+
+    /// What the process has written to standard error so far, over all its lives.
+    pub fn log(&self) -> String {
+        tail(&self.log, usize::MAX)
+    }
+
+    /// Ends the process as a crash would (SIGKILL); returns when it is gone.
+    pub fn kill9(&self) {
+        drop(self.process.lock().expect("no holder panics").take());
+    }
+
+    /// Asks the process to stop (SIGTERM) and waits until it has.
+    pub async fn stop(&self) -> ExitStatus {
+        let process = self.process.lock().expect("no holder panics").take();
+        process.expect("the instance is running").terminate(STOP_LIMIT).await
+    }
+
+    /// Starts the process (killing the old one if it still runs) and waits until it says it is ready.
+    pub async fn restart(&self) {
+        self.kill9();
+        let ready = self.log.with_extension("out");
+        let stdout = File::create(&ready).expect("a file can be made");
+        let stderr = File::options().create(true).append(true).open(&self.log).expect("a file can be made");
+        let mut command = self.setting.marquee();
+        command.args(["serve", "--bind", self.base.trim_start_matches("http://")]).args(&self.args);
+        command.stdout(stdout).stderr(stderr);
+        let mut process = Server::spawn(&mut command);
+        let began = Instant::now();
+        let line = format!("Listening on {}\n", self.base);
+        while !std::fs::read_to_string(&ready).is_ok_and(|text| text.contains(&line)) {
+            let ended = process.ended();
+            let in_time = began.elapsed() < START_LIMIT;
+            assert!(ended.is_none() && in_time, "marquee serve is not ready ({ended:?})\n{}", tail(&self.log, 50));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        *self.process.lock().expect("no holder panics") = Some(process);
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            report(&format!("--- log of {}, last lines\n{}", self.base, tail(&self.log, 50)));
+        }
+    }
+}

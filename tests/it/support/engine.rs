@@ -1,0 +1,382 @@
+//! The database engines: which of them this machine has, and their servers.
+//!
+//! SQLite is always there. MariaDB and MySQL are tested when their server program is installed
+//! (`MARQUEE_TEST_MARIADBD`, `MARQUEE_TEST_MYSQLD` name a program elsewhere), or on the running server
+//! that `TEST_MYSQL_URL` (`mysql://user:password@host:port`) names, whichever of the two it is; its
+//! user must be allowed to create and drop databases called `marquee_test_…`.
+//! `MARQUEE_TEST_DATABASES`, like `sqlite,mysql`, limits the run to these engines and makes them mandatory.
+
+use std::env;
+use std::fmt;
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use url::Url;
+
+use super::process::{self, Server, free_port, tail};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    Sqlite,
+    Mariadb,
+    Mysql,
+}
+
+impl Engine {
+    pub const ALL: [Engine; 3] = [Engine::Sqlite, Engine::Mariadb, Engine::Mysql];
+    /// Engines that several instances of the server may share over a network.
+    pub const SHARED: [Engine; 2] = [Engine::Mariadb, Engine::Mysql];
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Engine::Sqlite => "sqlite",
+            Engine::Mariadb => "mariadb",
+            Engine::Mysql => "mysql",
+        })
+    }
+}
+
+/// Where an engine's server comes from.
+enum Source {
+    Program(PathBuf),
+    Running(Url),
+}
+
+static MARIADB: OnceLock<Source> = OnceLock::new();
+static MYSQL: OnceLock<Source> = OnceLock::new();
+
+/// What this run can test, and what it cannot.
+pub struct Survey {
+    pub available: Vec<Engine>,
+    /// Engines that are not there, with the reason.
+    missing: Vec<(Engine, String)>,
+    /// Value of `MARQUEE_TEST_DATABASES`.
+    named: Option<String>,
+    mandatory: Vec<Engine>,
+}
+
+/// Looks for the engines.
+pub fn survey() -> Survey {
+    let named = env::var("MARQUEE_TEST_DATABASES").ok().filter(|names| !names.trim().is_empty());
+    let words: Vec<&str> = named.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
+    let mandatory: Vec<Engine> =
+        Engine::ALL.into_iter().filter(|engine| words.contains(&engine.to_string().as_str())).collect();
+    assert_eq!(mandatory.len(), words.len(), "MARQUEE_TEST_DATABASES may name sqlite, mariadb, mysql: {words:?}");
+
+    let running = env::var("TEST_MYSQL_URL").ok().map(|url| {
+        let url = Url::parse(&url).expect("TEST_MYSQL_URL is a URL");
+        (product_at(&url), url)
+    });
+    let mut survey = Survey { available: Vec::new(), missing: Vec::new(), named: named.clone(), mandatory };
+    for engine in Engine::ALL {
+        if named.is_some() && !survey.mandatory.contains(&engine) {
+            survey.missing.push((engine, "left out by MARQUEE_TEST_DATABASES".to_owned()));
+            continue;
+        }
+        let found = match (engine, &running) {
+            (Engine::Sqlite, _) => Ok(()),
+            (_, Some((product, url))) if *product == engine => remember(engine, Source::Running(url.clone())),
+            _ => find_program(engine).and_then(|program| remember(engine, Source::Program(program))),
+        };
+        match found {
+            Ok(()) => survey.available.push(engine),
+            Err(reason) => survey.missing.push((engine, reason)),
+        }
+    }
+    survey
+}
+
+fn remember(engine: Engine, source: Source) -> Result<(), String> {
+    let place = if engine == Engine::Mysql { &MYSQL } else { &MARIADB };
+    place.set(source).map_err(|_| "looked for twice".to_owned())
+}
+
+impl Survey {
+    /// Why this run must not go on.
+    pub fn fault(&self) -> Option<String> {
+        let missing = self.missing.iter().find(|(engine, _)| self.mandatory.contains(engine));
+        missing.map(|(engine, reason)| {
+            let named = self.named.as_deref().unwrap_or_default();
+            format!("MARQUEE_TEST_DATABASES={named}, but {engine} is missing: {reason}.\n{}", how_to_get(*engine))
+        })
+    }
+
+    /// What to say at the end of the run.
+    pub fn notice(&self) -> String {
+        if self.missing.is_empty() {
+            return String::new();
+        }
+        let bar = "!".repeat(78);
+        let mut notice = format!("{bar}\n");
+        for (engine, reason) in &self.missing {
+            notice += &format!("!! NOT TESTED: {engine} ({reason})\n");
+            if self.named.is_none() {
+                notice += &format!("!!   {}\n", how_to_get(*engine));
+            }
+        }
+        notice + &bar + "\n\n"
+    }
+}
+
+fn how_to_get(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "SQLite is built in.",
+        Engine::Mariadb => {
+            "To have it: install a mariadb-server package, or set MARQUEE_TEST_MARIADBD or TEST_MYSQL_URL."
+        }
+        Engine::Mysql => {
+            "To have it: scripts/mysql-server fetch DIR (Debian) and MARQUEE_TEST_MYSQLD=DIR/mysqld, or TEST_MYSQL_URL."
+        }
+    }
+}
+
+/// The server program of `engine` on this machine, which really is that product: MariaDB's packages
+/// ship a `mysqld` too.
+fn find_program(engine: Engine) -> Result<PathBuf, String> {
+    let (variable, name) = match engine {
+        Engine::Mysql => ("MARQUEE_TEST_MYSQLD", "mysqld"),
+        _ => ("MARQUEE_TEST_MARIADBD", "mariadbd"),
+    };
+    if let Some(program) = env::var_os(variable) {
+        let program = PathBuf::from(program);
+        return match product_of(&program) {
+            Some(product) if product == engine => Ok(program),
+            _ => Err(format!("{variable} is {}, which is not {engine}", program.display())),
+        };
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/usr/local/mysql/bin"].map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|program| product_of(program) == Some(engine))
+        .ok_or_else(|| format!("no {name} found"))
+}
+
+/// What a server program says it is; `None` when it does not run.
+fn product_of(program: &Path) -> Option<Engine> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then(|| product_named(&version))
+}
+
+fn product_at(url: &Url) -> Engine {
+    let version = on_a_thread_of_its_own(query(url.clone(), "SELECT VERSION()".to_owned()));
+    product_named(&version[0][0])
+}
+
+fn product_named(version: &str) -> Engine {
+    if version.contains("MariaDB") { Engine::Mariadb } else { Engine::Mysql }
+}
+
+/// A database of its own for one test.
+pub struct Database {
+    pub engine: Engine,
+    /// As the server takes it in `DATABASE_URL`.
+    pub url: String,
+}
+
+impl Database {
+    /// Makes a fresh, empty database; `directory` is where SQLite keeps its file.
+    pub async fn create(engine: Engine, directory: &Path) -> Database {
+        if engine == Engine::Sqlite {
+            let file = directory.join("marquee.sqlite3");
+            return Database { engine, url: format!("sqlite://{}", file.display()) };
+        }
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        let name = format!("marquee_test_{}_{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
+        let mut url = server_url(engine);
+        query(url.clone(), format!("CREATE DATABASE {name}")).await;
+        url.set_path(&name);
+        Database { engine, url: url.into() }
+    }
+
+    /// The rows of a statement, every value as text, NULL as `NULL`.
+    pub async fn query(&self, sql: &str) -> Vec<Vec<String>> {
+        match self.url.strip_prefix("sqlite://") {
+            Some(file) => query_sqlite(file, sql).unwrap_or_else(|error| panic!("{error}: {sql}")),
+            None => query(Url::parse(&self.url).expect("made from a URL"), sql.to_owned()).await,
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if self.engine == Engine::Sqlite {
+            return; // lies in the test's directory
+        }
+        let url = Url::parse(&self.url).expect("made from a URL");
+        let sql = format!("DROP DATABASE {}", url.path().trim_start_matches('/'));
+        let dropping = std::thread::spawn(|| on_a_thread_of_its_own(query(url, sql)).clear());
+        DROPPING.lock().expect("no holder panics").push(dropping);
+    }
+}
+
+/// Databases being dropped while the next tests run.
+static DROPPING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+fn query_sqlite(file: &str, sql: &str) -> rusqlite::Result<Vec<Vec<String>>> {
+    use rusqlite::types::ValueRef;
+    let connection = rusqlite::Connection::open(file)?;
+    connection.busy_timeout(Duration::from_secs(30))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let mut statement = connection.prepare(sql)?;
+    let columns = statement.column_count();
+    let text = |value: ValueRef| match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(value) => value.to_string(),
+        ValueRef::Real(value) => value.to_string(),
+        ValueRef::Text(value) | ValueRef::Blob(value) => String::from_utf8_lossy(value).into_owned(),
+    };
+    statement.query_map([], |row| (0..columns).map(|column| row.get_ref(column).map(text)).collect())?.collect()
+}
+
+async fn query(url: Url, sql: String) -> Vec<Vec<String>> {
+    use mysql_async::{Conn, Opts, Row, Value};
+    let text = |value: Value| match value {
+        Value::NULL => "NULL".to_owned(),
+        Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        other => other.as_sql(true).trim_matches('\'').to_owned(),
+    };
+    let run = async {
+        let mut connection = Conn::new(Opts::from_url(url.as_str())?).await?;
+        let rows: Vec<Row> = connection.query(&sql).await?;
+        connection.disconnect().await?;
+        Ok::<_, mysql_async::Error>(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
+    };
+    run.await.unwrap_or_else(|error| panic!("{error}: {sql}"))
+}
+
+/// For callers that cannot wait asynchronously.
+fn on_a_thread_of_its_own<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(work)
+}
+
+/// The database servers of this run's own: the URLs to create databases at, and the processes.
+static MARIADB_SERVER: OnceLock<Result<Url, String>> = OnceLock::new();
+static MYSQL_SERVER: OnceLock<Result<Url, String>> = OnceLock::new();
+static STARTED: Mutex<Vec<Server>> = Mutex::new(Vec::new());
+
+/// The URL of the engine's server, which is started when the first test asks for it.
+fn server_url(engine: Engine) -> Url {
+    let (source, server) = match engine {
+        Engine::Mysql => (&MYSQL, &MYSQL_SERVER),
+        _ => (&MARIADB, &MARIADB_SERVER),
+    };
+    match source.get().expect("tests run on available engines") {
+        Source::Running(url) => url.clone(),
+        Source::Program(program) => match server.get_or_init(|| start(engine, program)) {
+            Ok(url) => url.clone(),
+            Err(reason) => panic!("{engine} does not start: {reason}"),
+        },
+    }
+}
+
+/// Stops the servers this run has started, after the last database has been dropped.
+pub fn stop() {
+    for dropping in DROPPING.lock().expect("no holder panics").drain(..) {
+        // It panics, and has said why, when the server is gone; the run is judged by its tests.
+        let _ = dropping.join();
+    }
+    STARTED.lock().expect("no holder panics").clear();
+}
+
+/// Initialises and starts a private server: durable as in production, password login over TCP for a
+/// user who may do anything with databases called `marquee_test_…` and nothing else.
+fn start(engine: Engine, program: &Path) -> Result<Url, String> {
+    const PASSWORD: &str = "seat-keeper-7";
+    let directory = process::directory().keep(); // until the run ends
+    let data = directory.join("data");
+    let log = directory.join("error.log");
+    let with_log = |what: String| format!("{what}\n{}", tail(&log, 30));
+
+    let me = Command::new("id").arg("-un").output().map_err(|error| error.to_string())?.stdout;
+    let me = String::from_utf8_lossy(&me).trim().to_owned();
+    let common = [
+        "--no-defaults".to_owned(),
+        format!("--user={me}"), // the servers refuse to run as root unless told so
+        format!("--datadir={}", data.display()),
+        format!("--log-error={}", log.display()),
+    ];
+    let mut initialise = match engine {
+        Engine::Mysql => {
+            let mut command = Command::new(program);
+            command.args(&common).arg("--initialize-insecure");
+            command
+        }
+        _ => {
+            let home = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+            let script = ["bin", "scripts"].map(|place| home.join(place).join("mariadb-install-db"));
+            let script = script.into_iter().find(|script| script.exists()).unwrap_or("mariadb-install-db".into());
+            let mut command = Command::new(script);
+            command.args(&common).args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
+            command
+        }
+    };
+    let output = process::tied(&mut initialise).output().map_err(|error| format!("{initialise:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(with_log(format!(
+            "{initialise:?}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )));
+    }
+
+    let plugin = if engine == Engine::Mysql { "WITH caching_sha2_password " } else { "" };
+    let setup = format!(
+        "CREATE USER marquee@'%' IDENTIFIED {plugin}BY '{PASSWORD}';\n\
+         GRANT ALL ON `marquee\\_test\\_%`.* TO marquee@'%';\n"
+    );
+    std::fs::write(directory.join("setup.sql"), setup).map_err(|error| error.to_string())?;
+    let port = free_port();
+    let mut command = Command::new(program);
+    command.args(&common).args([
+        format!("--port={port}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--socket={}", directory.join("s").display()),
+        format!("--pid-file={}", directory.join("pid").display()),
+        format!("--init-file={}", directory.join("setup.sql").display()),
+        "--skip-name-resolve".to_owned(),
+        "--max-connections=500".to_owned(),
+        "--innodb-buffer-pool-size=64M".to_owned(),
+        "--innodb-flush-log-at-trx-commit=1".to_owned(),
+        "--server-id=1".to_owned(),
+        "--log-bin=binlog".to_owned(),
+        "--sync-binlog=1".to_owned(),
+    ]);
+    if engine == Engine::Mysql {
+        command.args(["--mysqlx=OFF", "--performance-schema=OFF"]);
+    }
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut process = Server::spawn(&mut command);
+    let began = Instant::now();
+    while !greets(port) {
+        if let Some(status) = process.ended() {
+            return Err(with_log(format!("{command:?}: {status}")));
+        }
+        if began.elapsed() > Duration::from_secs(120) {
+            return Err(with_log("it does not answer for two minutes".to_owned()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let url = Url::parse(&format!("mysql://marquee:{PASSWORD}@127.0.0.1:{port}")).expect("well formed");
+    STARTED.lock().expect("no holder panics").push(process);
+    Ok(url)
+}
+
+/// Whether a MySQL server on this port is ready: only then does it send its greeting.
+fn greets(port: u16) -> bool {
+    let greeting = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.read(&mut [0; 64])
+    });
+    greeting.is_ok_and(|length| length > 0)
+}

@@ -1,0 +1,153 @@
+//! A small HTTP client: one connection per call, nothing added, nothing followed, nothing normalised.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::App;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A request, built step by step and sent with [`Call::send`].
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Call {
+    /// `path` is sent as it is, with its query; what is not ASCII must be percent-encoded.
+    pub fn method(method: &str, path: impl Into<String>) -> Call {
+        Call { method: method.to_owned(), path: path.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub fn get(path: impl Into<String>) -> Call {
+        Call::method("GET", path)
+    }
+
+    pub fn post(path: impl Into<String>) -> Call {
+        Call::method("POST", path)
+    }
+
+    pub fn bearer(self, token: &str) -> Call {
+        self.header("Authorization", format!("Bearer {token}"))
+    }
+
+    /// Adds a header; one given twice is sent twice.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Call {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn json(self, value: Value) -> Call {
+        self.body(Some("application/json"), value.to_string())
+    }
+
+    /// Any bytes as the body, with this Content-Type or with none.
+    pub fn body(mut self, content_type: Option<&str>, bytes: impl Into<Vec<u8>>) -> Call {
+        self.body = bytes.into();
+        match content_type {
+            Some(content_type) => self.header(CONTENT_TYPE.as_str(), content_type),
+            None => self,
+        }
+    }
+
+    /// Sends to the first instance of `app`.
+    pub async fn send(self, app: &App) -> Reply {
+        self.send_to(app.base()).await
+    }
+
+    /// Sends to `base`, like `http://127.0.0.1:8000`. Panics when no whole reply comes.
+    pub async fn send_to(self, base: &str) -> Reply {
+        let shown = format!("{} {base}{}", self.method, self.path);
+        self.try_send_to(base).await.unwrap_or_else(|error| panic!("{shown}: {error}"))
+    }
+
+    /// Like [`Call::send_to`], for tests in which the server may be gone.
+    pub async fn try_send_to(self, base: &str) -> Result<Reply, String> {
+        let mut connection = Connection::open(base).await?;
+        connection.send(self).await
+    }
+}
+
+/// An open connection to a server.
+pub struct Connection {
+    host: String,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    pub async fn open(base: &str) -> Result<Connection, String> {
+        let host = base.strip_prefix("http://").expect("a base is http://host:port").to_owned();
+        let open = async {
+            let stream = TcpStream::connect(&host).await.map_err(|error| error.to_string())?;
+            stream.set_nodelay(true).map_err(|error| error.to_string())?;
+            handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())
+        };
+        let (sender, connection) = within_limit(open).await?;
+        // An error of the connection is told to whoever waits for a reply.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Connection { host, sender })
+    }
+
+    pub async fn send(&mut self, call: Call) -> Result<Reply, String> {
+        let method = Method::from_bytes(call.method.as_bytes()).expect("the method is a token");
+        let mut request = Request::builder().method(method).uri(call.path);
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        let mut request = request.body(Full::new(Bytes::from(call.body))).expect("the call is well formed");
+        let host = self.host.parse().expect("the host is a header value");
+        request.headers_mut().entry(HOST).or_insert(host);
+        within_limit(async {
+            let (head, body) =
+                self.sender.send_request(request).await.map_err(|error| format!("no reply: {error:?}"))?.into_parts();
+            let bytes = body.collect().await.map_err(|error| format!("the reply broke off: {error:?}"))?.to_bytes();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Ok(Reply { status: head.status.as_u16(), headers: head.headers, text })
+        })
+        .await
+    }
+}
+
+async fn within_limit<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    tokio::time::timeout(TIMEOUT, work).await.unwrap_or_else(|_| Err(format!("nothing for {} s", TIMEOUT.as_secs())))
+}
+
+impl Reply {
+    /// The body as JSON; panics, showing the reply, when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+    }
+
+    /// The value of a header, lines joined by `, ` when it was sent more than once.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> =
+            self.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// This reply, if it has the expected status; panics, showing the reply, otherwise.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Reply {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+}

@@ -1,0 +1,148 @@
+//! What every test stands on: engines, running servers, HTTP calls, the contract's example world.
+
+pub mod app;
+pub mod engine;
+pub mod http;
+pub mod process;
+pub mod race;
+pub mod world;
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::{Pin, pin};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+pub use app::{App, Options};
+pub use engine::Engine;
+pub use http::{Call, Reply};
+pub use world::{User, World};
+
+/// No test may take longer; one that hangs fails with its servers' logs instead of stopping the run.
+const LIMIT: Duration = Duration::from_secs(600);
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// One test: a name like `contract::signup` and an async function that panics when it fails.
+pub struct Test {
+    name: &'static str,
+    engines: &'static [Engine],
+    run: Arc<dyn Fn(Option<Engine>) -> Running + Send + Sync>,
+}
+
+impl Test {
+    /// A test that runs once per engine.
+    pub fn new<F, Fut>(name: &'static str, run: F) -> Test
+    where
+        F: Fn(Engine) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        Test::on(&Engine::ALL, name, run)
+    }
+
+    /// A test that makes sense on these engines only, and runs once on each.
+    pub fn on<F, Fut>(engines: &'static [Engine], name: &'static str, run: F) -> Test
+    where
+        F: Fn(Engine) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        let run = move |engine: Option<Engine>| -> Running {
+            Box::pin(run(engine.expect("a test on engines runs on one of them")))
+        };
+        Test { name, engines, run: Arc::new(run) }
+    }
+
+    /// A test that needs no engine and runs once.
+    pub fn plain<F, Fut>(name: &'static str, run: F) -> Test
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        Test { name, engines: &[], run: Arc::new(move |_| Box::pin(run())) }
+    }
+
+    fn trials(&self, available: &[Engine]) -> Vec<Trial> {
+        if self.engines.is_empty() {
+            let run = self.run.clone();
+            return vec![Trial::test(self.name, move || run_trial(|| run(None)))];
+        }
+        let trial = |&engine: &Engine| {
+            let run = self.run.clone();
+            Trial::test(format!("{engine}::{}", self.name), move || run_trial(|| run(Some(engine))))
+        };
+        self.engines.iter().filter(|engine| available.contains(engine)).map(trial).collect()
+    }
+}
+
+/// Runs the tests as the command line asks, stops what they started, and says what was not tested.
+pub fn run(tests: Vec<Test>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    if arguments.test_threads.is_none() {
+        // Tests wait for disks more than they compute.
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        arguments.test_threads = Some(cores.clamp(2, 4));
+    }
+    let survey = engine::survey();
+    if let Some(fault) = survey.fault() {
+        eprintln!("{fault}");
+        return ExitCode::FAILURE;
+    }
+    let trials = tests.iter().flat_map(|test| test.trials(&survey.available)).collect();
+    report_panics_with_their_trial();
+    let run = process::Run::begin();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    engine::stop();
+    drop(run);
+    if !arguments.list {
+        print!("{}", survey.notice());
+    }
+    conclusion.exit_code()
+}
+
+thread_local! {
+    /// What the trial running on this thread has to say when it fails; `None` outside trials.
+    static REPORT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Adds a paragraph to the report of the trial that runs on this thread.
+pub fn report(text: &str) {
+    REPORT.with_borrow_mut(|report| match report {
+        Some(report) => writeln!(report, "{text}").expect("writing to a string"),
+        None => eprintln!("{text}"),
+    });
+}
+
+/// Panics in a trial are shown with the trial, not in between the lines of others.
+fn report_panics_with_their_trial() {
+    let default = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if REPORT.with_borrow(Option::is_none) {
+            return default(panic);
+        }
+        report(&panic.to_string());
+        let backtrace = std::backtrace::Backtrace::capture();
+        if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+            report(&backtrace.to_string());
+        }
+    }));
+}
+
+/// Runs a test on a single-threaded runtime, so that all it does happens on this thread and is its own.
+fn run_trial(test: impl FnOnce() -> Running) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    REPORT.set(Some(String::new()));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let mut running = pin!(test());
+            // The test must still be alive when this panics: its servers report their logs as they drop.
+            let in_time = tokio::time::timeout(LIMIT, running.as_mut()).await.is_ok();
+            assert!(in_time, "not done after {} s", LIMIT.as_secs());
+        });
+    }));
+    let report = REPORT.take().unwrap_or_default();
+    outcome.map_err(|_| Failed::from(report))
+}

@@ -47,7 +47,7 @@ pub const SETTINGS: &[Setting] = &[
                   a Django deployment, and its tokens stay valid.",
         accepts: Accepts::Text("any text; 50 random characters are good"),
         default: None,
-        example: "paste-50-random-characters-here",
+        example: "",
     },
     Setting {
         name: "DEBUG",

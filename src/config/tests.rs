@@ -316,6 +316,21 @@ fn debug_output_hides_the_secrets() {
 }
 
 #[test]
+fn a_named_env_file_must_be_readable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("marquee.env");
+    let faults = Config::from_process(Some(&path)).expect_err("no file");
+    assert_eq!(faults[0].variable, path.display().to_string());
+    std::fs::write(&path, b"TRUSTED_PROXIES=11\nDB_PASSWORD=hunter2\xff").expect("written");
+    let faults = Config::from_process(Some(&path)).expect_err("not UTF-8");
+    assert_eq!(faults[0].variable, path.display().to_string());
+    assert!(!faults[0].problem.contains("hunter2"));
+    std::fs::write(&path, "TRUSTED_PROXIES=11").expect("written");
+    let faults = Config::from_process(Some(&path)).expect_err("too many");
+    assert_eq!(faults[0].variable, "TRUSTED_PROXIES");
+}
+
+#[test]
 fn the_table_and_the_reader_know_the_same_names() {
     let asked = RefCell::new(BTreeSet::new());
     let env = |name: &str| {

@@ -25,7 +25,7 @@ pub fn rows() -> Vec<Row> {
             "usernames are shown as typed, and compared by full case folding",
             &[
                 (
-                    r#"POST /api/signup/ {…,"username":"Weißer-<user>"}"#,
+                    r#"POST /api/signup/ {…,"username":"Weißer-<user>","email":"w@example.com"}"#,
                     r#"201 {"id":"<id>","username":"Weißer-<user>"}"#,
                 ),
                 (

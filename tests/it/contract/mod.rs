@@ -61,7 +61,6 @@ async fn every_id_has_one_row() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/contract.md");
     let contract = std::fs::read_to_string(path).expect("docs/contract.md is part of the project");
     let wanted = ids_of(&contract);
-    assert_eq!(wanted.len(), 256, "the contract counts its own cases");
 
     let rows: Vec<Row> = SECTIONS.iter().flat_map(|(_, rows)| rows()).collect();
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).filter(|id| !id.is_empty()).collect();
@@ -72,6 +71,7 @@ async fn every_id_has_one_row() {
     assert!(missing.is_empty(), "ids without a row: {missing:?}");
     assert!(unknown.is_empty(), "ids the contract does not have: {unknown:?}");
     assert!(twice.is_empty(), "ids with two rows: {twice:?}");
+    assert_eq!(wanted.len(), 256, "the contract counts its own cases");
 
     let pending = rows.iter().filter(|row| row.pending);
     let pending: Vec<&str> = pending.map(|row| row.id.as_str()).collect();

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::clock;
 use crate::error::ApiError;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
+use crate::web::docs::Detail;
 use crate::web::layers::ClientAddress;
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
@@ -27,12 +28,12 @@ const EMAIL: TextRule = TextRule { not_text: "Enter a valid email address.", fau
 #[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
 pub struct Signup {
     /// Letters, digits and `@ . + - _`; unique without regard to letter case.
-    #[schema(max_length = 150)]
+    #[schema(min_length = 1, max_length = 150)]
     username: String,
     #[schema(format = Email, max_length = 254)]
     email: String,
     /// At least 8 characters, not common, not all digits, not like the username or email.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 8)]
     password: String,
     /// The password again.
     #[schema(format = Password)]
@@ -44,8 +45,10 @@ pub struct Signup {
 #[schema(example = json!({ "username": "user", "password": "Sturdy-Lantern-42" }))]
 #[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
 pub struct Login {
+    /// In any letter case.
+    #[schema(min_length = 1)]
     username: String,
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1)]
     password: String,
 }
 
@@ -55,11 +58,16 @@ pub struct Login {
 #[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
 pub struct Refresh {
     /// The refresh token of a login.
+    #[schema(min_length = 1)]
     refresh: String,
 }
 
 /// The tokens of a login.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2ln",
+    "access": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.c2ln"
+}))]
 pub struct Tokens {
     /// Good for new access tokens for days.
     refresh: String,
@@ -69,6 +77,7 @@ pub struct Tokens {
 
 /// A new access token.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "access": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.c2ln" }))]
 pub struct AccessToken {
     access: String,
 }
@@ -118,8 +127,14 @@ pub async fn signup(State(app): State<App>, mut form: Form) -> Result<(StatusCod
     request_body = Login,
     responses(
         (status = 200, description = "Your tokens", body = Tokens),
-        (status = 401, description = "Wrong username or password", body = crate::web::docs::Detail),
-        (status = 429, description = "Too many failed attempts", body = crate::web::docs::Detail),
+        (
+            status = 401, description = "Wrong username or password", body = Detail,
+            example = json!({ "detail": "No active account found with the given credentials" }),
+        ),
+        (
+            status = 429, description = "Too many failed attempts", body = Detail,
+            example = json!({ "detail": "Request was throttled. Expected available in 60 seconds." }),
+        ),
     ),
 )]
 pub async fn login(
@@ -160,7 +175,10 @@ pub async fn login(
     request_body = Refresh,
     responses(
         (status = 200, description = "A new access token", body = AccessToken),
-        (status = 401, description = "The refresh token is no good", body = crate::web::docs::Detail),
+        (
+            status = 401, description = "The refresh token is no good", body = Detail,
+            example = json!({ "detail": "Token is invalid or expired", "code": "token_not_valid" }),
+        ),
     ),
 )]
 pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<AccessToken>, ApiError> {

@@ -39,6 +39,7 @@ pub enum AccountError {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({ "id": 4, "username": "user", "email": "user@example.com" }))]
 pub struct User {
+    #[schema(minimum = 1)]
     pub id: i64,
     /// As typed at signup, in Unicode's form NFKC.
     pub username: String,

@@ -9,6 +9,7 @@ use crate::accounts::User;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::body::Form;
+use crate::web::docs::Detail;
 use crate::web::endpoint::PathId;
 
 /// The body of a booking request.
@@ -28,7 +29,17 @@ pub struct BookSeat {
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
     params(("show_id" = i64, Path, description = "The show", example = 1, minimum = 1)),
     request_body = BookSeat,
-    responses((status = 201, description = "The booking", body = Booking)),
+    responses(
+        (status = 201, description = "The booking", body = Booking),
+        (
+            status = 409, description = "Someone was faster, or the show has started", body = Detail,
+            examples(
+                ("taken" = (summary = "Offer another seat", value = json!({ "detail": "This seat is already booked." }))),
+                ("full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked." }))),
+                ("started" = (summary = "Too late", value = json!({ "detail": "This show has already started." }))),
+            ),
+        ),
+    ),
 )]
 pub async fn book(
     State(app): State<App>,
@@ -48,7 +59,24 @@ pub async fn book(
 #[utoipa::path(
     post, path = "/api/bookings/{booking_id}/cancel/", tag = "Bookings", operation_id = "cancel_booking",
     params(("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1)),
-    responses((status = 200, description = "The booking, now cancelled", body = Booking)),
+    responses(
+        (
+            status = 200, description = "The booking, now cancelled", body = Booking,
+            example = json!({
+                "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1",
+                "date_time": "2035-06-01T18:30:00Z", "seat_number": 6, "status": "cancelled",
+                "created_at": "2026-11-22T20:33:56.164058Z"
+            }),
+        ),
+        (
+            status = 403, description = "The booking is another user's", body = Detail,
+            example = json!({ "detail": "You do not have permission to perform this action." }),
+        ),
+        (
+            status = 409, description = "Nothing is left to cancel", body = Detail,
+            example = json!({ "detail": "This booking is already cancelled." }),
+        ),
+    ),
 )]
 pub async fn cancel(State(app): State<App>, user: User, PathId(booking_id): PathId) -> Result<Json<Booking>, ApiError> {
     Ok(Json(super::cancel(&app.db, user.id, booking_id).await?))

@@ -41,8 +41,10 @@ pub enum BookingError {
     "seat_number": 6, "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z"
 }))]
 pub struct Booking {
+    #[schema(minimum = 1)]
     pub id: i64,
     /// The id of the show.
+    #[schema(minimum = 1)]
     pub show: i64,
     pub movie_title: String,
     pub screen_name: String,
@@ -50,6 +52,7 @@ pub struct Booking {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub date_time: i64,
+    #[schema(minimum = 1)]
     pub seat_number: i64,
     #[schema(value_type = BookingStatus)]
     pub status: String,

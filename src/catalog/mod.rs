@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({ "id": 1, "title": "The Long Take", "duration_minutes": 142 }))]
 pub struct Movie {
+    #[schema(minimum = 1)]
     pub id: i64,
     pub title: String,
     /// The running time.

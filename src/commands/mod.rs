@@ -126,7 +126,7 @@ pub async fn load_sample_data(config: &Config) -> Result<(), Failure> {
 /// Prints the schema.
 pub fn openapi(yaml: bool) -> Result<(), Failure> {
     let text = if yaml {
-        docs::SCHEMA.to_yaml().map_err(|error| error.to_string())
+        docs::yaml()
     } else {
         docs::SCHEMA.to_pretty_json().map_err(|error| error.to_string())
     };

@@ -15,8 +15,10 @@ use crate::clock;
     "date_time": "2035-06-01T18:30:00Z", "total_seats": 50, "available_seats": 49
 }))]
 pub struct Show {
+    #[schema(minimum = 1)]
     pub id: i64,
     /// The id of the movie.
+    #[schema(minimum = 1)]
     pub movie: i64,
     pub movie_title: String,
     pub screen_name: String,

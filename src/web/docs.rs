@@ -6,9 +6,12 @@ use axum::extract::{Path, Request};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi as Schema, Ref, RefOr, ResponseBuilder, SecurityRequirement};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, ObjectBuilder, OneOfBuilder, OpenApi as Schema, Ref, RefOr, Response as Reply,
+    ResponseBuilder, SecurityRequirement, Type,
+};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::endpoint::{accept, format};
@@ -22,11 +25,13 @@ use crate::{accounts, booking, catalog, schedule};
 pub struct Detail {
     /// For people.
     detail: String,
-    /// For programs; only where the status leaves more than one meaning.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// For programs, where one status has several reasons. 401: `token_not_valid`, `bad_authorization_header`,
+    /// `user_not_found`, `user_inactive`. 503: `busy`, `unavailable` (nothing was done, repeat it), `timeout`,
+    /// `outcome_unknown` (look before you repeat it).
+    #[schema(value_type = String, required = false)]
     code: Option<String>,
     /// What was tried on an access token.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<TokenMessage>, required = false)]
     messages: Option<Vec<TokenMessage>>,
 }
 
@@ -48,8 +53,12 @@ pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<
     info(
         title = "Marquee",
         description = "The box office of a cinema: movies, shows, and seats that have one holder each.\n\n\
-            Log in at `/api/login/` and send the access token as `Authorization: Bearer …`. Times are UTC, ISO 8601. \
-            Errors are `{\"detail\": …}`, or one list of messages per field.",
+            Log in at `/api/login/` and send the access token as `Authorization: Bearer …`. Paths end with a slash. \
+            Bodies are JSON; forms and multipart are understood too. Times are UTC, ISO 8601. Ignore fields you don't \
+            know: replies may get more.\n\n\
+            Errors are `{\"detail\": …}`, or one list of messages per field. 400 means that the request can never \
+            succeed, 409 that someone was faster: offer another seat. Every reply carries `X-Request-Id`, which finds \
+            it in the server's log.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
@@ -70,61 +79,111 @@ struct Api;
 /// The schema, made once.
 pub static SCHEMA: LazyLock<Schema> = LazyLock::new(Api::openapi);
 
+/// The schema as YAML. By way of its JSON, because `serde_json`'s exact numbers are maps to any other format.
+///
+/// # Errors
+/// The schema cannot be written, which a test rules out.
+pub fn yaml() -> Result<String, String> {
+    let json = SCHEMA.to_json().map_err(|error| error.to_string())?;
+    let document: yaml_serde::Value = yaml_serde::from_str(&json).map_err(|error| error.to_string())?;
+    yaml_serde::to_string(&document).map_err(|error| error.to_string())
+}
+
 /// Operations that anyone may call.
 const OPEN: [&str; 3] = ["signup", "login", "refresh_token"];
 
-/// What any operation can answer, by its kind.
+/// The replies that operations have in common, where an operation has not described them itself.
 struct CommonReplies;
 
 impl Modify for CommonReplies {
     fn modify(&self, schema: &mut Schema) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let bearer = bearer.description(Some("The `access` token of `/api/login/`.")).build();
         let components = schema.components.get_or_insert_default();
         components.security_schemes.insert("jwtAuth".to_owned(), SecurityScheme::Http(bearer).into());
         for (path, item) in &mut schema.paths.paths {
             for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
                 let is_open = operation.operation_id.as_deref().is_some_and(|id| OPEN.contains(&id));
-                let has_body = operation.request_body.is_some();
                 operation.security = Some(if is_open {
                     vec![]
                 } else {
                     vec![SecurityRequirement::new("jwtAuth", Vec::<String>::new())]
                 });
-                let mut add = |status: &str, description: &str, body: RefOr<utoipa::openapi::Schema>, example| {
-                    let content = ContentBuilder::new().schema(Some(body)).example(Some(example)).build();
-                    let reply = ResponseBuilder::new().description(description).content("application/json", content);
-                    operation.responses.responses.entry(status.to_owned()).or_insert(reply.build().into());
-                };
-                let detail = || RefOr::from(Ref::from_schema_name("Detail"));
-                let faults = || RefOr::from(Ref::from_schema_name("FieldErrors"));
-                let either = utoipa::openapi::OneOfBuilder::new().item(faults()).item(detail());
-                if has_body {
-                    let example = json!({ "field": ["This field is required."] });
-                    add("400", "The body is wrong", RefOr::T(either.into()), example);
-                    add(
-                        "413",
-                        "The body is too large",
-                        detail(),
-                        json!({ "detail": "The request body is too large." }),
-                    );
-                    let example = json!({ "detail": "Unsupported media type \"text/plain\" in request." });
-                    add("415", "The Content-Type is not JSON, a form or multipart", detail(), example);
-                } else {
-                    add("400", "The request is wrong", detail(), json!({ "detail": "Invalid Host header." }));
+                let replies = &mut operation.responses.responses;
+                for (status, reply) in common_replies(operation.request_body.is_some(), path.contains('{')) {
+                    replies.entry(status.to_owned()).or_insert(reply.into());
                 }
-                let example = json!({ "detail": "Authentication credentials were not provided." });
-                add("401", "No good access token", detail(), example);
-                if path.contains('{') {
-                    add("404", "There is no such row", detail(), json!({ "detail": "Not found." }));
+                for (status, reply) in replies {
+                    let (name, kind, meaning) = match status.as_str() {
+                        "401" => ("WWW-Authenticate", Type::String, "`Bearer realm=\"api\"`"),
+                        "429" | "503" => ("Retry-After", Type::Integer, "Seconds to wait"),
+                        _ => continue,
+                    };
+                    let RefOr::T(reply) = reply else { continue };
+                    let kind = ObjectBuilder::new().schema_type(kind);
+                    let header = HeaderBuilder::new().schema(Some(kind)).description(Some(meaning));
+                    reply.headers.insert(name.to_owned(), header.build().into());
                 }
-                let example = json!({ "detail": "Could not satisfy the request Accept header." });
-                add("406", "No acceptable media type", detail(), example);
-                let example = json!({ "detail": "The service is unavailable. Nothing was changed; try again.",
-                    "code": "unavailable" });
-                add("503", "Not now; try again after `Retry-After` seconds", detail(), example);
             }
         }
     }
+}
+
+fn common_replies(has_body: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
+    let detail = || RefOr::from(Ref::from_schema_name("Detail"));
+    let mut replies = vec![
+        (
+            "401",
+            refusal(
+                "No good access token",
+                detail(),
+                json!({ "detail": "Authentication credentials were not provided." }),
+            ),
+        ),
+        (
+            "404",
+            refusal(
+                if has_id { "There is no such row" } else { "The `format` in the query is unknown" },
+                detail(),
+                json!({ "detail": "Not found." }),
+            ),
+        ),
+        (
+            "406",
+            refusal(
+                "No media type in Accept is on offer",
+                detail(),
+                json!({ "detail": "Could not satisfy the request Accept header." }),
+            ),
+        ),
+        (
+            "503",
+            refusal(
+                "Not now; `code` says whether anything was done",
+                detail(),
+                json!({ "detail": "The service is unavailable. Nothing was changed; try again.", "code": "unavailable" }),
+            ),
+        ),
+    ];
+    if has_body {
+        let faults = RefOr::from(Ref::from_schema_name("FieldErrors"));
+        let either = OneOfBuilder::new().item(faults).item(detail());
+        let example = json!({ "non_field_errors": ["Invalid data. Expected a dictionary, but got list."] });
+        replies.push(("400", refusal("The body is wrong", RefOr::T(either.into()), example)));
+        let example = json!({ "detail": "The request body is too large." });
+        replies.push(("413", refusal("The body is too large", detail(), example)));
+        let example = json!({ "detail": "Unsupported media type \"text/plain\" in request." });
+        replies.push(("415", refusal("The Content-Type is not JSON, a form or multipart", detail(), example)));
+    } else {
+        let example = json!({ "detail": "Invalid Host header." });
+        replies.push(("400", refusal("The request is wrong", detail(), example)));
+    }
+    replies
+}
+
+fn refusal(description: &str, body: RefOr<utoipa::openapi::Schema>, example: Value) -> Reply {
+    let content = ContentBuilder::new().schema(Some(body)).example(Some(example)).build();
+    ResponseBuilder::new().description(description).content("application/json", content).build()
 }
 
 const SCHEMA_JSON: Form = Form { name: "json", media_type: "application/json" };
@@ -141,7 +200,7 @@ pub async fn schema(request: Request) -> Result<Response, ApiError> {
     let text = if form.name == JSON.name {
         SCHEMA.to_json().map_err(|error| error.to_string())
     } else {
-        SCHEMA.to_yaml().map_err(|error| error.to_string())
+        yaml()
     };
     let text = text.map_err(ApiError::Internal)?;
     Ok(([(CONTENT_TYPE, form.media_type), (VARY, "Accept"), (ALLOW, "GET, HEAD")], text).into_response())
@@ -160,9 +219,9 @@ static SWAGGER: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::ne
     Arc::new(config.try_it_out_enabled(true).persist_authorization(true).validator_url("none"))
 });
 
-/// Swagger UI (D01).
-pub async fn swagger() -> Result<Response, ApiError> {
-    swagger_file(Path(String::new())).await
+/// Swagger UI (D01). The page is ours: the vendored one is not made for phones.
+pub async fn swagger() -> Response {
+    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../../static/swagger.html"))).into_response()
 }
 
 /// A file of Swagger UI.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::engine::Database;
 use super::process::{self, Server, free_port, tail};
-use super::{Engine, report};
+use super::{Engine, keep_log};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ impl Default for Options {
     }
 }
 
-/// Dropping it kills the servers and drops the database. In a failing test it shows the servers' logs.
+/// Dropping it kills the servers and drops the database. A test that fails shows the servers' last words.
 pub struct App {
     pub engine: Engine,
     pub secret_key: String,
@@ -202,8 +202,6 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            report(&format!("--- log of {}, last lines\n{}", self.base, tail(&self.log, 50)));
-        }
+        keep_log(&self.base, &tail(&self.log, 50));
     }
 }

@@ -8,9 +8,8 @@ pub mod race;
 pub mod world;
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,15 +103,22 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
 }
 
 thread_local! {
-    /// What the trial running on this thread has to say when it fails; `None` outside trials.
-    static REPORT: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What the trial running on this thread says if it fails; `None` outside trials.
+    static REPORT: RefCell<Option<Report>> = const { RefCell::new(None) };
 }
 
-/// Adds a paragraph to the report of the trial that runs on this thread.
-pub fn report(text: &str) {
-    REPORT.with_borrow_mut(|report| match report {
-        Some(report) => writeln!(report, "{text}").expect("writing to a string"),
-        None => eprintln!("{text}"),
+#[derive(Default)]
+struct Report {
+    panics: String,
+    logs: String,
+}
+
+/// Keeps the end of a server's log for the case that the trial on this thread fails.
+pub fn keep_log(of: &str, log: &str) {
+    REPORT.with_borrow_mut(|report| {
+        if let Some(report) = report {
+            report.logs += &format!("--- end of the log of {of}\n{log}\n");
+        }
     });
 }
 
@@ -120,13 +126,15 @@ pub fn report(text: &str) {
 fn report_panics_with_their_trial() {
     let default = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        if REPORT.with_borrow(Option::is_none) {
-            return default(panic);
-        }
-        report(&panic.to_string());
-        let backtrace = std::backtrace::Backtrace::capture();
-        if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
-            report(&backtrace.to_string());
+        let reported = REPORT.with_borrow_mut(|report| match report {
+            Some(report) => {
+                report.panics += &format!("{panic}\n");
+                true
+            }
+            None => false,
+        });
+        if !reported {
+            default(panic);
         }
     }));
 }
@@ -134,15 +142,13 @@ fn report_panics_with_their_trial() {
 /// Runs a test on a single-threaded runtime, so that all it does happens on this thread and is its own.
 fn run_trial(test: impl FnOnce() -> Running) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    REPORT.set(Some(String::new()));
+    REPORT.set(Some(Report::default()));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let mut running = pin!(test());
-            // The test must still be alive when this panics: its servers report their logs as they drop.
-            let in_time = tokio::time::timeout(LIMIT, running.as_mut()).await.is_ok();
+            let in_time = tokio::time::timeout(LIMIT, test()).await.is_ok();
             assert!(in_time, "not done after {} s", LIMIT.as_secs());
         });
     }));
     let report = REPORT.take().unwrap_or_default();
-    outcome.map_err(|_| Failed::from(report))
+    outcome.map_err(|_| Failed::from(report.panics + &report.logs))
 }

@@ -53,8 +53,10 @@ enum Command {
     /// Asks for what is not given. With --noinput nothing is asked, and the password is read from the environment
     /// variable MARQUEE_SUPERUSER_PASSWORD.
     Createsuperuser {
+        /// The name to log in with.
         #[arg(long)]
         username: Option<String>,
+        /// The administrator's email address.
         #[arg(long)]
         email: Option<String>,
         /// Ask nothing.
@@ -65,13 +67,17 @@ enum Command {
     ///
     /// Asks for it twice; with --noinput it is read from the environment variable MARQUEE_PASSWORD.
     Changepassword {
+        /// Whose password; letter case does not matter.
         username: String,
         /// Ask nothing.
         #[arg(long)]
         noinput: bool,
     },
     /// Switch a user's account off: their logins and tokens are refused from now on, their bookings stay.
-    DeactivateUser { username: String },
+    DeactivateUser {
+        /// Whose account; letter case does not matter.
+        username: String,
+    },
     /// Load movies, screens and shows from a JSON file, all or nothing.
     ///
     /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name"}], "shows": [{"id",
@@ -79,6 +85,7 @@ enum Command {
     /// show names its movie and screen by id, or by the very title or name. A date_time has an offset or a Z; without,
     /// it is a time in TIME_ZONE. A show can't become smaller than its highest taken seat.
     Loaddata {
+        /// A JSON file, in UTF-8.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },

@@ -27,7 +27,7 @@ pub fn faults(raw_trimmed: &str) -> Vec<&'static str> {
 
 /// Whether Django 5.2's `EmailValidator` accepts the address (contract section 4).
 /// Of the length it minds only RFC 3696's 320 characters; the field's limit is [`MAX_CHARS`].
-pub fn is_valid(address: &str) -> bool {
+fn is_valid(address: &str) -> bool {
     address.chars().take(321).count() <= 320
         && address.rsplit_once('@').is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain))
 }

@@ -67,7 +67,8 @@ pub fn verify(password: &str, encoded: &str) -> Verdict {
 /// The hash of no known password, to compare with when there is no such user: the reply must not
 /// come sooner than for a user who exists.
 pub fn dummy_hash() -> &'static str {
-    "DUMMY"
+    "$argon2id$v=19$m=19456,t=2,p=1$LDN8VX+3PQvmYYzizIF81w\
+     $u5kp4Z13VnvCKd30BeVC/eecq60Hh4MnBYNNR4JQsY0"
 }
 
 fn argon2id() -> Argon2<'static> {
@@ -108,5 +109,89 @@ fn is_current(phc: &str) -> bool {
 mod tests {
     use super::*;
 
-    // HASH_TABLE
+    const PASSWORD: &str = "Sturdy-Lantern-42";
+
+    #[test]
+    fn a_new_hash_is_of_its_password_only() {
+        let encoded = hash(PASSWORD);
+        assert!(encoded.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(verify(PASSWORD, &encoded), Verdict::Right);
+        assert_eq!(verify("sturdy-lantern-42", &encoded), Verdict::Wrong);
+        assert_eq!(verify("", &encoded), Verdict::Wrong);
+        assert_ne!(hash(PASSWORD), encoded, "the salt is random");
+    }
+
+    /// Made by Django 5.2's hashers, and the last three by argon2-cffi.
+    #[test]
+    fn hashes_of_others_are_right_but_old() {
+        for encoded in [
+            "pbkdf2_sha256$1000$NaCl12$/AbtcQge7HCH/VFDyoSGFEZz62GEfY6RkUdtXZeVEBQ=",
+            "argon2$argon2id$v=19$m=8,t=1,p=1$TmFDbE5hQ2wxMjM0\
+             $IdjSBpW/bRVIq+wfc7A5Ao2favACLvzNsbvdfmuIDiI",
+            "$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+             $V8Y4oCdjbG+K9Gkh4NPJdqZRW7wKJAYhSn+O64dxmHY",
+            "$argon2d$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+             $FMrDJrxolERfHP8zJtRhrijNMp/RZMCxN0Ppq/xYo7M",
+            "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+             $wKrDpiVS4SZrWEuVwlAgfPq6lymstOPmzppPzq9sHNo",
+        ] {
+            assert_eq!(verify(PASSWORD, encoded), Verdict::RightButOld, "{encoded}");
+            assert_eq!(verify("Sturdy-Lantern-43", encoded), Verdict::Wrong, "{encoded}");
+        }
+    }
+
+    #[test]
+    fn django_s_prefix_is_old_whatever_the_parameters() {
+        let encoded = format!("argon2{}", hash(PASSWORD));
+        assert_eq!(verify(PASSWORD, &encoded), Verdict::RightButOld);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_wrong() {
+        for encoded in [
+            "",
+            "!",
+            "!G7mpHBgOzDmvwd0yEmCkLk1Fl0ALdS6sgMyCSAKm",
+            "Sturdy-Lantern-42",
+            "argon2",
+            "$argon2id$v=19$m=19456,t=2,p=1$",
+            "$argon2id$v=19$m=19456,t=2,p=1$LDN8VX+3PQvmYYzizIF81w",
+            "$argon2id$v=18$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+             $wKrDpiVS4SZrWEuVwlAgfPq6lymstOPmzppPzq9sHNo",
+            "$scrypt$ln=4,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$wKrDpiVS4SZrWEuVwlAgfPq6lymstOPm",
+            "pbkdf2_sha256$",
+            "pbkdf2_sha256$$$",
+            "pbkdf2_sha256$1000$NaCl12$",
+            "pbkdf2_sha256$1000$NaCl12$/AbtcQge7HCH",
+            "pbkdf2_sha256$0$NaCl12$/AbtcQge7HCH/VFDyoSGFEZz62GEfY6RkUdtXZeVEBQ=",
+            "pbkdf2_sha256$-1$NaCl12$/AbtcQge7HCH/VFDyoSGFEZz62GEfY6RkUdtXZeVEBQ=",
+            "pbkdf2_sha1$1000$NaCl12$/AbtcQge7HCH/VFDyoSGFEZz62GEfY6RkUdtXZeVEBQ=",
+        ] {
+            assert_eq!(verify(PASSWORD, encoded), Verdict::Wrong, "{encoded}");
+        }
+    }
+
+    /// Each would take minutes or all memory if it were computed.
+    #[test]
+    fn a_hash_that_asks_for_too_much_is_wrong_at_once() {
+        let started = std::time::Instant::now();
+        for encoded in [
+            "pbkdf2_sha256$4294967295$NaCl12$/AbtcQge7HCH/VFDyoSGFEZz62GEfY6RkUdtXZeVEBQ=",
+            "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+             $wKrDpiVS4SZrWEuVwlAgfPq6lymstOPmzppPzq9sHNo",
+            "$argon2id$v=19$m=19456,t=100000,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+             $wKrDpiVS4SZrWEuVwlAgfPq6lymstOPmzppPzq9sHNo",
+            "$argon2id$v=19$m=200000,t=16,p=25000$c2FsdHNhbHRzYWx0c2FsdA\
+             $wKrDpiVS4SZrWEuVwlAgfPq6lymstOPmzppPzq9sHNo",
+        ] {
+            assert_eq!(verify(PASSWORD, encoded), Verdict::Wrong, "{encoded}");
+        }
+        assert!(started.elapsed().as_secs() < 2);
+    }
+
+    #[test]
+    fn the_dummy_is_computed_like_a_new_hash() {
+        assert!(is_current(dummy_hash()));
+        assert_eq!(verify_argon2(PASSWORD.as_bytes(), dummy_hash()), Some(false));
+    }
 }

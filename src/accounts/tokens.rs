@@ -205,5 +205,260 @@ fn user_id(claims: &Claims) -> Result<i64, TokenFault> {
 mod tests {
     use super::*;
 
-    // TOKEN_TABLE
+    use serde_json::json;
+
+    const NOW: i64 = 1_795_387_169;
+    const SECRET: &[u8] = b"contract-secret-key-that-is-long-enough-0123456789";
+
+    /// Made by simplejwt 5.3.0 under SECRET at NOW, for user 42.
+    const DJANGO_REFRESH: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+        eyJ0b2tlbl90eXBlIjoicmVmcmVzaCIsImV4cCI6MTc5NTk5MTk2OSwiaWF0IjoxNzk1Mzg3MTY5LCJqdGkiOiJkZDl\
+        kMDQ1ZGM2Mzk0YWZjOTAzZWM4YTIxMzcyMmMwZCIsInVzZXJfaWQiOjQyfQ.\
+        IwzJRIHK7avn9zOmsMm7zU8DH2pPfXkWqs5phompz48";
+    const DJANGO_ACCESS: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+        eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwiZXhwIjoxNzk1MzkwNzY5LCJpYXQiOjE3OTUzODcxNjksImp0aSI6ImFlYTJ\
+        lMTUwN2ZjOTRhNmNhNjk1Y2JjZjljOGM5NjY3IiwidXNlcl9pZCI6NDJ9.\
+        bcq2R4JMxDIr47m_tnwqJdWsGzrs4AuNS4lh7dNhK1o";
+
+    fn keys() -> TokenKeys {
+        TokenKeys::new(SECRET, 3_600, 604_800)
+    }
+
+    fn base64(bytes: impl AsRef<[u8]>) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Signs what need not be a token, with the right key.
+    fn signed(header: &str, payload: &str) -> String {
+        let text = format!("{header}.{payload}");
+        let signature = keys().hmac.chain_update(&text).finalize().into_bytes();
+        format!("{text}.{}", base64(signature))
+    }
+
+    fn claims_of(token: &str) -> Value {
+        keys().open(token).expect("a token of ours").into()
+    }
+
+    fn good_claims() -> Value {
+        json!({"token_type": "access", "exp": NOW + 60, "iat": NOW, "jti": "ab", "user_id": 42})
+    }
+
+    /// What is said of the good claims with one changed.
+    fn judged_with(claim: &str, value: Value) -> Result<i64, TokenFault> {
+        let mut claims = good_claims();
+        claims[claim] = value;
+        judged(&claims)
+    }
+
+    fn judged_without(claim: &str) -> Result<i64, TokenFault> {
+        let mut claims = good_claims();
+        claims.as_object_mut().unwrap().remove(claim);
+        judged(&claims)
+    }
+
+    fn judged(claims: &Value) -> Result<i64, TokenFault> {
+        keys().verify_access(&keys().sign(claims.as_object().unwrap()), NOW)
+    }
+
+    #[test]
+    fn tokens_of_django_are_good_here() {
+        let keys = keys();
+        assert_eq!(keys.verify_access(DJANGO_ACCESS, NOW), Ok(42));
+        let (user, access) = keys.refresh(DJANGO_REFRESH, NOW + 9).unwrap();
+        assert_eq!(user, 42);
+        assert_eq!(keys.verify_access(&access, NOW + 9), Ok(42));
+    }
+
+    #[test]
+    fn l02_l03_a_login_gives_the_claims_of_django_in_its_order() {
+        let tokens = keys().issue_pair(42, NOW);
+        for (token, token_type, lifetime) in [(&tokens.access, "access", 3_600), (&tokens.refresh, "refresh", 604_800)]
+        {
+            assert!(token.starts_with("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."));
+            let claims = claims_of(token);
+            let jti = claims["jti"].as_str().unwrap();
+            assert!(jti.len() == 32 && jti.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            assert_eq!(
+                claims.to_string(),
+                format!(
+                    r#"{{"token_type":"{token_type}","exp":{},"iat":{NOW},"jti":"{jti}","user_id":42}}"#,
+                    NOW + lifetime
+                )
+            );
+        }
+        assert_ne!(claims_of(&tokens.access)["jti"], claims_of(&tokens.refresh)["jti"]);
+        assert_ne!(keys().issue_pair(42, NOW).access, tokens.access);
+    }
+
+    #[test]
+    fn t01_an_access_token_says_what_the_refresh_token_says() {
+        let mut claims = claims_of(DJANGO_REFRESH);
+        claims["cinema"] = json!({"name": "Rex", "seats": 12345678901234567890123_f64});
+        claims["user_id"] = "42".into();
+        let refresh = keys().sign(claims.as_object().unwrap());
+        let (user, access) = keys().refresh(&refresh, NOW + 9).unwrap();
+        assert_eq!(user, 42);
+        let access = claims_of(&access);
+        assert_eq!(access["token_type"], "access");
+        assert_eq!(access["exp"], NOW + 9 + 3_600);
+        assert_ne!(access["jti"], claims["jti"]);
+        for copied in ["iat", "user_id", "cinema"] {
+            assert_eq!(access[copied], claims[copied]);
+        }
+    }
+
+    #[test]
+    fn t02_a10_each_type_has_its_place() {
+        let tokens = keys().issue_pair(42, NOW);
+        let wrong = TokenFault::WrongType;
+        assert_eq!(keys().refresh(&tokens.access, NOW), Err(wrong));
+        assert_eq!(keys().verify_access(&tokens.refresh, NOW), Err(wrong));
+        for odd in [json!("Access"), json!(5), json!(["access"]), Value::Null] {
+            assert_eq!(judged_with("token_type", odd), Err(wrong));
+        }
+    }
+
+    #[test]
+    fn t03_to_t05_a09_to_a15_only_what_we_signed_is_a_token() {
+        let (text, signature) = DJANGO_ACCESS.rsplit_once('.').unwrap();
+        let (_, payload) = text.split_once('.').unwrap();
+        let header = |json: &str| signed(&base64(json), payload);
+        assert_eq!(keys().verify_access(&header(r#"{"alg":"HS256"}"#), NOW), Ok(42));
+
+        let other_claims = base64(good_claims().to_string());
+        for token in [
+            "".to_owned(),
+            "junk".to_owned(),
+            ".".to_owned(),
+            "..".to_owned(),
+            "...".to_owned(),
+            "a.b.c".to_owned(),
+            "é.é.é".to_owned(),
+            format!("{text}."),
+            text.to_owned(),
+            format!("{text}.B{}", &signature[1..]),
+            format!("{DJANGO_ACCESS}="),
+            format!("{DJANGO_ACCESS}A"),
+            format!(" {DJANGO_ACCESS}"),
+            format!("{HEADER}.{other_claims}.{signature}"),
+            format!("{}.{payload}.", base64(r#"{"alg":"none"}"#)),
+            TokenKeys::new(b"another key", 3_600, 604_800).issue_pair(42, NOW).access,
+            header(r#"{"alg":"none"}"#),
+            header(r#"{"alg":"HS512"}"#),
+            header(r#"{"alg":"RS256"}"#),
+            header(r#"{"alg":"hs256"}"#),
+            header(r#"{"alg":["HS256"]}"#),
+            header(r#"{"typ":"JWT"}"#),
+            header(r#"{"alg":"HS256","crit":["exp"],"exp":1}"#),
+            header(r#""HS256""#),
+            header(""),
+            signed(HEADER, ""),
+            signed(HEADER, "!"),
+            signed(HEADER, &base64("[]")),
+            signed(HEADER, &base64("{bad")),
+            signed(HEADER, &base64(b"\xff")),
+            signed(HEADER, &base64("[".repeat(3_000))),
+            signed(HEADER, &format!("{payload}.{payload}")),
+        ] {
+            assert_eq!(keys().verify_access(&token, NOW), Err(TokenFault::Invalid), "{token}");
+            assert_eq!(keys().refresh(&token, NOW), Err(TokenFault::Invalid), "{token}");
+        }
+    }
+
+    #[test]
+    fn t06_a16_a_token_expires_with_its_last_second() {
+        let keys = keys();
+        let tokens = keys.issue_pair(42, NOW);
+        assert_eq!(keys.verify_access(&tokens.access, NOW + 3_599), Ok(42));
+        assert_eq!(keys.verify_access(&tokens.access, NOW + 3_600), Err(TokenFault::Invalid));
+        assert!(keys.refresh(&tokens.refresh, NOW + 604_799).is_ok());
+        assert_eq!(keys.refresh(&tokens.refresh, NOW + 604_800), Err(TokenFault::Invalid));
+    }
+
+    #[test]
+    fn a19_to_a22_missing_claims_are_told_in_the_order_of_simplejwt() {
+        assert_eq!(judged(&good_claims()), Ok(42));
+        assert_eq!(judged_without("exp"), Err(TokenFault::NoExpiry));
+        assert_eq!(judged_without("jti"), Err(TokenFault::NoId));
+        assert_eq!(judged_without("token_type"), Err(TokenFault::NoType));
+        assert_eq!(judged_without("user_id"), Err(TokenFault::NoUser));
+        assert_eq!(judged_without("iat"), Ok(42));
+
+        let order = ["exp", "jti", "token_type", "user_id"];
+        let faults = [TokenFault::NoExpiry, TokenFault::NoId, TokenFault::NoType, TokenFault::NoUser];
+        let mut claims = json!({});
+        for (claim, fault) in order.into_iter().zip(faults) {
+            assert_eq!(judged(&claims), Err(fault));
+            claims[claim] = good_claims()[claim].clone();
+        }
+        assert_eq!(judged(&claims), Ok(42));
+    }
+
+    /// Put to simplejwt 5.3.0 with PyJWT 2.15, save where it fails with an error of its own.
+    #[test]
+    fn a23_odd_claims_are_refused() {
+        for (claim, value) in [
+            ("iat", json!(NOW + 1)),
+            ("iat", json!("x")),
+            ("iat", Value::Null),
+            ("iat", json!(1e300)),
+            ("nbf", json!(NOW + 1)),
+            ("nbf", json!([])),
+            ("exp", json!(NOW)),
+            ("exp", json!(NOW as f64 + 0.5)),
+            ("exp", json!((NOW + 60).to_string())),
+            ("exp", json!("soon")),
+            ("exp", json!(true)),
+            ("exp", Value::Null),
+            ("exp", json!({})),
+            ("exp", json!(-1)),
+            ("exp", json!(253_402_300_800_i64)),
+            ("exp", serde_json::from_str("1e400").unwrap()),
+            ("exp", serde_json::from_str("99999999999999999999999999").unwrap()),
+            ("jti", json!(5)),
+            ("jti", Value::Null),
+            ("sub", json!(42)),
+        ] {
+            assert_eq!(judged_with(claim, value.clone()), Err(TokenFault::Invalid), "{claim}: {value}");
+        }
+        for odd in ["\"ann\"", "\"\"", "\"-1\"", "\"+1\"", "null", "true", "1.5", "[42]", "{}"] {
+            let value = serde_json::from_str(odd).unwrap();
+            assert_eq!(judged_with("user_id", value), Err(TokenFault::NoUser), "{odd}");
+        }
+        let beyond_64_bits = serde_json::from_str("9223372036854775808").unwrap();
+        assert_eq!(judged_with("user_id", beyond_64_bits), Err(TokenFault::NoUser));
+        let beyond_64_bits = json!("9223372036854775808");
+        assert_eq!(judged_with("user_id", beyond_64_bits), Err(TokenFault::NoUser));
+    }
+
+    #[test]
+    fn a24_unusual_claims_are_accepted() {
+        for (claim, value) in [
+            ("exp", json!(NOW as f64 + 1.5)),
+            ("iat", json!(NOW as f64 + 0.9)),
+            ("iat", json!(-5)),
+            ("nbf", json!(NOW)),
+            ("jti", json!("")),
+            ("sub", json!("ann")),
+            ("aud", json!("someone")),
+            ("iss", json!(5)),
+            ("user_id", json!("42")),
+        ] {
+            assert_eq!(judged_with(claim, value.clone()), Ok(42), "{claim}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_huge_token_is_refused_though_well_made() {
+        let mut claims = good_claims();
+        claims["x"] = "x".repeat(5_900).into();
+        assert_eq!(judged(&claims), Ok(42));
+        claims["x"] = "x".repeat(6_100).into();
+        assert_eq!(judged(&claims), Err(TokenFault::Invalid));
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        assert_eq!(format!("{:?}", keys()), "TokenKeys { access_seconds: 3600, refresh_seconds: 604800, .. }");
+    }
 }

@@ -45,7 +45,7 @@ pub fn faults(raw_trimmed: &str) -> Vec<&'static str> {
 ///
 /// This is Unicode's compatibility caseless matching (The Unicode Standard, 3.13, D146), composed;
 /// its two rounds and the NFD before them make the key of a key that key again.
-/// A key is at most three times as many bytes as the NFKC form of the name.
+/// A key has at most five bytes for each character of the name's NFKC form.
 pub fn key(name: &str) -> String {
     let decomposed: String = name.nfd().collect();
     let once: String = fold(&decomposed).nfkc().collect();
@@ -90,7 +90,7 @@ mod tests {
         let letters = |count| "a".repeat(count);
         for (name, expected) in [
             ("user".into(), vec![]),
-            ("a.b+c-d_e@f".into(), vec![]),
+            ("a.b+c-d_e@f42".into(), vec![]),
             ("zoë".into(), vec![]),
             ("ﬁg".into(), vec![]),
             ("²".into(), vec![]),
@@ -131,6 +131,7 @@ mod tests {
             vec!["Straße", "STRASSE", "strasse", "STRAẞE"],
             vec!["ὈΔΥΣΣΕΎΣ", "ὀδυσσεύς", "ὀδυσσεύσ"],
             vec!["ᾼ", "ᾳ", "αι", "ΑΙ", "α\u{345}"],
+            vec!["\u{3b1}\u{345}\u{301}", "\u{3b1}\u{301}\u{345}", "\u{1fb4}"],
             vec!["zoë", "ZOË", "zoe\u{308}"],
             vec!["ﬁg", "FIG"],
             vec!["K", "k", "\u{212a}"],
@@ -155,7 +156,7 @@ mod tests {
             let key_once = key(&name);
             assert_eq!(key(&key_once), key_once, "{c:?}");
             assert_eq!(key(&normalise(&name)), key_once, "{c:?}");
-            assert!(key_once.len() <= 3 * normalise(&name).len(), "{c:?}");
+            assert!(key_once.len() <= 5 * normalise(&name).chars().count(), "{c:?}");
         }
     }
 
@@ -170,7 +171,7 @@ mod tests {
         fn the_key_of_a_key_is_that_key_with_marks(name in "[αΑωςßİıa-c가ᄀ\u{300}-\u{36f}ᾀ-ᾯﬀ-ﬆ]{0,12}") {
             prop_assert_eq!(key(&key(&name)), key(&name));
             prop_assert_eq!(key(&normalise(&name)), key(&name));
-            prop_assert_eq!(key(&name.to_uppercase().to_lowercase()), key(&name.to_lowercase().to_uppercase().to_lowercase()));
+            prop_assert!(key(&name).len() <= 5 * normalise(&name).chars().count());
         }
     }
 }

@@ -15,10 +15,17 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
     let mut findings: Vec<Result<&str, String>> = vec![Ok("the settings can be read")];
     findings.push(secret(config));
     findings.push(if config.debug { Err("DEBUG is on".into()) } else { Ok("DEBUG is off") });
+    let mut unreachable = None;
     match open(config) {
-        Err(failure) => findings.push(Err(failure.to_string())),
+        Err(error) => {
+            findings.push(Err("the database does not answer".into()));
+            unreachable = Some(error);
+        }
         Ok(db) => match db.migration_state().await {
-            Err(error) => findings.push(Err(format!("the database does not answer: {error}"))),
+            Err(error) => {
+                findings.push(Err("the database does not answer".into()));
+                unreachable = Some(error.into());
+            }
             Ok(MigrationState::Current) => {
                 findings.push(Ok("the database answers and is up to date"));
                 let wrong = booking::store::shows_with_wrong_counts(&db).await?;
@@ -38,8 +45,9 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
             Err(text) => println!("WRONG {text}"),
         }
     }
-    match bad {
-        0 => Ok(()),
+    match (bad, unreachable) {
+        (0, _) => Ok(()),
+        (_, Some(failure)) => Err(failure),
         _ => Err(Failure::Refused(format!("{bad} to mend."))),
     }
 }

@@ -125,11 +125,7 @@ pub async fn load_sample_data(config: &Config) -> Result<(), Failure> {
 
 /// Prints the schema.
 pub fn openapi(yaml: bool) -> Result<(), Failure> {
-    let text = if yaml {
-        docs::yaml()
-    } else {
-        docs::SCHEMA.to_pretty_json().map_err(|error| error.to_string())
-    };
+    let text = if yaml { docs::yaml() } else { docs::SCHEMA.to_pretty_json().map_err(|error| error.to_string()) };
     println!("{}", text.map_err(Failure::Refused)?);
     Ok(())
 }

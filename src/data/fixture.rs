@@ -151,7 +151,8 @@ fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>) -> Vec<i6
 
 fn time(text: &str, zone: &TimeZone) -> Option<i64> {
     clock::parse(text).or_else(|| {
-        let local: DateTime = text.parse().ok()?;
+        // A date alone would be read as midnight, and a zone in brackets passed over.
+        let local: DateTime = text.parse().ok().filter(|_| text.contains(':') && !text.contains('['))?;
         Some(local.to_zoned(zone.clone()).ok()?.timestamp().as_microsecond())
     })
 }

@@ -197,11 +197,7 @@ const SCHEMA_FORMS: &[Form] = &[
 /// The schema as JSON or YAML (D03 … D05).
 pub async fn schema(request: Request) -> Result<Response, ApiError> {
     let form = negotiation::choose(SCHEMA_FORMS, accept(&request).as_deref(), format(&request).as_deref())?;
-    let text = if form.name == JSON.name {
-        SCHEMA.to_json().map_err(|error| error.to_string())
-    } else {
-        yaml()
-    };
+    let text = if form.name == JSON.name { SCHEMA.to_json().map_err(|error| error.to_string()) } else { yaml() };
     let text = text.map_err(ApiError::Internal)?;
     Ok(([(CONTENT_TYPE, form.media_type), (VARY, "Accept"), (ALLOW, "GET, HEAD")], text).into_response())
 }

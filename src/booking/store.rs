@@ -203,8 +203,14 @@ impl ShowChange {
         Statement::changing(
             1,
             "UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1
-             WHERE id = ? AND total_seats >= ? AND date_time > ?",
-            vec![self.taken.into(), show_id.into(), self.highest_seat.into(), not_started_after.into()],
+             WHERE id = ? AND total_seats >= ? AND date_time > ? AND seats_taken + ? BETWEEN 0 AND total_seats",
+            vec![
+                self.taken.into(),
+                show_id.into(),
+                self.highest_seat.into(),
+                not_started_after.into(),
+                self.taken.into(),
+            ],
         )
     }
 }

@@ -3,6 +3,8 @@
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
+use http_body_util::LengthLimitError;
+use hyper::body::Body;
 use serde_json::{Map, Value};
 
 use crate::app::App;
@@ -143,10 +145,15 @@ impl FromRequest<App> for Form {
             .get(CONTENT_TYPE)
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .unwrap_or_default();
+        // Refused before it is sent, where the client says how much it will be.
+        let announced = request.body().size_hint().lower();
+        if announced > app.config.max_body_bytes as u64 {
+            return Err(ApiError::TooLarge);
+        }
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, app.config.max_body_bytes).await.map_err(|error| {
             let too_large =
-                std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+                std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
             if too_large { ApiError::TooLarge } else { ApiError::BodyUnread }
         })?;
         if body.is_empty() {

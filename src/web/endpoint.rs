@@ -8,9 +8,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any};
+use axum::routing::{MethodRouter, any, any_service};
 use axum::{Json, Router};
 use serde_json::json;
+use tower::ServiceBuilder;
 use tracing::Instrument;
 
 use super::negotiation::{self, HTML, JSON};
@@ -45,8 +46,10 @@ pub const CREATE: &str = "POST, OPTIONS";
 
 /// Adds an endpoint to the router, and the redirect from its path without the last slash (G43 … G48).
 pub fn mount(router: Router<App>, app: &App, endpoint: Endpoint, handler: MethodRouter<App>) -> Router<App> {
-    let checked = handler.layer(middleware::from_fn_with_state((app.clone(), endpoint), serve));
-    redirecting(router, endpoint.path).route(endpoint.path, checked)
+    let checks = middleware::from_fn_with_state((app.clone(), endpoint), serve);
+    // As a service for any method: a method router would put its own Allow header on what the checks refuse.
+    let checked = ServiceBuilder::new().layer(checks).service(handler.with_state(app.clone()));
+    redirecting(router, endpoint.path).route(endpoint.path, any_service(checked))
 }
 
 /// Adds the redirect to `path` from the same without its last slash.

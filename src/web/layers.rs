@@ -55,8 +55,8 @@ async fn surround(State(app): State<App>, mut request: Request, next: Next) -> R
         }
     };
     let mut response = answered.instrument(span.clone()).await;
-    let (status, ms) = (response.status().as_u16(), began.elapsed().as_secs_f64() * 1_000.0);
-    span.in_scope(|| tracing::info!(status, ms, "answered"));
+    let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros() as u64);
+    span.in_scope(|| tracing::info!(status, micros, "answered"));
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use crate::accounts::Passwords;
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
+use crate::booking::desk::{Desk, Setup};
 use crate::config::Config;
 use crate::db::Db;
 
@@ -25,6 +26,7 @@ use crate::db::Db;
 #[derive(Clone)]
 pub struct App {
     pub db: Db,
+    pub desk: Desk,
     pub config: Arc<Config>,
     pub tokens: Arc<TokenKeys>,
     pub passwords: Arc<Passwords>,
@@ -41,7 +43,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(30);
 
 impl App {
-    /// `secret_key` signs the tokens.
+    /// `secret_key` signs the tokens. Must be called on the runtime that serves.
     pub fn new(config: Config, db: Db, secret_key: &secrecy::SecretString) -> App {
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
         App {
@@ -56,6 +58,7 @@ impl App {
                 config.login_failures_per_address,
                 config.login_failure_window,
             )),
+            desk: Desk::open(&db, Setup::for_dialect(db.dialect())),
             db,
             config: Arc::new(config),
         }

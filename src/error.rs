@@ -49,6 +49,8 @@ pub enum ApiError {
     BodyUnread,
     /// Fields are missing or wrong.
     Fields(FieldFaults),
+    /// The Idempotency-Key header is empty, too long or there twice.
+    BadIdempotencyKey,
     /// The Host header names a host that this installation does not serve.
     UnknownHost,
     /// Too many failed attempts; seconds to wait.
@@ -154,6 +156,9 @@ impl ApiError {
             ApiError::TooLarge => detail(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
             ApiError::BodyUnread => detail(StatusCode::BAD_REQUEST, "The request body could not be read."),
             ApiError::Fields(faults) => fields(faults),
+            ApiError::BadIdempotencyKey => {
+                detail(StatusCode::BAD_REQUEST, "Idempotency-Key must have 1 to 255 characters.")
+            }
             ApiError::UnknownHost => detail(StatusCode::BAD_REQUEST, "Invalid Host header."),
             ApiError::Throttled(seconds) => Refusal {
                 retry_after: Some(seconds),
@@ -198,6 +203,8 @@ fn booking(error: BookingError) -> Refusal {
         | BookingError::ShowFull
         | BookingError::SeatTaken
         | BookingError::AlreadyCancelled => detail(StatusCode::CONFLICT, error.to_string()),
+        BookingError::KeyReused => coded(StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "idempotency_key_reused"),
+        BookingError::Busy | BookingError::Late => ApiError::Busy.refusal(),
         BookingError::Db(error) => database(error),
     }
 }

@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::idempotency::KeyHeader;
+use super::rules::Ask;
 use super::{Booking, store};
 use crate::accounts::User;
 use crate::app::App;
@@ -45,12 +47,13 @@ pub async fn book(
     State(app): State<App>,
     user: User,
     PathId(show_id): PathId,
+    key: KeyHeader,
     mut form: Form,
 ) -> Result<(StatusCode, Json<Booking>), ApiError> {
     let seat_number = form.integer("seat_number", 1);
     form.check()?;
-    let booking = super::book(&app.db, user.id, show_id, seat_number).await?;
-    Ok((StatusCode::CREATED, Json(booking)))
+    let ask = Ask::Book { user_id: user.id, show_id, seats: vec![seat_number] };
+    Ok((StatusCode::CREATED, Json(one(app.desk.ask(ask, key.of(&[seat_number])).await?)?)))
 }
 
 /// Cancel a booking
@@ -80,6 +83,11 @@ pub async fn book(
 )]
 pub async fn cancel(State(app): State<App>, user: User, PathId(booking_id): PathId) -> Result<Json<Booking>, ApiError> {
     Ok(Json(super::cancel(&app.db, user.id, booking_id).await?))
+}
+
+/// The one booking of a request for one.
+fn one(mut bookings: Vec<Booking>) -> Result<Booking, ApiError> {
+    bookings.pop().ok_or_else(|| ApiError::Internal("a request for a seat changed none".into()))
 }
 
 /// List your own bookings

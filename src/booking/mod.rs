@@ -1,6 +1,8 @@
 //! Who holds a seat. Nothing outside this module writes bookings or a show's taken seats.
 
 pub mod api;
+pub mod desk;
+pub mod idempotency;
 pub mod rules;
 pub mod store;
 
@@ -8,8 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock;
-use crate::db::{Db, DbError};
-use rules::Ask;
+use crate::db::DbError;
 
 /// Why a seat did not change hands. The texts are the contract's (sections 11 and 12).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +31,15 @@ pub enum BookingError {
     AlreadyCancelled,
     #[error("You do not have permission to perform this action.")]
     NotYours,
+    /// The key was sent before, with another payload.
+    #[error("This Idempotency-Key was used for another request.")]
+    KeyReused,
+    /// More requests wait than can be served in time.
+    #[error("the desk's queue is full")]
+    Busy,
+    /// The request waited for too long, and was dropped unwritten.
+    #[error("the request waited for too long")]
+    Late,
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -69,38 +79,3 @@ pub enum BookingStatus {
     Booked,
     Cancelled,
 }
-
-/// Books one seat of a show for a user.
-///
-/// # Errors
-/// The contract's refusals (section 11); nothing was written then.
-pub async fn book(db: &Db, user_id: i64, show_id: i64, seat_number: i64) -> Result<Booking, BookingError> {
-    perform(db, Ask::Book { user_id, show_id, seats: vec![seat_number] }).await
-}
-
-/// Cancels a user's own booking; its seat is free for others at once.
-///
-/// # Errors
-/// The contract's refusals (section 12); nothing was written then.
-pub async fn cancel(db: &Db, user_id: i64, booking_id: i64) -> Result<Booking, BookingError> {
-    perform(db, Ask::Cancel { user_id, booking_id }).await
-}
-
-/// The way of every change of a seat: load what it touches, decide, write the outcome guarded against what others did
-/// meanwhile. When the guard or the unique key says that the data changed, decide again from fresh data.
-async fn perform(db: &Db, ask: Ask) -> Result<Booking, BookingError> {
-    let asks = [ask];
-    for _ in 0..TRIES {
-        let loaded = store::load(db, &asks).await?;
-        let outcomes = rules::decide(loaded.state(), &asks, loaded.now);
-        match store::write(db, &asks, outcomes, &loaded).await {
-            Err(DbError::Conflict(_) | DbError::Guard(_) | DbError::Unique(_)) => continue,
-            Err(error) => return Err(error.into()),
-            Ok(mut replies) => return replies.remove(0),
-        }
-    }
-    Err(DbError::Conflict("others changed the same seats each time".into()).into())
-}
-
-/// How often a request that lost to other transactions is decided anew.
-const TRIES: usize = 10;

@@ -1,71 +1,350 @@
-//! The SQL of bookings: what a batch touches, its write, and a user's list.
+//! The SQL of bookings: what a batch touches, its write, what became of a write, and a user's list.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use serde_json::json;
+
+use super::idempotency::{Key, Stored};
 use super::rules::{Ask, BookingState, ShowState, State};
 use super::{Booking, BookingError};
-use crate::db::{Db, FromRow, Result, Row, Statement, Value, repeated};
+use crate::clock;
+use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
 
-/// What a batch touches, with the names its replies show.
+/// What replies show of a show beside what decides.
+#[derive(Debug, Clone)]
+pub struct ShowFacts {
+    pub movie_id: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    pub date_time: i64,
+    pub total_seats: i64,
+    /// Of the show's row: what was decided on these facts is written only while they are true.
+    pub version: i64,
+}
+
+/// What a batch touches.
+#[derive(Default)]
 pub struct Loaded {
     /// The moment that decides, in UTC microseconds.
     pub now: i64,
-    shows: HashMap<i64, LoadedShow>,
-    bookings: HashMap<i64, LoadedBooking>,
+    pub shows: HashMap<i64, ShowFacts>,
+    pub state: State,
+    /// When each booking to cancel was made.
+    pub created_at: HashMap<i64, i64>,
+    /// What the keys of this batch have done before.
+    pub stored: HashMap<(i64, i64), Stored>,
 }
 
-struct LoadedShow {
-    id: i64,
-    movie_title: String,
-    screen_name: String,
-    state: ShowState,
+/// The statements, made once for the dialect of the database.
+pub struct Sql {
+    seats: String,
+    bookings: String,
+    keys: String,
+    update_shows: String,
+    cancel: String,
+    insert: String,
+    insert_keys: String,
+    settled: String,
 }
 
-struct LoadedBooking {
-    id: i64,
-    created_at: i64,
-    state: BookingState,
-}
+const INT: &str = "BIGINT";
 
-impl Loaded {
-    /// The part that decides.
-    pub fn state(&self) -> State {
-        State {
-            shows: self.shows.iter().map(|(id, show)| (*id, show.state.clone())).collect(),
-            bookings: self.bookings.iter().map(|(id, booking)| (*id, booking.state.clone())).collect(),
+impl Sql {
+    pub fn new(dialect: Dialect) -> Sql {
+        let now = dialect.now();
+        let in_order = dialect.in_order();
+        let facts =
+            format!("{now}, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.seats_taken");
+        let names = "JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
+        let asked = dialect.table(&[("show_id", INT), ("seat", INT)]);
+        let ids = dialect.table(&[("id", INT)]);
+        let keys = dialect.table(&[("key_high", INT), ("key_low", INT), ("oldest", INT)]);
+        let changes = dialect.table(&[
+            ("id", INT),
+            ("taken", INT),
+            ("highest_seat", INT),
+            ("starts_after", INT),
+            ("version", INT),
+        ]);
+        let cancels = dialect.table(&[("id", INT), ("at", INT)]);
+        let bookings = dialect.table(&[("id", INT), ("user_id", INT), ("show_id", INT), ("seat", INT), ("at", INT)]);
+        let replies =
+            dialect.table(&[("key_high", INT), ("key_low", INT), ("payload", INT), ("reply", "TEXT"), ("at", INT)]);
+        let guard = "s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version \
+                     AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats";
+        let (update_shows, cancel) = match dialect {
+            Dialect::Sqlite => (
+                format!(
+                    "UPDATE shows AS s SET seats_taken = s.seats_taken + d.taken, seat_version = s.seat_version + 1
+                     FROM {changes} AS d WHERE s.id = d.id AND {guard}"
+                ),
+                format!(
+                    "UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at
+                     FROM {cancels} AS d WHERE b.id = d.id AND b.status = 'booked'"
+                ),
+            ),
+            Dialect::Mysql => (
+                format!(
+                    "UPDATE {changes} AS d STRAIGHT_JOIN shows s ON s.id = d.id
+                     SET s.seats_taken = s.seats_taken + d.taken, s.seat_version = s.seat_version + 1 WHERE {guard}"
+                ),
+                format!(
+                    "UPDATE {cancels} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
+                     SET b.status = 'cancelled', b.cancelled_at = d.at WHERE b.status = 'booked'"
+                ),
+            ),
+        };
+        Sql {
+            seats: format!(
+                "SELECT {in_order} {facts}, b.active_seat FROM {asked} AS d JOIN shows s ON s.id = d.show_id {names}
+                 LEFT JOIN bookings b ON b.show_id = d.show_id AND b.active_seat = d.seat"
+            ),
+            bookings: format!(
+                "SELECT {in_order} {facts}, b.id, b.user_id, b.seat_number, b.status, b.created_at
+                 FROM {ids} AS d JOIN bookings b ON b.id = d.id JOIN shows s ON s.id = b.show_id {names}"
+            ),
+            keys: format!(
+                "SELECT {in_order} k.key_high, k.key_low, k.payload, k.reply FROM {keys} AS d
+                 JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low
+                 AND k.created_at > d.oldest"
+            ),
+            update_shows,
+            cancel,
+            insert: format!(
+                "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at)
+                 SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', d.at FROM {bookings} AS d"
+            ),
+            insert_keys: format!(
+                "REPLACE INTO idempotency_keys (key_high, key_low, payload, reply, created_at)
+                 SELECT d.key_high, d.key_low, d.payload, d.reply, d.at FROM {replies} AS d"
+            ),
+            settled: match dialect {
+                Dialect::Sqlite => "SELECT id, status FROM bookings WHERE id = ?".into(),
+                // Waits for whoever still holds the row: a commit whose connection died may not have ended yet.
+                Dialect::Mysql => "SELECT id, status FROM bookings WHERE id = ? FOR UPDATE".into(),
+            },
         }
     }
 }
 
-impl FromRow for LoadedShow {
-    fn from_row(mut row: Row) -> Result<Self> {
-        Ok(LoadedShow {
-            id: row.next()?,
+impl Loaded {
+    /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
+    fn show(&mut self, row: &mut Row) -> Result<i64> {
+        self.now = match row.next()? {
+            0 => clock::now(),
+            now => now,
+        };
+        let id = row.next()?;
+        let facts = ShowFacts {
+            movie_id: row.next()?,
             movie_title: row.next()?,
             screen_name: row.next()?,
-            state: ShowState {
-                date_time: row.next()?,
-                total_seats: row.next()?,
-                seats_taken: row.next()?,
-                taken: Vec::new(),
-            },
-        })
+            date_time: row.next()?,
+            total_seats: row.next()?,
+            version: row.next()?,
+        };
+        let seats_taken = row.next()?;
+        if let Entry::Vacant(place) = self.state.shows.entry(id) {
+            let ShowFacts { date_time, total_seats, .. } = facts;
+            place.insert(ShowState { date_time, total_seats, seats_taken, taken: Default::default() });
+            self.shows.insert(id, facts);
+        }
+        Ok(id)
     }
 }
 
-impl FromRow for LoadedBooking {
-    fn from_row(mut row: Row) -> Result<Self> {
-        Ok(LoadedBooking {
-            id: row.next()?,
-            created_at: row.next()?,
-            state: BookingState {
+/// Loads what a batch touches: the shows, which of the asked seats have a holder, the bookings to cancel, and what the
+/// keys have done before.
+pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Loaded> {
+    let mut loaded = Loaded { now: clock::now(), ..Loaded::default() };
+    let mut seats: Vec<(i64, i64)> = Vec::new();
+    let mut bookings: Vec<(i64,)> = Vec::new();
+    for ask in asks {
+        match ask {
+            Ask::Book { show_id, seats: asked, .. } => seats.extend(asked.iter().map(|seat| (*show_id, *seat))),
+            Ask::Cancel { booking_id, .. } => bookings.push((*booking_id,)),
+        }
+    }
+    // A thousand people asking for one seat cost one row.
+    seats.sort_unstable();
+    seats.dedup();
+    bookings.sort_unstable();
+    bookings.dedup();
+    if !bookings.is_empty() {
+        for mut row in db.query::<Row>(&sql.bookings, vec![list(&bookings)]).await? {
+            let show_id = loaded.show(&mut row)?;
+            let id = row.next()?;
+            let state = BookingState {
+                show_id,
                 user_id: row.next()?,
-                show_id: row.next()?,
                 seat_number: row.next()?,
                 booked: row.next::<String>()? == "booked",
-            },
-        })
+            };
+            loaded.state.bookings.insert(id, state);
+            loaded.created_at.insert(id, row.next()?);
+        }
     }
+    if !seats.is_empty() {
+        for mut row in db.query::<Row>(&sql.seats, vec![list(&seats)]).await? {
+            let show_id = loaded.show(&mut row)?;
+            if let (Some(seat), Some(show)) = (row.next::<Option<i64>>()?, loaded.state.shows.get_mut(&show_id)) {
+                show.taken.insert(seat);
+            }
+        }
+    }
+    if !keys.is_empty() {
+        let oldest = loaded.now - super::idempotency::LIFETIME;
+        let asked: Vec<_> = keys.iter().map(|key| (key.hash.0, key.hash.1, oldest)).collect();
+        for mut row in db.query::<Row>(&sql.keys, vec![list(&asked)]).await? {
+            let hash = (row.next()?, row.next()?);
+            loaded.stored.insert(hash, Stored { payload: row.next()?, reply: row.next()? });
+        }
+    }
+    Ok(loaded)
+}
+
+/// One change of a show's seats by a batch, guarded by what was decided on.
+#[derive(Debug, Clone, Copy)]
+struct ShowChange {
+    taken: i64,
+    /// 0 when seats are only given back, which is allowed at any time.
+    highest_seat: i64,
+    version: i64,
+}
+
+/// All that a batch writes.
+#[derive(Default)]
+pub struct Change {
+    shows: HashMap<i64, ShowChange>,
+    /// (id, moment)
+    cancels: Vec<(i64, i64)>,
+    /// (show, seat, id, user, moment)
+    bookings: Vec<(i64, i64, i64, i64, i64)>,
+    /// (key, key, payload, reply, moment)
+    keys: Vec<(i64, i64, i64, String, i64)>,
+    now: i64,
+}
+
+impl Change {
+    pub fn at(now: i64) -> Change {
+        Change { now, ..Change::default() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.shows.is_empty()
+    }
+
+    /// The shows whose seats change.
+    pub fn shows(&self) -> impl Iterator<Item = i64> {
+        self.shows.keys().copied()
+    }
+
+    /// The seats that are booked, as (show, seat).
+    pub fn booked(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.bookings.iter().map(|(show, seat, ..)| (*show, *seat))
+    }
+
+    fn show(&mut self, id: i64, version: i64) -> &mut ShowChange {
+        self.shows.entry(id).or_insert(ShowChange { taken: 0, highest_seat: 0, version })
+    }
+
+    /// Notes a seat that is booked, and gives its reply.
+    pub fn book(&mut self, id: i64, user_id: i64, show_id: i64, seat: i64, facts: &ShowFacts) -> Booking {
+        let change = self.show(show_id, facts.version);
+        change.taken += 1;
+        change.highest_seat = change.highest_seat.max(seat);
+        self.bookings.push((show_id, seat, id, user_id, self.now));
+        reply(facts, id, show_id, seat, "booked", self.now)
+    }
+
+    /// Notes a booking that is cancelled, and gives its reply.
+    pub fn cancel(&mut self, id: i64, booking: &BookingState, created_at: i64, facts: &ShowFacts) -> Booking {
+        self.show(booking.show_id, facts.version).taken -= 1;
+        self.cancels.push((id, self.now));
+        reply(facts, id, booking.show_id, booking.seat_number, "cancelled", created_at)
+    }
+
+    /// Notes the reply that a repeat of this key's request is to get.
+    pub fn remember(&mut self, key: &Key, bookings: &[Booking]) {
+        let reply = super::idempotency::encode(bookings);
+        self.keys.push((key.hash.0, key.hash.1, key.payload, reply, self.now));
+    }
+}
+
+fn reply(facts: &ShowFacts, id: i64, show: i64, seat_number: i64, status: &str, created_at: i64) -> Booking {
+    Booking {
+        id,
+        show,
+        movie_title: facts.movie_title.clone(),
+        screen_name: facts.screen_name.clone(),
+        date_time: facts.date_time,
+        seat_number,
+        status: status.to_owned(),
+        created_at,
+    }
+}
+
+/// Writes a batch as one transaction.
+///
+/// The shows come first, in the order of their ids, each guarded against what may have changed since it was loaded: the
+/// update holds its row until the commit, so that no one shrinks or starts it meanwhile (the other order deadlocks with
+/// the foreign key's shared lock). The unique key `one_holder_per_seat` has the last word on every seat.
+pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
+    let mut shows: Vec<_> = change.shows.iter().collect();
+    shows.sort_unstable_by_key(|(id, _)| **id);
+    let shows: Vec<_> = shows
+        .into_iter()
+        .map(|(id, show)| {
+            let starts_after = if show.highest_seat > 0 { change.now } else { i64::MIN };
+            (*id, show.taken, show.highest_seat, starts_after, show.version)
+        })
+        .collect();
+    let mut statements = vec![all_of(&sql.update_shows, &shows)];
+    if !change.cancels.is_empty() {
+        let mut cancels = change.cancels.clone();
+        cancels.sort_unstable();
+        statements.push(all_of(&sql.cancel, &cancels));
+    }
+    if !change.bookings.is_empty() {
+        let mut bookings = change.bookings.clone();
+        bookings.sort_unstable();
+        let bookings: Vec<_> =
+            bookings.into_iter().map(|(show, seat, id, user, at)| (id, user, show, seat, at)).collect();
+        statements.push(all_of(&sql.insert, &bookings));
+    }
+    if !change.keys.is_empty() {
+        statements.push(Statement::new(sql.insert_keys.clone(), vec![list(&change.keys)]));
+    }
+    db.write(statements).await?;
+    Ok(())
+}
+
+/// After [`DbError::OutcomeUnknown`]: whether a batch was written. It was written as a whole or not at all, so one of its
+/// rows tells.
+pub async fn is_written(db: &Db, sql: &Sql, change: &Change) -> Result<bool> {
+    let (id, status) = match (change.bookings.first(), change.cancels.first()) {
+        (Some((_, _, id, ..)), _) => (*id, "booked"),
+        (None, Some((id, _))) => (*id, "cancelled"),
+        (None, None) => return Ok(true),
+    };
+    let mut tx = db.begin().await?;
+    // The shows' rows first, as the write took them: it holds them until it has ended, one way or the other.
+    for show in change.shows() {
+        tx.execute("UPDATE shows SET seat_version = seat_version WHERE id = ?", vec![show.into()]).await?;
+    }
+    let found: Option<(i64, String)> = tx.query_one(&sql.settled, vec![id.into()]).await?;
+    Ok(found.is_some_and(|(_, found)| found == status))
+}
+
+/// A statement over a list that must change as many rows as the list has.
+fn all_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Statement {
+    Statement::changing(rows.len() as u64, sql.to_owned(), vec![list(rows)])
+}
+
+/// A list as the one parameter of [`Dialect::table`].
+fn list<T: serde::Serialize>(rows: &[T]) -> Value {
+    Value::Text(json!(rows).to_string())
 }
 
 impl FromRow for Booking {
@@ -80,159 +359,6 @@ impl FromRow for Booking {
             status: row.next()?,
             created_at: row.next()?,
         })
-    }
-}
-
-/// Loads the bookings to cancel, the shows touched, and which of the asked seats have a holder.
-pub async fn load(db: &Db, asks: &[Ask]) -> Result<Loaded> {
-    let mut show_ids: Vec<i64> = Vec::new();
-    let mut booking_ids: Vec<Value> = Vec::new();
-    let mut seats: Vec<Value> = Vec::new();
-    for ask in asks {
-        match ask {
-            Ask::Book { show_id, seats: asked, .. } => {
-                show_ids.push(*show_id);
-                seats.extend(asked.iter().flat_map(|seat| [Value::Int(*show_id), Value::Int(*seat)]));
-            }
-            Ask::Cancel { booking_id, .. } => booking_ids.push((*booking_id).into()),
-        }
-    }
-    let mut loaded = Loaded { now: db.now().await?, shows: HashMap::new(), bookings: HashMap::new() };
-    if !booking_ids.is_empty() {
-        let sql = format!(
-            "SELECT id, created_at, user_id, show_id, seat_number, status FROM bookings WHERE id IN ({})",
-            repeated("?", ", ", booking_ids.len())
-        );
-        for booking in db.query::<LoadedBooking>(&sql, booking_ids).await? {
-            show_ids.push(booking.state.show_id);
-            loaded.bookings.insert(booking.id, booking);
-        }
-    }
-    if !show_ids.is_empty() {
-        let sql = format!(
-            "SELECT s.id, m.title, c.name, s.date_time, s.total_seats, s.seats_taken
-             FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-             WHERE s.id IN ({})",
-            repeated("?", ", ", show_ids.len())
-        );
-        let ids = show_ids.into_iter().map(Value::Int).collect();
-        for show in db.query::<LoadedShow>(&sql, ids).await? {
-            loaded.shows.insert(show.id, show);
-        }
-    }
-    if !seats.is_empty() {
-        let sql = format!(
-            "SELECT show_id, active_seat FROM bookings WHERE {}",
-            repeated("(show_id = ? AND active_seat = ?)", " OR ", seats.len() / 2)
-        );
-        for (show_id, seat) in db.query::<(i64, i64)>(&sql, seats).await? {
-            if let Some(show) = loaded.shows.get_mut(&show_id) {
-                show.state.taken.push(seat);
-            }
-        }
-    }
-    Ok(loaded)
-}
-
-/// Writes what was decided, all or nothing, and gives each request its reply.
-///
-/// The shows come first, in the order of their ids, each guarded against what may have changed since it was loaded: the
-/// update holds its row until the commit, so that no one shrinks or starts it meanwhile (the other order deadlocks with
-/// the foreign key's shared lock). The unique key `one_holder_per_seat` has the last word on every seat.
-pub async fn write(
-    db: &Db,
-    asks: &[Ask],
-    outcomes: Vec<Result<(), BookingError>>,
-    loaded: &Loaded,
-) -> Result<Vec<Result<Booking, BookingError>>> {
-    let mut changes: HashMap<i64, ShowChange> = HashMap::new();
-    let mut bookings = Vec::new();
-    let mut replies = Vec::with_capacity(asks.len());
-    for (ask, outcome) in asks.iter().zip(outcomes) {
-        if let Err(refused) = outcome {
-            replies.push(Err(refused));
-            continue;
-        }
-        match ask {
-            Ask::Book { user_id, show_id, seats } => {
-                let change = changes.entry(*show_id).or_default();
-                let show = &loaded.shows[show_id];
-                for seat in seats {
-                    let id = db.next_booking_id().await?;
-                    change.taken += 1;
-                    change.highest_seat = change.highest_seat.max(*seat);
-                    bookings.push(insert(id, *user_id, *show_id, *seat, loaded.now));
-                    replies.push(Ok(reply(show, id, *seat, "booked", loaded.now)));
-                }
-            }
-            Ask::Cancel { booking_id, .. } => {
-                let booking = &loaded.bookings[booking_id];
-                changes.entry(booking.state.show_id).or_default().taken -= 1;
-                bookings.push(Statement::changing(
-                    1,
-                    "UPDATE bookings SET status = 'cancelled', cancelled_at = ? WHERE id = ? AND status = 'booked'",
-                    vec![loaded.now.into(), (*booking_id).into()],
-                ));
-                let show = &loaded.shows[&booking.state.show_id];
-                replies.push(Ok(reply(show, *booking_id, booking.state.seat_number, "cancelled", booking.created_at)));
-            }
-        }
-    }
-    if !bookings.is_empty() {
-        let mut changes: Vec<_> = changes.into_iter().collect();
-        changes.sort_unstable_by_key(|(show_id, _)| *show_id);
-        let mut statements: Vec<_> =
-            changes.into_iter().map(|(show_id, change)| change.statement(show_id, loaded.now)).collect();
-        statements.append(&mut bookings);
-        db.write(statements).await?;
-    }
-    Ok(replies)
-}
-
-/// What a batch does to a show.
-#[derive(Default)]
-struct ShowChange {
-    taken: i64,
-    /// 0 when seats are only given back, which is allowed at any time.
-    highest_seat: i64,
-}
-
-impl ShowChange {
-    fn statement(self, show_id: i64, now: i64) -> Statement {
-        let not_started_after = if self.highest_seat > 0 { now } else { i64::MIN };
-        Statement::changing(
-            1,
-            "UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1
-             WHERE id = ? AND total_seats >= ? AND date_time > ? AND seats_taken + ? BETWEEN 0 AND total_seats",
-            vec![
-                self.taken.into(),
-                show_id.into(),
-                self.highest_seat.into(),
-                not_started_after.into(),
-                self.taken.into(),
-            ],
-        )
-    }
-}
-
-fn insert(id: i64, user_id: i64, show_id: i64, seat: i64, now: i64) -> Statement {
-    Statement::changing(
-        1,
-        "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) VALUES (?, ?, ?, ?, 'booked', ?)",
-        vec![id.into(), user_id.into(), show_id.into(), seat.into(), now.into()],
-    )
-}
-
-fn reply(show: &LoadedShow, id: i64, seat_number: i64, status: &str, created_at: i64) -> Booking {
-    Booking {
-        id,
-        show: show.id,
-        movie_title: show.movie_title.clone(),
-        screen_name: show.screen_name.clone(),
-        date_time: show.state.date_time,
-        seat_number,
-        status: status.to_owned(),
-        created_at,
     }
 }
 
@@ -258,4 +384,17 @@ pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
         )
         .await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// Forgets keys that are too old to be asked for, a few at a time.
+pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<(), DbError> {
+    let sql = match db.dialect() {
+        Dialect::Sqlite => {
+            "DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
+             (SELECT key_high, key_low FROM idempotency_keys WHERE created_at < ? LIMIT 1000)"
+        }
+        Dialect::Mysql => "DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 1000",
+    };
+    db.execute(sql, vec![older_than.into()]).await?;
+    Ok(())
 }

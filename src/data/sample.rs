@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 
 use crate::accounts::{self, AccountError, NewUser, hashing, store as users, username};
-use crate::booking;
+use crate::booking::desk::{Desk, Setup};
+use crate::booking::rules::Ask;
 use crate::catalog::store as catalog;
 use crate::clock;
 use crate::db::{Db, DbError};
@@ -66,11 +67,11 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
         }
     }
     tx.commit().await?;
-    for (id, total_seats) in added.iter().step_by(5) {
-        for seat in (1..=*total_seats).filter(|seat| seat * 13 % 17 == 3) {
-            // Someone else may have been faster; the sample doesn't mind.
-            let _ = booking::book(db, customer, *id, seat).await;
-        }
+    let desk = Desk::open(db, Setup::for_dialect(db.dialect()));
+    for (show_id, total_seats) in added.iter().copied().step_by(5) {
+        let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();
+        // Someone else may have been faster; the sample doesn't mind.
+        let _ = desk.ask(Ask::Book { user_id: customer, show_id, seats }, None).await;
     }
     Ok(added.len())
 }

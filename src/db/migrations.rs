@@ -25,7 +25,7 @@ macro_rules! migrations {
     };
 }
 
-migrations![1 "0001_box_office"];
+migrations![1 "0001_box_office", 2 "0002_idempotency_keys"];
 
 /// Where a database stands against this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]

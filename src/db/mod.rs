@@ -9,8 +9,10 @@ mod mysql;
 mod sqlite;
 mod value;
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -58,10 +60,45 @@ pub enum Dialect {
     Mysql,
 }
 
+impl Dialect {
+    /// A table made of one parameter, a JSON array of arrays: so a list of any length is one value of one statement that
+    /// is prepared once. A column is a name and its type in MySQL.
+    pub fn table(self, columns: &[(&str, &str)]) -> String {
+        match self {
+            Dialect::Sqlite => {
+                let columns =
+                    columns.iter().enumerate().map(|(place, (name, _))| format!("value ->> {place} AS {name}"));
+                format!("(SELECT {} FROM json_each(?))", columns.collect::<Vec<_>>().join(", "))
+            }
+            Dialect::Mysql => {
+                let columns =
+                    columns.iter().enumerate().map(|(place, (name, kind))| format!("{name} {kind} PATH '$[{place}]'"));
+                format!("JSON_TABLE(?, '$[*]' COLUMNS ({}))", columns.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    /// An expression for the moment that decides, in UTC microseconds; 0 where this machine's clock is meant.
+    pub fn now(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "0",
+            Dialect::Mysql => "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
+        }
+    }
+
+    /// After SELECT: join the tables in the order they stand in. SQLite needs no telling.
+    pub fn in_order(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Mysql => "STRAIGHT_JOIN",
+        }
+    }
+}
+
 /// One statement of a list that [`Db::write`] runs as one transaction.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    pub sql: &'static str,
+    pub sql: Cow<'static, str>,
     pub params: Vec<Value>,
     /// How many rows it must change; any other number undoes the whole list.
     pub must_change: Option<u64>,
@@ -69,13 +106,13 @@ pub struct Statement {
 
 impl Statement {
     /// A statement that may change any number of rows.
-    pub fn new(sql: &'static str, params: Vec<Value>) -> Self {
-        Statement { sql, params, must_change: None }
+    pub fn new(sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
+        Statement { sql: sql.into(), params, must_change: None }
     }
 
     /// A statement that must change just this many rows.
-    pub fn changing(rows: u64, sql: &'static str, params: Vec<Value>) -> Self {
-        Statement { sql, params, must_change: Some(rows) }
+    pub fn changing(rows: u64, sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
+        Statement { sql: sql.into(), params, must_change: Some(rows) }
     }
 }
 
@@ -104,14 +141,23 @@ enum Engine {
 }
 
 /// Ids reserved in the database and not yet used.
-#[derive(Default)]
 struct IdBlock {
-    next: i64,
-    end: i64,
+    ids: Range<i64>,
+    /// How many were reserved, and when.
+    size: i64,
+    reserved: Option<Instant>,
 }
 
-/// How many ids are reserved at a time. A crash skips at most this many.
-const IDS_PER_BLOCK: i64 = 1_000;
+impl Default for IdBlock {
+    fn default() -> Self {
+        IdBlock { ids: 0..0, size: SMALLEST_BLOCK, reserved: None }
+    }
+}
+
+/// Ids are reserved in blocks; a crash skips at most one. A block that lasts less than a second is followed by a larger
+/// one, up to the largest.
+const SMALLEST_BLOCK: i64 = 1_000;
+const LARGEST_BLOCK: i64 = 64_000;
 
 impl Db {
     /// Opens an SQLite file, creating it where there is none, or makes a pool for a server, which is first asked
@@ -146,13 +192,13 @@ impl Db {
     }
 
     /// One statement in a transaction of its own.
-    pub async fn execute(&self, sql: &'static str, params: Vec<Value>) -> Result<Done> {
+    pub async fn execute(&self, sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Result<Done> {
         let done = self.write(vec![Statement::new(sql, params)]).await?;
         Ok(done[0])
     }
 
     /// Runs a list of statements as one transaction: all of them, or, on any error, none.
-    /// Durable when it returns.
+    /// Durable when it returns. On a server it costs one round trip a statement and one for the commit.
     pub async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(statements).await,
@@ -181,25 +227,25 @@ impl Db {
         }
     }
 
-    /// The next id of a booking, from a block reserved in the database: unique over all instances, for ever.
-    pub async fn next_booking_id(&self) -> Result<i64> {
+    /// Ids for new bookings, from a block reserved in the database: unique over all instances, for ever.
+    pub async fn booking_ids(&self, count: usize) -> Result<Range<i64>> {
+        let count = i64::try_from(count).map_err(|error| DbError::Other(error.to_string()))?;
         let mut block = self.booking_ids.lock().await;
-        if block.next >= block.end {
+        if block.ids.end - block.ids.start < count {
+            let was_short = block.reserved.is_some_and(|reserved| reserved.elapsed() < Duration::from_secs(1));
+            let size = if was_short { (block.size * 4).min(LARGEST_BLOCK) } else { SMALLEST_BLOCK }.max(count);
             let mut tx = self.begin().await?;
-            tx.execute(
-                "UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'",
-                vec![IDS_PER_BLOCK.into()],
-            )
-            .await?;
+            tx.execute("UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'", vec![size.into()]).await?;
             let (end,): (i64,) = tx
                 .query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![])
                 .await?
                 .ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))?;
             tx.commit().await?;
-            *block = IdBlock { next: end - IDS_PER_BLOCK, end };
+            *block = IdBlock { ids: end - size..end, size, reserved: Some(Instant::now()) };
         }
-        block.next += 1;
-        Ok(block.next - 1)
+        let first = block.ids.start;
+        block.ids.start += count;
+        Ok(first..first + count)
     }
 
     /// Makes sure that no id up to and including `used` is ever given to a booking. The caller's transaction
@@ -267,9 +313,4 @@ impl Tx {
             TxEngine::Mysql(tx) => tx.commit().await,
         }
     }
-}
-
-/// A part of an SQL text `count` times, for lists of parameters: `repeated("?", ", ", 3)` is `?, ?, ?`.
-pub fn repeated(part: &str, between: &str, count: usize) -> String {
-    vec![part; count].join(between)
 }

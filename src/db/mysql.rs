@@ -21,7 +21,14 @@ pub(super) struct Mysql {
     opts: OptsBuilder,
     /// Use TLS when the server offers it, and go without when it doesn't.
     tls_if_offered: bool,
-    pool: Arc<OnceCell<Pool>>,
+    pools: Arc<OnceCell<Pools>>,
+}
+
+struct Pools {
+    /// Each statement commits by itself, unless a transaction is begun.
+    general: Pool,
+    /// Nothing is committed until it is said: a list of statements needs no round trip to begin.
+    writers: Pool,
 }
 
 impl Mysql {
@@ -46,15 +53,10 @@ impl Mysql {
             .prefer_socket(false)
             .tcp_nodelay(true)
             .stmt_cache_size(256)
-            .setup(vec![
-                "SET NAMES utf8mb4",
-                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-                "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-                 NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5",
-            ])
+            .setup(SETUP.to_vec())
             .pool_opts(pool)
             .ssl_opts(tls_options(tls));
-        Ok(Mysql { opts, tls_if_offered: *tls == TlsMode::Preferred, pool: Arc::default() })
+        Ok(Mysql { opts, tls_if_offered: *tls == TlsMode::Preferred, pools: Arc::default() })
     }
 
     pub(super) async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
@@ -73,17 +75,25 @@ impl Mysql {
     }
 
     pub(super) async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
-        let mut tx = self.begin().await?;
-        let mut all_done = Vec::with_capacity(statements.len());
-        for (position, statement) in statements.into_iter().enumerate() {
-            let done = tx.execute(statement.sql, statement.params).await?;
-            if statement.must_change.is_some_and(|rows| rows != done.changed) {
-                return Err(DbError::Guard(position));
+        let pool = self.writers().await?;
+        let mut tries = 0;
+        loop {
+            let mut conn = timeout(WAIT, pool.get_conn()).await.map_err(|_| no_connection())?.map_err(fault)?;
+            match write(&mut conn, &statements).await {
+                Ok(all_done) => return Ok(all_done),
+                Err(error) => {
+                    // Never back into the pool with an open transaction; closing rolls it back.
+                    if conn.query_drop("ROLLBACK").await.is_err() {
+                        drop(conn.disconnect().await);
+                    }
+                    match error {
+                        // Nothing was written: perhaps only this idle connection was closed by the server.
+                        DbError::Unavailable(_) if tries < STALE_CONNECTIONS => tries += 1,
+                        error => return Err(error),
+                    }
+                }
             }
-            all_done.push(done);
         }
-        tx.commit().await?;
-        Ok(all_done)
     }
 
     pub(super) async fn begin(&self) -> Result<Box<MysqlTx>> {
@@ -100,9 +110,17 @@ impl Mysql {
         }
     }
 
-    /// The pool, made at the first use: only a connection tells whether the server offers TLS.
     async fn pool(&self) -> Result<&Pool> {
-        self.pool
+        Ok(&self.pools().await?.general)
+    }
+
+    async fn writers(&self) -> Result<&Pool> {
+        Ok(&self.pools().await?.writers)
+    }
+
+    /// The pools, made at the first use: only a connection tells whether the server offers TLS.
+    async fn pools(&self) -> Result<&Pools> {
+        self.pools
             .get_or_try_init(async || {
                 let mut opts = self.opts.clone();
                 if self.tls_if_offered {
@@ -114,11 +132,20 @@ impl Mysql {
                         Err(error) => return Err(fault(error)),
                     }
                 }
-                Ok(Pool::new(opts))
+                let held_back = SETUP.iter().copied().chain(["SET SESSION autocommit = 0"]).collect();
+                Ok(Pools { general: Pool::new(opts.clone()), writers: Pool::new(opts.setup::<&str>(held_back)) })
             })
             .await
     }
 }
+
+/// What is said on each new connection.
+const SETUP: [&str; 3] = [
+    "SET NAMES utf8mb4",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
+     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5",
+];
 
 /// How many dead connections in a row are passed over before the database counts as away.
 const STALE_CONNECTIONS: usize = 3;
@@ -152,18 +179,38 @@ impl MysqlTx {
 
     pub(super) async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
         self.0.exec_drop(sql, positional(params)).await.map_err(fault)?;
-        Ok(Done {
-            changed: self.0.affected_rows(),
-            last_id: self.0.last_insert_id().unwrap_or(0).try_into().unwrap_or(i64::MAX),
-        })
+        Ok(done(self.0.affected_rows(), self.0.last_insert_id()))
     }
 
     pub(super) async fn commit(self) -> Result<()> {
-        self.0.commit().await.map_err(|error| match fault(error) {
-            // The server may have committed before the connection died.
-            DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
-            error => error,
-        })
+        self.0.commit().await.map_err(commit_fault)
+    }
+}
+
+/// On a connection that commits only when told to.
+async fn write(conn: &mut Conn, statements: &[Statement]) -> Result<Vec<Done>> {
+    let mut all_done = Vec::with_capacity(statements.len());
+    for (position, statement) in statements.iter().enumerate() {
+        conn.exec_drop(&*statement.sql, positional(statement.params.clone())).await.map_err(fault)?;
+        let done = done(conn.affected_rows(), conn.last_insert_id());
+        if statement.must_change.is_some_and(|rows| rows != done.changed) {
+            return Err(DbError::Guard(position));
+        }
+        all_done.push(done);
+    }
+    conn.query_drop("COMMIT").await.map_err(commit_fault)?;
+    Ok(all_done)
+}
+
+fn done(changed: u64, last_id: Option<u64>) -> Done {
+    Done { changed, last_id: last_id.unwrap_or(0).try_into().unwrap_or(i64::MAX) }
+}
+
+/// The server may have committed before the connection died.
+fn commit_fault(error: Error) -> DbError {
+    match fault(error) {
+        DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
+        error => error,
     }
 }
 

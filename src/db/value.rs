@@ -114,6 +114,12 @@ pub trait FromRow: Sized {
     fn from_row(row: Row) -> Result<Self>;
 }
 
+impl FromRow for Row {
+    fn from_row(row: Row) -> Result<Self> {
+        Ok(row)
+    }
+}
+
 macro_rules! from_row_for_tuples {
     ($(($($part:ident),+)),+ $(,)?) => {
         $(impl<$($part: Decode),+> FromRow for ($($part,)+) {

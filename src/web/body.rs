@@ -152,8 +152,7 @@ impl FromRequest<App> for Form {
         }
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, app.config.max_body_bytes).await.map_err(|error| {
-            let too_large =
-                std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
+            let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
             if too_large { ApiError::TooLarge } else { ApiError::BodyUnread }
         })?;
         if body.is_empty() {

@@ -1,0 +1,353 @@
+//! The desk: requests that arrive while a commit is under way wait together, are decided together and written by one
+//! transaction. There is no timer: an idle desk serves a lone request at once, a busy one grows its batches by itself.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::idempotency::{self, Key};
+use super::rules::{self, Ask, ShowState};
+use super::store::{self, Change, Loaded, ShowFacts, Sql};
+use super::{Booking, BookingError};
+use crate::clock;
+use crate::db::{Db, DbError, Dialect};
+
+/// The most requests that are decided and written together.
+const LARGEST_BATCH: usize = 1_024;
+
+/// How often a batch that lost to other instances is decided anew.
+const TRIES: usize = 12;
+
+/// How long a lane believes what it remembers of a show.
+const MEMORY: Duration = Duration::from_secs(1);
+
+/// How many shows a lane remembers.
+const REMEMBERED_SHOWS: usize = 10_000;
+
+/// Where every change of a seat goes through; cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    lanes: Arc<[mpsc::Sender<Job>]>,
+    patience: Duration,
+}
+
+/// A request that waits.
+struct Job {
+    ask: Ask,
+    key: Option<Key>,
+    deadline: Instant,
+    answer: oneshot::Sender<Result<Vec<Booking>, BookingError>>,
+}
+
+/// Told of the movies whose shows have changed, after the commit and before anyone is answered.
+pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
+
+/// How a desk is set up.
+pub struct Setup {
+    /// How many batches may be under way at once.
+    pub lanes: usize,
+    /// How many requests may wait in each lane.
+    pub queue: usize,
+    /// How long a request may wait before it is dropped unwritten.
+    pub patience: Duration,
+    pub listener: Listener,
+}
+
+impl Setup {
+    /// One lane is best for SQLite, which has one writer; two keep a server busy while one of them decides.
+    pub fn for_dialect(dialect: Dialect) -> Setup {
+        let lanes = match dialect {
+            Dialect::Sqlite => 1,
+            Dialect::Mysql => 2,
+        };
+        Setup { lanes, queue: 8 * LARGEST_BATCH, patience: Duration::from_secs(20), listener: Arc::new(|_| {}) }
+    }
+}
+
+impl Desk {
+    /// Opens a desk; it closes when the last clone is dropped.
+    pub fn open(db: &Db, setup: Setup) -> Desk {
+        let sql = Arc::new(Sql::new(db.dialect()));
+        let lanes = (0..setup.lanes.max(1)).map(|_| {
+            let (sender, inbox) = mpsc::channel(setup.queue);
+            let lane = Lane {
+                db: db.clone(),
+                sql: Arc::clone(&sql),
+                memory: Memory::default(),
+                listener: setup.listener.clone(),
+            };
+            tokio::spawn(lane.run(inbox));
+            sender
+        });
+        Desk { lanes: lanes.collect(), patience: setup.patience }
+    }
+
+    /// Asks for a change, and waits until it is durable or refused. With a key, a repeat gets the first reply.
+    ///
+    /// # Errors
+    /// The contract's refusals, or [`BookingError::Busy`] and [`BookingError::Late`]: nothing was written then.
+    pub async fn ask(&self, ask: Ask, key: Option<Key>) -> Result<Vec<Booking>, BookingError> {
+        // Requests for one show go to one lane, so that they are decided together; where the show is not known, any
+        // lane decides as well: the database has the last word.
+        let (Ask::Book { show_id: number, .. } | Ask::Cancel { booking_id: number, .. }) = &ask;
+        let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
+        let (answer, answered) = oneshot::channel();
+        let job = Job { ask, key, deadline: Instant::now() + self.patience, answer };
+        lane.try_send(job).map_err(|_| BookingError::Busy)?;
+        answered.await.unwrap_or_else(|_| Err(DbError::Unavailable("the desk is closed".into()).into()))
+    }
+}
+
+/// One line of requests.
+struct Lane {
+    db: Db,
+    sql: Arc<Sql>,
+    memory: Memory,
+    listener: Listener,
+}
+
+impl Lane {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
+        let mut waiting = Vec::new();
+        while !waiting.is_empty() || inbox.recv_many(&mut waiting, LARGEST_BATCH).await > 0 {
+            let (batch, repeats) = one_of_each_key(std::mem::take(&mut waiting));
+            waiting = repeats;
+            let now = Instant::now();
+            let batch: Vec<Job> = batch
+                .into_iter()
+                .filter_map(|job| match job {
+                    job if job.answer.is_closed() => None,
+                    job if job.deadline <= now => {
+                        // Whoever asked may be gone.
+                        let _ = job.answer.send(Err(BookingError::Late));
+                        None
+                    }
+                    job => Some(job),
+                })
+                .collect();
+            if !batch.is_empty() {
+                self.serve(batch).await;
+            }
+        }
+    }
+
+    /// Decides and writes a batch, and answers each of it.
+    async fn serve(&mut self, batch: Vec<Job>) {
+        let (asks, rest): (Vec<Ask>, Vec<_>) = batch.into_iter().map(|job| (job.ask, (job.key, job.answer))).unzip();
+        let (keys, answers): (Vec<Option<Key>>, Vec<_>) = rest.into_iter().unzip();
+        let outcomes = match self.perform(&asks, &keys).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => asks.iter().map(|_| Err(BookingError::Db(error.clone()))).collect(),
+        };
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// The way of every change of a seat: know what it touches, decide, write the outcome guarded against what others
+    /// did meanwhile. When a guard or a key says that the data changed, decide again from fresh data.
+    async fn perform(&mut self, asks: &[Ask], keys: &[Option<Key>]) -> Result<Vec<Outcome>, DbError> {
+        let mut known = self.memory.recall(asks, keys);
+        for _ in 0..TRIES {
+            let remembered = known.is_some();
+            let loaded = match known.take() {
+                Some(loaded) => loaded,
+                None => {
+                    let sent: Vec<Key> = keys.iter().copied().flatten().collect();
+                    store::load(&self.db, &self.sql, asks, &sent).await?
+                }
+            };
+            let decided = rules::decide(loaded.state.clone(), fresh(asks, keys, &loaded), loaded.now);
+            if remembered && decided.iter().any(Result::is_err) {
+                // What is remembered may say yes, and the write tells whether that is still true; it never says no.
+                continue;
+            }
+            let (outcomes, change) = self.outcomes(asks, keys, decided, &loaded).await?;
+            if change.is_empty() {
+                self.memory.learn(&loaded, &change, remembered);
+                return Ok(outcomes);
+            }
+            match self.write(&change).await {
+                Ok(()) => {
+                    self.memory.learn(&loaded, &change, remembered);
+                    let mut movies: Vec<i64> = change.shows().map(|show| loaded.shows[&show].movie_id).collect();
+                    movies.sort_unstable();
+                    movies.dedup();
+                    (self.listener)(&movies);
+                    return Ok(outcomes);
+                }
+                Err(DbError::Conflict(_) | DbError::Guard(_) | DbError::Unique(_)) => {
+                    for show in change.shows() {
+                        self.memory.forget(show);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(DbError::Conflict("others changed the same seats each time".into()))
+    }
+
+    /// Gives each request its reply, should the change be written.
+    async fn outcomes(
+        &self,
+        asks: &[Ask],
+        keys: &[Option<Key>],
+        decided: Vec<Result<(), BookingError>>,
+        loaded: &Loaded,
+    ) -> Result<(Vec<Outcome>, Change), DbError> {
+        let mut decided = decided.into_iter();
+        let mut change = Change::at(loaded.now);
+        let mut outcomes = Vec::with_capacity(asks.len());
+        let seats = |ask: &Ask| if let Ask::Book { seats, .. } = ask { seats.len() } else { 0 };
+        let wanted = asks.iter().map(seats).sum();
+        let mut ids = if wanted > 0 { self.db.booking_ids(wanted).await? } else { 0..0 };
+        for (ask, key) in asks.iter().zip(keys) {
+            if let Some(repeated) = key.and_then(|key| earlier(&key, loaded)) {
+                outcomes.push(repeated);
+                continue;
+            }
+            outcomes.push(match decided.next() {
+                Some(Ok(())) => {
+                    let bookings = written(ask, loaded, &mut change, &mut ids);
+                    if let Some(key) = key {
+                        change.remember(key, &bookings);
+                    }
+                    Ok(bookings)
+                }
+                Some(Err(refused)) => Err(refused),
+                None => Err(DbError::Other("a request was not decided".into()).into()),
+            });
+        }
+        Ok((outcomes, change))
+    }
+
+    /// Writes a change. When the connection died in the commit, finds out what became of it.
+    async fn write(&self, change: &Change) -> Result<(), DbError> {
+        match store::write(&self.db, &self.sql, change).await {
+            Err(DbError::OutcomeUnknown(cause)) => {
+                let until = Instant::now() + SETTLING;
+                while Instant::now() < until {
+                    match store::is_written(&self.db, &self.sql, change).await {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => return Err(DbError::Conflict("the connection died before the commit".into())),
+                        Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    }
+                }
+                Err(DbError::OutcomeUnknown(cause))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// How long is tried to find out what became of a commit whose connection died.
+const SETTLING: Duration = Duration::from_secs(10);
+
+type Outcome = Result<Vec<Booking>, BookingError>;
+
+/// Of several requests with one key the first goes on; the others wait for what becomes of it.
+fn one_of_each_key(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    let mut seen = HashSet::new();
+    jobs.into_iter().partition(|job| job.key.is_none_or(|key| seen.insert(key.hash)))
+}
+
+/// The requests that are not answered by what their key has done before.
+fn fresh<'a>(asks: &'a [Ask], keys: &'a [Option<Key>], loaded: &'a Loaded) -> impl Iterator<Item = &'a Ask> {
+    let is_new = |key: &Option<Key>| key.is_none_or(|key| !loaded.stored.contains_key(&key.hash));
+    asks.iter().zip(keys).filter(move |(_, key)| is_new(key)).map(|(ask, _)| ask)
+}
+
+/// The first reply to a request with this key.
+fn earlier(key: &Key, loaded: &Loaded) -> Option<Outcome> {
+    let stored = loaded.stored.get(&key.hash)?;
+    Some(if stored.payload == key.payload {
+        idempotency::decode(&stored.reply).ok_or_else(|| DbError::Other("a stored reply can't be read".into()).into())
+    } else {
+        Err(BookingError::KeyReused)
+    })
+}
+
+/// Notes what a granted request changes, and gives its reply.
+fn written(ask: &Ask, loaded: &Loaded, change: &mut Change, ids: &mut std::ops::Range<i64>) -> Vec<Booking> {
+    match ask {
+        Ask::Book { user_id, show_id, seats } => {
+            let facts = &loaded.shows[show_id];
+            seats.iter().zip(ids).map(|(seat, id)| change.book(id, *user_id, *show_id, *seat, facts)).collect()
+        }
+        Ask::Cancel { booking_id, .. } => {
+            let booking = &loaded.state.bookings[booking_id];
+            let created_at = loaded.created_at[booking_id];
+            vec![change.cancel(*booking_id, booking, created_at, &loaded.shows[&booking.show_id])]
+        }
+    }
+}
+
+/// What a lane has seen of shows a moment ago. It only saves reading before a write that is guarded against its errors:
+/// a request is never refused on it.
+#[derive(Default)]
+struct Memory {
+    shows: HashMap<i64, Remembered>,
+    /// The database's clock less this machine's, in microseconds.
+    clock_ahead: i64,
+}
+
+struct Remembered {
+    seen: Instant,
+    facts: ShowFacts,
+    taken: HashSet<i64>,
+    seats_taken: i64,
+}
+
+impl Memory {
+    /// What is remembered of all that a batch touches; nothing when any of it has to be read.
+    fn recall(&self, asks: &[Ask], keys: &[Option<Key>]) -> Option<Loaded> {
+        if keys.iter().any(Option::is_some) {
+            return None;
+        }
+        let mut loaded = Loaded { now: clock::now() + self.clock_ahead, ..Loaded::default() };
+        for ask in asks {
+            let Ask::Book { show_id, seats, .. } = ask else { return None };
+            let show = self.shows.get(show_id).filter(|show| show.seen.elapsed() < MEMORY)?;
+            if seats.iter().any(|seat| show.taken.contains(seat)) {
+                return None;
+            }
+            loaded.shows.entry(*show_id).or_insert_with(|| show.facts.clone());
+            let ShowFacts { date_time, total_seats, .. } = show.facts;
+            let state = || ShowState { date_time, total_seats, seats_taken: show.seats_taken, taken: HashSet::new() };
+            loaded.state.shows.entry(*show_id).or_insert_with(state);
+        }
+        Some(loaded)
+    }
+
+    /// Notes what was read, unless it was only remembered, and what was written.
+    fn learn(&mut self, loaded: &Loaded, change: &Change, remembered: bool) {
+        if self.shows.len() > REMEMBERED_SHOWS {
+            self.shows.clear();
+        }
+        if !remembered {
+            self.clock_ahead = loaded.now - clock::now();
+            for (id, facts) in &loaded.shows {
+                let Some(state) = loaded.state.shows.get(id) else { continue };
+                let (facts, taken) = (facts.clone(), state.taken.clone());
+                let mut new = Remembered { seen: Instant::now(), facts, taken, seats_taken: state.seats_taken };
+                if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < MEMORY) {
+                    // What was seen taken a moment ago mostly still is; it is forgotten with the rest in time.
+                    new.taken.extend(old.taken);
+                    new.seen = old.seen;
+                }
+                self.shows.insert(*id, new);
+            }
+        }
+        for (show, seat) in change.booked() {
+            if let Some(remembered) = self.shows.get_mut(&show) {
+                remembered.taken.insert(seat);
+            }
+        }
+    }
+
+    fn forget(&mut self, show: i64) {
+        self.shows.remove(&show);
+    }
+}

@@ -1,0 +1,109 @@
+//! `Idempotency-Key`: a request that is sent again does its work once (the IETF draft "The Idempotency-Key HTTP Header
+//! Field"). A key counts for its user, method and path, and is remembered for a day; what is remembered is the reply of
+//! a success, written in the transaction of what was done. Refusals are decided anew.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use sha2::{Digest, Sha256};
+
+use super::Booking;
+use crate::accounts::User;
+use crate::clock::SECOND;
+use crate::error::ApiError;
+
+/// How long a key is remembered, in microseconds.
+pub const LIFETIME: i64 = 24 * 60 * 60 * SECOND;
+
+/// Longer keys are refused.
+const MAX_KEY_BYTES: usize = 255;
+
+/// A key within its scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Over user, method, path and key.
+    pub hash: (i64, i64),
+    /// Over what was asked.
+    pub payload: i64,
+}
+
+/// What a key has done before.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub payload: i64,
+    pub reply: String,
+}
+
+/// The scope and key that a request carries, before its payload is known.
+pub struct KeyHeader(Option<[u8; 32]>);
+
+impl KeyHeader {
+    /// The key with the payload it was sent with.
+    pub fn of(&self, payload: &[i64]) -> Option<Key> {
+        let scoped = self.0?;
+        let mut hash = Sha256::new();
+        for number in payload {
+            hash.update(number.to_be_bytes());
+        }
+        let [high, low, ..] = numbers(&scoped);
+        let [payload, ..] = numbers(&hash.finalize().into());
+        Some(Key { hash: (high, low), payload })
+    }
+}
+
+fn numbers(hash: &[u8; 32]) -> [i64; 4] {
+    let (eights, _) = hash.as_chunks::<8>();
+    [0, 1, 2, 3].map(|place| i64::from_be_bytes(eights[place]))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let mut sent = parts.headers.get_all("idempotency-key").iter();
+        let Some(key) = sent.next() else { return Ok(KeyHeader(None)) };
+        // A string of structured fields (RFC 9651) has quotes; many clients leave them out.
+        let key = key.as_bytes();
+        let key = key.strip_prefix(b"\"").and_then(|key| key.strip_suffix(b"\"")).unwrap_or(key);
+        if sent.next().is_some() || key.is_empty() || key.len() > MAX_KEY_BYTES {
+            return Err(ApiError::BadIdempotencyKey);
+        }
+        let key = key.to_vec();
+        let user = User::from_request_parts(parts, state).await?;
+        let mut hash = Sha256::new();
+        hash.update(user.id.to_be_bytes());
+        for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &key] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        Ok(KeyHeader(Some(hash.finalize().into())))
+    }
+}
+
+/// The fields of a booking, in their order.
+type Fields = (i64, i64, String, String, i64, i64, String, i64);
+
+/// A reply as it is kept.
+pub fn encode(bookings: &[Booking]) -> String {
+    let fields: Vec<Fields> = bookings
+        .iter()
+        .cloned()
+        .map(|b| (b.id, b.show, b.movie_title, b.screen_name, b.date_time, b.seat_number, b.status, b.created_at))
+        .collect();
+    serde_json::json!(fields).to_string()
+}
+
+/// A reply as it was given; none when the text is not one of ours.
+pub fn decode(reply: &str) -> Option<Vec<Booking>> {
+    let fields: Vec<Fields> = serde_json::from_str(reply).ok()?;
+    let booking = |(id, show, movie_title, screen_name, date_time, seat_number, status, created_at)| Booking {
+        id,
+        show,
+        movie_title,
+        screen_name,
+        date_time,
+        seat_number,
+        status,
+        created_at,
+    };
+    Some(fields.into_iter().map(booking).collect())
+}

@@ -81,8 +81,14 @@ pub async fn book(
         ),
     ),
 )]
-pub async fn cancel(State(app): State<App>, user: User, PathId(booking_id): PathId) -> Result<Json<Booking>, ApiError> {
-    Ok(Json(super::cancel(&app.db, user.id, booking_id).await?))
+pub async fn cancel(
+    State(app): State<App>,
+    user: User,
+    PathId(booking_id): PathId,
+    key: KeyHeader,
+) -> Result<Json<Booking>, ApiError> {
+    let ask = Ask::Cancel { user_id: user.id, booking_id };
+    Ok(Json(one(app.desk.ask(ask, key.of(&[])).await?)?))
 }
 
 /// The one booking of a request for one.

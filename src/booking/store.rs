@@ -5,9 +5,9 @@ use std::collections::hash_map::Entry;
 
 use serde_json::json;
 
+use super::Booking;
 use super::idempotency::{Key, Stored};
 use super::rules::{Ask, BookingState, ShowState, State};
-use super::{Booking, BookingError};
 use crate::clock;
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
 

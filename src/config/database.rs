@@ -37,10 +37,9 @@ pub enum TlsMode {
     Preferred,
     /// Encrypt or fail; the certificate is not checked.
     Required,
-    /// Encrypt, and trust only certificates of this authority (a PEM file).
-    VerifyCa { ca: PathBuf },
-    /// As `VerifyCa`, and the certificate must name the host. Without a file the usual public
-    /// authorities are trusted.
+    /// Encrypt, and trust only certificates of this authority (a PEM file) that name the host. Without a file the usual
+    /// public authorities are trusted. There is no mode that checks the authority alone: the driver checks the name
+    /// whatever it is told.
     VerifyIdentity { ca: Option<PathBuf> },
 }
 
@@ -58,7 +57,7 @@ impl TlsMode {
 ///
 /// - `sqlite://data/marquee.sqlite3` (relative), `sqlite:///var/lib/marquee.sqlite3` (absolute)
 /// - `mysql://user:password@host:port/name`, or `mariadb://…`, the port 3306 by default, with the
-///   options `ssl-mode=disabled|preferred|required|verify_ca|verify_identity` and
+///   options `ssl-mode=disabled|preferred|required|verify_identity` and
 ///   `ssl-ca=/path/to/ca.pem`
 ///
 /// All parts are percent-decoded. Unknown options are refused.
@@ -126,7 +125,7 @@ fn mysql(url: &str) -> Result<DatabaseTarget, String> {
 }
 
 fn tls(options: &str, host: &str) -> Result<TlsMode, String> {
-    const MODES: &str = "ssl-mode must be disabled, preferred, required, verify_ca or verify_identity";
+    const MODES: &str = "ssl-mode must be disabled, preferred, required or verify_identity";
     let (mut mode, mut ca) = (None, None);
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
@@ -145,11 +144,9 @@ fn tls(options: &str, host: &str) -> Result<TlsMode, String> {
         (Some("disabled"), None) => Ok(TlsMode::Disabled),
         (Some("preferred"), None) => Ok(TlsMode::Preferred),
         (Some("required"), None) => Ok(TlsMode::Required),
-        (Some("verify_ca"), Some(ca)) => Ok(TlsMode::VerifyCa { ca }),
-        (Some("verify_ca"), None) => Err("ssl-mode=verify_ca needs ssl-ca".into()),
         (Some("verify_identity"), ca) => Ok(TlsMode::VerifyIdentity { ca }),
         (None | Some("disabled" | "preferred" | "required"), Some(_)) => {
-            Err("ssl-ca needs ssl-mode=verify_ca or ssl-mode=verify_identity".into())
+            Err("ssl-ca needs ssl-mode=verify_identity".into())
         }
         (Some(_), _) => Err(MODES.into()),
     }
@@ -210,8 +207,8 @@ mod tests {
             ("mysql://u:p@db/m?ssl-mode=DISABLED", "u p db 3306 m Disabled"),
             ("mysql://u:p@db/m?ssl-mode=required", "u p db 3306 m Required"),
             (
-                "mysql://u:p@db/m?ssl-mode=verify_ca&ssl-ca=/etc/my%20ca.pem",
-                "u p db 3306 m VerifyCa { ca: \"/etc/my ca.pem\" }",
+                "mysql://u:p@db/m?ssl-mode=verify_identity&ssl-ca=/etc/my%20ca.pem",
+                "u p db 3306 m VerifyIdentity { ca: Some(\"/etc/my ca.pem\") }",
             ),
             ("mysql://u:p@db/m?ssl-mode=verify_identity", "u p db 3306 m VerifyIdentity { ca: None }"),
             (
@@ -262,7 +259,7 @@ mod tests {
             ("mysql://u@db/m?ssl-mode=hunter2&ssl-ca=x", "must be disabled"),
             ("mysql://u@db/m?ssl-mode=", "no value"),
             ("mysql://u@db/m?ssl-ca=a&ssl-ca=b", "twice"),
-            ("mysql://u@db/m?ssl-mode=verify_ca", "needs ssl-ca"),
+            ("mysql://u@db/m?ssl-mode=verify_ca", "ssl-mode must be"),
             ("mysql://u@db/m?ssl-ca=x", "needs ssl-mode"),
             ("mysql://u@db/m?ssl-mode=required&ssl-ca=x", "needs ssl-mode"),
         ] {

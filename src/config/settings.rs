@@ -68,7 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "DATABASE_URL",
         meaning: "The database; it wins over the DB_ variables. Options for a server: \
-                  ?ssl-mode=disabled, preferred, required, verify_ca or verify_identity, and \
+                  ?ssl-mode=disabled, preferred, required or verify_identity, and \
                   &ssl-ca=/path/to/ca.pem. Without ssl-mode a connection to this machine is not \
                   encrypted, one to another machine is when the server can.",
         accepts: Accepts::Text(

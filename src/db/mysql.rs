@@ -163,7 +163,6 @@ fn tls_options(mode: &TlsMode) -> Option<SslOpts> {
     match mode {
         TlsMode::Disabled => None,
         TlsMode::Preferred | TlsMode::Required => Some(unverified()),
-        TlsMode::VerifyCa { ca } => Some(roots(ca).with_danger_skip_domain_validation(true)),
         TlsMode::VerifyIdentity { ca: Some(ca) } => Some(roots(ca)),
         TlsMode::VerifyIdentity { ca: None } => Some(SslOpts::default()),
     }

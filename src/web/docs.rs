@@ -59,7 +59,7 @@ pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<
             Errors are `{\"detail\": …}`, or one list of messages per field. 400 means that the request can never \
             succeed, 409 that someone was faster: offer another seat. Every reply carries `X-Request-Id`, which finds \
             it in the server's log.",
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        license(name = "MIT OR Apache-2.0"),
     ),
     paths(
         accounts::api::signup, accounts::api::login, accounts::api::refresh,
@@ -240,4 +240,47 @@ pub async fn redoc_file(Path(file): Path<String>) -> Result<Response, ApiError> 
     }
     let script = include_str!("../../static/vendor/redoc.standalone.js");
     Ok(([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, FILE_CACHE)], script).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_summary_and_every_reply_a_body_and_an_example() {
+        let schema: Value = serde_json::to_value(&*SCHEMA).unwrap();
+        let operations: Vec<&Value> =
+            schema["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
+        assert!(operations.len() >= 8);
+        for operation in operations {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(operation["summary"].is_string(), "{id}");
+            let replies = operation["responses"].as_object().unwrap();
+            assert!(["200", "201"].iter().any(|status| replies.contains_key(*status)), "{id}");
+            let bodies = replies.iter().map(|(status, reply)| (status.as_str(), reply));
+            let sent = operation.get("requestBody").map(|body| ("request", body));
+            for (status, body) in bodies.chain(sent) {
+                let content = &body["content"]["application/json"];
+                assert!(has_example(&schema, content), "{id} {status}");
+            }
+        }
+    }
+
+    /// Of its own, or of the object that the body is or lists.
+    fn has_example(document: &Value, content: &Value) -> bool {
+        let schema = &content["schema"];
+        let named = schema["$ref"].as_str().or(schema["items"]["$ref"].as_str());
+        let named = named.and_then(|name| document.pointer(name.trim_start_matches('#')));
+        schema.is_object()
+            && (content.get("example").is_some()
+                || content.get("examples").is_some()
+                || named.is_some_and(|named| named.get("example").is_some()))
+    }
+
+    #[test]
+    fn yaml_says_what_json_says() {
+        let from_yaml: Value = yaml_serde::from_str(&yaml().unwrap()).unwrap();
+        let from_json: Value = serde_json::from_str(&SCHEMA.to_json().unwrap()).unwrap();
+        assert_eq!(from_yaml.to_string(), from_json.to_string());
+    }
 }

@@ -88,22 +88,25 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
 }
 
 /// Each of the `proxies` in front has added the address it saw to the end of X-Forwarded-For, so the first of theirs is
-/// the client's; what stands before it is the client's own claim.
+/// the client's; what stands before it is the client's own claim. An entry that can't be read keeps its place, so that
+/// no claim moves into it.
 fn client_address(request: &Request, proxies: usize) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip());
     if proxies == 0 {
         return peer;
     }
-    let seen: Vec<IpAddr> = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|address| address.trim().parse().ok())
-        .collect();
-    seen.len().checked_sub(proxies).map_or(peer, |first| seen[first])
+    let lines = request.headers().get_all("x-forwarded-for").iter();
+    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    let seen: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
+    let client = seen.len().checked_sub(proxies).and_then(|first| address_of(seen[first]));
+    client.unwrap_or(peer)
+}
+
+/// Some proxies add the port.
+fn address_of(entry: &str) -> Option<IpAddr> {
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
+    entry.parse().ok().or_else(with_port)
 }
 
 /// Lets web pages of the named origins call the API. Without any, browsers keep other origins out.

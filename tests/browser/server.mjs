@@ -1,0 +1,39 @@
+// Starts a server of its own for a test, and stops it.
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+
+export const LOGIN = { username: "demo", password: "Demo-Matinee-42" };
+
+// Runs `test(url)` with a fresh server that has the sample data.
+export async function withServer(binary, test) {
+  const directory = await mkdtemp(join(tmpdir(), "marquee-test-"));
+  const server = spawn(resolve(binary), ["serve", "--demo", "--bind", "127.0.0.1:0"], {
+    cwd: directory,
+    env: {
+      ...process.env,
+      SECRET_KEY: "a key for tests only, of more than fifty characters, 0123456789",
+      DATABASE_URL: `sqlite://${directory}/test.sqlite3`,
+      LOG_LEVEL: "warn",
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise((resolve) => server.once("close", resolve));
+  try {
+    const url = await new Promise((resolve, reject) => {
+      server.once("error", reject);
+      ended.then((status) => reject(new Error(`the server did not start (exit status ${status})`)));
+      createInterface(server.stdout).on("line", (line) => {
+        const found = /Listening on (http:\/\/\S+)/.exec(line);
+        if (found) resolve(found[1]);
+      });
+    });
+    await test(url);
+  } finally {
+    server.kill();
+    await ended;
+    await rm(directory, { recursive: true, force: true });
+  }
+}

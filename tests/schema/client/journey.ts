@@ -1,0 +1,71 @@
+// What an app does, through the client that openapi-typescript and openapi-fetch make of the schema. Every field and
+// status below is checked by the compiler.
+import assert from "node:assert/strict";
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema.js";
+
+type Booking = components["schemas"]["Booking"];
+
+export async function journey(baseUrl: string, login: components["schemas"]["Login"]): Promise<void> {
+  const api = createClient<paths>({ baseUrl });
+
+  const refused = await api.POST("/api/login/", { body: { ...login, password: "not it" } });
+  assert.equal(refused.response.status, 401);
+  assert.ok(refused.error && "detail" in refused.error);
+
+  const tokens = await api.POST("/api/login/", { body: login });
+  assert.ok(tokens.data, "logged in");
+  let access: string = tokens.data.access;
+  api.use({
+    onRequest({ request }) {
+      request.headers.set("Authorization", `Bearer ${access}`);
+    },
+  });
+  const refreshed = await api.POST("/api/token/refresh/", { body: { refresh: tokens.data.refresh } });
+  assert.ok(refreshed.data, "refreshed");
+  access = refreshed.data.access;
+
+  const movies = await api.GET("/api/movies/");
+  const movie = movies.data?.[0];
+  assert.ok(movie && movie.duration_minutes > 0, "movies");
+
+  const shows = await api.GET("/api/movies/{movie_id}/shows/", { params: { path: { movie_id: movie.id } } });
+  const show = shows.data?.findLast((show) => show.available_seats === show.total_seats);
+  assert.ok(show, "a show with free seats");
+  assert.equal(show.movie_title, movie.title);
+  assert.ok(new Date(show.date_time) > new Date(), "it lies in the future");
+
+  const seat = { params: { path: { show_id: show.id } }, body: { seat_number: 3 } };
+  const booked = await api.POST("/api/shows/{show_id}/book/", seat);
+  assert.equal(booked.response.status, 201);
+  assert.ok(booked.data);
+  const booking: Booking = booked.data;
+
+  const again = await api.POST("/api/shows/{show_id}/book/", seat);
+  assert.equal(again.response.status, 409);
+  const conflict: paths["/api/shows/{show_id}/book/"]["post"]["responses"][409]["content"]["application/json"] =
+    again.error as components["schemas"]["Detail"];
+  assert.equal(conflict.detail, "This seat is already booked.");
+
+  const wrong = await api.POST("/api/shows/{show_id}/book/", { ...seat, body: { seat_number: 1_000_000 } });
+  assert.equal(wrong.response.status, 400);
+  assert.ok(wrong.error && "seat_number" in wrong.error, "the field at fault is named");
+
+  const own = await api.GET("/api/my-bookings/");
+  assert.deepEqual(own.data?.[0], booking);
+
+  const cancelled = await api.POST("/api/bookings/{booking_id}/cancel/", { params: { path: { booking_id: booking.id } } });
+  const status: "booked" | "cancelled" | undefined = cancelled.data?.status;
+  assert.equal(status, "cancelled");
+
+  const twice = await api.POST("/api/bookings/{booking_id}/cancel/", { params: { path: { booking_id: booking.id } } });
+  assert.equal(twice.response.status, 409);
+
+  // The compiler refuses what the schema does not allow.
+  // @ts-expect-error a seat number is a number
+  const _text: components["schemas"]["BookSeat"] = { seat_number: "3" };
+  // @ts-expect-error a login needs a password
+  const _partial: components["schemas"]["Login"] = { username: "demo" };
+  // @ts-expect-error there is no such path
+  const _path: keyof paths = "/api/nothing/";
+}

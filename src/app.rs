@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
 use crate::accounts::Passwords;
@@ -36,11 +37,14 @@ pub struct App {
 /// How long a connection may take to send the head of its next request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most that the head of a request may take.
+/// The most that the head of a request may take; it is read in steps, so up to twice as much can pass.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// How long a stopping server waits for the requests it has accepted.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How long a stopping server bears a connection that has no request at work: time to send the last reply.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl App {
     /// `secret_key` signs the tokens. Must be called on the runtime that serves.
@@ -70,6 +74,7 @@ impl App {
 pub async fn serve(listener: TcpListener, router: Router, max_connections: usize, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(max_connections));
     let graceful = GracefulShutdown::new();
+    let (running, stopped) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = async {
@@ -91,9 +96,17 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
         // A socket that can't be told so is about to fail anyway.
         let _ = stream.set_nodelay(true);
         let router = router.clone();
+        let at_work = Arc::new(AtomicBool::new(false));
+        let is_at_work = Arc::clone(&at_work);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(address));
-            router.clone().oneshot(request)
+            at_work.store(true, Ordering::Relaxed);
+            let (answer, at_work) = (router.clone().oneshot(request), Arc::clone(&at_work));
+            async move {
+                let response = answer.await;
+                at_work.store(false, Ordering::Relaxed);
+                response
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -101,13 +114,27 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
+        let mut stopped = stopped.clone();
         tokio::spawn(async move {
-            // A client that breaks off is no fault of ours.
-            let _ = connection.await;
+            // hyper would wait for the rest of a head, even of one not begun.
+            let has_nothing_to_do = async {
+                let _ = stopped.changed().await;
+                loop {
+                    tokio::time::sleep(LAST_WORDS).await;
+                    if !is_at_work.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            };
+            tokio::select! {
+                // A client that breaks off is no fault of ours.
+                _ = connection => {}
+                () = has_nothing_to_do => {}
+            }
             drop(place);
         });
     }
-    drop(listener);
+    drop((listener, running));
     tracing::info!("stopping: answering what was accepted");
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still unanswered after {} s", GRACE.as_secs());

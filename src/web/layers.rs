@@ -49,8 +49,12 @@ async fn surround(State(app): State<App>, mut request: Request, next: Next) -> R
         if !is_health_check(&path) && !host_is_allowed(&app, request.headers()) {
             return ApiError::UnknownHost.into_response();
         }
-        match tokio::time::timeout(app.config.request_timeout, next.run(request)).await {
-            Ok(response) => response,
+        // In a task of its own: when the client leaves or time is up, this future is dropped, but what was begun with
+        // the database must end as a whole, and the pool of connections loses one that is dropped while it is taken.
+        let work = tokio::spawn(next.run(request).in_current_span());
+        match tokio::time::timeout(app.config.request_timeout, work).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(died)) => ApiError::Internal(died.to_string()).into_response(),
             Err(_) => ApiError::Timeout.into_response(),
         }
     };

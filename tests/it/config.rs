@@ -10,8 +10,18 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
+use crate::support::Test;
+
+pub fn tests() -> Vec<Test> {
+    vec![Test::plain("config::agrees_with_decouple_and_django", async || {
+        if let Err(Skipped(why)) = agrees_with_decouple_and_django() {
+            eprintln!("!! NOT TESTED: settings against python-decouple and Django ({why})");
+        }
+    })]
+}
+
 /// Why a test could not run.
-pub struct Skipped(pub String);
+struct Skipped(String);
 
 /// Answers one JSON object of lists with another of equally long lists; null stands for an
 /// exception.
@@ -57,7 +67,7 @@ json.dump({k: [asked(answers[k], q) for q in v] for k, v in questions.items()}, 
 ///
 /// # Errors
 /// Without such an interpreter the test is skipped, or fails if `MARQUEE_TEST_REQUIRE_PYTHON` is 1.
-pub fn agrees_with_decouple_and_django() -> Result<(), Skipped> {
+fn agrees_with_decouple_and_django() -> Result<(), Skipped> {
     let questions = json!({
         "files": texts(2_000, &[
             "A", "B", "KEY", "=", "=", "=", "\n", "\n", "\n", "\r", "\r\n", "'", "\"", "#", "$", "\\",
@@ -85,12 +95,7 @@ pub fn agrees_with_decouple_and_django() -> Result<(), Skipped> {
             }
         }
     }
-    assert!(
-        differing.is_empty(),
-        "{} answers differ:\n{}",
-        differing.len(),
-        differing.join("\n")
-    );
+    assert!(differing.is_empty(), "{} answers differ:\n{}", differing.len(), differing.join("\n"));
     Ok(())
 }
 
@@ -102,8 +107,7 @@ fn ours(kind: &str, question: &Value) -> Value {
         "booleans" => json!(dotenv::boolean(text)),
         "integers" => json!(dotenv::integer(text)),
         "hosts" => {
-            let patterns: Vec<String> =
-                serde_json::from_value(question[0].clone()).expect("strings");
+            let patterns: Vec<String> = serde_json::from_value(question[0].clone()).expect("strings");
             let env = |name: &str| (name == "ALLOWED_HOSTS").then(|| patterns.join(","));
             let config = Config::load(env, "").expect("a valid list");
             json!(config.host_allowed(question[1].as_str().expect("a string")))
@@ -121,20 +125,12 @@ fn ask(questions: &Value) -> Result<Value, Skipped> {
     let Some(python) = std::env::var_os("MARQUEE_TEST_PYTHON") else {
         return skipped("MARQUEE_TEST_PYTHON is not set");
     };
-    let started = Command::new(&python)
-        .args(["-c", ORACLE])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
+    let started = Command::new(&python).args(["-c", ORACLE]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut child) = started else {
         return skipped("MARQUEE_TEST_PYTHON cannot be started");
     };
     // An interpreter without the modules is gone before it has read everything: see its code.
-    let _ = child
-        .stdin
-        .take()
-        .expect("piped")
-        .write_all(questions.to_string().as_bytes());
+    let _ = child.stdin.take().expect("piped").write_all(questions.to_string().as_bytes());
     let output = child.wait_with_output().expect("a child");
     match output.status.code() {
         Some(0) => Ok(serde_json::from_slice(&output.stdout).expect("JSON")),
@@ -149,22 +145,15 @@ fn texts(count: usize, fragments: &'static [&'static str]) -> Vec<String> {
         20 => select(fragments).prop_map(str::to_owned),
         1 => any::<char>().prop_map(String::from),
     ];
-    sample(
-        count,
-        prop::collection::vec(fragment, 0..16).prop_map(|parts| parts.concat()),
-    )
+    sample(count, prop::collection::vec(fragment, 0..16).prop_map(|parts| parts.concat()))
 }
 
 fn hosts(count: usize) -> Vec<(Vec<String>, String)> {
-    let pattern = select(
-        &[
-            "*", "a.b", ".a.b", "A.b", ".b", ".", "[::1]", "[::a.1]", "1.2.3.4", "a.b.", "b",
-        ][..],
-    );
+    let pattern = select(&["*", "a.b", ".a.b", "A.b", ".b", ".", "[::1]", "[::a.1]", "1.2.3.4", "a.b.", "b"][..]);
     let part = select(
         &[
-            "a", "a.b", "b", "B", ".", "-", ":", ":80", "8", "[", "]", "[::1]", "[::a.1]",
-            "1.2.3.4", " ", "_", "@", "/", "é", "\n",
+            "a", "a.b", "b", "B", ".", "-", ":", ":80", "8", "[", "]", "[::1]", "[::a.1]", "1.2.3.4", " ", "_", "@",
+            "/", "é", "\n",
         ][..],
     );
     let patterns = prop::collection::vec(pattern.prop_map(str::to_owned), 1..4);
@@ -175,7 +164,5 @@ fn hosts(count: usize) -> Vec<(Vec<String>, String)> {
 /// The same values in every run, so that a difference can be looked at again.
 fn sample<S: Strategy>(count: usize, strategy: S) -> Vec<S::Value> {
     let mut runner = TestRunner::deterministic();
-    (0..count)
-        .map(|_| strategy.new_tree(&mut runner).expect("a value").current())
-        .collect()
+    (0..count).map(|_| strategy.new_tree(&mut runner).expect("a value").current()).collect()
 }

@@ -1,14 +1,19 @@
 //! Tests of the test harness itself: what the others rely on without noticing.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{App, Call, Engine, Options, Test, race};
+use crate::support::{App, Call, Engine, Options, Test, User, process, race};
 
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new("harness::world_has_the_contracts_ids", world_has_the_contracts_ids),
         Test::new("harness::databases_are_apart", databases_are_apart),
         Test::new("harness::instances_stop_and_come_back", instances_stop_and_come_back),
+        Test::on(&Engine::SHARED, "harness::a_cut_wire_is_an_outage", a_cut_wire_is_an_outage),
+        Test::plain("harness::a_killed_run_leaves_nothing", a_killed_run_leaves_nothing),
+        Test::plain("harness::a_missing_engine_is_not_passed_over", a_missing_engine_is_not_passed_over),
         Test::on(&Engine::SHARED, "harness::two_instances_answer_at_once", two_instances_answer_at_once),
     ]
 }
@@ -16,8 +21,10 @@ pub fn tests() -> Vec<Test> {
 async fn world_has_the_contracts_ids(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
-    assert_eq!([world.ann.id, world.bob.id, world.inactive.id], [1, 2, 3]);
-    let get = |user: &crate::support::User| Call::get("/api/movies/").bearer(&user.access);
+    let users = [&world.ann, &world.bob, &world.inactive].map(|user| vec![user.id.to_string(), user.email.clone()]);
+    assert_eq!(users, [["1", "ann@example.com"], ["2", "bob@example.com"], ["3", "inactive@example.com"]]);
+    assert_eq!(app.sql("SELECT id, email FROM users ORDER BY id").await, users);
+    let get = |user: &User| Call::get("/api/movies/").bearer(&user.access);
     get(&world.ann).send(&app).await.expect(200);
     get(&world.inactive).send(&app).await.expect(401);
 }
@@ -53,4 +60,82 @@ async fn two_instances_answer_at_once(engine: Engine) {
     let replies = race::at_once(calls).await;
     assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+async fn a_cut_wire_is_an_outage(engine: Engine) {
+    let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
+    let login =
+        || Call::post("/api/login/").json(serde_json::json!({"username": "ann", "password": "Other-Lantern-42"}));
+    let user = app.customer("ann").await;
+    app.relay().cut();
+    let reply = login().send(&app).await.expect(503);
+    assert!(reply.header("Retry-After").is_some(), "{reply:?}");
+    assert!(reply.json()["detail"].is_string(), "{reply:?}");
+    Call::get("/readyz").send(&app).await.expect(503);
+    Call::get("/healthz").send(&app).await.expect(200);
+    assert_eq!(app.sql("SELECT COUNT(*) FROM users").await, [["1"]], "the test's own wire is not cut");
+    app.relay().mend();
+    let began = Instant::now();
+    while login().send(&app).await.status != 401 {
+        assert!(began.elapsed() < Duration::from_secs(10), "service does not return");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Call::get("/api/movies/").bearer(&user.access).send(&app).await.expect(200);
+    Call::get("/readyz").send(&app).await.expect(200);
+}
+
+/// This test binary on SQLite, with its temporary files in `directory`.
+fn another_run(directory: &Path, test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+    command.args(["--exact", test]).env("TMPDIR", directory).env("MARQUEE_TEST_DATABASES", "sqlite");
+    command.env_remove("TEST_MYSQL_URL").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    process::tied(&mut command);
+    command
+}
+
+async fn a_killed_run_leaves_nothing() {
+    let directory = process::directory();
+    let mut run =
+        another_run(directory.path(), "sqlite::harness::instances_stop_and_come_back").spawn().expect("it starts");
+    let server = loop {
+        assert!(run.try_wait().expect("a child can be waited for").is_none(), "it ended before it was killed");
+        if let Some(base) = running_server(directory.path()) {
+            break base;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    run.kill().expect("it runs");
+    run.wait().expect("a child can be waited for");
+    let began = Instant::now();
+    while std::fs::read_dir(&directory).expect("it is a directory").count() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(10), "files are left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Call::get("/healthz").try_send_to(&server).await.expect_err("its server is gone too");
+}
+
+/// Where a server of the run with this directory listens, from `…/RUN/TEST/instance-0.out`.
+fn running_server(directory: &Path) -> Option<String> {
+    let inside =
+        |directory: &Path| std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    inside(directory).flat_map(|run| inside(&run).collect::<Vec<_>>()).find_map(|test| {
+        let text = std::fs::read_to_string(test.join("instance-0.out")).ok()?;
+        text.lines().find_map(|line| Some(line.strip_prefix("Listening on ")?.to_owned()))
+    })
+}
+
+async fn a_missing_engine_is_not_passed_over() {
+    let directory = process::directory();
+    let run = |databases: &str| {
+        let mut command = another_run(directory.path(), "no::such_test");
+        command.env("MARQUEE_TEST_DATABASES", databases).env("MARQUEE_TEST_MYSQLD", "/nowhere/mysqld");
+        let output = command.output().expect("it starts");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert!(!run("sqlite,mysql").0, "a mandatory engine is missing");
+    for databases in ["", "sqlite"] {
+        let (passed, said) = run(databases);
+        let last_word = said.split("test result: ok").nth(1).expect("nothing fails");
+        assert!(passed && last_word.contains("!! NOT TESTED: mysql ("), "{said}");
+    }
 }

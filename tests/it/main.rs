@@ -6,10 +6,28 @@
 //! listed below; a trial is called `engine::test`, so `cargo test --test it mysql::` runs one engine.
 //! See [`support::engine`] for the environment variables that choose engines.
 
+mod accounts;
+mod command_line;
+mod config;
 mod contract;
+mod faults;
+mod files;
 mod harness;
+mod operation;
+mod readme;
 mod support;
 
 fn main() -> std::process::ExitCode {
-    support::run([contract::tests(), harness::tests()].into_iter().flatten().collect())
+    let features = [
+        accounts::tests(),
+        command_line::tests(),
+        config::tests(),
+        contract::tests(),
+        faults::tests(),
+        files::tests(),
+        harness::tests(),
+        operation::tests(),
+        readme::tests(),
+    ];
+    support::run(features.into_iter().flatten().collect())
 }

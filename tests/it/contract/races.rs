@@ -107,11 +107,11 @@ async fn back_and_forth(session: &mut Session) -> Outcome {
 /// Ann and bob in turn.
 fn user(session: &Session, n: usize) -> &str {
     let world = &session.world;
-    if n % 2 == 0 { &world.ann.access } else { &world.bob.access }
+    if n.is_multiple_of(2) { &world.ann.access } else { &world.bob.access }
 }
 
 fn booking(token: &str, show: i64, seat: i64) -> Call {
-    Call::post(&format!("/api/shows/{show}/book/")).bearer(token).json(json!({"seat_number": seat}))
+    Call::post(format!("/api/shows/{show}/book/")).bearer(token).json(json!({"seat_number": seat}))
 }
 
 fn cancel(id: &str, token: &str) -> impl Fn() -> Call {

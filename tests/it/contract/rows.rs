@@ -88,7 +88,7 @@ pub struct Session {
     /// Bookings of the present row, with the token that can cancel them.
     held: Vec<(String, String)>,
     /// When each booking says that it was made.
-    created: HashMap<String, String>,
+    created: HashMap<String, Value>,
 }
 
 impl Session {
@@ -338,8 +338,8 @@ impl Session {
         let (Some(id), Some(created)) = (object.get("id"), object.get("created_at")) else {
             return Ok(());
         };
-        let before = self.created.entry(id.to_string()).or_insert_with(|| created.to_string());
-        has(*before == created.to_string(), || format!("created_at of {id} is {created}, and was {before}"))
+        let before = self.created.entry(id.to_string()).or_insert_with(|| created.clone());
+        has(before == created, || format!("created_at of {id} is {created}, and was {before}"))
     }
 }
 
@@ -399,7 +399,8 @@ fn conventions(request: &Request, reply: &Reply) -> Outcome {
     }
     let media_type = header(reply, "content-type");
     has(media_type == "application/json", || format!("Content-Type is {media_type:?}"))?;
-    has(json_of(reply)?.to_string() == reply.text, || "the JSON is not compact".into())
+    let compact = json_of(reply)?.to_string();
+    has(compact == reply.text, || "the JSON is not compact".into())
 }
 
 /// The `Allow` of an endpoint of the API; none for other paths.

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::engine::Database;
 use super::process::{self, Server, free_port, tail};
+use super::relay::Relay;
 use super::{Engine, keep_log};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -26,11 +27,13 @@ pub struct Options {
     pub env: Vec<(&'static str, String)>,
     /// Arguments after `serve --bind ADDRESS`.
     pub args: Vec<&'static str>,
+    /// Whether a [`Relay`] lies between all `marquee` processes and the database; not on SQLite.
+    pub relay: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { instances: 1, env: Vec::new(), args: Vec::new() }
+        Options { instances: 1, env: Vec::new(), args: Vec::new(), relay: false }
     }
 }
 
@@ -41,6 +44,7 @@ pub struct App {
     // Dropped in this order: servers, database, directory.
     instances: Vec<Instance>,
     database: Database,
+    relay: Option<Relay>,
     setting: Setting,
     directory: TempDir,
 }
@@ -75,7 +79,9 @@ impl App {
         let secret_key = format!("only-for-tests-{}", directory.path().display()).repeat(3);
         let working_directory = directory.path().join("empty");
         std::fs::create_dir(&working_directory).expect("a directory can be made");
-        let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", database.url.clone())];
+        let relay = options.relay.then(|| Relay::to(&database.url));
+        let url = relay.as_ref().map_or(&database.url, |relay| &relay.url).clone();
+        let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", url)];
         env.extend(options.env);
         let setting = Setting { env, working_directory };
         let instances = (0..options.instances)
@@ -87,7 +93,7 @@ impl App {
                 process: Mutex::new(None),
             })
             .collect();
-        let app = App { engine, secret_key, instances, database, setting, directory };
+        let app = App { engine, secret_key, instances, database, relay, setting, directory };
         if engine != Engine::Sqlite {
             app.succeed(&["migrate"]);
         }
@@ -104,8 +110,14 @@ impl App {
         &self.instances[number]
     }
 
+    /// The database itself, past the relay if there is one.
     pub fn database_url(&self) -> &str {
         &self.database.url
+    }
+
+    /// The wire to the database; panics unless [`Options::relay`] asked for it.
+    pub fn relay(&self) -> &Relay {
+        self.relay.as_ref().expect("the app was started with a relay")
     }
 
     /// Runs the command line on this app's database.
@@ -202,6 +214,10 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        keep_log(&self.base, &tail(&self.log, 50));
+        // Requests that went well would push what did not out of sight.
+        let log = self.log();
+        let worth_reading: Vec<&str> = log.lines().filter(|line| !line.contains(" INFO")).take(50).collect();
+        let end = tail(&self.log, if worth_reading.is_empty() { 50 } else { 10 });
+        keep_log(&self.base, &format!("{}\n…\n{end}", worth_reading.join("\n")));
     }
 }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use url::Url;
 
+use super::not_tested;
 use super::process::{self, Server, free_port, tail};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,20 +111,12 @@ impl Survey {
         })
     }
 
-    /// What to say at the end of the run.
-    pub fn notice(&self) -> String {
-        if self.missing.is_empty() {
-            return String::new();
-        }
-        let bar = "!".repeat(78);
-        let mut notice = format!("{bar}\n");
+    /// Notes which engines are not tested.
+    pub fn note(&self) {
         for (engine, reason) in &self.missing {
-            notice += &format!("!! NOT TESTED: {engine} ({reason})\n");
-            if self.named.is_none() {
-                notice += &format!("!!   {}\n", how_to_get(*engine));
-            }
+            let advice = if self.named.is_none() { how_to_get(*engine) } else { "" };
+            not_tested(&format!("{engine} ({reason})"), advice);
         }
-        notice + &bar + "\n\n"
     }
 }
 

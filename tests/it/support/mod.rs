@@ -5,13 +5,14 @@ pub mod engine;
 pub mod http;
 pub mod process;
 pub mod race;
+pub mod relay;
 pub mod world;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -97,9 +98,28 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     engine::stop();
     drop(run);
     if !arguments.list {
-        print!("{}", survey.notice());
+        survey.note();
+        print_what_was_not_tested();
     }
     conclusion.exit_code()
+}
+
+static NOT_TESTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Says loudly at the very end of the run that something was not tested, like `mysql (no mysqld found)`,
+/// and, unless `advice` is empty, how to have it tested.
+pub fn not_tested(what: &str, advice: &str) {
+    let mut lines = NOT_TESTED.lock().expect("no holder panics");
+    lines.push(format!("!! NOT TESTED: {what}"));
+    lines.extend((!advice.is_empty()).then(|| format!("!!   {advice}")));
+}
+
+fn print_what_was_not_tested() {
+    let lines = NOT_TESTED.lock().expect("no holder panics");
+    if !lines.is_empty() {
+        let bar = "!".repeat(100);
+        println!("{bar}\n{}\n{bar}\n", lines.join("\n"));
+    }
 }
 
 thread_local! {
@@ -113,11 +133,11 @@ struct Report {
     logs: String,
 }
 
-/// Keeps the end of a server's log for the case that the trial on this thread fails.
+/// Keeps what a server has logged for the case that the trial on this thread fails.
 pub fn keep_log(of: &str, log: &str) {
     REPORT.with_borrow_mut(|report| {
         if let Some(report) = report {
-            report.logs += &format!("--- end of the log of {of}\n{log}\n");
+            report.logs += &format!("--- log of {of}\n{log}\n");
         }
     });
 }

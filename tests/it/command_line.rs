@@ -1,0 +1,887 @@
+//! The command line: what each command does, says and answers with, on empty, foreign and broken databases.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::engine::Database;
+use crate::support::process::{self, Server};
+use crate::support::{App, Call, Engine, Test};
+
+/// A good secret, and one that no message may repeat.
+const SECRET: &str = "Zq8-tram-Vee7-lamp-Kx2-orchard-Jm5-velvet-Wd9-salt-Ty3";
+
+const PASSWORD: &str = "Sturdy-Lantern-42";
+
+/// Commands that work on the tables, with arguments that would do.
+const COMMANDS_ON_TABLES: [&[&str]; 5] = [
+    &["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"],
+    &["changepassword", "--noinput", "ann"],
+    &["deactivate-user", "ann"],
+    &["loaddata", "nothing.json"],
+    &["load-sample-data"],
+];
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test::plain("command_line::demo_needs_nothing", demo_needs_nothing),
+        Test::plain("command_line::usage", usage),
+        Test::plain("command_line::all_faults_of_the_settings_are_told_at_once", settings_faults),
+        Test::plain("command_line::env_files", env_files),
+        Test::plain("command_line::prompts", prompts),
+        Test::new("command_line::demo_and_secret", demo_and_secret),
+        Test::new("command_line::an_empty_database", an_empty_database),
+        Test::new("command_line::two_migrate_at_once", two_migrate_at_once),
+        Test::new("command_line::only_django", only_django),
+        Test::new("command_line::a_newer_database", a_newer_database),
+        Test::new("command_line::an_unreachable_database", an_unreachable_database),
+        Test::new("command_line::check", check),
+        Test::new("command_line::createsuperuser", createsuperuser),
+        Test::new("command_line::changepassword", changepassword),
+        Test::new("command_line::deactivate_user", deactivate_user),
+        Test::new("command_line::loaddata", loaddata),
+        Test::new("command_line::loaddata_changes_rows", loaddata_changes_rows),
+        Test::new("command_line::loaddata_refuses_all_or_nothing", loaddata_refuses_all_or_nothing),
+        Test::new("command_line::loaddata_never_shrinks_below_a_taken_seat", loaddata_never_shrinks_below_a_taken_seat),
+        Test::new("command_line::load_sample_data", load_sample_data),
+        Test::new("command_line::openapi", openapi),
+    ]
+}
+
+/// A directory to run commands in, and the settings they get; at first both are empty.
+struct Place {
+    directory: TempDir,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    fn empty() -> Place {
+        Place { directory: process::directory(), env: Vec::new() }
+    }
+
+    /// With a fresh database that nobody has migrated.
+    async fn with_database(engine: Engine) -> (Place, Database) {
+        let mut place = Place::empty();
+        let database = Database::create(engine, place.directory.path()).await;
+        place.set("SECRET_KEY", SECRET);
+        place.set("DATABASE_URL", &database.url);
+        (place, database)
+    }
+
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, value.to_owned()));
+    }
+
+    fn unset(&mut self, name: &'static str) {
+        self.env.retain(|(known, _)| *known != name);
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+
+    fn write(&self, file: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(file), bytes).expect("a file can be written");
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_marquee"));
+        let coverage = std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file));
+        command.args(args).env_clear().envs(coverage).envs(self.env.iter().cloned());
+        command.current_dir(self.directory.path());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let mut command = self.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ran::from(process::tied(&mut command).spawn().and_then(|child| child.wait_with_output()).expect("marquee runs"))
+    }
+
+    /// Runs `serve` until it listens; gives its base URL, and what it printed before.
+    async fn serve(&self, args: &[&str]) -> Serving {
+        let [out, log] = [self.path("serve.out"), self.path("serve.log")];
+        let mut command = self.command(&["serve", "--bind", "127.0.0.1:0"]);
+        command.args(args).stdout(fs::File::create(&out).expect("a file can be made"));
+        command.stderr(fs::File::create(&log).expect("a file can be made"));
+        let mut server = Server::spawn(&mut command);
+        let began = Instant::now();
+        loop {
+            let printed = fs::read_to_string(&out).expect("a file can be read");
+            if let Some((_, base)) = printed.split_once("Listening on ").filter(|(_, base)| base.ends_with('\n')) {
+                return Serving { base: base.trim().to_owned(), server, log, printed };
+            }
+            let running = server.ended().is_none() && began.elapsed() < Duration::from_secs(60);
+            assert!(running, "serve {args:?} does not listen: {}", process::tail(&log, 20));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A running server.
+struct Serving {
+    base: String,
+    server: Server,
+    log: PathBuf,
+    printed: String,
+}
+
+impl Serving {
+    async fn stop(self) {
+        assert!(self.server.terminate(Duration::from_secs(60)).await.success());
+    }
+
+    async fn log_in(&self, username: &str, password: &str) -> String {
+        let form = json!({"username": username, "password": password});
+        let reply = Call::post("/api/login/").json(form).send_to(&self.base).await.expect(200).json();
+        reply["access"].as_str().expect("a token").to_owned()
+    }
+
+    async fn get(&self, path: &str, token: &str) -> Vec<Value> {
+        let reply = Call::get(path).bearer(token).send_to(&self.base).await.expect(200).json();
+        reply.as_array().expect("a list").clone()
+    }
+
+    /// The shows of all movies.
+    async fn shows(&self, token: &str) -> Vec<Value> {
+        let mut shows = Vec::new();
+        for movie in self.get("/api/movies/", token).await {
+            shows.extend(self.get(&format!("/api/movies/{}/shows/", movie["id"]), token).await);
+        }
+        shows
+    }
+}
+
+/// What a command has said and answered with.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what marquee says is UTF-8");
+        Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Ran {
+    /// Panics unless it exited like this.
+    #[track_caller]
+    fn exits(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    /// Panics unless it said all of this, on whichever stream.
+    #[track_caller]
+    fn says(self, texts: &[&str]) -> Ran {
+        let said = format!("{}{}", self.out, self.err);
+        for text in texts {
+            assert!(said.contains(text), "{text:?} is missing in\n{said}");
+        }
+        self
+    }
+
+    #[track_caller]
+    fn never_says(self, texts: &[&str]) -> Ran {
+        let said = format!("{}{}", self.out, self.err);
+        for text in texts {
+            assert!(!said.contains(text), "{text:?} is in\n{said}");
+        }
+        self
+    }
+}
+
+/// Runs a command on an app's database.
+fn run(app: &App, args: &[&str]) -> Ran {
+    Ran::from(app.marquee(args))
+}
+
+async fn log_in(app: &App, username: &str, password: &str) -> crate::support::Reply {
+    Call::post("/api/login/").json(json!({"username": username, "password": password})).send(app).await
+}
+
+async fn count(app: &App, table: &str) -> i64 {
+    app.sql(&format!("SELECT COUNT(*) FROM {table}")).await[0][0].parse().expect("a number")
+}
+
+// ---- serve, demo, migrations
+
+/// UTC microseconds.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+fn time_of(show: &Value) -> i64 {
+    show["date_time"].as_str().expect("a text").parse::<jiff::Timestamp>().expect("a time").as_microsecond()
+}
+
+const DAY: i64 = 86_400_000_000;
+
+async fn demo_needs_nothing() {
+    let place = Place::empty();
+    let demo = place.serve(&["--demo"]).await;
+    let printed = demo.printed.clone();
+    for text in ["/swagger/", "/redoc/", "secret_key", "demo / Demo-Matinee-42", "admin / Demo-Projector-42"] {
+        assert!(printed.contains(text), "{text} is missing in\n{printed}");
+    }
+    let url = |page| printed.split_whitespace().find(|word| word.ends_with(page)).expect("a URL").to_owned();
+    for page in ["/swagger/", "/redoc/"] {
+        assert_eq!(url(page), format!("{}{page}", demo.base));
+        Call::get(page).send_to(&demo.base).await.expect(200);
+    }
+
+    assert!(place.path("data/marquee.sqlite3").is_file());
+    let secret_file = place.path("data/secret_key");
+    let mode = fs::metadata(&secret_file).expect("the secret is kept").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only the owner can read the secret");
+    let secret = fs::read_to_string(&secret_file).expect("it can be read");
+    assert!(secret.trim().len() >= 50, "a weak secret of {} characters", secret.trim().len());
+    assert!(!printed.contains(secret.trim()), "the secret is printed");
+
+    let token = demo.log_in("demo", "Demo-Matinee-42").await;
+    demo.log_in("admin", "Demo-Projector-42").await;
+    assert!(demo.get("/api/movies/", &token).await.len() >= 6);
+    let shows = demo.shows(&token).await;
+    check_programme(&shows);
+    assert!(!demo.get("/api/my-bookings/", &token).await.is_empty(), "some seats are booked");
+    assert!(shows.iter().any(|show| show["available_seats"].as_i64() < show["total_seats"].as_i64()));
+    let log = fs::read_to_string(&demo.log).expect("a log");
+    assert!(!log.contains(secret.trim()) && !log.contains("Demo-Matinee-42"), "{log}");
+    demo.stop().await;
+
+    // Again: the same database, the same secret, nothing twice.
+    let demo = place.serve(&["--demo"]).await;
+    assert!(!demo.printed.contains("Made a SECRET_KEY"), "{}", demo.printed);
+    let again = demo.shows(&token).await;
+    check_programme(&again);
+    let same = |show: &&Value| shows.iter().any(|old| old["id"] == show["id"]);
+    assert_eq!(again.iter().filter(same).count(), shows.len(), "all shows stayed");
+    // At midnight another day begins; else there is nothing to add.
+    let added = again.len() - shows.len();
+    assert!(added == 0 || added == 9, "{added} shows were added");
+    demo.stop().await;
+
+    // All shows are over.
+    let database =
+        Database { engine: Engine::Sqlite, url: format!("sqlite://{}", place.path("data/marquee.sqlite3").display()) };
+    database.query(&format!("UPDATE shows SET date_time = date_time - {}", 15 * DAY)).await;
+    let demo = place.serve(&["--demo"]).await;
+    let all = demo.shows(&token).await;
+    let (coming, past): (Vec<Value>, Vec<Value>) = all.into_iter().partition(|show| time_of(show) > now());
+    assert_eq!(past.len(), again.len(), "past shows stay");
+    check_programme(&coming);
+    demo.stop().await;
+}
+
+/// Two weeks of coming shows on three screens, no two at once on one.
+#[track_caller]
+fn check_programme(shows: &[Value]) {
+    let mut screens: Vec<&str> = shows.iter().map(|show| show["screen_name"].as_str().expect("a name")).collect();
+    screens.sort_unstable();
+    screens.dedup();
+    assert_eq!(screens.len(), 3, "{screens:?}");
+    let mut places: Vec<_> = shows.iter().map(|show| (show["screen_name"].to_string(), time_of(show))).collect();
+    places.sort();
+    places.dedup();
+    assert_eq!(places.len(), shows.len(), "no two shows at once on a screen");
+    assert!(shows.iter().all(|show| time_of(show) > now()), "all shows are in the future");
+    // Today's may be over for the day; each of the thirteen that follow has some.
+    for day in 1..14 {
+        let (from, to) = (now() + (day - 1) * DAY, now() + day * DAY);
+        assert!(shows.iter().any(|show| (from..=to).contains(&time_of(show))), "no show {day} days ahead");
+    }
+}
+
+async fn demo_and_secret(engine: Engine) {
+    let (mut place, database) = Place::with_database(engine).await;
+    place.unset("SECRET_KEY");
+    place.run(&["serve"]).exits(1).says(&["SECRET_KEY"]);
+    if engine != Engine::Sqlite {
+        // There is no place beside a database server where a secret could be kept.
+        place.run(&["serve", "--demo", "--migrate"]).exits(1).says(&["SECRET_KEY"]);
+        place.set("SECRET_KEY", SECRET);
+        place.run(&["serve", "--demo"]).exits(1).says(&["marquee migrate"]).never_says(&[SECRET]);
+    }
+    let demo = place.serve(&["--demo", "--migrate"]).await;
+    let token = demo.log_in("demo", "Demo-Matinee-42").await;
+    let shows = demo.shows(&token).await;
+    check_programme(&shows);
+    assert!(!demo.get("/api/my-bookings/", &token).await.is_empty());
+    demo.stop().await;
+    assert_eq!(place.path("secret_key").exists(), engine == Engine::Sqlite, "a secret is kept only if none was set");
+    let counts =
+        "SELECT COUNT(*) FROM users UNION ALL SELECT COUNT(*) FROM movies UNION ALL SELECT COUNT(*) FROM bookings";
+    let before = database.query(counts).await;
+    let demo = place.serve(&["--demo"]).await;
+    assert!([0, 9].contains(&(demo.shows(&token).await.len() - shows.len())));
+    demo.stop().await;
+    assert_eq!(database.query(counts).await[..2], before[..2], "no user and no movie twice");
+    assert_eq!(database.query("SELECT COUNT(*) FROM users WHERE password LIKE '%Demo-%'").await, [["0"]]);
+}
+
+async fn an_empty_database(engine: Engine) {
+    let (mut place, database) = Place::with_database(engine).await;
+    place.run(&["migrate", "--check"]).exits(1).says(&["0001_box_office", "marquee migrate"]).never_says(&[SECRET]);
+    place.set("MARQUEE_SUPERUSER_PASSWORD", PASSWORD);
+    place.set("MARQUEE_PASSWORD", PASSWORD);
+    place.write("nothing.json", "{}");
+    for command in COMMANDS_ON_TABLES {
+        place.run(command).exits(1).says(&["marquee migrate"]);
+    }
+    let server = match engine {
+        Engine::Sqlite => place.serve(&[]).await,
+        _ => {
+            place.run(&["serve"]).exits(1).says(&["0001_box_office", "`marquee migrate`"]).never_says(&[SECRET]);
+            place.serve(&["--migrate"]).await
+        }
+    };
+    Call::get("/readyz").send_to(&server.base).await.expect(200);
+    assert!(!server.printed.contains("login"), "demo logins without a demo: {}", server.printed);
+    server.stop().await;
+    assert_eq!(database.query("SELECT COUNT(*) FROM users").await, [["0"]], "it starts empty");
+    place.run(&["migrate", "--check"]).exits(0);
+    place.run(&["migrate"]).exits(0).says(&["up to date"]);
+    place.serve(&[]).await.stop().await;
+}
+
+async fn two_migrate_at_once(engine: Engine) {
+    let (place, database) = Place::with_database(engine).await;
+    let start = |_| {
+        let mut command = place.command(&["migrate"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        process::tied(&mut command).spawn().expect("marquee starts")
+    };
+    let running: Vec<_> = (0..4).map(start).collect();
+    let mut applied = 0;
+    for child in running {
+        let ran = Ran::from(child.wait_with_output().expect("a child")).exits(0);
+        applied += ran.out.matches("Applied 0001_box_office.").count();
+    }
+    assert_eq!(applied, 1, "one applies, the others find it done");
+    assert_eq!(database.query("SELECT COUNT(*) FROM marquee_migrations WHERE number = 1").await, [["1"]]);
+    assert_eq!(database.query("SELECT COUNT(*) FROM id_blocks").await, [["1"]]);
+}
+
+async fn only_django(engine: Engine) {
+    let (place, database) = Place::with_database(engine).await;
+    for table in ["auth_user", "django_migrations"] {
+        database.query(&format!("CREATE TABLE {table} (id INTEGER NOT NULL PRIMARY KEY)")).await;
+    }
+    database.query("INSERT INTO auth_user (id) VALUES (7)").await;
+    for command in [&["serve"][..], &["serve", "--migrate"], &["serve", "--demo"], &["migrate", "--check"]] {
+        place.run(command).exits(1).says(&["Django", "`marquee migrate`", "import-django"]).never_says(&[SECRET]);
+    }
+    place.run(&["check"]).exits(1).says(&["Django"]);
+    place.run(&["migrate"]).exits(0).says(&["Applied 0001_box_office."]);
+    assert_eq!(database.query("SELECT id FROM auth_user").await, [["7"]], "Django's tables stay");
+    place.run(&["migrate", "--check"]).exits(0);
+    place.serve(&[]).await.stop().await;
+}
+
+async fn a_newer_database(engine: Engine) {
+    let (place, database) = Place::with_database(engine).await;
+    place.run(&["migrate"]).exits(0);
+    database.query("INSERT INTO marquee_migrations (number, name, applied_at) VALUES (9000, '9000_later', 0)").await;
+    let commands = [&["migrate"][..], &["migrate", "--check"], &["serve"], &["serve", "--migrate"], &["check"]];
+    for command in commands.iter().chain(&COMMANDS_ON_TABLES) {
+        place.run(command).exits(1).says(&["newer", "9000"]);
+    }
+}
+
+async fn an_unreachable_database(engine: Engine) {
+    let mut place = Place::empty();
+    place.set("SECRET_KEY", SECRET);
+    place.set("MARQUEE_SUPERUSER_PASSWORD", PASSWORD);
+    place.set("MARQUEE_PASSWORD", PASSWORD);
+    let url = match engine {
+        Engine::Sqlite => {
+            place.write("file", "no database, and no directory");
+            format!("sqlite://{}/marquee.sqlite3", place.path("file").display())
+        }
+        _ => format!("mysql://marquee:hunter2hunter2@127.0.0.1:{}/marquee", process::free_port()),
+    };
+    place.set("DATABASE_URL", &url);
+    let commands = [&["migrate"][..], &["migrate", "--check"], &["serve"], &["check"]];
+    for command in commands.iter().chain(&COMMANDS_ON_TABLES) {
+        place.run(command).exits(3).says(&["database"]).never_says(&[SECRET, "hunter2", PASSWORD]);
+    }
+    if engine == Engine::Sqlite {
+        // A file that is no database.
+        place.set("DATABASE_URL", &format!("sqlite://{}", place.path("file").display()));
+        place.run(&["check"]).exits(3).says(&["database"]);
+        assert_eq!(fs::read_to_string(place.path("file")).expect("it stays"), "no database, and no directory");
+    }
+}
+
+async fn check(engine: Engine) {
+    let app = App::start(engine).await;
+    let check = |env: &[(&str, &str)]| Ran::from(app.marquee_with(&["check"], "", env));
+    let world = app.world().await;
+    Call::post("/api/shows/1/book/")
+        .bearer(&world.ann.access)
+        .json(json!({"seat_number": 1}))
+        .send(&app)
+        .await
+        .expect(201);
+    let good = check(&[("SECRET_KEY", SECRET)]).exits(0).never_says(&["WRONG", SECRET]);
+    assert!(good.out.lines().count() >= 5 && good.out.lines().all(|line| line.starts_with("ok")), "{good:?}");
+    for weak in ["short", &"ab".repeat(40), &format!("django-insecure-{SECRET}")] {
+        check(&[("SECRET_KEY", weak)]).exits(1).says(&["WRONG SECRET_KEY", "1 to mend"]).never_says(&[weak]);
+    }
+    check(&[("SECRET_KEY", "")]).exits(1).says(&["WRONG SECRET_KEY"]);
+    check(&[("SECRET_KEY", SECRET), ("DEBUG", "on")]).exits(1).says(&["WRONG DEBUG", "1 to mend"]);
+    app.sql("UPDATE shows SET seats_taken = 2 WHERE id = 2").await;
+    check(&[("SECRET_KEY", SECRET)]).exits(1).says(&["WRONG these shows", "[2]", "1 to mend"]);
+    app.sql("UPDATE shows SET seats_taken = 0").await;
+    check(&[("SECRET_KEY", SECRET)]).exits(1).says(&["[1]"]);
+    let all = [("SECRET_KEY", "short"), ("DEBUG", "on")];
+    check(&all).exits(1).says(&["WRONG SECRET_KEY", "WRONG DEBUG", "[1]", "3 to mend"]);
+}
+
+// ---- accounts
+
+async fn createsuperuser(engine: Engine) {
+    let app = App::start(engine).await;
+    let create = |name: &str, email: &str, password: Option<&str>| {
+        let env: Vec<_> = password.map(|password| ("MARQUEE_SUPERUSER_PASSWORD", password)).into_iter().collect();
+        let args = ["createsuperuser", "--noinput", "--username", name, "--email", email];
+        Ran::from(app.marquee_with(&args, "", &env))
+    };
+    create("Root", "root@EXAMPLE.com", Some(PASSWORD)).exits(0).says(&["Root"]).never_says(&[PASSWORD]);
+    log_in(&app, "root", PASSWORD).await.expect(200);
+    let made = "SELECT username, email, is_active, is_staff, is_superuser FROM users";
+    assert_eq!(app.sql(made).await, [["Root", "root@example.com", "1", "1", "1"]]);
+    assert_eq!(app.sql("SELECT COUNT(*) FROM users WHERE password LIKE '$argon2id$%'").await, [["1"]]);
+
+    for (name, email, password, texts) in [
+        ("ROOT", "other@example.com", Some(PASSWORD), &["already exists"][..]),
+        ("", "other@example.com", Some(PASSWORD), &["Username", "blank"]),
+        ("  ", "other@example.com", Some(PASSWORD), &["Username", "blank"]),
+        ("other", "", Some(PASSWORD), &["Email", "blank"]),
+        ("a b", "other@example.com", Some(PASSWORD), &["Enter a valid username."]),
+        ("other", "nope", Some(PASSWORD), &["Enter a valid email address."]),
+        ("other", "other@example.com", None, &["MARQUEE_SUPERUSER_PASSWORD"]),
+        ("other", "other@example.com", Some("  "), &["password"]),
+        ("other", "other@example.com", Some("123456"), &["too short", "too common", "entirely numeric"]),
+        ("otherother", "other@example.com", Some("otherother1"), &["too similar to the username"]),
+    ] {
+        let ran = create(name, email, password).exits(1).says(texts);
+        if let Some(password) = password.filter(|password| !password.trim().is_empty()) {
+            ran.never_says(&[password]);
+        }
+    }
+    assert_eq!(count(&app, "users").await, 1, "nothing was made of a refused one");
+    run(&app, &["createsuperuser", "--noinput"]).exits(2).says(&["--username", "--email"]);
+    // Nobody there to answer the prompts.
+    run(&app, &["createsuperuser"]).exits(1).says(&["Username"]);
+    // A password of a hundred thousand characters is a password.
+    let long = format!("{}{PASSWORD}", "x".repeat(100_000));
+    create("other", "other@example.com", Some(&long)).exits(0);
+    log_in(&app, "other", &long).await.expect(200);
+}
+
+async fn changepassword(engine: Engine) {
+    const NEW: &str = "Quiet-Harbour-71";
+    let app = App::start(engine).await;
+    let ann = app.customer("ann").await;
+    let change = |name: &str, password: Option<&str>| {
+        let env: Vec<_> = password.map(|password| ("MARQUEE_PASSWORD", password)).into_iter().collect();
+        Ran::from(app.marquee_with(&["changepassword", "--noinput", name], "", &env))
+    };
+    change("ANN", Some(NEW)).exits(0).says(&["ann"]).never_says(&[NEW]);
+    log_in(&app, "ann", PASSWORD).await.expect(401);
+    log_in(&app, "ann", NEW).await.expect(200);
+    let before = app.sql("SELECT * FROM users").await;
+    change("ann", None).exits(1).says(&["MARQUEE_PASSWORD"]);
+    change("ann", Some("")).exits(1);
+    change("ann", Some("password123")).exits(1).says(&["too common"]).never_says(&["password123"]);
+    // What the password is like is looked up.
+    change("ann", Some("ann@example.com")).exits(1).says(&["too similar to the email address"]);
+    change("nobody", Some(NEW)).exits(1).says(&["no user nobody"]);
+    change("ann' OR ''='", Some(NEW)).exits(1).says(&["no user"]);
+    run(&app, &["changepassword"]).exits(2);
+    assert_eq!(app.sql("SELECT * FROM users").await, before);
+    // Tokens are not passwords; they stay good until they expire or the account is switched off.
+    Call::get("/api/movies/").bearer(&ann.access).send(&app).await.expect(200);
+}
+
+async fn deactivate_user(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let booking = Call::post("/api/shows/1/book/").bearer(&world.bob.access).json(json!({"seat_number": 5}));
+    booking.send(&app).await.expect(201);
+    let list = |token: &str| Call::get("/api/my-bookings/").bearer(token);
+    list(&world.bob.access).send(&app).await.expect(200);
+    run(&app, &["deactivate-user", "BOB"]).exits(0).says(&["BOB"]);
+    let off = json!({"detail": "User is inactive", "code": "user_inactive"});
+    assert_eq!(list(&world.bob.access).send(&app).await.expect(401).json(), off, "A18");
+    let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": world.bob.refresh}));
+    assert_eq!(refresh.send(&app).await.expect(401).json(), off, "T13");
+    log_in(&app, "bob", PASSWORD).await.expect(401);
+    list(&world.ann.access).send(&app).await.expect(200);
+    assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE active_seat = 5").await, [["1"]], "bookings stay");
+    run(&app, &["deactivate-user", "bob"]).exits(0);
+    run(&app, &["deactivate-user", "nobody"]).exits(1).says(&["no user nobody"]);
+    run(&app, &["deactivate-user", "%"]).exits(1);
+    run(&app, &["deactivate-user"]).exits(2);
+    assert_eq!(app.sql("SELECT COUNT(*) FROM users WHERE is_active = 1").await, [["1"]]);
+}
+
+/// What is not given is asked for, and the passwords are not shown while they are typed.
+async fn prompts() {
+    let Ok(version) = Command::new("script").arg("--version").output() else {
+        return eprintln!("!! NOT TESTED: prompts (without the program `script` there is no terminal)");
+    };
+    assert!(version.status.success());
+    let place = Place::empty();
+    place.run(&["migrate"]).exits(0);
+    let typed = |args: &str, lines: &[&str]| {
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("{} {args}", env!("CARGO_BIN_EXE_marquee")), "/dev/null"]);
+        command.current_dir(place.directory.path()).env_remove("DATABASE_URL").env_remove("SECRET_KEY");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = process::tied(&mut command).spawn().expect("script starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        for line in lines {
+            // A prompt comes before its answer; a terminal forgets what was typed before it hides it.
+            std::thread::sleep(Duration::from_millis(500));
+            stdin.write_all(format!("{line}\n").as_bytes()).expect("it reads");
+        }
+        let ran = Ran::from(child.wait_with_output().expect("a child"));
+        drop(stdin);
+        ran
+    };
+    let new = typed("createsuperuser", &["root", "root@example.com", PASSWORD, PASSWORD]);
+    new.exits(0).says(&["Username:", "Email address:", "Password:", "(again)", "root."]).never_says(&[PASSWORD]);
+    let other = typed("changepassword root", &["Quiet-Harbour-71", "Quiet-Harbour-72"]);
+    other.exits(1).says(&["differ"]).never_says(&["Quiet-Harbour"]);
+    typed("changepassword root", &["Quiet-Harbour-71", "Quiet-Harbour-71"]).exits(0).never_says(&["Quiet-Harbour"]);
+}
+
+// ---- loaddata
+
+/// Runs `loaddata` on a file of these bytes.
+fn load(app: &App, bytes: impl AsRef<[u8]>, env: &[(&str, &str)]) -> Ran {
+    let directory = process::directory();
+    let file = directory.path().join("fixture.json");
+    fs::write(&file, bytes).expect("a file can be written");
+    Ran::from(app.marquee_with(&["loaddata", file.to_str().expect("UTF-8")], "", env))
+}
+
+async fn loaddata(engine: Engine) {
+    let app = App::start(engine).await;
+    let file = json!({
+        "movies": [
+            {"id": 7, "title": "  The Orchard  ", "duration_minutes": 90},
+            {"title": "Salt \u{1f3ac} '; DROP TABLE movies; -- \" <b>", "duration_minutes": 100000},
+        ],
+        "screens": [{"id": 3, "name": "Studio"}, {"name": "Größer"}],
+        "shows": [
+            {"id": 11, "movie": 7, "screen": 3, "date_time": "2035-06-01T18:30:00Z", "total_seats": 100000},
+            {"movie": "The Orchard", "screen": "Größer", "date_time": "2035-06-01T20:30:00.000001+02:00", "total_seats": 1},
+            {"movie": 7, "screen": "Studio", "date_time": "2035-07-01T20:30:00", "total_seats": 2},
+            {"movie": 7, "screen": "Studio", "date_time": "2035-01-01 20:30:00", "total_seats": 2},
+        ],
+    });
+    let zone = [("TIME_ZONE", "Europe/Berlin")];
+    load(&app, file.to_string(), &zone).exits(0).says(&["2 movies", "2 screens", "4 shows"]);
+    let ann = app.customer("ann").await;
+    let get = async |path: &str| Call::get(path).bearer(&ann.access).send(&app).await.expect(200).json();
+    let movies = get("/api/movies/").await;
+    assert_eq!(movies[0], json!({"id": 7, "title": "The Orchard", "duration_minutes": 90}));
+    assert_eq!(movies[1]["title"], "Salt \u{1f3ac} '; DROP TABLE movies; -- \" <b>");
+    assert!(movies[1]["id"].as_i64() > Some(7), "{movies}");
+    let shows = get("/api/movies/7/shows/").await;
+    let seen: Vec<_> =
+        shows.as_array().expect("a list").iter().map(|show| (&show["date_time"], &show["screen_name"])).collect();
+    assert_eq!(
+        json!(seen),
+        json!([
+            ["2035-01-01T19:30:00Z", "Studio"],
+            ["2035-06-01T18:30:00Z", "Studio"],
+            ["2035-06-01T18:30:00.000001Z", "Größer"],
+            ["2035-07-01T18:30:00Z", "Studio"],
+        ])
+    );
+    assert_eq!(shows[1]["id"], 11);
+    // Without a zone of its own the cinema is in UTC; a screen that is known by its name is the one meant.
+    let more = json!({"screens": [{"name": "Studio"}], "shows": [
+        {"movie": 7, "screen": 3, "date_time": "2036-01-01T20:30:00", "total_seats": 2},
+    ]});
+    load(&app, more.to_string(), &[]).exits(0);
+    assert_eq!(get("/api/movies/7/shows/").await[4]["date_time"], "2036-01-01T20:30:00Z");
+    assert_eq!(count(&app, "screens").await, 2);
+    load(&app, "{}", &[]).exits(0).says(&["0 movies"]);
+}
+
+async fn loaddata_changes_rows(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let before = app.sql("SELECT version FROM movies WHERE id = 1").await;
+    let file = json!({
+        "movies": [{"id": 1, "title": "The Longer Take", "duration_minutes": 143}],
+        "screens": [{"id": 2, "name": "Screen Two"}],
+        "shows": [{"id": 1, "movie": "The Longer Take", "screen": "Screen Two", "date_time": "2035-08-01T18:30:00Z", "total_seats": 60}],
+    });
+    load(&app, file.to_string(), &[]).exits(0);
+    let shows = Call::get("/api/movies/1/shows/").bearer(&world.ann.access).send(&app).await.expect(200).json();
+    assert_eq!(
+        shows[2],
+        json!({
+            "id": 1, "movie": 1, "movie_title": "The Longer Take", "screen_name": "Screen Two",
+            "date_time": "2035-08-01T18:30:00Z", "total_seats": 60, "available_seats": 60,
+        })
+    );
+    assert_eq!([count(&app, "movies").await, count(&app, "screens").await, count(&app, "shows").await], [2, 2, 3]);
+    assert_ne!(app.sql("SELECT version FROM movies WHERE id = 1").await, before, "a change has a new version");
+    // What is new comes after every id there was.
+    load(&app, json!({"movies": [{"id": 500, "title": "Far", "duration_minutes": 1}]}).to_string(), &[]).exits(0);
+    app.sql("DELETE FROM movies WHERE id = 500").await;
+    load(&app, json!({"movies": [{"title": "Near", "duration_minutes": 1}]}).to_string(), &[]).exits(0);
+    assert_eq!(app.sql("SELECT id FROM movies WHERE title = 'Near'").await, [["501"]], "no id is used twice");
+}
+
+async fn loaddata_refuses_all_or_nothing(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    let rows = async || {
+        let mut rows = Vec::new();
+        for table in ["movies", "screens", "shows"] {
+            rows.extend(app.sql(&format!("SELECT * FROM {table} ORDER BY id")).await);
+        }
+        rows
+    };
+    let before = rows().await;
+    let good = json!({"title": "Good", "duration_minutes": 90});
+    let show = |key: &str, value: Value| {
+        let mut show = json!({"movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 5});
+        show[key] = value;
+        json!({"movies": [good], "shows": [show]}).to_string()
+    };
+    let many = json!({
+        "movies": [
+            good,
+            {"title": " ", "duration_minutes": 0},
+            {"id": 0, "title": "x".repeat(256), "duration_minutes": 100_001},
+            {"id": 9, "title": "A", "duration_minutes": -1},
+            {"id": 9, "title": "B", "duration_minutes": 1},
+        ],
+        "screens": [{"name": ""}, {"id": 9_007_199_254_740_993_i64, "name": "y".repeat(256)}],
+        "shows": [
+            {"movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 0},
+            {"movie": 1, "screen": 1, "date_time": "tomorrow", "total_seats": 100_001},
+        ],
+    });
+    let references = json!({"movies": [good, good], "shows": [
+        {"movie": 99, "screen": 99, "date_time": "2035-06-01T18:30:00Z", "total_seats": 5},
+        {"movie": "Nope", "screen": "Nope", "date_time": "2035-06-01T18:30:00Z", "total_seats": 5},
+        {"movie": "Good", "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 5},
+    ]});
+    let cases: Vec<(String, &[&str])> = vec![
+        (
+            many.to_string(),
+            &[
+                "movies[1].title",
+                "movies[1].duration_minutes",
+                "movies[2].id",
+                "movies[2].title",
+                "movies[2].duration_minutes",
+                "movies[3].duration_minutes",
+                "movies[4].id: 9 is already that of movies[3]",
+                "screens[0].name",
+                "screens[1].id",
+                "screens[1].name",
+                "shows[0].total_seats",
+                "shows[1].total_seats",
+                "shows[1].date_time",
+            ],
+        ),
+        (
+            references.to_string(),
+            &[
+                "shows[0].movie",
+                "shows[0].screen",
+                "shows[1].movie",
+                "shows[1].screen",
+                "shows[2].movie: there is no such movie, or more",
+            ],
+        ),
+        (
+            json!({"movies": [good], "screens": [{"name": "Screen 9"}, {"id": 2, "name": "Screen 1"}]}).to_string(),
+            &["screens[1].name"],
+        ),
+        (json!({"screens": [{"id": 8, "name": "New"}, {"id": 9, "name": "New"}]}).to_string(), &["screens[1].name"]),
+        (show("date_time", json!("2035-06-01")), &["shows[0].date_time"]),
+        (show("date_time", json!("2035-06-01T18:30:00[Europe/Berlin]")), &["shows[0].date_time"]),
+        (show("date_time", json!("2035-02-30T18:30:00Z")), &["shows[0].date_time"]),
+        (show("date_time", json!("2035-06-01T18:30:00+99:00")), &["shows[0].date_time"]),
+        (show("date_time", json!("-009999-01-01T00:00:00")), &["shows[0].date_time"]),
+        (show("date_time", json!("")), &["shows[0].date_time"]),
+        (show("date_time", json!(2_064_335_400_i64)), &["line 1 column"]),
+        (show("total_seats", json!("5")), &["line 1 column"]),
+        (show("total_seats", json!(1.5)), &["line 1 column"]),
+        (show("movie", json!(true)), &["an id or a name"]),
+        (show("movie", json!(-1)), &["shows[0].movie"]),
+        (show("rating", json!(1)), &["unknown field `rating`", "line 1 column"]),
+        (r#"{"movies":[{"id":99999999999999999999999,"title":"A","duration_minutes":1}]}"#.into(), &["line 1 column"]),
+        (r#"{"movies":[{"title":"A","duration_minutes":1e400}]}"#.into(), &["line 1 column"]),
+        (r#"{"movies":[{"title":"A"}]}"#.into(), &["duration_minutes"]),
+        (r#"{"movies":[],"movies":[]}"#.into(), &["duplicate field `movies`"]),
+        (r#"{"films":[]}"#.into(), &["unknown field `films`"]),
+        (r#"{"movies":[{"title":"A","#.into(), &["line 1 column"]),
+        ("[".repeat(100_000), &["line 1 column"]),
+        (String::new(), &["line 1 column"]),
+        ("null".into(), &["line 1 column"]),
+    ];
+    for (file, texts) in cases {
+        load(&app, &file, &[]).exits(1).says(&["nothing was changed"]).says(texts);
+        assert_eq!(rows().await, before, "{file}");
+    }
+    load(&app, b"{\"movies\":[{\"title\":\"\xff\",\"duration_minutes\":1}]}", &[]).exits(1).says(&["UTF-8"]);
+    run(&app, &["loaddata", "missing.json"]).exits(1).says(&["missing.json"]);
+    run(&app, &["loaddata", "."]).exits(1);
+    run(&app, &["loaddata"]).exits(2).says(&["<FILE>"]);
+    assert_eq!(rows().await, before);
+}
+
+async fn loaddata_never_shrinks_below_a_taken_seat(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let book = async |seat: i64| {
+        Call::post("/api/shows/1/book/").bearer(&world.ann.access).json(json!({"seat_number": seat})).send(&app).await
+    };
+    book(7).await.expect(201);
+    let cancelled = book(9).await.expect(201).json();
+    let cancel = format!("/api/bookings/{}/cancel/", cancelled["id"]);
+    Call::post(cancel).bearer(&world.ann.access).send(&app).await.expect(200);
+    let shrink = |total_seats: i64| {
+        let show =
+            json!({"id": 1, "movie": 2, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": total_seats});
+        load(&app, json!({"movies": [{"title": "New", "duration_minutes": 1}], "shows": [show]}).to_string(), &[])
+    };
+    shrink(6).exits(1).says(&["shows[0].total_seats: seat 7 is taken"]);
+    assert_eq!(count(&app, "movies").await, 2, "nothing was changed");
+    assert_eq!(app.sql("SELECT movie_id, total_seats, seats_taken FROM shows WHERE id = 1").await, [["1", "50", "1"]]);
+    shrink(7).exits(0);
+    assert_eq!(app.sql("SELECT movie_id, total_seats, seats_taken FROM shows WHERE id = 1").await, [["2", "7", "1"]]);
+    book(8).await.expect(400);
+    book(7).await.expect(409);
+    book(6).await.expect(201);
+}
+
+async fn load_sample_data(engine: Engine) {
+    let app = App::start(engine).await;
+    let first =
+        run(&app, &["load-sample-data"]).exits(0).says(&["demo / Demo-Matinee-42", "admin / Demo-Projector-42"]);
+    assert!(!first.out.contains("Added 0 shows."), "{first:?}");
+    log_in(&app, "demo", "Demo-Matinee-42").await.expect(200);
+    log_in(&app, "admin", "Demo-Projector-42").await.expect(200);
+    assert_eq!(app.sql("SELECT username, is_superuser FROM users ORDER BY id").await, [["demo", "0"], ["admin", "1"]]);
+    assert!(count(&app, "movies").await >= 6 && count(&app, "screens").await == 3 && count(&app, "bookings").await > 0);
+    run(&app, &["check"]).says(&["ok    each show counts its taken seats right"]);
+    let again = run(&app, &["load-sample-data"]).exits(0);
+    assert!(["Added 0 shows.", "Added 9 shows."].iter().any(|text| again.out.contains(text)), "{again:?}");
+    assert_eq!(count(&app, "users").await, 2);
+}
+
+// ---- settings, usage, schema
+
+async fn usage() {
+    let place = Place::empty();
+    let help = place.run(&["--help"]).exits(0);
+    let commands: Vec<&str> = help
+        .out
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' '))?.split(' ').next())
+        .collect();
+    for command in ["serve", "migrate", "createsuperuser", "loaddata", "check", "openapi"] {
+        assert!(commands.contains(&command), "{commands:?}");
+    }
+    assert!(help.out.contains("Exit codes: 0 done; 1"), "{}", help.out);
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        let help = place.run(&[command, "--help"]).exits(0);
+        assert!(help.out.contains(&format!("Usage: marquee {command}")), "{}", help.out);
+        // Every option and argument is explained, on its own line or the next.
+        let mut lines = help.out.lines().map(str::trim_end);
+        while let Some(line) = lines.next() {
+            let is_entry = line.starts_with("  ") && line.trim_start().starts_with(['-', '<']);
+            let explained =
+                line.trim_start().contains("  ") || lines.clone().next().is_some_and(|next| !next.is_empty());
+            assert!(!is_entry || explained, "{command}: {line}\n{}", help.out);
+        }
+    }
+    place.run(&["--version"]).exits(0).says(&[env!("CARGO_PKG_VERSION")]);
+    for wrong in [&[][..], &["nope"], &["serve", "--nope"], &["migrate", "now"]] {
+        place.run(wrong).exits(2).says(&["Usage: marquee"]);
+    }
+    place.run(&["serve", "--bind", "here"]).exits(2).says(&["--bind <ADDRESS:PORT>", "--help"]);
+    assert_eq!(fs::read_dir(place.directory.path()).expect("a directory").count(), 0, "nothing was left behind");
+}
+
+async fn settings_faults() {
+    let mut place = Place::empty();
+    place.set("SECRET_KEY", SECRET);
+    place.set("DATABASE_URL", "foo://user:hunter2hunter2@host/name");
+    let wrong = [
+        ("DEBUG", "perhaps"),
+        ("ALLOWED_HOSTS", ""),
+        ("DATABASE_CONNECTIONS", "0"),
+        ("ACCESS_TOKEN_LIFETIME_HOURS", "soon"),
+        ("BIND", "here"),
+        ("TIME_ZONE", "Mars/Olympus"),
+        ("LOG_FORMAT", "xml"),
+        ("CORS_ALLOWED_ORIGINS", "*"),
+        ("MAX_BODY_BYTES", "-1"),
+    ];
+    for (name, value) in wrong {
+        place.set(name, value);
+    }
+    let names: Vec<&str> = wrong.iter().map(|(name, _)| *name).chain(["DATABASE_URL"]).collect();
+    for command in [&["serve"][..], &["serve", "--demo"], &["migrate"], &["check"], &["load-sample-data"]] {
+        place.run(command).exits(2).says(&names).never_says(&[SECRET, "hunter2"]);
+    }
+    place.run(&["openapi"]).exits(0);
+    assert_eq!(fs::read_dir(place.directory.path()).expect("a directory").count(), 0, "nothing was touched");
+}
+
+async fn env_files() {
+    let mut place = Place::empty();
+    place.write(".env", "SECRET_KEY='with $pecial # signs'\nDEBUG=on\nDATABASE_URL=sqlite://one.sqlite3\n");
+    place.write("other.env", format!("SECRET_KEY={SECRET}\nDATABASE_URL=sqlite://two.sqlite3\n"));
+    place.run(&["migrate"]).exits(0);
+    assert!(place.path("one.sqlite3").exists());
+    place.run(&["check"]).exits(1).says(&["WRONG DEBUG", "WRONG SECRET_KEY is weak"]).never_says(&["pecial"]);
+    place.run(&["--env-file", "other.env", "migrate"]).exits(0).says(&["Applied"]);
+    assert!(place.path("two.sqlite3").exists());
+    place.run(&["check", "--env-file", "other.env"]).exits(0);
+    place.run(&["check", "--env-file", "missing.env"]).exits(2).says(&["missing.env"]);
+    place.set("MARQUEE_ENV_FILE", "other.env");
+    place.run(&["check"]).exits(0);
+    // The environment wins.
+    place.set("DEBUG", "1");
+    place.run(&["check"]).exits(1).says(&["WRONG DEBUG", "ok    SECRET_KEY"]);
+}
+
+async fn openapi(engine: Engine) {
+    let app = App::start(engine).await;
+    let printed = run(&app, &["openapi"]).exits(0).out;
+    let printed: Value = serde_json::from_str(&printed).expect("the schema is JSON");
+    assert_eq!(printed, Call::get("/api/schema/").send(&app).await.expect(200).json());
+    let yaml = run(&app, &["openapi", "--yaml"]).exits(0).out;
+    assert_eq!(yaml.trim_end(), Call::get("/api/schema/?format=yaml").send(&app).await.expect(200).text.trim_end());
+    assert!(yaml.starts_with("openapi: "), "{}", &yaml[..50]);
+}

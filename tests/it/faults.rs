@@ -1,0 +1,503 @@
+//! What must hold when processes die, instances race and the schema is not what was expected.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use futures_util::join;
+use marquee::config::parse_database_url;
+use marquee::db::Db;
+use marquee::schedule::store::{Plan, Put, put_show};
+use mysql_async::prelude::Queryable;
+use serde_json::{Value, json};
+
+use crate::support::http::Connection;
+use crate::support::{App, Call, Engine, Options, Reply, Test, User};
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test::new("faults::kill_9_under_load_loses_nothing", kill_9_under_load_loses_nothing),
+        Test::new("faults::the_unique_key_has_the_last_word", the_unique_key_has_the_last_word),
+        Test::new("faults::without_the_unique_key_the_race_is_seen", without_the_unique_key_the_race_is_seen),
+        Test::new("faults::shrinking_never_oversells", shrinking_never_oversells),
+        Test::new("faults::a_booking_that_waited_for_a_shrink_decides_anew", a_booking_that_waited_decides_anew),
+        Test::new("faults::four_migrate_at_once", four_migrate_at_once),
+        Test::new("faults::a_newer_database_is_refused", a_newer_database_is_refused),
+        Test::new("faults::ids_are_never_used_twice", ids_are_never_used_twice),
+    ]
+}
+
+/// 2035-06-01T18:30:00Z, when the shows of these tests begin.
+const SHOW_TIME: i64 = 2_064_335_400_000_000;
+
+fn booking(user: &User, show: i64, seat: i64) -> Call {
+    Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
+}
+
+fn cancelling(user: &User, booking: i64) -> Call {
+    Call::post(format!("/api/bookings/{booking}/cancel/")).bearer(&user.access)
+}
+
+async fn my_bookings(app: &App, user: &User) -> Vec<Value> {
+    let list = Call::get("/api/my-bookings/").bearer(&user.access).send(app).await.expect(200).json();
+    list.as_array().expect("a list").clone()
+}
+
+/// One movie, one screen and one show, all with the id 1.
+fn one_show(app: &App, total_seats: i64) {
+    app.load(json!({
+        "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
+        "screens": [{"id": 1, "name": "Screen 1"}],
+        "shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": total_seats}],
+    }));
+}
+
+/// Whatever happened: no seat has two holders or lies beyond the capacity, and the counts are right.
+async fn is_consistent(app: &App) {
+    let held_twice = "SELECT show_id, seat_number, COUNT(*) FROM bookings WHERE status = 'booked'
+         GROUP BY show_id, seat_number HAVING COUNT(*) > 1";
+    let beyond = "SELECT b.id, b.seat_number, s.total_seats FROM bookings b JOIN shows s ON s.id = b.show_id
+         WHERE b.status = 'booked' AND b.seat_number > s.total_seats";
+    let miscounted = "SELECT s.id, s.seats_taken FROM shows s WHERE s.seats_taken <>
+         (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND b.status = 'booked') OR s.seats_taken > s.total_seats";
+    for (fault, sql) in [("held twice", held_twice), ("beyond capacity", beyond), ("miscounted", miscounted)] {
+        let found = app.sql(sql).await;
+        assert!(found.is_empty(), "{fault}: {found:?}");
+    }
+}
+
+/// A number that differs from run to run.
+fn chance(below: u64) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
+    u64::from(now.subsec_nanos() / 1_000) % below
+}
+
+/// What a client knows of its bookings, by id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Known {
+    Booked,
+    Cancelled,
+    /// A cancel was not answered.
+    Either,
+}
+
+/// A customer who books and cancels until the server is gone.
+struct Client {
+    user: User,
+    known: BTreeMap<i64, Known>,
+    /// Seats whose booking was not answered.
+    unanswered: Vec<i64>,
+    next_seat: i64,
+}
+
+/// Seats of the show under load: few enough that the clients compete.
+const LOADED_SEATS: i64 = 120;
+
+impl Client {
+    /// Stops at the first request that is not answered; gives the number of those that were.
+    async fn work(&mut self, base: &str, app_is_up: &Cell<bool>) -> usize {
+        let mut answered = 0;
+        let Ok(mut connection) = Connection::open(base).await else { return answered };
+        while app_is_up.get() {
+            let held: Vec<i64> =
+                self.known.iter().filter(|(_, known)| **known == Known::Booked).map(|(id, _)| *id).collect();
+            if held.len() > 10 {
+                let id = held[usize::try_from(chance(10)).expect("small")];
+                match connection.send(cancelling(&self.user, id)).await {
+                    Ok(reply) => drop(reply.expect(200)),
+                    Err(_) => {
+                        self.known.insert(id, Known::Either);
+                        break;
+                    }
+                }
+                self.known.insert(id, Known::Cancelled);
+            } else {
+                let seat = self.next_seat;
+                self.next_seat = seat % LOADED_SEATS + 1;
+                match connection.send(booking(&self.user, 1, seat)).await {
+                    Ok(reply) if reply.status == 201 => {
+                        self.known.insert(reply.json()["id"].as_i64().expect("an id"), Known::Booked);
+                    }
+                    Ok(reply) => drop(reply.expect(409)),
+                    Err(_) => {
+                        self.unanswered.push(seat);
+                        break;
+                    }
+                }
+            }
+            answered += 1;
+        }
+        answered
+    }
+
+    /// Holds what the server says against what it answered before.
+    async fn compare(&mut self, app: &App) {
+        let mut listed: BTreeMap<i64, (i64, bool)> = BTreeMap::new();
+        for booking in my_bookings(app, &self.user).await {
+            let number = |name: &str| booking[name].as_i64().expect("a number");
+            let booked = booking["status"] == "booked";
+            assert!(booked || booking["status"] == "cancelled", "{booking}");
+            assert!(listed.insert(number("id"), (number("seat_number"), booked)).is_none(), "listed twice: {booking}");
+        }
+        for (id, known) in &mut self.known {
+            let (_, booked) = listed.remove(id).unwrap_or_else(|| panic!("booking {id}, answered 201, is lost"));
+            let now = if booked { Known::Booked } else { Known::Cancelled };
+            assert!(*known == now || *known == Known::Either, "booking {id} was {known:?} and is {now:?}");
+            *known = now;
+        }
+        // What is left was never answered; it must have been asked for, and stands as a whole.
+        for (id, (seat, booked)) in listed {
+            let asked = self.unanswered.iter().position(|unanswered| *unanswered == seat);
+            self.unanswered.remove(asked.unwrap_or_else(|| panic!("nobody asked for booking {id} of seat {seat}")));
+            assert!(booked, "nobody cancelled booking {id}");
+            self.known.insert(id, Known::Booked);
+        }
+    }
+}
+
+/// `MARQUEE_FAULT_ROUNDS` is how often the server is killed, 5 unless set.
+async fn kill_9_under_load_loses_nothing(engine: Engine) {
+    let rounds = std::env::var("MARQUEE_FAULT_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"));
+    let app = App::start(engine).await;
+    one_show(&app, LOADED_SEATS);
+    let mut clients = Vec::new();
+    for n in 0..6 {
+        let user = app.customer(&format!("client{n}")).await;
+        clients.push(Client { user, known: BTreeMap::new(), unanswered: Vec::new(), next_seat: 1 + n * 20 });
+    }
+    let mut answered = 0;
+    for _ in 0..rounds {
+        let up = Cell::new(true);
+        let killer = async {
+            tokio::time::sleep(Duration::from_millis(100 + chance(600))).await;
+            app.instance(0).kill9();
+            up.set(false);
+        };
+        let working = join_all(clients.iter_mut().map(|client| client.work(app.base(), &up)));
+        let ((), counts) = join!(killer, working);
+        answered += counts.iter().sum::<usize>();
+        app.instance(0).restart().await;
+        // What a dead process had sent, the database's server may still be doing.
+        while engine != Engine::Sqlite && waiting(&app, "").await > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for client in &mut clients {
+            client.compare(&app).await;
+        }
+        is_consistent(&app).await;
+        let checked = app.succeed(&["check"]);
+        assert!(String::from_utf8_lossy(&checked.stdout).contains("counts its taken seats right"), "{checked:?}");
+    }
+    // Otherwise it was no load.
+    assert!(answered > rounds * 20, "only {answered} requests were answered in {rounds} rounds");
+}
+
+/// A show's row, held as another instance holds it while it writes.
+enum Hold {
+    Sqlite(rusqlite::Connection),
+    Server(Box<mysql_async::Conn>),
+}
+
+impl Hold {
+    async fn show_1(app: &App) -> Hold {
+        if let Some(file) = app.database_url().strip_prefix("sqlite://") {
+            let connection = rusqlite::Connection::open(file).expect("the file can be opened");
+            connection.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
+            return Hold::Sqlite(connection);
+        }
+        let opts = mysql_async::Opts::from_url(app.database_url()).expect("well formed");
+        let mut connection = mysql_async::Conn::new(opts).await.expect("the server answers");
+        connection.query_drop("START TRANSACTION").await.expect("a transaction can be begun");
+        connection.query_drop("SELECT id FROM shows WHERE id = 1 FOR UPDATE").await.expect("the row can be locked");
+        Hold::Server(Box::new(connection))
+    }
+
+    async fn release(self) {
+        match self {
+            Hold::Sqlite(connection) => connection.execute_batch("ROLLBACK").expect("it can be rolled back"),
+            Hold::Server(mut connection) => connection.query_drop("ROLLBACK").await.expect("it can be rolled back"),
+        }
+    }
+}
+
+/// How many statements with this beginning (any, when empty) the server works on for this test's database.
+async fn waiting(app: &App, beginning: &str) -> usize {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()
+         AND command <> 'Sleep' AND COALESCE(info, '') LIKE '{beginning}%'"
+    );
+    app.sql(&sql).await[0][0].parse().expect("a number")
+}
+
+/// Returns when so many bookings have decided and wait to write.
+async fn have_decided(app: &App, count: usize) {
+    if app.engine == Engine::Sqlite {
+        // Deciding takes a millisecond, and nothing outside can see it. The test without the unique key fails if this
+        // is too short.
+        return tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let began = Instant::now();
+    while waiting(app, "UPDATE shows SET seats_taken").await < count {
+        assert!(began.elapsed() < Duration::from_secs(4), "the bookings do not come to their write");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Two users book one free seat, at as many instances as the engine allows; both find it free before either may write.
+async fn both_decide_before_either_writes(engine: Engine, has_unique_key: bool) -> Vec<u16> {
+    let instances = if engine == Engine::Sqlite { 1 } else { 2 };
+    let app = App::start_with(engine, Options { instances, ..Options::default() }).await;
+    one_show(&app, 50);
+    let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
+    let [here, there] = [&app.instance(0).base, &app.instance(instances - 1).base];
+    // Each instance has ids in stock, so that getting some is not what they wait for.
+    booking(&ann, 1, 1).send_to(here).await.expect(201);
+    booking(&ann, 1, 2).send_to(there).await.expect(201);
+    if !has_unique_key {
+        let drop = match engine {
+            Engine::Sqlite => "DROP INDEX one_holder_per_seat",
+            // The foreign key needs an index that begins with its column.
+            _ => "ALTER TABLE bookings ADD KEY bookings_of_a_show (show_id), DROP KEY one_holder_per_seat",
+        };
+        app.sql(drop).await;
+    }
+    let hold = Hold::show_1(&app).await;
+    let release = async {
+        have_decided(&app, 2).await;
+        hold.release().await;
+    };
+    let (one, two, ()) = join!(booking(&ann, 1, 7).send_to(here), booking(&bob, 1, 7).send_to(there), release);
+    if has_unique_key {
+        is_consistent(&app).await;
+        let loser = if one.status == 409 { &one } else { &two };
+        assert_eq!(loser.json(), json!({"detail": "This seat is already booked."}));
+        let held = app.sql("SELECT COUNT(*) FROM bookings WHERE show_id = 1 AND seat_number = 7").await;
+        assert_eq!(held, [["1"]], "the loser leaves nothing behind");
+    }
+    let mut statuses = vec![one.status, two.status];
+    statuses.sort_unstable();
+    statuses
+}
+
+async fn the_unique_key_has_the_last_word(engine: Engine) {
+    assert_eq!(both_decide_before_either_writes(engine, true).await, [201, 409]);
+}
+
+/// The test above would see the race if there were one.
+async fn without_the_unique_key_the_race_is_seen(engine: Engine) {
+    assert_eq!(both_decide_before_either_writes(engine, false).await, [201, 201]);
+}
+
+/// The database as another instance of the program has it.
+fn another_instance(app: &App) -> Db {
+    let target = parse_database_url(app.database_url()).expect("well formed");
+    Db::open(&target, 2).expect("the database can be opened")
+}
+
+fn show_with(total_seats: i64) -> Plan {
+    Plan { movie_id: 1, screen_id: 1, date_time: SHOW_TIME, total_seats }
+}
+
+async fn shrinking_never_oversells(engine: Engine) {
+    let app = App::start(engine).await;
+    one_show(&app, 12);
+    let mut customers = Vec::new();
+    for n in 0..4 {
+        customers.push(app.customer(&format!("customer{n}")).await);
+    }
+    let until = Instant::now() + Duration::from_secs(3);
+    let other = another_instance(&app);
+    let shrink_and_grow = async {
+        let mut outcomes = [0, 0];
+        while Instant::now() < until {
+            for total_seats in [12, 9, 6, 3, 1] {
+                let mut tx = other.begin().await.expect("a transaction can be begun");
+                match put_show(&mut tx, Some(1), show_with(total_seats)).await.expect("the show can be changed") {
+                    Put::Done(_) => {
+                        tx.commit().await.expect("the change can be committed");
+                        outcomes[0] += 1;
+                    }
+                    Put::SeatTaken(seat) => {
+                        assert!(seat > total_seats);
+                        outcomes[1] += 1;
+                    }
+                }
+                is_consistent(&app).await;
+                tokio::time::sleep(Duration::from_millis(chance(5))).await;
+            }
+        }
+        outcomes
+    };
+    let book_and_cancel = async |user: &User, first: i64| {
+        let mut seen = BTreeMap::<u16, usize>::new();
+        let mut connection = Connection::open(app.base()).await.expect("the server accepts");
+        let mut seat = first;
+        while Instant::now() < until {
+            let reply = connection.send(booking(user, 1, seat)).await.expect("every booking is answered");
+            *seen.entry(reply.status).or_default() += 1;
+            if reply.status == 201 {
+                let id = reply.json()["id"].as_i64().expect("an id");
+                connection.send(cancelling(user, id)).await.expect("every cancel is answered").expect(200);
+            } else {
+                assert!([400, 409].contains(&reply.status), "{reply:?}");
+            }
+            seat = if seat > 2 { seat - 1 } else { 12 };
+        }
+        seen
+    };
+    let booking = join_all(customers.iter().zip([12, 11, 10, 9]).map(|(user, first)| book_and_cancel(user, first)));
+    let ([changed, refused], seen) = join!(shrink_and_grow, booking);
+    is_consistent(&app).await;
+    let count = |status: u16| seen.iter().filter_map(|seen| seen.get(&status)).sum::<usize>();
+    assert!(changed > 5 && refused > 0 && count(201) > 5 && count(400) > 5, "{changed} {refused} {seen:?}");
+}
+
+async fn a_booking_that_waited_decides_anew(engine: Engine) {
+    let app = App::start(engine).await;
+    one_show(&app, 10);
+    let ann = app.customer("ann").await;
+    booking(&ann, 1, 1).send(&app).await.expect(201);
+    let other = another_instance(&app);
+    let shrink = async |total_seats: i64| {
+        let mut tx = other.begin().await.expect("a transaction can be begun");
+        assert_eq!(put_show(&mut tx, Some(1), show_with(total_seats)).await, Ok(Put::Done(1)));
+        tx
+    };
+    let tx = shrink(9).await;
+    let commit = async {
+        have_decided(&app, 1).await;
+        tx.commit().await.expect("the change can be committed");
+    };
+    let (reply, ()) = join!(booking(&ann, 1, 10).send(&app), commit);
+    let refused = json!({"seat_number": ["Ensure this value is less than or equal to 9."]});
+    assert_eq!((reply.status, reply.json()), (400, refused));
+    // Rolled back, nothing has changed for who waited.
+    let tx = shrink(5).await;
+    let roll_back = async {
+        have_decided(&app, 1).await;
+        drop(tx);
+    };
+    let (reply, ()) = join!(booking(&ann, 1, 9).send(&app), roll_back);
+    reply.expect(201);
+    // The other way round: the booking is first, and the shrink finds it.
+    let mut tx = other.begin().await.expect("a transaction can be begun");
+    assert_eq!(put_show(&mut tx, Some(1), show_with(8)).await, Ok(Put::SeatTaken(9)));
+    drop(tx);
+    is_consistent(&app).await;
+}
+
+/// Tables, columns and keys, as the engine describes them.
+async fn schema(app: &App, file: Option<&str>) -> Vec<Vec<String>> {
+    if let Some(file) = file {
+        let connection = rusqlite::Connection::open(file).expect("the file can be opened");
+        let mut rows = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").expect("sound SQL");
+        let text = |row: &rusqlite::Row| Ok(vec![row.get(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default()]);
+        return rows.query_map([], text).and_then(Iterator::collect).expect("the file can be read");
+    }
+    let columns = "SELECT table_name, column_name, column_type, is_nullable FROM information_schema.columns
+         WHERE table_schema = DATABASE() ORDER BY 1, 2";
+    let keys = "SELECT table_name, index_name, column_name, seq_in_index FROM information_schema.statistics
+         WHERE table_schema = DATABASE() ORDER BY 1, 2, 4";
+    [app.sql(columns).await, app.sql(keys).await].concat()
+}
+
+async fn four_migrate_at_once(engine: Engine) {
+    let app = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
+    if engine == Engine::Sqlite {
+        app.succeed(&["migrate"]);
+    }
+    let file = app.database_url().strip_prefix("sqlite://");
+    let expected = schema(&app, file).await;
+    for round in 0..4 {
+        let url = match file {
+            Some(file) => format!("sqlite://{file}-{round}"),
+            None => {
+                for table in ["bookings", "shows", "screens", "movies", "users", "id_blocks", "marquee_migrations"] {
+                    app.sql(&format!("DROP TABLE {table}")).await;
+                }
+                app.database_url().to_owned()
+            }
+        };
+        let env = [("DATABASE_URL", url.as_str())];
+        let outputs = std::thread::scope(|scope| {
+            let start = || scope.spawn(|| app.marquee_with(&["migrate"], "", &env));
+            let running = [start(), start(), start(), start()];
+            running.map(|process| process.join().expect("it can be waited for"))
+        });
+        assert!(outputs.iter().all(|output| output.status.success()), "round {round}: {outputs:?}");
+        let said =
+            |text: &str| outputs.iter().filter(|output| String::from_utf8_lossy(&output.stdout).contains(text)).count();
+        assert_eq!(said("Applied 0001_box_office"), 1, "one of them applies it: {outputs:?}");
+        let checked = app.marquee_with(&["migrate", "--check"], "", &env);
+        assert!(checked.status.success(), "{checked:?}");
+        assert_eq!(schema(&app, url.strip_prefix("sqlite://")).await, expected);
+        if file.is_none() {
+            let ledger = app.sql("SELECT number, COUNT(*) FROM marquee_migrations GROUP BY number").await;
+            assert!(ledger.iter().all(|row| row[1] == "1"), "{ledger:?}");
+            assert_eq!(app.sql("SELECT name, next_id FROM id_blocks").await, [["bookings", "1"]]);
+        }
+    }
+}
+
+async fn a_newer_database_is_refused(engine: Engine) {
+    let app = App::start(engine).await;
+    Call::get("/readyz").send(&app).await.expect(200);
+    app.sql("INSERT INTO marquee_migrations (number, name, applied_at) VALUES (9999, '9999_from_the_future', 0)").await;
+    let reply = Call::get("/readyz").send(&app).await.expect(503);
+    assert_eq!(reply.json()["problem"], "the database is newer than this binary");
+    for args in [["serve", "--bind", "127.0.0.1:0"].as_slice(), &["migrate"], &["migrate", "--check"], &["check"]] {
+        let output = app.marquee(args);
+        let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("newer than this binary") && said.contains("9999"), "{args:?}: {said}");
+    }
+}
+
+async fn ids_are_never_used_twice(engine: Engine) {
+    let app = App::start(engine).await;
+    one_show(&app, 50);
+    let ann = app.customer("ann").await;
+    let id = |reply: Reply| reply.expect(201).json()["id"].as_i64().expect("an id");
+    let mut used = Vec::new();
+    for seat in 1..=4 {
+        used.push(id(booking(&ann, 1, seat).send(&app).await));
+        match seat {
+            1 => app.instance(0).kill9(),
+            2 => assert!(app.instance(0).stop().await.success()),
+            _ => drop(app.sql(&format!("DELETE FROM bookings WHERE id = {}", used[used.len() - 1])).await),
+        }
+        app.sql("UPDATE shows SET seats_taken = (SELECT COUNT(*) FROM bookings WHERE status = 'booked')").await;
+        if seat != 3 {
+            app.instance(0).restart().await;
+        }
+    }
+    assert!(used.is_sorted_by(|one, next| one < next), "{used:?}");
+
+    // The newest row of each table goes, the server restarts, and the next row gets an id that was never seen.
+    let newest = async |table: &str| -> i64 {
+        app.sql(&format!("SELECT MAX(id) FROM {table}")).await[0][0].parse().expect("the table has rows")
+    };
+    let load_one_more = |title: &str| {
+        app.load(json!({
+            "movies": [{"title": title, "duration_minutes": 90}],
+            "screens": [{"name": title}],
+            "shows": [{"movie": 1, "screen": 1, "date_time": "2035-06-02T18:30:00Z", "total_seats": 5}],
+        }));
+    };
+    load_one_more("first");
+    app.customer("bob").await;
+    let tables = ["users", "movies", "screens", "shows"];
+    let mut before = Vec::new();
+    for table in tables {
+        before.push(newest(table).await);
+        app.sql(&format!("DELETE FROM {table} WHERE id = {}", before[before.len() - 1])).await;
+    }
+    app.instance(0).restart().await;
+    load_one_more("second");
+    app.customer("cyd").await;
+    for (table, before) in tables.into_iter().zip(before) {
+        let now = newest(table).await;
+        assert!(now > before, "{table}: {now} came after {before}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The repository's own rules, checked on its files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::support::Test;
+
+/// Files outside `db/` and the stores that contain SQL, and why.
+const SQL_ELSEWHERE: &[(&str, &str)] =
+    &[("src/data/import_django.rs", "reads the tables of Django, which are no feature's of ours")];
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test::plain("files::vendored_files_are_what_their_readme_says", vendored_files_are_what_their_readme_says),
+        Test::plain("files::only_stores_contain_sql", only_stores_contain_sql),
+        Test::plain("files::the_rules_of_booking_are_pure", the_rules_of_booking_are_pure),
+        Test::plain("files::the_schema_has_the_routes_of_the_router", the_schema_has_the_routes_of_the_router),
+    ]
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Rust files below `src`, by their path in the repository.
+fn sources() -> BTreeMap<String, String> {
+    let mut folders = vec![root().join("src")];
+    let mut sources = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path: PathBuf = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).expect("below the root").to_str().expect("UTF-8").to_owned();
+                sources.insert(name, fs::read_to_string(path).expect("UTF-8"));
+            }
+        }
+    }
+    sources
+}
+
+async fn vendored_files_are_what_their_readme_says() {
+    let readme = read("static/vendor/README.md");
+    let mut listed = BTreeSet::new();
+    for row in readme.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [file, .., sha256] = cells[..] else { panic!("{row}") };
+        let [file, sha256] = [file, sha256].map(|cell| cell.trim_matches('`'));
+        let bytes = fs::read(root().join("static/vendor").join(file)).expect("a listed file is there");
+        let found: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found, sha256, "{file}");
+        listed.insert(file.to_owned());
+    }
+    for entry in fs::read_dir(root().join("static/vendor")).expect("a folder") {
+        let file = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        let named = readme.contains(&format!("`{file}`")) && (listed.contains(&file) || file.contains("LICENSE"));
+        assert!(named || file == "README.md", "{file} has no row in the README");
+    }
+    assert!(!listed.is_empty());
+}
+
+async fn only_stores_contain_sql() {
+    let sources = sources();
+    let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "DROP ", "ALTER ", "REPLACE ", "PRAGMA "];
+    let begins_like_sql = |line: &str| {
+        let mut literals = line.split('"').skip(1).map(str::trim_start);
+        !line.trim_start().starts_with("//") && literals.any(|text| verbs.iter().any(|verb| text.starts_with(verb)))
+    };
+    let allowed = |file: &str| {
+        file.starts_with("src/db/")
+            || file.ends_with("/store.rs")
+            || SQL_ELSEWHERE.iter().any(|(known, _)| *known == file)
+    };
+    let with_sql = |file: &str| sources[file].lines().filter(|line| begins_like_sql(line)).count();
+    let (inside, outside): (Vec<&str>, Vec<&str>) =
+        sources.keys().map(String::as_str).filter(|file| with_sql(file) > 0).partition(|file| allowed(file));
+    assert!(outside.is_empty(), "SQL outside db/ and the stores: {outside:?}");
+    for store in ["src/accounts/store.rs", "src/booking/store.rs", "src/catalog/store.rs", "src/schedule/store.rs"] {
+        assert!(inside.contains(&store), "{store} has SQL, and this test does not see it");
+    }
+}
+
+async fn the_rules_of_booking_are_pure() {
+    let rules = read("src/booking/rules.rs");
+    let code = rules.split("#[cfg(test)]").next().expect("the first part");
+    let code: String =
+        code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    for import in code.lines().filter(|line| line.starts_with("use ")) {
+        let is_pure = import.starts_with("use std::collections::") || import == "use super::BookingError;";
+        assert!(is_pure, "more than a decision needs: {import}");
+    }
+    for word in ["axum", "db::", "clock", "Instant", "SystemTime", "Timestamp", "rand", "async ", "std::fs", "std::net"]
+    {
+        assert!(!code.contains(word), "{word} in the rules");
+    }
+}
+
+async fn the_schema_has_the_routes_of_the_router() {
+    // In the router a path stands first in its row, its method before the handler.
+    let mut routed = BTreeSet::new();
+    for line in read("src/router.rs").lines().map(str::trim).filter(|line| line.starts_with("(\"/api/")) {
+        let path = line.split('"').nth(1).expect("a path").to_owned();
+        let method = ["get(", "post("].into_iter().find(|method| line.contains(&format!(" {method}")));
+        let method = method.unwrap_or_else(|| panic!("no method: {line}"));
+        routed.insert((path, method.trim_end_matches('(').to_owned()));
+    }
+    let printed = Command::new(env!("CARGO_BIN_EXE_marquee")).arg("openapi").output().expect("marquee runs").stdout;
+    let schema: Value = serde_json::from_slice(&printed).expect("the schema is JSON");
+    let mut described = BTreeSet::new();
+    for (path, operations) in schema["paths"].as_object().expect("an object") {
+        for method in operations.as_object().expect("an object").keys().filter(|key| *key != "parameters") {
+            described.insert((path.clone(), method.clone()));
+        }
+    }
+    assert!(!described.is_empty());
+    assert_eq!(described, routed);
+}

@@ -1,0 +1,819 @@
+//! What an operator relies on: outages, stopping, limits, logs, hosts, other origins, throttling.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use futures_util::join;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::support::http::Connection;
+use crate::support::process::free_port;
+use crate::support::{App, Call, Engine, Options, Reply, Test, User, race};
+
+pub fn tests() -> Vec<Test> {
+    // What never comes near the database needs one engine only.
+    const ONE: &[Engine] = &[Engine::Sqlite];
+    vec![
+        Test::on(&Engine::SHARED, "operation::an_outage_is_answered_and_healed", an_outage_is_answered_and_healed),
+        Test::on(&Engine::SHARED, "operation::a_silent_database_is_answered", a_silent_database_is_answered),
+        Test::on(&Engine::SHARED, "operation::a_cut_commit_tells_the_truth", a_cut_commit_tells_the_truth),
+        Test::new("operation::a_stopping_server_answers_what_it_accepted", a_stopping_server_answers),
+        Test::on(ONE, "operation::heads_and_bodies_have_limits", heads_and_bodies_have_limits),
+        Test::on(ONE, "operation::a_slow_head_is_cut_off", a_slow_head_is_cut_off),
+        Test::on(ONE, "operation::a_slow_request_is_answered_in_time", a_slow_request_is_answered_in_time),
+        Test::on(ONE, "operation::connections_beyond_the_limit_wait", connections_beyond_the_limit_wait),
+        Test::new("operation::clients_that_leave_harm_nobody", clients_that_leave_harm_nobody),
+        Test::on(ONE, "operation::unknown_hosts_are_refused", unknown_hosts_are_refused),
+        Test::on(ONE, "operation::every_reply_has_an_id_and_the_security_headers", every_reply_has_an_id),
+        Test::new("operation::the_log_has_every_request_and_no_secret", the_log_has_every_request_and_no_secret),
+        Test::on(ONE, "operation::only_listed_origins_are_let_in", only_listed_origins_are_let_in),
+        Test::on(ONE, "operation::failed_logins_are_throttled", failed_logins_are_throttled),
+        Test::on(ONE, "operation::a_burst_of_guesses_is_counted", a_burst_of_guesses_is_counted),
+        Test::on(ONE, "operation::proxies_are_believed_as_far_as_told", proxies_are_believed_as_far_as_told),
+        Test::new("operation::a_login_storm_leaves_bookings_alone", a_login_storm_leaves_bookings_alone),
+    ]
+}
+
+/// Starts with these settings.
+async fn start(engine: Engine, env: &[(&'static str, &str)]) -> App {
+    let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    App::start_with(engine, Options { env, ..Options::default() }).await
+}
+
+fn booking(user: &User, show: i64, seat: i64) -> Call {
+    Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
+}
+
+fn movies(user: &User) -> Call {
+    Call::get("/api/movies/").bearer(&user.access)
+}
+
+fn login(username: &str, password: &str) -> Call {
+    Call::post("/api/login/").json(json!({"username": username, "password": password}))
+}
+
+/// Writes bytes as they are and gives all that comes until the server closes or nothing more comes for a second;
+/// whether it closed.
+async fn raw(app: &App, bytes: &[u8]) -> (String, bool) {
+    let mut stream = connect(app).await;
+    // The server may close before it has read all.
+    let _ = stream.write_all(bytes).await;
+    let mut reply = Vec::new();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), stream.read_buf(&mut reply)).await {
+            Ok(Ok(1..)) => {}
+            Ok(_) => return (String::from_utf8_lossy(&reply).into_owned(), true),
+            Err(_) => return (String::from_utf8_lossy(&reply).into_owned(), false),
+        }
+    }
+}
+
+async fn connect(app: &App) -> TcpStream {
+    TcpStream::connect(app.base().trim_start_matches("http://")).await.expect("the server accepts")
+}
+
+/// Stands between the server and its database, on threads of its own: a test may block its own.
+struct Proxy {
+    runtime: Option<tokio::runtime::Runtime>,
+    port: u16,
+    target: String,
+    /// While set, nothing is passed on, and nobody is told.
+    silent: Arc<AtomicBool>,
+    at_commit: Arc<AtomicU8>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+/// What becomes of the next COMMIT.
+#[derive(Clone, Copy)]
+enum AtCommit {
+    Pass = 0,
+    /// It never reaches the database.
+    CutBefore = 1,
+    /// It is done, but its answer never reaches the server.
+    CutAfter = 2,
+}
+
+impl Proxy {
+    /// In front of the server of this URL, and letting everything through.
+    async fn before(database_url: &str) -> Proxy {
+        let url = Url::parse(database_url).expect("well formed");
+        let target = format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let mut proxy = Proxy {
+            runtime: Some(runtime.expect("a runtime starts")),
+            port: free_port(),
+            target,
+            silent: Arc::default(),
+            at_commit: Arc::default(),
+            accepting: None,
+        };
+        proxy.open();
+        proxy
+    }
+
+    fn url(&self, database_url: &str) -> String {
+        let mut url = Url::parse(database_url).expect("well formed");
+        url.set_port(Some(self.port)).expect("it has a host");
+        url.into()
+    }
+
+    fn open(&mut self) {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", self.port)).expect("the port is free");
+        listener.set_nonblocking(true).expect("a socket can be told so");
+        let (target, silent, at_commit) = (self.target.clone(), self.silent.clone(), self.at_commit.clone());
+        let runtime = self.runtime.as_ref().expect("it runs until dropped");
+        self.accepting = Some(runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("the runtime runs");
+            // Dropped with this task, and all connections with it.
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                if let Ok(server) = TcpStream::connect(&target).await {
+                    connections.spawn(pass(client, server, silent.clone(), at_commit.clone()));
+                }
+            }
+        }));
+    }
+
+    /// Closes all connections and refuses new ones.
+    async fn close(&mut self) {
+        let accepting = self.accepting.take().expect("it is open");
+        accepting.abort();
+        accepting.await.expect_err("it was aborted");
+    }
+
+    fn silence(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    fn at_next_commit(&self, what: AtCommit) {
+        self.at_commit.store(what as u8, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.runtime.take().expect("dropped once").shutdown_background();
+    }
+}
+
+/// Passes bytes both ways until either side ends or a commit is cut.
+async fn pass(mut client: TcpStream, mut server: TcpStream, silent: Arc<AtomicBool>, at_commit: Arc<AtomicU8>) {
+    // A packet of the protocol: the command COM_QUERY and its text.
+    const COMMIT: &[u8] = b"\x03COMMIT";
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut cut_after = false;
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(length @ 1..) = read else { return };
+                let is_commit = asked[..length].windows(COMMIT.len()).any(|window| window == COMMIT);
+                if is_commit {
+                    let what = at_commit.swap(AtCommit::Pass as u8, Ordering::SeqCst);
+                    if what == AtCommit::CutBefore as u8 {
+                        return;
+                    }
+                    cut_after = what == AtCommit::CutAfter as u8;
+                }
+                wait_while(&silent).await;
+                if server.write_all(&asked[..length]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut answered) => {
+                let Ok(length @ 1..) = read else { return };
+                wait_while(&silent).await;
+                if cut_after || client.write_all(&answered[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn wait_while(silent: &AtomicBool) {
+    while silent.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A server whose database is reached through a proxy; the first app owns the database and has no server.
+async fn behind_a_proxy(engine: Engine, env: &[(&'static str, &str)]) -> (App, Proxy, App) {
+    let database = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
+    let proxy = Proxy::before(database.database_url()).await;
+    let url = proxy.url(database.database_url());
+    let app = start(engine, &[&[("DATABASE_URL", url.as_str())], env].concat()).await;
+    (database, proxy, app)
+}
+
+/// A refusal that tells a client to come again.
+fn is_unavailable(reply: &Reply, code: &str) {
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert_eq!(reply.json()["code"], code, "{reply:?}");
+    assert!(reply.json()["detail"].is_string(), "{reply:?}");
+    let seconds = reply.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
+    assert!(seconds.is_some_and(|seconds| (1..=60).contains(&seconds)), "{reply:?}");
+}
+
+async fn an_outage_is_answered_and_healed(engine: Engine) {
+    let (_database, mut proxy, app) = behind_a_proxy(engine, &[]).await;
+    let world = app.world().await;
+    let calls = || {
+        let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": world.ann.refresh}));
+        let login = login("ann", &world.ann.password);
+        [movies(&world.ann), Call::get("/api/my-bookings/").bearer(&world.ann.access), login, refresh]
+    };
+    for round in 0..2 {
+        // Many connections lie idle in the pool when the database goes.
+        let warm = (0..40).map(|_| (movies(&world.ann), app.base().to_owned())).collect();
+        assert!(race::at_once(warm).await.iter().all(|reply| reply.status == 200));
+        proxy.close().await;
+        let began = Instant::now();
+        let seats = 1 + round * 30;
+        let bookings = (seats..seats + 20).map(|seat| booking(&world.ann, 1, seat));
+        let all = calls().into_iter().chain(bookings).map(|call| (call, app.base().to_owned())).collect();
+        for reply in race::at_once(all).await {
+            is_unavailable(&reply, "unavailable");
+        }
+        assert!(began.elapsed() < Duration::from_secs(6), "answered after {:?}", began.elapsed());
+        Call::get("/healthz").send(&app).await.expect(200);
+        let ready = Call::get("/readyz").send(&app).await.expect(503);
+        assert_eq!(ready.json()["problem"], "the database does not answer");
+
+        proxy.open();
+        let began = Instant::now();
+        while Call::get("/readyz").send(&app).await.status != 200 {
+            assert!(began.elapsed() < Duration::from_secs(5), "it does not come back");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for call in calls() {
+            call.send(&app).await.expect(200);
+        }
+        // What was answered 503 was not done.
+        for seat in seats..seats + 20 {
+            booking(&world.ann, 1, seat).send(&app).await.expect(201);
+        }
+    }
+}
+
+/// The worse outage: the network swallows everything.
+async fn a_silent_database_is_answered(engine: Engine) {
+    let (database, proxy, app) = behind_a_proxy(engine, &[("REQUEST_TIMEOUT_SECONDS", "1")]).await;
+    let world = app.world().await;
+    booking(&world.ann, 1, 1).send(&app).await.expect(201);
+    proxy.silence(true);
+    let began = Instant::now();
+    let calls = (2..42).map(|seat| (booking(&world.ann, 1, seat), app.base().to_owned())).collect();
+    for reply in race::at_once(calls).await {
+        is_unavailable(&reply, "timeout");
+    }
+    Call::get("/healthz").send(&app).await.expect(200);
+    assert_ne!(Call::get("/readyz").send(&app).await.status, 200);
+    assert!(began.elapsed() < Duration::from_secs(6), "answered after {:?}", began.elapsed());
+    proxy.silence(false);
+    let began = Instant::now();
+    while booking(&world.bob, 1, 50).send(&app).await.status != 201 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it does not come back");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    is_consistent(&database).await;
+}
+
+/// Each show counts the bookings it has.
+async fn is_consistent(database: &App) {
+    let wrong = "SELECT s.id, s.seats_taken FROM shows s WHERE s.seats_taken <>
+         (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND b.status = 'booked')";
+    let wrong = database.sql(wrong).await;
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+async fn a_cut_commit_tells_the_truth(engine: Engine) {
+    let (database, proxy, app) = behind_a_proxy(engine, &[]).await;
+    let world = app.world().await;
+    // Ids come in blocks, each with a commit of its own: have some in stock.
+    booking(&world.ann, 1, 1).send(&app).await.expect(201);
+    let held = async |seat: i64| {
+        let sql =
+            format!("SELECT COUNT(*) FROM bookings WHERE show_id = 1 AND seat_number = {seat} AND status = 'booked'");
+        database.sql(&sql).await[0][0] == "1"
+    };
+    for (seat, what, is_done) in [(2, AtCommit::CutBefore, false), (3, AtCommit::CutAfter, true)] {
+        proxy.at_next_commit(what);
+        is_unavailable(&booking(&world.ann, 1, seat).send(&app).await, "outcome_unknown");
+        assert_eq!(held(seat).await, is_done, "seat {seat}");
+        is_consistent(&database).await;
+        // Whoever looks and repeats gets the truth.
+        let again = booking(&world.ann, 1, seat).send(&app).await;
+        assert_eq!(again.status, if is_done { 409 } else { 201 }, "{again:?}");
+    }
+    // The same for the commit that takes a block of ids: nothing was booked, and no id is given twice.
+    app.instance(0).restart().await;
+    proxy.at_next_commit(AtCommit::CutAfter);
+    let reply = booking(&world.bob, 1, 10).send(&app).await;
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert!(!held(10).await);
+    booking(&world.bob, 1, 10).send(&app).await.expect(201);
+    is_consistent(&database).await;
+}
+
+async fn a_stopping_server_answers(engine: Engine) {
+    let app = App::start(engine).await;
+    let ann = app.customer("ann").await;
+    // These say nothing, or half of something, and must not hold it up.
+    let mut idle = Connection::open(app.base()).await.expect("the server accepts");
+    idle.send(movies(&ann)).await.expect("an answer").expect(200);
+    let mute = connect(&app).await;
+    let mut half = connect(&app).await;
+    half.write_all(b"GET /api/movies/ HTTP/1.1\r\nHost: localh").await.expect("the server reads");
+    let logins = (0..12).map(|_| (login("ann", &ann.password), app.base().to_owned())).collect();
+    let is_stopping = Cell::new(false);
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        is_stopping.set(true);
+        let began = Instant::now();
+        let status = app.instance(0).stop().await;
+        is_stopping.set(false);
+        (status, began.elapsed())
+    };
+    let newcomer = async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        assert!(is_stopping.get(), "it stopped too fast for this test");
+        Call::get("/healthz").try_send_to(app.base()).await.expect_err("nobody is let in any more")
+    };
+    let (replies, (status, took), _) = join!(race::at_once(logins), stop, newcomer);
+    assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
+    assert_eq!(status.code(), Some(0));
+    assert!(took < Duration::from_secs(8), "stopped after {took:?}");
+    drop((mute, half, idle));
+}
+
+async fn heads_and_bodies_have_limits(engine: Engine) {
+    let app = start(engine, &[("MAX_BODY_BYTES", "2048")]).await;
+    let text = |length: usize| format!(r#"{{"username": "{}"}}"#, "a".repeat(length - 16));
+    let json = |length: usize| Call::post("/api/login/").body(Some("application/json"), text(length));
+    json(2048).send(&app).await.expect(400);
+    let too_large = json!({"detail": "The request body is too large."});
+    assert_eq!(json(2049).send(&app).await.expect(413).json(), too_large);
+    let form = Call::post("/api/login/").body(Some("application/x-www-form-urlencoded"), "a".repeat(3_000));
+    assert_eq!(form.send(&app).await.expect(413).json(), too_large);
+    let part = format!("--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{}\r\n--x--\r\n", "a".repeat(3_000));
+    let multipart = Call::post("/api/login/").body(Some("multipart/form-data; boundary=x"), part);
+    assert_eq!(multipart.send(&app).await.expect(413).json(), too_large);
+
+    let head = "POST /api/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    // No length is told, but it is counted.
+    let chunk = format!("{:x}\r\n{}\r\n", 1_000, "a".repeat(1_000));
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(4));
+    let (reply, _) = raw(&app, chunked.as_bytes()).await;
+    assert!(reply.starts_with("HTTP/1.1 413"), "{reply}");
+    // What is announced too large is not waited for.
+    let (reply, closed) = raw(&app, format!("{head}Content-Length: 100000000\r\n\r\n").as_bytes()).await;
+    assert!(reply.starts_with("HTTP/1.1 413") && closed, "{reply}");
+
+    let start = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+    let long = format!("{start}X-Long: {}\r\n\r\n", "a".repeat(140_000));
+    let many = format!("{start}{}\r\n", "X-Many: a\r\n".repeat(101));
+    let long_path = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(140_000));
+    for head in [long, many, long_path] {
+        let (reply, closed) = raw(&app, head.as_bytes()).await;
+        let status = reply.split(' ').nth(1).unwrap_or_default();
+        assert!(["400", "414", "431"].contains(&status) && closed, "{reply}");
+    }
+    let some = format!("{start}{}\r\n", "X-Many: a\r\n".repeat(50));
+    assert!(raw(&app, some.as_bytes()).await.0.starts_with("HTTP/1.1 200"));
+    for nonsense in
+        ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    {
+        raw(&app, nonsense.as_bytes()).await;
+    }
+    Call::get("/healthz").send(&app).await.expect(200);
+}
+
+async fn a_slow_head_is_cut_off(engine: Engine) {
+    let app = App::start(engine).await;
+    let mut stream = connect(&app).await;
+    let began = Instant::now();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n").await.expect("the server reads");
+    // A header now and then does not help.
+    loop {
+        let mut reply = [0; 1_024];
+        match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut reply)).await {
+            Ok(_) => break,
+            Err(_) => assert!(stream.write_all(b"X-Slow: a\r\n").await.is_ok() && began.elapsed().as_secs() < 60),
+        }
+    }
+    let took = began.elapsed().as_secs();
+    assert!((5..=40).contains(&took), "cut off after {took} s");
+}
+
+async fn a_slow_request_is_answered_in_time(engine: Engine) {
+    let app = start(engine, &[("REQUEST_TIMEOUT_SECONDS", "1")]).await;
+    let world = app.world().await;
+    booking(&world.ann, 1, 1).send(&app).await.expect(201);
+    let file = app.database_url().strip_prefix("sqlite://").expect("only on SQLite");
+    let holder = rusqlite::Connection::open(file).expect("the file can be opened");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
+    let began = Instant::now();
+    is_unavailable(&booking(&world.ann, 1, 2).send(&app).await, "timeout");
+    assert!(began.elapsed() < Duration::from_secs(3));
+    // Reading goes on.
+    movies(&world.ann).send(&app).await.expect(200);
+    holder.execute_batch("ROLLBACK").expect("it can be rolled back");
+    // "It may still be done", and here it is.
+    let began = Instant::now();
+    while booking(&world.bob, 1, 2).send(&app).await.status != 409 {
+        assert!(began.elapsed() < Duration::from_secs(1), "the booking was not done");
+    }
+    is_consistent(&app).await;
+    // A body that does not come.
+    let head =
+        "POST /api/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
+    let mut stream = connect(&app).await;
+    stream.write_all(head.as_bytes()).await.expect("the server reads");
+    let mut reply = vec![0; 4_096];
+    let length = tokio::time::timeout(Duration::from_secs(3), stream.read(&mut reply)).await.expect("in time");
+    let reply = String::from_utf8_lossy(&reply[..length.expect("a reply")]).into_owned();
+    assert!(["HTTP/1.1 503", "HTTP/1.1 408", "HTTP/1.1 400"].iter().any(|status| reply.starts_with(status)), "{reply}");
+}
+
+async fn connections_beyond_the_limit_wait(engine: Engine) {
+    let app = start(engine, &[("MAX_CONNECTIONS", "2")]).await;
+    let health = || Call::get("/healthz");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut connection = Connection::open(app.base()).await.expect("the server accepts");
+        connection.send(health()).await.expect("an answer").expect(200);
+        open.push(connection);
+    }
+    let third = async {
+        let began = Instant::now();
+        health().send(&app).await.expect(200);
+        began.elapsed()
+    };
+    let close_one = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Those that are in are served all the while.
+        open[1].send(health()).await.expect("an answer").expect(200);
+        drop(open.remove(0));
+    };
+    let (waited, ()) = join!(third, close_one);
+    assert!((Duration::from_millis(450)..Duration::from_secs(5)).contains(&waited), "{waited:?}");
+}
+
+/// A client that leaves in the middle of its booking gets it as a whole or not at all, and nobody is given what was
+/// meant for another.
+async fn clients_that_leave_harm_nobody(engine: Engine) {
+    let app = start(engine, &[("DATABASE_CONNECTIONS", "4")]).await;
+    let world = app.world().await;
+    booking(&world.bob, 1, 50).send(&app).await.expect(201);
+    let request = |method: &str, path: &str, body: &str| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            world.ann.access,
+            body.len()
+        )
+    };
+    let leave = async |n: u64| {
+        let request = match n % 3 {
+            0 => request("GET", "/api/my-bookings/", ""),
+            1 => request("GET", "/readyz", ""),
+            _ => request("POST", "/api/shows/1/book/", &format!(r#"{{"seat_number": {}}}"#, 1 + n % 40)),
+        };
+        let mut stream = connect(&app).await;
+        stream.write_all(request.as_bytes()).await.expect("the server reads");
+        tokio::time::sleep(Duration::from_micros(n * 97 % 4_000)).await;
+        drop(stream);
+    };
+    let bobs = async || {
+        let list = Call::get("/api/my-bookings/").bearer(&world.bob.access).send(&app).await.expect(200).json();
+        let list = list.as_array().expect("a list").clone();
+        assert!(list.len() == 1 && list[0]["seat_number"] == 50, "bob was given {list:?}");
+    };
+    for wave in 0..10 {
+        let leaving = join_all((wave * 20..wave * 20 + 20).map(leave));
+        let looking = async {
+            for _ in 0..10 {
+                bobs().await;
+            }
+        };
+        join!(leaving, looking);
+    }
+    for seat in 1..=40 {
+        let reply = booking(&world.bob, 1, seat).send(&app).await;
+        assert!([201, 409].contains(&reply.status), "{reply:?}");
+    }
+    is_consistent(&app).await;
+    let held = app.sql("SELECT COUNT(*), COUNT(DISTINCT seat_number) FROM bookings WHERE status = 'booked'").await;
+    assert_eq!(held, [["41", "41"]]);
+}
+
+async fn unknown_hosts_are_refused(engine: Engine) {
+    let app = start(engine, &[("ALLOWED_HOSTS", "tickets.example,.cinema.example")]).await;
+    let refused = json!({"detail": "Invalid Host header."});
+    for host in ["evil.example", "127.0.0.1", "tickets.example.evil.example", "a b", "tickets.example:x", ""] {
+        for path in ["/api/movies/", "/swagger/", "/nowhere", "/api/movies"] {
+            let reply = Call::get(path).header("Host", host).send(&app).await.expect(400);
+            assert_eq!(reply.json(), refused, "{host}");
+        }
+        for path in ["/healthz", "/readyz"] {
+            Call::get(path).header("Host", host).send(&app).await.expect(200);
+        }
+    }
+    for host in ["tickets.example", "TICKETS.example:8443", "tickets.example.", "cinema.example", "a.b.cinema.example"]
+    {
+        Call::get("/api/movies/").header("Host", host).send(&app).await.expect(401);
+    }
+    for version in ["1.0", "1.1"] {
+        let (reply, _) = raw(&app, format!("GET /api/movies/ HTTP/{version}\r\n\r\n").as_bytes()).await;
+        assert!(reply.starts_with(&format!("HTTP/{version} 400")), "{reply}");
+        let (reply, _) = raw(&app, format!("GET /healthz HTTP/{version}\r\n\r\n").as_bytes()).await;
+        assert!(reply.starts_with(&format!("HTTP/{version} 200")), "{reply}");
+    }
+}
+
+async fn every_reply_has_an_id(engine: Engine) {
+    let app = start(
+        engine,
+        &[
+            ("CORS_ALLOWED_ORIGINS", "https://tickets.example"),
+            ("LOGIN_FAILURES_PER_ACCOUNT", "1"),
+            ("MAX_BODY_BYTES", "2048"),
+        ],
+    )
+    .await;
+    let world = app.world().await;
+    let preflight = Call::method("OPTIONS", "/api/movies/")
+        .header("Origin", "https://tickets.example")
+        .header("Access-Control-Request-Method", "GET");
+    let calls = [
+        (200, movies(&world.ann)),
+        (200, Call::method("HEAD", "/api/movies/").bearer(&world.ann.access)),
+        (200, Call::method("OPTIONS", "/api/movies/").bearer(&world.ann.access)),
+        (200, preflight),
+        (201, booking(&world.ann, 1, 1)),
+        (301, Call::get("/api/movies")),
+        (400, booking(&world.ann, 1, 0)),
+        (400, movies(&world.ann).header("Host", "evil.example")),
+        (401, Call::get("/api/movies/")),
+        (401, login("nobody", "wrong")),
+        (404, Call::get("/nowhere")),
+        (405, Call::method("PUT", "/api/movies/").bearer(&world.ann.access)),
+        (406, movies(&world.ann).header("Accept", "image/png")),
+        (409, booking(&world.bob, 1, 1)),
+        (413, Call::post("/api/login/").body(Some("application/json"), vec![b'a'; 3_000])),
+        (415, Call::post("/api/login/").body(Some("text/plain"), "a")),
+        (429, login("nobody", "wrong")),
+        (200, Call::get("/api/schema/")),
+        (200, Call::get("/swagger/")),
+        (200, Call::get("/redoc/")),
+        (200, Call::get("/healthz")),
+        (200, Call::get("/readyz")),
+    ];
+    let mut ids = Vec::new();
+    for (status, call) in calls {
+        let shown = format!("{call:?}");
+        let reply = call.send(&app).await;
+        assert_eq!(reply.status, status, "{shown}: {reply:?}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            assert_eq!(reply.header(name).as_deref(), Some(value), "{name}: {shown}");
+        }
+        ids.push(reply.header("x-request-id").unwrap_or_else(|| panic!("no id: {shown}")));
+    }
+    assert!(ids.iter().all(|id| id.len() >= 16), "{ids:?}");
+    ids.sort_unstable();
+    assert!(ids.is_sorted_by(|one, next| one < next), "an id is given twice");
+}
+
+async fn the_log_has_every_request_and_no_secret(engine: Engine) {
+    let app =
+        start(engine, &[("LOG_FORMAT", "json"), ("LOG_LEVEL", "trace"), ("LOGIN_FAILURES_PER_ACCOUNT", "1")]).await;
+    let world = app.world().await;
+    let wrong = "Wrong-Lantern-43";
+    login("ann", wrong).send(&app).await.expect(401);
+    login("ann", wrong).send(&app).await.expect(429);
+    let form = json!({"username": "cyd", "email": "c@example.com", "password": wrong, "password2": "Other-Lantern-44"});
+    Call::post("/api/signup/").json(form).send(&app).await.expect(400);
+    Call::post("/api/login/")
+        .body(Some("application/json"), format!("{{\"password\": \"{wrong}"))
+        .send(&app)
+        .await
+        .expect(400);
+    Call::post("/api/token/refresh/").json(json!({"refresh": world.ann.refresh})).send(&app).await.expect(200);
+    Call::get(format!("/api/movies/?token={}", world.ann.access)).send(&app).await.expect(401);
+    movies(&world.inactive).send(&app).await.expect(401);
+    let mut expected = Vec::new();
+    for (status, method, path) in [
+        (404, "GET", "/nowhere"),
+        (301, "GET", "/api/movies"),
+        (401, "GET", "/api/movies/"),
+        (200, "GET", "/swagger/"),
+        (405, "PUT", "/api/login/"),
+    ] {
+        let reply = Call::method(method, path).send(&app).await.expect(status);
+        expected.push((reply.header("x-request-id").expect("an id"), method, path, status));
+    }
+    let log = app.instance(0).log();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line}")))
+        .collect();
+    for (id, method, path, status) in expected {
+        let is_it = |line: &&Value| {
+            let has = |name: &str, value: Value| line[name] == value || line["span"][name] == value;
+            has("id", id.clone().into())
+                && has("method", method.into())
+                && has("path", path.into())
+                && has("status", status.into())
+        };
+        assert_eq!(lines.iter().filter(is_it).count(), 1, "{id} {method} {path} {status}\n{log}");
+    }
+    let mut secrets = vec![app.secret_key.clone(), wrong.to_owned(), "Other-Lantern-44".to_owned()];
+    for user in [&world.ann, &world.bob, &world.inactive] {
+        secrets.push(user.password.clone());
+        // The signature is what makes a token.
+        secrets.extend([&user.access, &user.refresh].map(|token| token.rsplit('.').next().expect("a part").to_owned()));
+    }
+    if let Some(password) = Url::parse(app.database_url()).expect("a URL").password() {
+        secrets.push(password.to_owned());
+    }
+    secrets.extend(app.sql("SELECT password FROM users").await.concat());
+    for secret in secrets {
+        let place = log.find(&secret).map(|at| &log[at.saturating_sub(300)..at + secret.len()]);
+        assert_eq!(place, None, "{secret} is in the log");
+    }
+}
+
+async fn only_listed_origins_are_let_in(engine: Engine) {
+    const LISTED: &str = "https://tickets.example";
+    let preflight = |origin: &str| {
+        Call::method("OPTIONS", "/api/shows/1/book/")
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "authorization, content-type")
+    };
+    let allowed = |reply: &Reply| reply.header("access-control-allow-origin");
+    let open = start(engine, &[("CORS_ALLOWED_ORIGINS", "https://tickets.example,http://localhost:3000")]).await;
+    let ann = open.customer("ann").await;
+    for origin in [LISTED, "http://localhost:3000"] {
+        let reply = preflight(origin).send(&open).await.expect(200);
+        assert_eq!(allowed(&reply).as_deref(), Some(origin));
+        let has = |name: &str, word: &str| reply.header(name).is_some_and(|list| list.to_lowercase().contains(word));
+        assert!(has("access-control-allow-methods", "post"), "{reply:?}");
+        assert!(has("access-control-allow-headers", "authorization"), "{reply:?}");
+        assert!(has("access-control-allow-headers", "content-type"), "{reply:?}");
+        assert_eq!(reply.header("access-control-allow-credentials"), None, "there are no cookies to send");
+        // Replies can be read, refusals too, and caches keep the origins apart.
+        for (status, call) in [(200, movies(&ann)), (401, Call::get("/api/movies/")), (404, Call::get("/nowhere"))] {
+            let reply = call.header("Origin", origin).send(&open).await.expect(status);
+            assert_eq!(allowed(&reply).as_deref(), Some(origin));
+            assert!(reply.header("vary").is_some_and(|vary| vary.to_lowercase().contains("origin")), "{reply:?}");
+        }
+    }
+    for origin in ["https://evil.example", "https://tickets.example.evil.example", "http://tickets.example", "null"] {
+        assert_eq!(allowed(&preflight(origin).send(&open).await), None);
+        assert_eq!(allowed(&movies(&ann).header("Origin", origin).send(&open).await.expect(200)), None);
+    }
+    // Not a preflight: the endpoint itself answers (G40).
+    for origin in [None, Some(LISTED)] {
+        let mut call = Call::method("OPTIONS", "/api/movies/").bearer(&ann.access);
+        if let Some(origin) = origin {
+            call = call.header("Origin", origin);
+        }
+        let reply = call.send(&open).await.expect(200);
+        assert_eq!(
+            (reply.header("allow").as_deref(), &reply.json()["name"]),
+            (Some("GET, HEAD, OPTIONS"), &json!("Movie List"))
+        );
+    }
+    let shut = App::start(engine).await;
+    assert_eq!(allowed(&preflight(LISTED).send(&shut).await), None);
+    assert_eq!(allowed(&Call::get("/healthz").header("Origin", LISTED).send(&shut).await.expect(200)), None);
+}
+
+/// The reply to a throttled login, as Django REST framework words it; the seconds to wait.
+fn is_throttled(reply: &Reply) -> u64 {
+    assert_eq!(reply.status, 429, "{reply:?}");
+    let seconds: u64 = reply.header("retry-after").and_then(|text| text.parse().ok()).expect("Retry-After");
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let detail = format!("Request was throttled. Expected available in {seconds} {unit}.");
+    assert_eq!(reply.json(), json!({"detail": detail}));
+    seconds
+}
+
+async fn failed_logins_are_throttled(engine: Engine) {
+    const WINDOW: Duration = Duration::from_secs(6);
+    let limits = [
+        ("LOGIN_FAILURES_PER_ACCOUNT", "3"),
+        ("LOGIN_FAILURES_PER_ADDRESS", "7"),
+        ("LOGIN_FAILURE_WINDOW_SECONDS", "6"),
+    ];
+    let app = start(engine, &limits).await;
+    let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
+    // A right password forgets what was wrong before.
+    login("ann", "wrong").send(&app).await.expect(401);
+    login("ann", &ann.password).send(&app).await.expect(200);
+    for name in ["ann", "ANN", "ann"] {
+        login(name, "wrong").send(&app).await.expect(401);
+    }
+    let seconds = is_throttled(&login("ann", "wrong").send(&app).await);
+    assert!((1..=6).contains(&seconds), "{seconds}");
+    // The right password too, however the name is written and whoever the client says it is.
+    is_throttled(&login("ann", &ann.password).send(&app).await);
+    is_throttled(&login("Ann", &ann.password).send(&app).await);
+    is_throttled(&login("ann", &ann.password).header("X-Forwarded-For", "192.0.2.7").send(&app).await);
+    // Other accounts are not affected, nor what is not a login.
+    login("bob", &bob.password).send(&app).await.expect(200);
+    movies(&ann).send(&app).await.expect(200);
+    Call::post("/api/token/refresh/").json(json!({"refresh": ann.refresh})).send(&app).await.expect(200);
+    // Four failures so far from this address, and with three more it is shut out.
+    for name in ["nobody1", "nobody2", "nobody3"] {
+        login(name, "wrong").send(&app).await.expect(401);
+    }
+    is_throttled(&login("nobody4", "wrong").send(&app).await);
+    is_throttled(&login("bob", &bob.password).send(&app).await);
+    tokio::time::sleep(WINDOW + Duration::from_millis(500)).await;
+    login("ann", &ann.password).send(&app).await.expect(200);
+    login("bob", &bob.password).send(&app).await.expect(200);
+}
+
+/// Guesses that arrive together are counted before they are tried, not after.
+async fn a_burst_of_guesses_is_counted(engine: Engine) {
+    let app = start(engine, &[("LOGIN_FAILURES_PER_ACCOUNT", "3"), ("LOGIN_FAILURE_WINDOW_SECONDS", "1")]).await;
+    let ann = app.customer("ann").await;
+    // Right ones, however many, are none of it.
+    let right = (0..10).map(|_| (login("ann", &ann.password), app.base().to_owned())).collect();
+    assert!(race::at_once(right).await.iter().all(|reply| reply.status == 200));
+    let guesses = (0..20).map(|n| (login("ann", &format!("guess {n}")), app.base().to_owned())).collect();
+    let replies = race::at_once(guesses).await;
+    let (tried, throttled): (Vec<Reply>, Vec<Reply>) = replies.into_iter().partition(|reply| reply.status == 401);
+    assert!(tried.len() <= 3, "{} guesses were tried", tried.len());
+    for reply in throttled {
+        assert_eq!(is_throttled(&reply), 1);
+    }
+}
+
+async fn proxies_are_believed_as_far_as_told(engine: Engine) {
+    let app = start(engine, &[("TRUSTED_PROXIES", "1"), ("LOGIN_FAILURES_PER_ACCOUNT", "2")]).await;
+    let ann = app.customer("ann").await;
+    let from = |forwarded: &str, password: &str| login("ann", password).header("X-Forwarded-For", forwarded);
+    for _ in 0..2 {
+        from("192.0.2.1", "wrong").send(&app).await.expect(401);
+    }
+    is_throttled(&from("192.0.2.1", &ann.password).send(&app).await);
+    // What the client itself put before the proxy's entry counts for nothing.
+    is_throttled(&from("192.0.2.9, 192.0.2.1", &ann.password).send(&app).await);
+    let two_lines = from("192.0.2.9", &ann.password).header("X-Forwarded-For", "192.0.2.1");
+    is_throttled(&two_lines.send(&app).await);
+    from("192.0.2.2", &ann.password).send(&app).await.expect(200);
+    from("192.0.2.1, 2001:db8::1", &ann.password).send(&app).await.expect(200);
+    // Some proxies add the port.
+    is_throttled(&from("192.0.2.1:50123", &ann.password).send(&app).await);
+    // An entry of the proxy that cannot be read is no reason to believe the client's.
+    for _ in 0..2 {
+        from("192.0.2.77, unknown", "wrong").send(&app).await.expect(401);
+    }
+    is_throttled(&from("192.0.2.78, unknown", &ann.password).send(&app).await);
+}
+
+async fn a_login_storm_leaves_bookings_alone(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let logins = (0..100).map(|_| (login("ann", &world.ann.password), app.base().to_owned())).collect();
+    let is_storming = Cell::new(true);
+    let storm = async {
+        let replies = race::at_once(logins).await;
+        is_storming.set(false);
+        replies
+    };
+    let book = async {
+        let (mut slowest, mut count) = (Duration::ZERO, 0);
+        while is_storming.get() {
+            let began = Instant::now();
+            let booked = booking(&world.bob, 1, 1).send(&app).await.expect(201).json();
+            slowest = slowest.max(began.elapsed());
+            let cancel = Call::post(format!("/api/bookings/{}/cancel/", booked["id"])).bearer(&world.bob.access);
+            cancel.send(&app).await.expect(200);
+            count += 1;
+        }
+        (slowest, count)
+    };
+    let (replies, (slowest, count)) = join!(storm, book);
+    for reply in replies {
+        if reply.status != 200 {
+            is_unavailable(&reply, "busy");
+        }
+    }
+    assert!(slowest < Duration::from_secs(5) && count > 5, "{count} bookings, the slowest in {slowest:?}");
+}

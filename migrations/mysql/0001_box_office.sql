@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS users (
     id           BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     username     VARCHAR(150) NOT NULL,
-    username_key VARCHAR(600) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    username_key VARBINARY(750) NOT NULL,
     email        VARCHAR(254) NOT NULL,
     first_name   VARCHAR(150) NOT NULL DEFAULT '',
     last_name    VARCHAR(150) NOT NULL DEFAULT '',

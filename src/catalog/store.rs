@@ -63,10 +63,11 @@ pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64>
     Ok(id.unwrap_or(done.last_id))
 }
 
-/// The ids of movies with this very title.
+/// The ids of movies with this very title; an engine's collation may find more, without regard to case and accents.
 pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<i64>> {
-    let found: Vec<(i64,)> = tx.query("SELECT id FROM movies WHERE title = ? ORDER BY id", vec![title.into()]).await?;
-    Ok(found.into_iter().map(|(id,)| id).collect())
+    let found: Vec<(i64, String)> =
+        tx.query("SELECT id, title FROM movies WHERE title = ? ORDER BY id", vec![title.into()]).await?;
+    Ok(found.into_iter().filter(|(_, found)| found == title).map(|(id, _)| id).collect())
 }
 
 /// The id of the screen with this very name.

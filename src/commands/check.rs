@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{Failure, advice, open};
+use super::{Failure, advice, open_existing};
 use crate::booking;
 use crate::config::Config;
 use crate::db::MigrationState;
@@ -16,7 +16,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
     findings.push(secret(config));
     findings.push(if config.debug { Err("DEBUG is on".into()) } else { Ok("DEBUG is off") });
     let mut unreachable = None;
-    match open(config) {
+    match open_existing(config) {
         Err(error) => {
             findings.push(Err("the database does not answer".into()));
             unreachable = Some(error);

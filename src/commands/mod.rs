@@ -6,7 +6,7 @@ pub mod users;
 
 use std::path::Path;
 
-use crate::config::{Config, Fault};
+use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::{fixture, sample};
 use crate::db::{Db, DbError, MigrationState};
 use crate::web::docs;
@@ -17,7 +17,7 @@ pub enum Failure {
     #[error("The settings are wrong:\n{}", .0.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"))]
     Config(Vec<Fault>),
     #[error("The database can't be reached: {0}")]
-    Unreachable(DbError),
+    Unreachable(String),
     #[error("{0}")]
     Refused(String),
 }
@@ -36,7 +36,7 @@ impl Failure {
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Unavailable(_) => Failure::Unreachable(error),
+            DbError::Unavailable(cause) => Failure::Unreachable(cause),
             error => Failure::Refused(error.to_string()),
         }
     }
@@ -47,13 +47,24 @@ pub fn read_config(env_file: Option<&Path>) -> Result<Config, Failure> {
     Config::from_process(env_file).map_err(Failure::Config)
 }
 
+/// Opens the database, making the file of an SQLite database that is not there.
 fn open(config: &Config) -> Result<Db, Failure> {
     Ok(Db::open(&config.database, config.database_connections)?)
 }
 
+/// Opens a database that is there already: a mistyped path must not become an empty database.
+fn open_existing(config: &Config) -> Result<Db, Failure> {
+    match &config.database {
+        DatabaseTarget::Sqlite { path } if !path.exists() => {
+            Err(Failure::Refused(format!("There is no database {}. `marquee migrate` makes it.", path.display())))
+        }
+        _ => open(config),
+    }
+}
+
 /// Opens a database that has the tables this binary needs.
 async fn open_current(config: &Config) -> Result<Db, Failure> {
-    let db = open(config)?;
+    let db = open_existing(config)?;
     match db.migration_state().await? {
         MigrationState::Current => Ok(db),
         state => Err(Failure::Refused(advice(&state))),
@@ -81,7 +92,7 @@ fn advice(state: &MigrationState) -> String {
 
 /// Applies pending migrations, or tells of them.
 pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
-    let db = open(config)?;
+    let db = if check { open_existing(config)? } else { open(config)? };
     let state = db.migration_state().await?;
     match state {
         MigrationState::Current => println!("The database is up to date."),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{
-    Conn, DriverError, Error, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, ServerError, SslOpts,
-    Transaction, TxOpts,
+    Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, ServerError,
+    SslOpts, Transaction, TxOpts,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
@@ -244,8 +244,10 @@ fn cell(value: mysql_async::Value) -> Value {
 
 /// Sorts an error of the driver or the server; numbers as in the servers' error references.
 fn fault(error: Error) -> DbError {
-    let Error::Server(ServerError { code, message, .. }) = &error else {
-        return DbError::Unavailable(error.to_string());
+    let (code, message) = match &error {
+        Error::Server(ServerError { code, message, .. }) => (code, message),
+        Error::Io(IoError::Io(cause)) => return DbError::Unavailable(cause.to_string()),
+        error => return DbError::Unavailable(error.to_string()),
     };
     let text = error.to_string();
     match code {

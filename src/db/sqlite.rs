@@ -1,6 +1,7 @@
 //! SQLite: one thread writes, readers are used inline, every commit is synced before it is answered.
 
 use std::collections::HashMap;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,7 +33,14 @@ impl Sqlite {
             std::fs::create_dir_all(folder)
                 .map_err(|error| DbError::Unavailable(format!("{}: {error}", folder.display())))?;
         }
-        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        // Made here, so that only its owner can read it: it holds passwords' hashes. SQLite's other files follow it.
+        match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(DbError::Unavailable(format!("{}: {error}", path.display())));
+            }
+            _ => {}
+        }
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let (writer, mut jobs) = mpsc::channel::<Job>(QUEUE);
         std::thread::Builder::new()
             .name("sqlite-writer".into())

@@ -54,12 +54,17 @@ fn open(config: &Config) -> Result<Db, Failure> {
 
 /// Opens a database that is there already: a mistyped path must not become an empty database.
 fn open_existing(config: &Config) -> Result<Db, Failure> {
-    match &config.database {
-        DatabaseTarget::Sqlite { path } if !path.exists() => {
-            Err(Failure::Refused(format!("There is no database {}. `marquee migrate` makes it.", path.display())))
-        }
-        _ => open(config),
+    if let DatabaseTarget::Sqlite { path } = &config.database
+        && let Err(error) = std::fs::metadata(path)
+    {
+        return Err(match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Failure::Refused(format!("There is no database {}. Run `marquee migrate` to make it.", path.display()))
+            }
+            _ => Failure::Unreachable(format!("{}: {error}", path.display())),
+        });
     }
+    open(config)
 }
 
 /// Opens a database that has the tables this binary needs.

@@ -1,6 +1,6 @@
 //! Starting the server.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -74,7 +74,8 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
 
 fn start_log(config: &Config) {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match config.log_format {
         LogFormat::Human => log.with_target(false).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

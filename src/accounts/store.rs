@@ -13,7 +13,7 @@ pub struct Credentials {
 
 impl FromRow for Credentials {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(Credentials { id: row.next()?, is_active: row.next()?, password: row.next()? })
+        Ok(Credentials { id: row.take()?, is_active: row.take()?, password: row.take()? })
     }
 }
 

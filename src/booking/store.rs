@@ -131,20 +131,20 @@ impl Sql {
 impl Loaded {
     /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
     fn show(&mut self, row: &mut Row) -> Result<i64> {
-        self.now = match row.next()? {
+        self.now = match row.take()? {
             0 => clock::now(),
             now => now,
         };
-        let id = row.next()?;
+        let id = row.take()?;
         let facts = ShowFacts {
-            movie_id: row.next()?,
-            movie_title: row.next()?,
-            screen_name: row.next()?,
-            date_time: row.next()?,
-            total_seats: row.next()?,
-            version: row.next()?,
+            movie_id: row.take()?,
+            movie_title: row.take()?,
+            screen_name: row.take()?,
+            date_time: row.take()?,
+            total_seats: row.take()?,
+            version: row.take()?,
         };
-        let seats_taken = row.next()?;
+        let seats_taken = row.take()?;
         if let Entry::Vacant(place) = self.state.shows.entry(id) {
             let ShowFacts { date_time, total_seats, .. } = facts;
             place.insert(ShowState { date_time, total_seats, seats_taken, taken: Default::default() });
@@ -174,21 +174,21 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
     if !bookings.is_empty() {
         for mut row in db.query::<Row>(&sql.bookings, vec![list(&bookings)]).await? {
             let show_id = loaded.show(&mut row)?;
-            let id = row.next()?;
+            let id = row.take()?;
             let state = BookingState {
                 show_id,
-                user_id: row.next()?,
-                seat_number: row.next()?,
-                booked: row.next::<String>()? == "booked",
+                user_id: row.take()?,
+                seat_number: row.take()?,
+                booked: row.take::<String>()? == "booked",
             };
             loaded.state.bookings.insert(id, state);
-            loaded.created_at.insert(id, row.next()?);
+            loaded.created_at.insert(id, row.take()?);
         }
     }
     if !seats.is_empty() {
         for mut row in db.query::<Row>(&sql.seats, vec![list(&seats)]).await? {
             let show_id = loaded.show(&mut row)?;
-            if let (Some(seat), Some(show)) = (row.next::<Option<i64>>()?, loaded.state.shows.get_mut(&show_id)) {
+            if let (Some(seat), Some(show)) = (row.take::<Option<i64>>()?, loaded.state.shows.get_mut(&show_id)) {
                 show.taken.insert(seat);
             }
         }
@@ -197,8 +197,8 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
         let oldest = loaded.now - super::idempotency::LIFETIME;
         let asked: Vec<_> = keys.iter().map(|key| (key.hash.0, key.hash.1, oldest)).collect();
         for mut row in db.query::<Row>(&sql.keys, vec![list(&asked)]).await? {
-            let hash = (row.next()?, row.next()?);
-            loaded.stored.insert(hash, Stored { payload: row.next()?, reply: row.next()? });
+            let hash = (row.take()?, row.take()?);
+            loaded.stored.insert(hash, Stored { payload: row.take()?, reply: row.take()? });
         }
     }
     Ok(loaded)
@@ -350,14 +350,14 @@ fn list<T: serde::Serialize>(rows: &[T]) -> Value {
 impl FromRow for Booking {
     fn from_row(mut row: Row) -> Result<Self> {
         Ok(Booking {
-            id: row.next()?,
-            show: row.next()?,
-            movie_title: row.next()?,
-            screen_name: row.next()?,
-            date_time: row.next()?,
-            seat_number: row.next()?,
-            status: row.next()?,
-            created_at: row.next()?,
+            id: row.take()?,
+            show: row.take()?,
+            movie_title: row.take()?,
+            screen_name: row.take()?,
+            date_time: row.take()?,
+            seat_number: row.take()?,
+            status: row.take()?,
+            created_at: row.take()?,
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::db::{Db, FromRow, Result, Row, Tx};
 
 impl FromRow for Movie {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(Movie { id: row.next()?, title: row.next()?, duration_minutes: row.next()? })
+        Ok(Movie { id: row.take()?, title: row.take()?, duration_minutes: row.take()? })
     }
 }
 

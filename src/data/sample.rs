@@ -51,7 +51,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
     for day in 0..DAYS {
         for (screen, (screen_id, total_seats)) in screens.iter().enumerate() {
             for (slot, (hour, minute)) in STARTS.into_iter().enumerate() {
-                let Some(start) = start(&now, day, hour, minute).filter(|start| start > &now) else { continue };
+                let Some(start) = start(&now, day, hour, minute).filter(|start| *start > now) else { continue };
                 let date_time = start.timestamp().as_microsecond();
                 if schedule::screen_is_used_at(&mut tx, *screen_id, date_time).await? {
                     continue;

@@ -87,7 +87,7 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
             let mut holder = engine.begin().await?;
             let name = "SELECT GET_LOCK(CONCAT(DATABASE(), '.', ?), ?)";
             let got: Vec<super::Row> = holder.query(name, vec![LOCK.into(), LOCK_SECONDS.into()]).await?;
-            let got = got.into_iter().next().map(|mut row| row.next::<Option<i64>>()).transpose()?.flatten();
+            let got = got.into_iter().next().map(|mut row| row.take::<Option<i64>>()).transpose()?.flatten();
             if got != Some(1) {
                 return Err(DbError::Unavailable("another instance has been migrating for too long".into()));
             }

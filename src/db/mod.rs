@@ -137,7 +137,7 @@ pub struct Db {
 #[derive(Clone)]
 enum Engine {
     Sqlite(sqlite::Sqlite),
-    Mysql(mysql::Mysql),
+    Mysql(Arc<mysql::Mysql>),
 }
 
 /// Ids reserved in the database and not yet used.
@@ -165,7 +165,7 @@ impl Db {
     pub fn open(target: &DatabaseTarget, connections: usize) -> Result<Db> {
         let engine = match target {
             DatabaseTarget::Sqlite { path } => Engine::Sqlite(sqlite::Sqlite::open(path)?),
-            DatabaseTarget::Mysql { .. } => Engine::Mysql(mysql::Mysql::new(target, connections)?),
+            DatabaseTarget::Mysql { .. } => Engine::Mysql(Arc::new(mysql::Mysql::new(target, connections)?)),
         };
         Ok(Db { engine, booking_ids: Arc::default() })
     }

@@ -1,6 +1,5 @@
 //! MySQL and MariaDB: a pool of connections at READ COMMITTED.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
@@ -15,13 +14,12 @@ use tokio::time::timeout;
 use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
 use crate::config::{DatabaseTarget, TlsMode};
 
-/// A MySQL or MariaDB database, cheap to clone.
-#[derive(Clone)]
+/// A MySQL or MariaDB database.
 pub(super) struct Mysql {
     opts: OptsBuilder,
     /// Use TLS when the server offers it, and go without when it doesn't.
     tls_if_offered: bool,
-    pools: Arc<OnceCell<Pools>>,
+    pools: OnceCell<Pools>,
 }
 
 struct Pools {
@@ -56,7 +54,7 @@ impl Mysql {
             .setup(SETUP.to_vec())
             .pool_opts(pool)
             .ssl_opts(tls_options(tls));
-        Ok(Mysql { opts, tls_if_offered: *tls == TlsMode::Preferred, pools: Arc::default() })
+        Ok(Mysql { opts, tls_if_offered: *tls == TlsMode::Preferred, pools: OnceCell::new() })
     }
 
     pub(super) async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {

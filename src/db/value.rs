@@ -46,7 +46,7 @@ impl Row {
     }
 
     /// The next cell as a `T`.
-    pub fn next<T: Decode>(&mut self) -> Result<T> {
+    pub fn take<T: Decode>(&mut self) -> Result<T> {
         let cell = self.0.next().ok_or_else(|| DbError::Other("a row has fewer columns than asked for".into()))?;
         T::decode(cell).map_err(|cell| DbError::Other(format!("{cell:?} is not a {}", std::any::type_name::<T>())))
     }
@@ -124,7 +124,7 @@ macro_rules! from_row_for_tuples {
     ($(($($part:ident),+)),+ $(,)?) => {
         $(impl<$($part: Decode),+> FromRow for ($($part,)+) {
             fn from_row(mut row: Row) -> Result<Self> {
-                Ok(($(row.next::<$part>()?,)+))
+                Ok(($(row.take::<$part>()?,)+))
             }
         })+
     };

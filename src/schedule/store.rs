@@ -6,13 +6,13 @@ use crate::db::{Db, FromRow, Result, Row, Tx};
 impl FromRow for Show {
     fn from_row(mut row: Row) -> Result<Self> {
         Ok(Show {
-            id: row.next()?,
-            movie: row.next()?,
-            movie_title: row.next()?,
-            screen_name: row.next()?,
-            date_time: row.next()?,
-            total_seats: row.next()?,
-            available_seats: row.next()?,
+            id: row.take()?,
+            movie: row.take()?,
+            movie_title: row.take()?,
+            screen_name: row.take()?,
+            date_time: row.take()?,
+            total_seats: row.take()?,
+            available_seats: row.take()?,
         })
     }
 }

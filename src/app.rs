@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,12 +17,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
-use crate::accounts::Passwords;
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
+use crate::accounts::{Passwords, User};
 use crate::booking::desk::{Desk, Setup};
 use crate::config::Config;
 use crate::db::Db;
+use crate::reads::Reads;
 
 /// What every request can reach; cheap to clone.
 #[derive(Clone)]
@@ -32,6 +34,18 @@ pub struct App {
     pub tokens: Arc<TokenKeys>,
     pub passwords: Arc<Passwords>,
     pub throttle: Arc<Throttle>,
+    pub reads: Arc<SharedReads>,
+}
+
+/// What many requests read.
+#[derive(Default)]
+pub struct SharedReads {
+    /// Users by id, with whether they are active; asked by every request with a token.
+    pub users: Reads<i64, Option<(User, bool)>>,
+    /// The list of movies, as JSON.
+    pub movies: Reads<(), Bytes>,
+    /// The shows of a movie, as JSON; none where there is no such movie.
+    pub shows: Reads<i64, Option<Bytes>>,
 }
 
 /// How long a connection may take to send the head of its next request.
@@ -49,6 +63,12 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 impl App {
     /// `secret_key` signs the tokens. Must be called on the runtime that serves.
     pub fn new(config: Config, db: Db, secret_key: &secrecy::SecretString) -> App {
+        let reads = Arc::<SharedReads>::default();
+        let changed = Arc::clone(&reads);
+        let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
+        // Shorter than the time a request has, so that what is answered "timeout" mostly was dropped unwritten.
+        let patience = config.request_timeout * 2 / 3;
+        let setup = Setup { patience, listener, ..Setup::for_dialect(db.dialect()) };
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
         App {
             tokens: Arc::new(TokenKeys::new(
@@ -62,7 +82,8 @@ impl App {
                 config.login_failures_per_address,
                 config.login_failure_window,
             )),
-            desk: Desk::open(&db, Setup::for_dialect(db.dialect())),
+            desk: Desk::open(&db, setup),
+            reads,
             db,
             config: Arc::new(config),
         }

@@ -4,7 +4,7 @@
 //! - [`web`] what all endpoints share; [`error`] what a refusal looks like on the wire
 //! - [`accounts`], [`catalog`], [`schedule`], [`booking`]: the features, each with its types and rules in `mod.rs`, its
 //!   SQL in `store.rs` and its endpoints in `api.rs`
-//! - [`db`] the two engines behind one face
+//! - [`reads`] what many read at once; [`db`] the two engines behind one face
 //! - [`commands`] what the command line does; [`data`] what it loads
 
 pub mod accounts;
@@ -17,6 +17,7 @@ pub mod config;
 pub mod data;
 pub mod db;
 pub mod error;
+pub mod reads;
 pub mod router;
 pub mod schedule;
 pub mod web;

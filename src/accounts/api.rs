@@ -185,7 +185,7 @@ pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<Acce
     let refresh = form.text("refresh", &ANY_TEXT);
     form.check()?;
     let (user_id, access) = app.tokens.refresh(&refresh, now()).map_err(ApiError::BadRefreshToken)?;
-    super::active_user(&app.db, user_id).await?;
+    super::active_user(&app, user_id).await?;
     Ok(Json(AccessToken { access }))
 }
 
@@ -205,7 +205,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<User>
     };
     let token = std::str::from_utf8(token).unwrap_or_default();
     let user_id = app.tokens.verify_access(token, now()).map_err(ApiError::BadAccessToken)?;
-    Ok(Some(super::active_user(&app.db, user_id).await?))
+    Ok(Some(super::active_user(app, user_id).await?))
 }
 
 /// The seconds that tokens count in.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::clock;
 use crate::db::{Db, DbError};
 
@@ -111,11 +112,15 @@ pub async fn create(db: &Db, new: NewUser) -> Result<User, AccountError> {
     }
 }
 
-/// The user a token speaks of, as the database has them now: an account that is gone or off is refused at once.
+/// The user a token speaks of, as they were at most [`crate::reads::MAX_AGE`] ago: an account that is gone or off is
+/// refused within a second.
 ///
 /// # Errors
 /// A17, A18.
-pub async fn active_user(db: &Db, id: i64) -> Result<User, AccountError> {
-    let (user, is_active) = store::by_id(db, id).await?.ok_or(AccountError::UserNotFound)?;
-    if is_active { Ok(user) } else { Err(AccountError::UserInactive) }
+pub async fn active_user(app: &App, id: i64) -> Result<User, AccountError> {
+    match app.reads.users.get(id, store::by_id(&app.db, id)).await? {
+        Some((user, true)) => Ok(user),
+        Some((_, false)) => Err(AccountError::UserInactive),
+        None => Err(AccountError::UserNotFound),
+    }
 }

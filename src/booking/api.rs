@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::web::body::Form;
 use crate::web::docs::Detail;
-use crate::web::endpoint::PathId;
+use crate::web::endpoint::{Client, PathId};
 
 /// The body of a booking request.
 #[derive(utoipa::ToSchema)]
@@ -48,12 +48,13 @@ pub async fn book(
     user: User,
     PathId(show_id): PathId,
     key: KeyHeader,
+    Client(client): Client,
     mut form: Form,
 ) -> Result<(StatusCode, Json<Booking>), ApiError> {
     let seat_number = form.integer("seat_number", 1);
     form.check()?;
     let ask = Ask::Book { user_id: user.id, show_id, seats: vec![seat_number] };
-    Ok((StatusCode::CREATED, Json(one(app.desk.ask(ask, key.of(&[seat_number])).await?)?)))
+    Ok((StatusCode::CREATED, Json(one(app.desk.ask(ask, key.of(&[seat_number]), client).await?)?)))
 }
 
 /// Cancel a booking
@@ -86,9 +87,10 @@ pub async fn cancel(
     user: User,
     PathId(booking_id): PathId,
     key: KeyHeader,
+    Client(client): Client,
 ) -> Result<Json<Booking>, ApiError> {
     let ask = Ask::Cancel { user_id: user.id, booking_id };
-    Ok(Json(one(app.desk.ask(ask, key.of(&[])).await?)?))
+    Ok(Json(one(app.desk.ask(ask, key.of(&[]), client).await?)?))
 }
 
 /// The one booking of a request for one.

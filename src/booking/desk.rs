@@ -2,7 +2,7 @@
 //! transaction. There is no timer: an idle desk serves a lone request at once, a busy one grows its batches by itself.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +38,8 @@ struct Job {
     ask: Ask,
     key: Option<Key>,
     deadline: Instant,
+    /// Gone when whoever asked is.
+    client: Weak<()>,
     answer: oneshot::Sender<Result<Vec<Booking>, BookingError>>,
 }
 
@@ -84,17 +86,18 @@ impl Desk {
         Desk { lanes: lanes.collect(), patience: setup.patience }
     }
 
-    /// Asks for a change, and waits until it is durable or refused. With a key, a repeat gets the first reply.
+    /// Asks for a change, and waits until it is durable or refused. With a key, a repeat gets the first reply. When the
+    /// client is gone before the request's batch begins, it is dropped unwritten.
     ///
     /// # Errors
     /// The contract's refusals, or [`BookingError::Busy`] and [`BookingError::Late`]: nothing was written then.
-    pub async fn ask(&self, ask: Ask, key: Option<Key>) -> Result<Vec<Booking>, BookingError> {
+    pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Result<Vec<Booking>, BookingError> {
         // Requests for one show go to one lane, so that they are decided together; where the show is not known, any
         // lane decides as well: the database has the last word.
         let (Ask::Book { show_id: number, .. } | Ask::Cancel { booking_id: number, .. }) = &ask;
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
-        let job = Job { ask, key, deadline: Instant::now() + self.patience, answer };
+        let job = Job { ask, key, deadline: Instant::now() + self.patience, client, answer };
         lane.try_send(job).map_err(|_| BookingError::Busy)?;
         answered.await.unwrap_or_else(|_| Err(DbError::Unavailable("the desk is closed".into()).into()))
     }
@@ -118,7 +121,7 @@ impl Lane {
             let batch: Vec<Job> = batch
                 .into_iter()
                 .filter_map(|job| match job {
-                    job if job.answer.is_closed() => None,
+                    job if job.client.strong_count() == 0 => None,
                     job if job.deadline <= now => {
                         // Whoever asked may be gone.
                         let _ = job.answer.send(Err(BookingError::Late));
@@ -198,7 +201,7 @@ impl Lane {
         loaded: &Loaded,
     ) -> Result<(Vec<Outcome>, Change), DbError> {
         let mut decided = decided.into_iter();
-        let mut change = Change::at(loaded.now);
+        let mut change = Change::on(loaded);
         let mut outcomes = Vec::with_capacity(asks.len());
         let seats = |ask: &Ask| if let Ask::Book { seats, .. } = ask { seats.len() } else { 0 };
         let wanted = asks.iter().map(seats).sum();

@@ -6,9 +6,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
 
-use super::Booking;
+use super::{Booking, store};
 use crate::accounts::User;
-use crate::clock::SECOND;
+use crate::clock::{self, SECOND};
+use crate::db::Db;
 use crate::error::ApiError;
 
 /// How long a key is remembered, in microseconds.
@@ -106,4 +107,16 @@ pub fn decode(reply: &str) -> Option<Vec<Booking>> {
         created_at,
     };
     Some(fields.into_iter().map(booking).collect())
+}
+
+/// Forgets old keys now and then, for as long as the server runs.
+pub async fn forget_old_keys(db: Db) {
+    loop {
+        match store::forget_old_keys(&db, clock::now() - LIFETIME).await {
+            Ok(1..) => continue,
+            Ok(0) => {}
+            Err(error) => tracing::warn!(%error, "old idempotency keys were not forgotten"),
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use serde_json::json;
 
 use super::Booking;
-use super::idempotency::{Key, Stored};
+use super::idempotency::{self, Key, Stored};
 use super::rules::{Ask, BookingState, ShowState, State};
 use crate::clock;
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
@@ -34,6 +34,8 @@ pub struct Loaded {
     pub created_at: HashMap<i64, i64>,
     /// What the keys of this batch have done before.
     pub stored: HashMap<(i64, i64), Stored>,
+    /// Keys of this batch that are too old to count.
+    pub outlived: Vec<(i64, i64)>,
 }
 
 /// The statements, made once for the dialect of the database.
@@ -41,6 +43,7 @@ pub struct Sql {
     seats: String,
     bookings: String,
     keys: String,
+    forget_keys: String,
     update_shows: String,
     cancel: String,
     insert: String,
@@ -59,7 +62,7 @@ impl Sql {
         let names = "JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
         let asked = dialect.table(&[("show_id", INT), ("seat", INT)]);
         let ids = dialect.table(&[("id", INT)]);
-        let keys = dialect.table(&[("key_high", INT), ("key_low", INT), ("oldest", INT)]);
+        let keys = dialect.table(&[("key_high", INT), ("key_low", INT)]);
         let changes = dialect.table(&[
             ("id", INT),
             ("taken", INT),
@@ -105,10 +108,18 @@ impl Sql {
                  FROM {ids} AS d JOIN bookings b ON b.id = d.id JOIN shows s ON s.id = b.show_id {names}"
             ),
             keys: format!(
-                "SELECT {in_order} k.key_high, k.key_low, k.payload, k.reply FROM {keys} AS d
-                 JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low
-                 AND k.created_at > d.oldest"
+                "SELECT {in_order} k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
+                 JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low"
             ),
+            forget_keys: match dialect {
+                Dialect::Sqlite => format!(
+                    "DELETE FROM idempotency_keys WHERE (key_high, key_low) IN (SELECT key_high, key_low FROM {keys})"
+                ),
+                Dialect::Mysql => format!(
+                    "DELETE k FROM {keys} AS d STRAIGHT_JOIN idempotency_keys k
+                     ON k.key_high = d.key_high AND k.key_low = d.key_low"
+                ),
+            },
             update_shows,
             cancel,
             insert: format!(
@@ -116,7 +127,7 @@ impl Sql {
                  SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', d.at FROM {bookings} AS d"
             ),
             insert_keys: format!(
-                "REPLACE INTO idempotency_keys (key_high, key_low, payload, reply, created_at)
+                "INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at)
                  SELECT d.key_high, d.key_low, d.payload, d.reply, d.at FROM {replies} AS d"
             ),
             settled: match dialect {
@@ -194,11 +205,15 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
         }
     }
     if !keys.is_empty() {
-        let oldest = loaded.now - super::idempotency::LIFETIME;
-        let asked: Vec<_> = keys.iter().map(|key| (key.hash.0, key.hash.1, oldest)).collect();
+        let asked: Vec<_> = keys.iter().map(|key| key.hash).collect();
         for mut row in db.query::<Row>(&sql.keys, vec![list(&asked)]).await? {
             let hash = (row.take()?, row.take()?);
-            loaded.stored.insert(hash, Stored { payload: row.take()?, reply: row.take()? });
+            let stored = Stored { payload: row.take()?, reply: row.take()? };
+            if row.take::<i64>()? > loaded.now - idempotency::LIFETIME {
+                loaded.stored.insert(hash, stored);
+            } else {
+                loaded.outlived.push(hash);
+            }
         }
     }
     Ok(loaded)
@@ -223,12 +238,15 @@ pub struct Change {
     bookings: Vec<(i64, i64, i64, i64, i64)>,
     /// (key, key, payload, reply, moment)
     keys: Vec<(i64, i64, i64, String, i64)>,
+    /// Keys that make room for these.
+    outlived: Vec<(i64, i64)>,
     now: i64,
 }
 
 impl Change {
-    pub fn at(now: i64) -> Change {
-        Change { now, ..Change::default() }
+    /// Nothing yet, on what was loaded.
+    pub fn on(loaded: &Loaded) -> Change {
+        Change { now: loaded.now, outlived: loaded.outlived.clone(), ..Change::default() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -267,7 +285,7 @@ impl Change {
 
     /// Notes the reply that a repeat of this key's request is to get.
     pub fn remember(&mut self, key: &Key, bookings: &[Booking]) {
-        let reply = super::idempotency::encode(bookings);
+        let reply = idempotency::encode(bookings);
         self.keys.push((key.hash.0, key.hash.1, key.payload, reply, self.now));
     }
 }
@@ -312,6 +330,9 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
         let bookings: Vec<_> =
             bookings.into_iter().map(|(show, seat, id, user, at)| (id, user, show, seat, at)).collect();
         statements.push(all_of(&sql.insert, &bookings));
+    }
+    if !change.outlived.is_empty() {
+        statements.push(Statement::new(sql.forget_keys.clone(), vec![list(&change.outlived)]));
     }
     if !change.keys.is_empty() {
         statements.push(Statement::new(sql.insert_keys.clone(), vec![list(&change.keys)]));
@@ -386,8 +407,8 @@ pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Forgets keys that are too old to be asked for, a few at a time.
-pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<(), DbError> {
+/// Forgets some of the keys that are older than this; tells how many.
+pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<u64, DbError> {
     let sql = match db.dialect() {
         Dialect::Sqlite => {
             "DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
@@ -395,6 +416,5 @@ pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<(), DbError> {
         }
         Dialect::Mysql => "DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 1000",
     };
-    db.execute(sql, vec![older_than.into()]).await?;
-    Ok(())
+    Ok(db.execute(sql, vec![older_than.into()]).await?.changed)
 }

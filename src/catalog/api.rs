@@ -1,11 +1,11 @@
 //! Movies over HTTP.
 
-use axum::Json;
 use axum::extract::State;
 
 use super::{Movie, store};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::web::body::RawJson;
 
 /// List the movies
 ///
@@ -14,6 +14,7 @@ use crate::error::ApiError;
     get, path = "/api/movies/", tag = "Movies", operation_id = "list_movies",
     responses((status = 200, description = "The movies", body = [Movie])),
 )]
-pub async fn list_movies(State(app): State<App>) -> Result<Json<Vec<Movie>>, ApiError> {
-    Ok(Json(store::movies(&app.db).await?))
+pub async fn list_movies(State(app): State<App>) -> Result<RawJson, ApiError> {
+    let read = async { RawJson::of(&store::movies(&app.db).await?) };
+    Ok(RawJson(app.reads.movies.get((), read).await?))
 }

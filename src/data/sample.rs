@@ -1,5 +1,7 @@
 //! The demo's cinema: invented movies, three screens, shows for the next two weeks, two users.
 
+use std::sync::Arc;
+
 use jiff::civil::time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
@@ -68,10 +70,11 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
     }
     tx.commit().await?;
     let desk = Desk::open(db, Setup::for_dialect(db.dialect()));
+    let present = Arc::new(());
     for (show_id, total_seats) in added.iter().copied().step_by(5) {
         let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();
         // Someone else may have been faster; the sample doesn't mind.
-        let _ = desk.ask(Ask::Book { user_id: customer, show_id, seats }, None).await;
+        let _ = desk.ask(Ask::Book { user_id: customer, show_id, seats }, None, Arc::downgrade(&present)).await;
     }
     Ok(added.len())
 }

@@ -1,12 +1,12 @@
 //! Shows over HTTP.
 
-use axum::Json;
 use axum::extract::State;
 
 use super::{Show, store};
 use crate::app::App;
 use crate::catalog;
 use crate::error::ApiError;
+use crate::web::body::RawJson;
 use crate::web::endpoint::PathId;
 
 /// List the shows of a movie
@@ -17,10 +17,13 @@ use crate::web::endpoint::PathId;
     params(("movie_id" = i64, Path, description = "The movie", example = 1, minimum = 1)),
     responses((status = 200, description = "The shows", body = [Show])),
 )]
-pub async fn list_shows(State(app): State<App>, PathId(movie_id): PathId) -> Result<Json<Vec<Show>>, ApiError> {
-    let shows = store::shows_of_movie(&app.db, movie_id).await?;
-    if shows.is_empty() && !catalog::store::movie_exists(&app.db, movie_id).await? {
-        return Err(ApiError::NotFound);
-    }
-    Ok(Json(shows))
+pub async fn list_shows(State(app): State<App>, PathId(movie_id): PathId) -> Result<RawJson, ApiError> {
+    let read = async {
+        let shows = store::shows_of_movie(&app.db, movie_id).await?;
+        if shows.is_empty() && !catalog::store::movie_exists(&app.db, movie_id).await? {
+            return Ok(None);
+        }
+        RawJson::of(&shows).map(Some)
+    };
+    app.reads.shows.get(movie_id, read).await?.map(RawJson).ok_or(ApiError::NotFound)
 }

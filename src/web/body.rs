@@ -2,9 +2,11 @@
 
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use hyper::body::Body;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::app::App;
@@ -101,6 +103,23 @@ impl Form {
     /// All faults noted so far.
     pub fn check(&mut self) -> Result<(), ApiError> {
         if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(std::mem::take(&mut self.faults))) }
+    }
+}
+
+/// A reply that is JSON already.
+pub struct RawJson(pub Bytes);
+
+impl RawJson {
+    /// # Errors
+    /// [`ApiError::Internal`] for what can't be JSON.
+    pub fn of(value: &impl Serialize) -> Result<Bytes, ApiError> {
+        serde_json::to_vec(value).map(Bytes::from).map_err(|error| ApiError::Internal(error.to_string()))
+    }
+}
+
+impl IntoResponse for RawJson {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "application/json")], self.0).into_response()
     }
 }
 

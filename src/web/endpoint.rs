@@ -1,5 +1,7 @@
 //! An endpoint of the API: what comes before and after its handler, in the contract's order of checks (section 1).
 
+use std::sync::{Arc, Weak};
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -106,8 +108,10 @@ async fn checked(app: &App, endpoint: Endpoint, mut request: Request, next: Next
     if method == Method::OPTIONS {
         return describe(endpoint);
     }
-    // In a task of its own: when the client leaves, this handler's future is dropped, but what it began with the
-    // database must end as a whole.
+    // In a task of its own: when the client leaves, this future is dropped, but what its handler began with the database
+    // must end as a whole.
+    let present = Arc::new(());
+    request.extensions_mut().insert(Client(Arc::downgrade(&present)));
     match tokio::spawn(next.run(request).in_current_span()).await {
         Ok(response) => response,
         Err(died) => ApiError::Internal(died.to_string()).into_response(),
@@ -174,6 +178,18 @@ async fn page(endpoint: Endpoint, response: Response) -> Response {
 /// Path ids are ASCII digits; anything else is an unknown path (contract section 1).
 fn are_ids(ids: &RawPathParams) -> bool {
     ids.iter().all(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether the client still waits: gone when it has left.
+#[derive(Debug, Clone)]
+pub struct Client(pub Weak<()>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(|| ApiError::Internal("a request without a client".into()))
+    }
 }
 
 /// The id in the path. One beyond 64 bits is read as the largest, which no row has (H05, B32, C06).

@@ -243,17 +243,17 @@ impl fmt::Display for Report {
             writeln!(f, "Not copied, having no place here: {}.", self.ignored.join(", "))?;
         }
         for (kept, users) in &self.without_password {
-            write!(f, "{} users need a new password ({kept}): {}", users.count, users.first.join(", "))?;
+            write!(f, "Need a new password ({kept}), {}: {}", users.count, users.first.join(", "))?;
             writeln!(f, "{}", if users.rest() > 0 { ", and others" } else { "" })?;
         }
         if !self.without_password.is_empty() {
             writeln!(f, "Give them one with `marquee changepassword USERNAME`.")?;
         }
         if self.newer_passwords > 0 {
-            writeln!(f, "{} users keep the password that was stored here since.", self.newer_passwords)?;
+            writeln!(f, "Keep the password that was stored here since: {}.", self.newer_passwords)?;
         }
         for (conflict, rows) in &self.conflicts {
-            writeln!(f, "CONFLICT, {} times. {}", rows.count, conflict.advice())?;
+            writeln!(f, "CONFLICT ({}). {}", rows.count, conflict.advice())?;
             for row in &rows.first {
                 writeln!(f, "  {row}")?;
             }

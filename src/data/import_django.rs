@@ -505,10 +505,8 @@ impl Import {
         for (id, record) in new {
             match (table.to, record.as_slice()) {
                 ("users", [.., Value::Text(key)]) => drop(keys.insert(key.clone(), *id)),
-                ("bookings", [_, Value::Int(show), Value::Int(seat), Value::Text(status), _]) => {
-                    if status == "booked" {
-                        seats.insert((*show, *seat), *id);
-                    }
+                ("bookings", [_, Value::Int(show), Value::Int(seat), Value::Text(status), _]) if status == "booked" => {
+                    seats.insert((*show, *seat), *id);
                 }
                 _ => {}
             }

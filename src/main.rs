@@ -89,6 +89,18 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Copy the users, movies, shows and bookings of a Django deployment, all or nothing.
+    ///
+    /// Its database is only read. Ids, passwords and the validity of tokens are kept. With conflicts, which are all
+    /// listed, nothing is written. Run `marquee migrate` first, and stop all servers of both sides meanwhile.
+    ImportDjango {
+        /// Django's database, written like DATABASE_URL: sqlite://path or mysql://user:password@host:port/name.
+        #[arg(long, value_name = "DATABASE_URL", env = "MARQUEE_IMPORT_FROM", hide_env_values = true)]
+        from: String,
+        /// Write nothing, only report.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Load the sample data that `serve --demo` uses: movies, screens, shows for the next two weeks, two users.
     LoadSampleData,
     /// Look for what would hurt in production: settings, secret, database, migrations, seat counts.
@@ -136,6 +148,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             }
             Command::DeactivateUser { username } => commands::users::deactivate(&config, &username).await,
             Command::Loaddata { file } => commands::load_data(&config, &file).await,
+            Command::ImportDjango { from, dry_run } => commands::import_django(&config, &from, dry_run).await,
             Command::LoadSampleData => commands::load_sample_data(&config).await,
             Command::Check => commands::check::check(&config).await,
             Command::Openapi(_) => unreachable!("handled without a runtime"),

@@ -4,10 +4,11 @@ pub mod check;
 pub mod serve;
 pub mod users;
 
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use crate::config::{Config, DatabaseTarget, Fault};
-use crate::data::{fixture, sample};
+use crate::config::{Config, DatabaseTarget, Fault, parse_database_url};
+use crate::data::{fixture, import_django, sample};
 use crate::db::{Db, DbError, MigrationState};
 use crate::web::docs;
 
@@ -137,6 +138,58 @@ pub async fn load_sample_data(config: &Config) -> Result<(), Failure> {
     let added = sample::load(&db, &config.time_zone).await?;
     println!("Added {added} shows.\n{}", sample::LOGINS);
     Ok(())
+}
+
+/// Copies a Django deployment's users, movies, shows and bookings, or tells what stands against it.
+pub async fn import_django(config: &Config, from: &str, dry_run: bool) -> Result<(), Failure> {
+    let source = parse_database_url(from)
+        .map_err(|problem| Failure::Config(vec![Fault { variable: "--from".to_owned(), problem }]))?;
+    let db = open_current(config).await?;
+    let mut show = progress();
+    let report = import_django::import(&source, &config.database, &db, dry_run, &mut show).await;
+    let report = report.map_err(|error| match error {
+        import_django::Error::NotDjango(missing) => {
+            Failure::Refused(format!("This import does not know such a database as --from: {}.", missing.join("; ")))
+        }
+        import_django::Error::Source(DbError::Unavailable(cause)) => Failure::Unreachable(format!("--from: {cause}")),
+        import_django::Error::Source(error) => Failure::Refused(format!("--from: {error}. Nothing was written.")),
+        import_django::Error::Target(error @ (DbError::Unique(_) | DbError::Conflict(_))) => Failure::Refused(format!(
+            "Someone else writes to this database: {error}. Nothing was written. Stop the servers, and try again."
+        )),
+        import_django::Error::Target(DbError::OutcomeUnknown(cause)) => Failure::Refused(format!(
+            "The connection was lost at the end ({cause}): all was written, or nothing. Run the import again to see."
+        )),
+        import_django::Error::Target(error) => error.into(),
+    })?;
+    print!("{report}");
+    match (report.conflicts.is_empty(), dry_run) {
+        (false, _) => Err(Failure::Refused("Nothing was written.".to_owned())),
+        (true, true) => {
+            println!("Nothing was written, as this was a dry run.");
+            Ok(())
+        }
+        (true, false) => Ok(()),
+    }
+}
+
+/// Rows between two lines of progress in a log.
+const PROGRESS_ROWS: u64 = 10_000;
+
+/// Shows on standard error how far a table is: in a terminal one moving line, elsewhere a line now and then.
+fn progress() -> impl FnMut(&str, u64, u64) {
+    let moves = std::io::stderr().is_terminal();
+    let mut next = PROGRESS_ROWS;
+    move |table, done, total| {
+        let mut out = std::io::stderr();
+        let is_last = done == total;
+        // Whether anyone reads along changes nothing.
+        if moves {
+            let _ = write!(out, "\r\x1b[K{table}: {done} of {total}{}", if is_last { "\n" } else { "" });
+        } else if is_last || done >= next {
+            let _ = writeln!(out, "{table}: {done} of {total}");
+            next = if is_last { PROGRESS_ROWS } else { done + PROGRESS_ROWS };
+        }
+    }
 }
 
 /// Prints the schema.

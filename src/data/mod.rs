@@ -1,4 +1,5 @@
 //! Data that comes from elsewhere: files, samples, other deployments.
 
 pub mod fixture;
+pub mod import_django;
 pub mod sample;

@@ -170,6 +170,15 @@ impl Db {
         Ok(Db { engine, booking_ids: Arc::default() })
     }
 
+    /// A transaction that sees one state of a database from its first look to its end and can't change it, on a
+    /// connection of its own. Nothing is made: where there is no SQLite file, that is [`DbError::Unavailable`].
+    pub async fn snapshot(target: &DatabaseTarget) -> Result<Tx> {
+        Ok(Tx(match target {
+            DatabaseTarget::Sqlite { path } => TxEngine::Sqlite(sqlite::snapshot(path).await?),
+            DatabaseTarget::Mysql { .. } => TxEngine::Mysql(mysql::snapshot(target).await?),
+        }))
+    }
+
     pub fn dialect(&self) -> Dialect {
         match self.engine {
             Engine::Sqlite(_) => Dialect::Sqlite,
@@ -248,8 +257,21 @@ impl Db {
         Ok(first..first + count)
     }
 
-    /// Makes sure that no id up to and including `used` is ever given to a booking. The caller's transaction
-    /// holds the imported rows; instances that run meanwhile keep ids of their own blocks, which lie elsewhere.
+    /// The lowest id of a booking that no instance has reserved.
+    pub async fn first_free_booking_id(tx: &mut Tx) -> Result<i64> {
+        let found: Option<(i64,)> =
+            tx.query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![]).await?;
+        found.map(|(id,)| id).ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))
+    }
+
+    /// Lets no instance reserve ids of bookings until the transaction ends: they wait.
+    pub async fn hold_booking_ids(tx: &mut Tx) -> Result<()> {
+        tx.execute("UPDATE id_blocks SET next_id = next_id WHERE name = 'bookings'", vec![]).await?;
+        Ok(())
+    }
+
+    /// Makes sure that no id up to and including `used` is ever given to a booking from now on. Instances keep the
+    /// ids they have reserved already: rows may be added only from [`Db::first_free_booking_id`] on.
     pub async fn skip_booking_ids(tx: &mut Tx, used: i64) -> Result<()> {
         tx.execute(
             "UPDATE id_blocks SET next_id = ? WHERE name = 'bookings' AND next_id <= ?",

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{
-    Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, ServerError,
-    SslOpts, Transaction, TxOpts,
+    Conn, DriverError, Error, IoError, IsolationLevel, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts,
+    ServerError, SslOpts, Transaction, TxOpts,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
@@ -95,10 +95,14 @@ impl Mysql {
     }
 
     pub(super) async fn begin(&self) -> Result<Box<MysqlTx>> {
+        self.begin_with(TxOpts::default()).await
+    }
+
+    async fn begin_with(&self, opts: TxOpts) -> Result<Box<MysqlTx>> {
         let pool = self.pool().await?;
         let mut tries = 0;
         loop {
-            let begun = timeout(WAIT, pool.start_transaction(TxOpts::default())).await;
+            let begun = timeout(WAIT, pool.start_transaction(opts.clone())).await;
             match begun.map_err(|_| no_connection())?.map_err(fault) {
                 Ok(tx) => return Ok(Box::new(MysqlTx(tx))),
                 // Nothing was written yet: perhaps only this idle connection was closed by the server.
@@ -144,6 +148,13 @@ const SETUP: [&str; 3] = [
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
      NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5",
 ];
+
+/// A transaction that only reads, as the database is at its beginning.
+pub(super) async fn snapshot(target: &DatabaseTarget) -> Result<Box<MysqlTx>> {
+    let mut opts = TxOpts::default();
+    opts.with_consistent_snapshot(true).with_isolation_level(IsolationLevel::RepeatableRead).with_readonly(true);
+    Mysql::new(target, 1)?.begin_with(opts).await
+}
 
 /// How many dead connections in a row are passed over before the database counts as away.
 const STALE_CONNECTIONS: usize = 3;

@@ -77,7 +77,9 @@ impl Sqlite {
         let (requests, inbox) = mpsc::channel(1);
         let (begun, has_begun) = oneshot::channel();
         self.writer
-            .send(Box::new(move |connection| serve_transaction(connection, begun, inbox)))
+            .send(Box::new(move |connection| {
+                serve_transaction(connection, TransactionBehavior::Immediate, begun, inbox);
+            }))
             .await
             .map_err(|_| writer_gone())?;
         has_begun.await.map_err(|_| writer_gone())??;
@@ -96,6 +98,19 @@ impl Sqlite {
         self.writer.send(job).await.map_err(|_| writer_gone())?;
         answered.await.map_err(|_| writer_gone())?
     }
+}
+
+/// A transaction that only reads, in a thread of its own that ends with it.
+pub(super) async fn snapshot(path: &Path) -> Result<SqliteTx> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let (requests, inbox) = mpsc::channel(1);
+    let (begun, has_begun) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("sqlite-snapshot".into())
+        .spawn(move || serve_transaction(&mut connection, TransactionBehavior::Deferred, begun, inbox))
+        .map_err(|error| DbError::Unavailable(error.to_string()))?;
+    has_begun.await.map_err(|_| writer_gone())??;
+    Ok(SqliteTx(requests))
 }
 
 fn writer_gone() -> DbError {
@@ -164,13 +179,14 @@ enum Request {
     Commit(oneshot::Sender<Result<()>>),
 }
 
-/// Holds the writer for one transaction, until it commits or its owner drops it.
+/// Gives the connection, and with it this thread, to one transaction, until it commits or its owner drops it.
 fn serve_transaction(
     connection: &mut Connection,
+    behavior: TransactionBehavior,
     begun: oneshot::Sender<Result<()>>,
     mut inbox: mpsc::Receiver<Request>,
 ) {
-    let tx = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+    let tx = match connection.transaction_with_behavior(behavior) {
         Ok(tx) => tx,
         Err(error) => {
             let _ = begun.send(Err(fault(&error, None)));
@@ -190,7 +206,7 @@ fn serve_transaction(
     }
 }
 
-/// A transaction that holds the writer.
+/// A transaction that holds the writer, or the one reader of a snapshot.
 pub(super) struct SqliteTx(mpsc::Sender<Request>);
 
 impl SqliteTx {

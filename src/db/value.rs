@@ -120,6 +120,13 @@ impl FromRow for Row {
     }
 }
 
+/// A row of any number of columns.
+impl FromRow for Vec<Value> {
+    fn from_row(row: Row) -> Result<Self> {
+        Ok(row.0.collect())
+    }
+}
+
 macro_rules! from_row_for_tuples {
     ($(($($part:ident),+)),+ $(,)?) => {
         $(impl<$($part: Decode),+> FromRow for ($($part,)+) {

@@ -13,6 +13,7 @@ mod contract;
 mod faults;
 mod files;
 mod harness;
+mod import_django;
 mod operation;
 mod readme;
 mod support;
@@ -26,6 +27,7 @@ fn main() -> std::process::ExitCode {
         faults::tests(),
         files::tests(),
         harness::tests(),
+        import_django::tests(),
         operation::tests(),
         readme::tests(),
     ];

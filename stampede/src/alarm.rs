@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use mio::{Poll, Token};
 
+use crate::log::Micros;
+
 #[cfg(target_os = "linux")]
 pub struct Alarm {
     timer: rustix::fd::OwnedFd,
+    /// What it is set to; setting it again would cost a system call for each event.
+    due: Micros,
 }
 
 #[cfg(target_os = "linux")]
@@ -18,17 +22,20 @@ impl Alarm {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let mut source = mio::unix::SourceFd(&timer.as_raw_fd());
         poll.registry().register(&mut source, token, mio::Interest::READABLE)?;
-        Ok(Alarm { timer })
+        Ok(Alarm { timer, due: 0 })
     }
 
-    /// Rings once, `after` from now. Gives how long the loop may sleep: as long as it likes.
-    pub fn set(&mut self, after: Duration, longest: Duration) -> io::Result<Duration> {
+    /// Rings once, at `due`, which is after `now`. Gives how long the loop may sleep: as long as it likes.
+    pub fn set(&mut self, due: Micros, now: Micros, longest: Duration) -> io::Result<Duration> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // Zero would switch it off.
-        let after = after.max(Duration::from_nanos(1));
+        if due == self.due {
+            return Ok(longest);
+        }
+        let after = Duration::from_micros(due - now);
         let value = Timespec { tv_sec: after.as_secs() as i64, tv_nsec: after.subsec_nanos().into() };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: zero, it_value: value })?;
+        self.due = due;
         Ok(longest)
     }
 }
@@ -42,7 +49,7 @@ impl Alarm {
         Ok(Alarm)
     }
 
-    pub fn set(&mut self, after: Duration, longest: Duration) -> io::Result<Duration> {
-        Ok(after.min(longest))
+    pub fn set(&mut self, due: Micros, now: Micros, longest: Duration) -> io::Result<Duration> {
+        Ok(Duration::from_micros(due - now).min(longest))
     }
 }

@@ -400,7 +400,7 @@ impl Worker<'_> {
                 Some(spacing) => self.begin + (self.next_due as f64 * spacing) as Micros,
             };
             if due > now {
-                return self.alarm.set(Duration::from_micros(due - now), longest);
+                return self.alarm.set(due, now, longest);
             }
             let limit = self.course.requests;
             let over = limit.is_some_and(|limit| self.live.asked.fetch_add(1, Ordering::Relaxed) >= limit);

@@ -23,7 +23,7 @@ enum Vice {
     MakesOneUp,
     /// A cancelled booking stays booked.
     KeepsCancelled,
-    /// One seat too few is free.
+    /// One seat too many is free, once one is taken.
     Miscounts,
     /// Seat 7 is refused from the beginning.
     SeatStuck,
@@ -153,7 +153,7 @@ impl Fake {
         let taken = state.rows.iter().filter(|row| row.show == show && row.booked).count() as u32;
         let wrong = u32::from(self.vice == Vice::Miscounts && taken > 0);
         // Sold twice, a show may have more holders than seats.
-        let available = SEATS.saturating_sub(taken + wrong);
+        let available = SEATS.saturating_sub(taken - wrong);
         format!(
             r#"{{"id":{show},"movie":1,"movie_title":"One","screen_name":"A","date_time":"2099-01-01T12:00:00Z","total_seats":{SEATS},"available_seats":{available}}}"#
         )

@@ -1,0 +1,728 @@
+//! The event loop: sends, waits, measures, and writes the log. One loop per thread, nothing shared but a few counters.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Barrier, OnceLock};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::alarm::Alarm;
+use crate::http::{Fed, Reply, ReplyReader, RequestId, Target, write_request};
+use crate::log::{Booking, Cancel, CancelOutcome, Log, Micros};
+use crate::scenario::{Ask, Held, KINDS, Kind, Part, Plan};
+
+/// What a run is told.
+pub struct Course<'a> {
+    pub targets: &'a [Target],
+    /// A whole `Authorization` line for each user.
+    pub authorizations: &'a [Vec<u8>],
+    pub movies: &'a [u64],
+    pub plan: Plan<'a>,
+    pub connections: usize,
+    /// Requests a second, of all threads together; None is a closed loop.
+    pub rate: Option<f64>,
+    pub threads: usize,
+    pub warmup: Duration,
+    /// Measured time, after the warm-up.
+    pub duration: Duration,
+    /// At most so many requests, warm-up included.
+    pub requests: Option<u64>,
+    pub timeout: Duration,
+    /// Go on when connections break.
+    pub keep_going: bool,
+    /// Write the log that the referee judges.
+    pub record: bool,
+    pub seed: u64,
+}
+
+/// Outcomes that are no status of HTTP.
+pub const NO_REPLY: usize = 0;
+pub const TIMED_OUT: usize = 1;
+pub const MALFORMED: usize = 2;
+/// 503 that says that the outcome is not known.
+pub const SAID_UNKNOWN: usize = 3;
+const OUTCOMES: usize = 600;
+
+/// Replies are counted per tenth of a second, so that an interruption can be seen.
+pub const SLICE: Duration = Duration::from_millis(100);
+const RETRY_CONNECT: Micros = 50_000;
+/// Connecting at the start may take this long.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// A 201 is shorter; a list of movies need not be read.
+const KEPT_BODY_BYTES: usize = 4096;
+const ALARM: Token = Token(usize::MAX - 1);
+
+/// What was measured of one kind of request.
+pub struct Figures {
+    /// By status, and by the constants above.
+    pub outcomes: Vec<u64>,
+    /// Microseconds from the moment a request was due until its reply was complete.
+    pub latency: Histogram<u64>,
+}
+
+impl Figures {
+    pub(crate) fn new() -> Self {
+        let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("the bounds are in order");
+        Figures { outcomes: vec![0; OUTCOMES], latency }
+    }
+
+    pub fn count(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+
+    pub fn add(&mut self, other: &Figures) {
+        for (count, more) in self.outcomes.iter_mut().zip(&other.outcomes) {
+            *count += more;
+        }
+        self.latency.add(&other.latency).expect("the bounds are the same");
+    }
+}
+
+/// What came of a run, or of one thread of it.
+pub struct Tally {
+    /// In the order of [`KINDS`].
+    pub figures: Vec<Figures>,
+    pub connects: u64,
+    pub connect_failures: u64,
+    /// Connections that the server ended, or that broke.
+    pub closed: u64,
+    /// Requests that were due in an open loop and never sent, because no connection was free.
+    pub unsent: u64,
+    /// Decided replies (status below 500) per [`SLICE`] since the run began, warm-up included.
+    pub timeline: Vec<u64>,
+    /// How long was measured.
+    pub measured: Duration,
+    pub log: Log,
+}
+
+impl Tally {
+    pub fn new() -> Self {
+        Tally {
+            figures: KINDS.iter().map(|_| Figures::new()).collect(),
+            connects: 0,
+            connect_failures: 0,
+            closed: 0,
+            unsent: 0,
+            timeline: Vec::new(),
+            measured: Duration::ZERO,
+            log: Log::default(),
+        }
+    }
+
+    pub fn merge(&mut self, other: Tally) {
+        for (figures, more) in self.figures.iter_mut().zip(&other.figures) {
+            figures.add(more);
+        }
+        self.connects += other.connects;
+        self.connect_failures += other.connect_failures;
+        self.closed += other.closed;
+        self.unsent += other.unsent;
+        if other.timeline.len() > self.timeline.len() {
+            self.timeline.resize(other.timeline.len(), 0);
+        }
+        for (count, more) in self.timeline.iter_mut().zip(&other.timeline) {
+            *count += more;
+        }
+        self.measured = self.measured.max(other.measured);
+        self.log.append(other.log);
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the threads share while they run.
+pub struct Live {
+    pub replies: AtomicU64,
+    pub failures: AtomicU64,
+    pub stop: AtomicBool,
+    asked: AtomicU64,
+    ready: Barrier,
+    clock: Instant,
+    begin: OnceLock<Micros>,
+    /// Why the run was ended early.
+    pub broken: OnceLock<String>,
+}
+
+impl Live {
+    pub fn new(threads: usize) -> Self {
+        Live {
+            replies: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            ready: Barrier::new(threads),
+            clock: Instant::now(),
+            begin: OnceLock::new(),
+            broken: OnceLock::new(),
+        }
+    }
+
+    fn now(&self) -> Micros {
+        self.clock.elapsed().as_micros() as Micros
+    }
+
+    fn give_up(&self, why: impl FnOnce() -> String) {
+        self.broken.get_or_init(why);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// To be connected again at this time.
+    Down(Micros),
+    Connecting(Micros),
+    Idle,
+    Busy,
+}
+
+struct Connection {
+    stream: Option<TcpStream>,
+    target: usize,
+    phase: Phase,
+    reader: ReplyReader,
+    /// The request; what is sent of it.
+    out: Vec<u8>,
+    written: usize,
+    ask: Ask,
+    sent: Micros,
+    /// When it should have been sent.
+    due: Micros,
+}
+
+/// What a reply says, without its bytes.
+struct Answer {
+    outcome: usize,
+    close: bool,
+    request_id: RequestId,
+    /// The id in a 201.
+    booking: Option<u64>,
+    /// It may have been done all the same.
+    unknown: bool,
+}
+
+impl Answer {
+    fn none(outcome: usize) -> Self {
+        Answer { outcome, close: true, request_id: RequestId::default(), booking: None, unknown: true }
+    }
+
+    fn of(kind: Kind, reply: &Reply) -> Self {
+        let has = |code: &str| reply.body.is_none_or(|body| memchr::memmem::find(body, code.as_bytes()).is_some());
+        // 502 and 504 come from a proxy, which does not know what the server did.
+        let unknown = match reply.status {
+            502 | 504 => true,
+            503 => has("\"outcome_unknown\"") || has("\"timeout\""),
+            _ => false,
+        };
+        let outcome = if unknown && reply.status == 503 { SAID_UNKNOWN } else { reply.status.into() };
+        let booking = (kind == Kind::Book && reply.status == 201).then(|| reply.body.and_then(booking_id)).flatten();
+        Answer { outcome, close: reply.close, request_id: reply.request_id, booking, unknown }
+    }
+}
+
+/// The value of `id` in a flat object. The key in its quotes stands nowhere else in a booking.
+fn booking_id(body: &[u8]) -> Option<u64> {
+    let key = b"\"id\":";
+    let rest = body[memchr::memmem::find(body, key)? + key.len()..].trim_ascii_start();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok().filter(|&id| id > 0)
+}
+
+struct Worker<'a> {
+    course: &'a Course<'a>,
+    live: &'a Live,
+    part: Part<'a>,
+    poll: Poll,
+    alarm: Alarm,
+    connections: Vec<Connection>,
+    idle: VecDeque<usize>,
+    busy: usize,
+    buffer: Box<[u8]>,
+    body: String,
+    tally: Tally,
+    /// Position of each show's first seat in the log's set.
+    offsets: &'a [usize],
+    begin: Micros,
+    measure_from: Micros,
+    end: Micros,
+    /// Open loop: the number of the next request of this thread, and microseconds between two.
+    next_due: u64,
+    spacing: Option<f64>,
+    asking: bool,
+    flushed: (u64, u64),
+    replies: u64,
+    failures: u64,
+}
+
+/// Runs one thread's share, from connecting to the last reply. `offsets` are the positions of the shows' first seats.
+pub fn work(course: &Course, live: &Live, offsets: &[usize], number: usize) -> io::Result<Tally> {
+    let poll = Poll::new().and_then(|poll| Ok((Alarm::new(&poll, ALARM)?, poll)));
+    let (alarm, poll) = match poll {
+        Ok(made) => made,
+        Err(error) => {
+            // The others wait at the barrier.
+            live.give_up(|| error.to_string());
+            live.ready.wait();
+            return Err(error);
+        }
+    };
+    let share = |total: usize| total / course.threads + usize::from(number < total % course.threads);
+    let connections = (0..share(course.connections)).map(|index| Connection {
+        stream: None,
+        target: (index * course.threads + number) % course.targets.len(),
+        phase: Phase::Down(0),
+        reader: ReplyReader::new(KEPT_BODY_BYTES),
+        out: Vec::new(),
+        written: 0,
+        ask: Ask { kind: Kind::Path, user: 0, place: 0, seat: 0, booking: 0 },
+        sent: 0,
+        due: 0,
+    });
+    let mut worker = Worker {
+        course,
+        live,
+        part: Part::new(&course.plan, course.seed.wrapping_add(number as u64)),
+        poll,
+        alarm,
+        connections: connections.collect(),
+        idle: VecDeque::new(),
+        busy: 0,
+        buffer: vec![0; 64 * 1024].into_boxed_slice(),
+        body: String::new(),
+        tally: Tally::new(),
+        offsets,
+        begin: 0,
+        measure_from: 0,
+        end: Micros::MAX,
+        next_due: 0,
+        spacing: course.rate.map(|rate| 1e6 * course.threads as f64 / rate),
+        asking: false,
+        flushed: (0, 0),
+        replies: 0,
+        failures: 0,
+    };
+    let connected = worker.connect_all();
+    live.ready.wait();
+    connected?;
+    worker.begin = *live.begin.get_or_init(|| live.now());
+    worker.measure_from = worker.begin + course.warmup.as_micros() as Micros;
+    worker.end = worker.measure_from + course.duration.as_micros() as Micros;
+    // Threads take turns, so that together they are as even as one.
+    worker.begin += worker.spacing.map_or(0, |spacing| (spacing * number as f64 / course.threads as f64) as Micros);
+    worker.run()?;
+    Ok(worker.tally)
+}
+
+impl Worker<'_> {
+    fn connect_all(&mut self) -> io::Result<()> {
+        let patience = Instant::now() + CONNECT_PATIENCE;
+        let mut events = Events::with_capacity(1024);
+        let total = self.connections.len();
+        while self.idle.len() < total && Instant::now() < patience && !self.live.stop.load(Ordering::Relaxed) {
+            self.look_after();
+            self.turn(&mut events, Duration::from_millis(20))?;
+        }
+        if self.idle.len() < total && !self.course.keep_going {
+            let (have, url) = (self.idle.len(), &self.course.targets[0].url);
+            self.live.give_up(|| format!("only {have} of {total} connections to {url} came about"));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        self.asking = true;
+        let mut next_look = self.begin;
+        loop {
+            let now = self.live.now();
+            if self.asking && (now >= self.end || self.live.stop.load(Ordering::Relaxed)) {
+                self.stop_asking(now);
+            }
+            if now >= next_look {
+                self.look_after();
+                next_look = now + SLICE.as_micros() as Micros;
+            }
+            if !self.asking && self.busy == 0 {
+                return Ok(());
+            }
+            let longest = Duration::from_micros(next_look.min(self.end.max(now + 1)).saturating_sub(now));
+            let wait = self.pump(longest)?;
+            self.turn(&mut events, wait)?;
+        }
+    }
+
+    /// Waits for events and handles them.
+    fn turn(&mut self, events: &mut Events, wait: Duration) -> io::Result<()> {
+        match self.poll.poll(events, Some(wait)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        for event in events.iter().filter(|event| event.token() != ALARM) {
+            let index = event.token().0;
+            match self.connections[index].phase {
+                Phase::Connecting(_) => self.connecting(index),
+                Phase::Idle | Phase::Busy => {
+                    let ended = event.is_read_closed() || event.is_error();
+                    if event.is_readable() || ended {
+                        self.readable(index, ended);
+                    } else if event.is_writable() {
+                        self.write(index);
+                    }
+                }
+                Phase::Down(_) => {}
+            }
+            // At once, not after the other events: the connection is warm in every cache, and nobody waits for a turn.
+            if self.asking && self.spacing.is_none() {
+                self.pump(Duration::ZERO)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is to be sent now. Gives how long to wait for events, at most `longest`.
+    fn pump(&mut self, longest: Duration) -> io::Result<Duration> {
+        if !self.asking {
+            return Ok(longest);
+        }
+        while let Some(&index) = self.idle.front() {
+            let now = self.live.now();
+            let due = match self.spacing {
+                None => now,
+                Some(spacing) => self.begin + (self.next_due as f64 * spacing) as Micros,
+            };
+            if due > now {
+                return self.alarm.set(due, now, longest);
+            }
+            let limit = self.course.requests;
+            let over = limit.is_some_and(|limit| self.live.asked.fetch_add(1, Ordering::Relaxed) >= limit);
+            let Some(ask) = (if over { None } else { self.part.next_ask() }) else {
+                // Those who still have something to cancel go on by themselves.
+                self.stop_asking(now);
+                return Ok(longest);
+            };
+            self.idle.pop_front();
+            self.next_due += 1;
+            self.send(index, ask, due);
+        }
+        Ok(longest)
+    }
+
+    fn stop_asking(&mut self, now: Micros) {
+        self.asking = false;
+        if let (Some(spacing), true) = (self.spacing, now >= self.end) {
+            let all_due = ((self.end - self.begin) as f64 / spacing).ceil() as u64;
+            self.tally.unsent = all_due.saturating_sub(self.next_due);
+        }
+        let until = self.end.min(now.max(self.measure_from));
+        self.tally.measured = Duration::from_micros(until.saturating_sub(self.measure_from));
+    }
+
+    /// Breaks off what takes too long, connects again what is down, tells the progress.
+    fn look_after(&mut self) {
+        let now = self.live.now();
+        let timeout = self.course.timeout.as_micros() as Micros;
+        for index in 0..self.connections.len() {
+            let connection = &self.connections[index];
+            match connection.phase {
+                Phase::Busy if now.saturating_sub(connection.sent) >= timeout => {
+                    self.answered(index, Answer::none(TIMED_OUT));
+                }
+                Phase::Connecting(since) if now.saturating_sub(since) >= timeout => self.connect_failed(index),
+                // Not for the sake of the last replies only.
+                Phase::Down(until) if now >= until && (self.asking || self.begin == 0) => self.connect(index),
+                _ => {}
+            }
+        }
+        self.live.replies.fetch_add(self.replies - self.flushed.0, Ordering::Relaxed);
+        self.live.failures.fetch_add(self.failures - self.flushed.1, Ordering::Relaxed);
+        self.flushed = (self.replies, self.failures);
+    }
+
+    fn connect(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        connection.reader.reset();
+        let made = TcpStream::connect(self.course.targets[connection.target].address).and_then(|mut stream| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut stream, Token(index), interest)?;
+            Ok(stream)
+        });
+        match made {
+            Ok(stream) => {
+                connection.stream = Some(stream);
+                connection.phase = Phase::Connecting(self.live.now());
+            }
+            Err(_) => self.connect_failed(index),
+        }
+    }
+
+    fn connecting(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        let Some(stream) = &connection.stream else { return };
+        if !matches!(stream.take_error(), Ok(None)) {
+            return self.connect_failed(index);
+        }
+        match stream.peer_addr().and_then(|_| stream.set_nodelay(true)) {
+            Ok(()) => {
+                connection.phase = Phase::Idle;
+                self.tally.connects += 1;
+                self.idle.push_back(index);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+            Err(_) => self.connect_failed(index),
+        }
+    }
+
+    fn connect_failed(&mut self, index: usize) {
+        self.tally.connect_failures += 1;
+        let connection = &mut self.connections[index];
+        connection.stream = None;
+        connection.phase = Phase::Down(self.live.now() + RETRY_CONNECT);
+        // At the start everyone may try for a while: the queue of the listener is short.
+        if self.asking && !self.course.keep_going {
+            let url = &self.course.targets[connection.target].url;
+            self.live.give_up(|| format!("cannot connect to {url}"));
+        }
+    }
+
+    fn send(&mut self, index: usize, ask: Ask, due: Micros) {
+        let course = self.course;
+        let connection = &mut self.connections[index];
+        let target = &course.targets[connection.target];
+        let user = course.authorizations[ask.user as usize].as_slice();
+        let out = &mut connection.out;
+        out.clear();
+        match ask.kind {
+            Kind::Movies => write_request(out, target, "GET", format_args!("/api/movies/"), user, b""),
+            Kind::Shows => {
+                let movie = course.movies[ask.place as usize];
+                write_request(out, target, "GET", format_args!("/api/movies/{movie}/shows/"), user, b"");
+            }
+            Kind::Mine => write_request(out, target, "GET", format_args!("/api/my-bookings/"), user, b""),
+            Kind::Book => {
+                let show = course.plan.shows[ask.place as usize].id;
+                self.body.clear();
+                write!(self.body, "{{\"seat_number\":{}}}", ask.seat).expect("writing to memory cannot fail");
+                let path = format_args!("/api/shows/{show}/book/");
+                write_request(out, target, "POST", path, user, self.body.as_bytes());
+            }
+            Kind::Cancel => {
+                let path = format_args!("/api/bookings/{}/cancel/", ask.booking);
+                write_request(out, target, "POST", path, user, b"");
+            }
+            Kind::Path => {
+                let crate::scenario::Scenario::Read { path } = course.plan.scenario else { return };
+                write_request(out, target, "GET", format_args!("{path}"), user, b"");
+            }
+        }
+        connection.written = 0;
+        connection.ask = ask;
+        connection.due = due;
+        // Before the first byte leaves: a cancel ends a certain hold from here on.
+        connection.sent = self.live.now();
+        connection.phase = Phase::Busy;
+        self.busy += 1;
+        self.write(index);
+    }
+
+    fn write(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        let Some(stream) = &mut connection.stream else { return };
+        while connection.phase == Phase::Busy && connection.written < connection.out.len() {
+            match stream.write(&connection.out[connection.written..]) {
+                Ok(written) => connection.written += written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.lost(index),
+            }
+        }
+    }
+
+    /// Reads what is there. `ended` tells that the server sends nothing more after it.
+    fn readable(&mut self, index: usize, ended: bool) {
+        loop {
+            let connection = &mut self.connections[index];
+            let Some(stream) = &mut connection.stream else { return };
+            let read = match stream.read(&mut self.buffer) {
+                Ok(0) => return self.lost(index),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return self.lost(index),
+            };
+            if connection.phase == Phase::Idle {
+                // Nothing was asked, so this is a good-bye (a 408, perhaps).
+                return self.lost(index);
+            }
+            match connection.reader.feed(&self.buffer[..read]) {
+                Ok(Fed::More) => {}
+                Ok(Fed::Done { reply, used }) => {
+                    let mut answer = Answer::of(connection.ask.kind, &reply);
+                    if answer.booking.is_none() && connection.ask.kind == Kind::Book && reply.status == 201 {
+                        let body = reply.body.map(|body| String::from_utf8_lossy(body).into_owned());
+                        self.tally.log.unreadable += 1;
+                        self.tally.log.unreadable_example.get_or_insert_with(|| body.unwrap_or_default());
+                    }
+                    answer.close |= ended || used < read;
+                    return self.answered(index, answer);
+                }
+                Err(_) => return self.answered(index, Answer::none(MALFORMED)),
+            }
+            // A short read emptied the socket: epoll will tell of the next bytes.
+            if read < self.buffer.len() && !ended {
+                return;
+            }
+        }
+    }
+
+    /// The connection is gone.
+    fn lost(&mut self, index: usize) {
+        if self.connections[index].phase == Phase::Busy {
+            return self.answered(index, Answer::none(NO_REPLY));
+        }
+        self.idle.retain(|&idle| idle != index);
+        self.hang_up(index);
+    }
+
+    fn hang_up(&mut self, index: usize) {
+        self.tally.closed += 1;
+        self.connections[index].stream = None;
+        self.connections[index].phase = Phase::Down(0);
+        if self.asking {
+            self.connect(index);
+        }
+    }
+
+    /// A request has come to its end.
+    fn answered(&mut self, index: usize, answer: Answer) {
+        let now = self.live.now();
+        let connection = &mut self.connections[index];
+        let (ask, sent, due) = (connection.ask, connection.sent, connection.due);
+        connection.phase = Phase::Idle;
+        self.busy -= 1;
+        self.replies += 1;
+        let failed = !(200..500).contains(&answer.outcome);
+        self.failures += u64::from(failed);
+        if (self.measure_from..self.end).contains(&due) {
+            let figures = &mut self.tally.figures[ask.kind as usize];
+            figures.outcomes[answer.outcome] += 1;
+            // A connection that breaks tells nothing of how long a reply takes; one that is silent does.
+            if answer.outcome != NO_REPLY && answer.outcome != MALFORMED {
+                figures.latency.saturating_record((now - due.min(now)).max(1));
+            }
+        }
+        if !failed {
+            let slice = (now.saturating_sub(self.begin) / SLICE.as_micros() as Micros) as usize;
+            if slice >= self.tally.timeline.len() {
+                self.tally.timeline.resize(slice + 1, 0);
+            }
+            self.tally.timeline[slice] += 1;
+        }
+        match ask.kind {
+            Kind::Book => self.booked(ask, sent, now, &answer),
+            Kind::Cancel => self.cancelled(ask, sent, &answer),
+            _ => {}
+        }
+        if answer.outcome < 100 && answer.outcome != SAID_UNKNOWN && !self.course.keep_going {
+            let (target, kind) = (&self.course.targets[self.connections[index].target].url, ask.kind);
+            self.live.give_up(|| format!("{target}: {} to {kind:?}", outcome_name(answer.outcome)));
+        }
+        if answer.close {
+            self.hang_up(index);
+        } else {
+            self.idle.push_back(index);
+        }
+    }
+
+    fn booked(&mut self, ask: Ask, sent: Micros, now: Micros, answer: &Answer) {
+        if let Some(booking) = answer.booking {
+            self.part.sold(Held { booking, user: ask.user, show: ask.place, seat: ask.seat });
+        }
+        if !self.course.record {
+            return;
+        }
+        // An unreadable 201 counts as unknown here; that it came is a violation by itself.
+        if answer.booking.is_some() || answer.unknown || answer.outcome == 201 {
+            self.tally.log.bookings.push(Booking {
+                id: answer.booking.unwrap_or(0),
+                answered: now,
+                request_id: answer.request_id,
+                took: u32::try_from(now - sent).unwrap_or(u32::MAX),
+                user: ask.user,
+                show: ask.place,
+                seat: ask.seat,
+            });
+        } else if answer.outcome == 409 {
+            self.tally.log.refused.insert(self.offsets[ask.place as usize] + ask.seat as usize - 1);
+        }
+    }
+
+    fn cancelled(&mut self, ask: Ask, sent: Micros, answer: &Answer) {
+        let outcome = match answer.outcome {
+            200 => CancelOutcome::Done,
+            _ if answer.unknown => CancelOutcome::Unknown,
+            _ => CancelOutcome::Refused,
+        };
+        if outcome == CancelOutcome::Done {
+            self.part.freed(ask.place, ask.seat);
+        }
+        if self.course.record {
+            let (booking, request_id, user) = (ask.booking, answer.request_id, ask.user);
+            self.tally.log.cancels.push(Cancel { booking, sent, request_id, user, outcome });
+        }
+    }
+}
+
+/// What an outcome is called.
+pub fn outcome_name(outcome: usize) -> String {
+    match outcome {
+        NO_REPLY => "no reply".to_owned(),
+        TIMED_OUT => "timed out".to_owned(),
+        MALFORMED => "malformed reply".to_owned(),
+        SAID_UNKNOWN => "503 outcome unknown".to_owned(),
+        status => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: Option<&[u8]>) -> Answer {
+        Answer::of(Kind::Book, &Reply { status, close: false, request_id: RequestId::default(), body })
+    }
+
+    #[test]
+    fn the_id_is_found_wherever_it_stands() {
+        for (body, id) in [
+            (&br#"{"id":4,"show":1}"#[..], Some(4)),
+            (br#"{"show":1,"show_id":9,"id": 40}"#, Some(40)),
+            (br#"{"show":1}"#, None),
+            (br#"{"id":"4"}"#, None),
+            (br#"{"id":0}"#, None),
+            (br#"{"id":99999999999999999999999}"#, None),
+            (b"", None),
+        ] {
+            assert_eq!(booking_id(body), id, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn which_refusals_leave_a_doubt() {
+        let unknown = |status, body: &str| answer(status, Some(body.as_bytes())).unknown;
+        assert!(unknown(503, r#"{"detail":"x","code":"outcome_unknown"}"#));
+        assert!(unknown(503, r#"{"detail":"x","code":"timeout"}"#));
+        assert!(unknown(502, "") && unknown(504, ""));
+        assert!(answer(503, None).unknown);
+        assert!(!unknown(503, r#"{"detail":"x","code":"busy"}"#));
+        assert!(!unknown(409, "") && !unknown(500, "") && !unknown(400, "") && !unknown(201, ""));
+    }
+}

@@ -1,0 +1,248 @@
+//! The command line.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use stampede::scenario::Scenario;
+use stampede::setup::Who;
+use stampede::{Failure, Load, fixture, run};
+
+/// Load generator and referee for servers that speak the movie ticket booking contract.
+///
+/// Exit codes: 0 all well; 1 the run could not be made or judged; 2 wrong usage; 3 the referee found a promise broken;
+/// 4 requests failed (5xx, no reply) or the run ended early, and --keep-going was not given.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Book different seats over many shows.
+    Spread {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Sell one show to many more buyers than it has seats.
+    OnSale {
+        /// How many ask for each seat, one after the other.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+        contenders: u64,
+        /// Use only so many seats of the show.
+        #[arg(long)]
+        seats: Option<u32>,
+        /// So many of those who get a seat give it back at once, and the seats go round again.
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+        cancel_percent: u8,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// 30% movie list, 45% shows of a movie, 15% my-bookings, 8% booking, 2% cancelling.
+    Mixed {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// GET one path, again and again.
+    Read {
+        #[arg(long, default_value = "/api/movies/")]
+        path: String,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Print a programme for `loaddata`.
+    Fixture {
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        movies: u32,
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        shows: u32,
+        /// Seats of each show.
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        seats: u32,
+    },
+}
+
+#[derive(Args)]
+struct Options {
+    /// The server, as http://host:port; give it again for each instance of one service.
+    #[arg(long = "url", required = true)]
+    urls: Vec<String>,
+    #[command(flatten)]
+    who: WhoOptions,
+    /// The key that signs the server's tokens. Better in the environment: a command line is there for all to see.
+    #[arg(long, env = "SECRET_KEY", hide_env_values = true)]
+    secret_key: Option<String>,
+    #[arg(long, short, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    connections: u32,
+    /// Threads of the generator.
+    #[arg(long, short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: u32,
+    /// Open loop: so many requests a second, whatever the server does. Latency counts from when each was due.
+    #[arg(long, value_parser = positive)]
+    rate: Option<f64>,
+    /// Seconds to measure, after the warm-up.
+    #[arg(long, short, default_value = "10", value_parser = seconds)]
+    duration: Duration,
+    /// Seconds of load that are not measured, before.
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    warmup: Duration,
+    /// At most so many requests, warm-up included.
+    #[arg(long)]
+    requests: Option<u64>,
+    /// Seconds after which a request counts as unanswered.
+    #[arg(long, default_value = "35", value_parser = seconds)]
+    timeout: Duration,
+    /// Use at most so many shows, the emptiest.
+    #[arg(long)]
+    shows: Option<usize>,
+    /// A show to book as ID:SEATS, taken on trust; for servers that answer bookings only. Needs --no-referee.
+    #[arg(long = "show", value_parser = trusted_show)]
+    trusted_shows: Vec<(u64, u32)>,
+    /// Go on when connections break and the server fails; the verdict comes when it is back.
+    #[arg(long)]
+    keep_going: bool,
+    /// Seconds to wait for the server to be back before the verdict.
+    #[arg(long, default_value = "30", value_parser = seconds)]
+    wait: Duration,
+    /// Only measure.
+    #[arg(long)]
+    no_referee: bool,
+    /// Others book on this server at the same time, so counts and refusals prove nothing.
+    #[arg(long)]
+    others: bool,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the result as JSON; `-` is standard output, and the summary then goes to standard error.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// No progress.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct WhoOptions {
+    /// Sign up so many users over the API.
+    #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u32).range(1..))]
+    signup: Option<u32>,
+    /// Users FIRST-LAST, who exist; their tokens are made from the server's key.
+    #[arg(long, value_name = "FIRST-LAST", value_parser = id_range, requires = "secret_key")]
+    user_ids: Option<RangeInclusive<u64>>,
+    /// A file with one access token to a line.
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// Send no token.
+    #[arg(long)]
+    anonymous: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    // A record keeps how long a reply took in 32 bits of microseconds.
+    if (0.0..=86_400.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("0 to 86400".to_owned())
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate: &f64| rate.is_finite() && *rate > 0.0)
+        .ok_or_else(|| "not a positive number".to_owned())
+}
+
+fn id_range(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let ends = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let (first, last): (u64, u64) = ends.ok_or_else(|| "expected FIRST-LAST".to_owned())?;
+    if first <= last && last - first < 10_000_000 { Ok(first..=last) } else { Err("1 to 10 million users".to_owned()) }
+}
+
+fn trusted_show(text: &str) -> Result<(u64, u32), String> {
+    let parts = text.split_once(':').and_then(|(id, seats)| Some((id.parse().ok()?, seats.parse().ok()?)));
+    parts.filter(|&(_, seats): &(u64, u32)| seats > 0).ok_or_else(|| "expected ID:SEATS".to_owned())
+}
+
+impl Options {
+    fn load(&self, scenario: Scenario) -> Load {
+        let who = match (&self.who, &self.secret_key) {
+            (WhoOptions { signup: Some(count), .. }, _) => Who::SignUp(*count),
+            (WhoOptions { tokens: Some(path), .. }, _) => Who::File(path.clone()),
+            (WhoOptions { user_ids: Some(user_ids), .. }, Some(secret_key)) => {
+                Who::Mint { secret_key: secret_key.clone(), user_ids: user_ids.clone() }
+            }
+            _ => Who::Nobody,
+        };
+        Load {
+            urls: self.urls.clone(),
+            who,
+            scenario,
+            connections: self.connections as usize,
+            threads: self.threads.min(self.connections) as usize,
+            rate: self.rate,
+            warmup: self.warmup,
+            duration: self.duration,
+            requests: self.requests,
+            timeout: self.timeout.min(Duration::from_secs(3600)),
+            shows: self.shows,
+            trusted_shows: self.trusted_shows.clone(),
+            keep_going: self.keep_going,
+            wait: self.wait,
+            referee: !self.no_referee,
+            others: self.others,
+            seed: self.seed,
+            progress: !self.quiet,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Spread { options } => load(&options, Scenario::Spread),
+        Command::OnSale { contenders, seats, cancel_percent, options } => {
+            load(&options, Scenario::OnSale { contenders, seats, cancel_percent })
+        }
+        Command::Mixed { options } => load(&options, Scenario::Mixed),
+        Command::Read { path, options } => load(&options, Scenario::Read { path }),
+        Command::Fixture { movies, shows, seats } => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let written = fixture::write(&mut out, movies, shows, seats).and_then(|()| out.flush());
+            written.map(|()| ExitCode::SUCCESS).map_err(Failure::from)
+        }
+    };
+    result.unwrap_or_else(|Failure(text)| {
+        eprintln!("stampede: {text}");
+        ExitCode::FAILURE
+    })
+}
+
+fn load(options: &Options, scenario: Scenario) -> Result<ExitCode, Failure> {
+    let report = run(&options.load(scenario))?;
+    match options.json.as_deref() {
+        None => print!("{report}"),
+        Some(path) => {
+            let json = serde_json::to_string_pretty(&report).map_err(|error| Failure(error.to_string()))? + "\n";
+            if path.as_os_str() == "-" {
+                eprint!("{report}");
+                print!("{json}");
+            } else {
+                print!("{report}");
+                fs::write(path, json).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+            }
+        }
+    }
+    let failed = report.outcomes.keys().any(|outcome| !outcome.starts_with(['2', '3', '4']));
+    Ok(match &report.referee {
+        Some(verdict) if !verdict.is_clean() => ExitCode::from(3),
+        _ if (failed || report.broken.is_some()) && !options.keep_going => ExitCode::from(4),
+        _ => ExitCode::SUCCESS,
+    })
+}

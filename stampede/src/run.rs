@@ -1,0 +1,262 @@
+//! A run from beginning to end: set up, load, ask afterwards, judge.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::engine::{Course, Live, Tally, work};
+use crate::http::{Target, authorization_line};
+use crate::log::Log;
+use crate::referee::{Judge, Row, Show, Verdict};
+use crate::report::Report;
+use crate::scenario::{Plan, Scenario};
+use crate::setup::{self, Who};
+
+/// What to do to which servers.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// Instances of one service; connections are dealt to them in turn.
+    pub urls: Vec<String>,
+    pub who: Who,
+    pub scenario: Scenario,
+    pub connections: usize,
+    pub threads: usize,
+    /// Requests a second; None is a closed loop.
+    pub rate: Option<f64>,
+    pub warmup: Duration,
+    pub duration: Duration,
+    pub requests: Option<u64>,
+    pub timeout: Duration,
+    /// Use at most so many shows, the emptiest.
+    pub shows: Option<usize>,
+    /// Shows (id, seats) taken on trust instead of being looked up, for servers that only answer bookings.
+    pub trusted_shows: Vec<(u64, u32)>,
+    pub keep_going: bool,
+    /// How long the server may take to be back before it is asked for the verdict.
+    pub wait: Duration,
+    pub referee: bool,
+    /// Others book on the server at the same time: counts and refusals prove nothing.
+    pub others: bool,
+    pub seed: u64,
+    /// Tell the progress on standard error.
+    pub progress: bool,
+}
+
+/// Why there is no report.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Failure(text)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure(error.to_string())
+    }
+}
+
+/// Another instance may show a count this much later, by the contract of its caches; one second is promised.
+const COUNTS_SETTLE: Duration = Duration::from_secs(3);
+
+pub fn run(load: &Load) -> Result<Report, Failure> {
+    let targets = load.urls.iter().map(|url| Target::parse(url)).collect::<Result<Vec<_>, _>>()?;
+    let first = targets.first().ok_or_else(|| "no server is named".to_owned())?;
+    let tell = |text: &str| {
+        if load.progress {
+            eprintln!("stampede: {text}");
+        }
+    };
+    if let Who::SignUp(count) = load.who {
+        tell(&format!("signing up {count} users"));
+    }
+    let tokens = setup::tokens(&load.who, first)?;
+    let record = load.referee && load.scenario.books();
+    let (movies, shows) = programme(load, first, &tokens[0], record)?;
+    let before = if record { before(load, &targets, &tokens, &tell)? } else { Vec::new() };
+
+    let authorizations: Vec<Vec<u8>> = tokens.iter().map(|token| authorization_line(token)).collect();
+    let course = Course {
+        targets: &targets,
+        authorizations: &authorizations,
+        movies: &movies,
+        plan: Plan::new(&load.scenario, &shows, tokens.len() as u32, movies.len() as u32),
+        connections: load.connections,
+        rate: load.rate,
+        threads: load.threads,
+        warmup: load.warmup,
+        duration: load.duration,
+        requests: load.requests,
+        timeout: load.timeout,
+        keep_going: load.keep_going,
+        record,
+        seed: load.seed,
+    };
+    let live = Live::new(load.threads);
+    let cpu_before = cpu_time();
+    let mut tally = drive(&course, &live, load.progress)?;
+    let cpu = cpu_time().saturating_sub(cpu_before);
+    let log = std::mem::take(&mut tally.log);
+
+    let (verdict, settled) = if record {
+        tell("asking the server what became of it");
+        let (verdict, settled) = judge(load, &targets, &tokens, &movies, &shows, &before, log)?;
+        (Some(verdict), settled)
+    } else {
+        (None, Duration::ZERO)
+    };
+    Ok(Report::new(load, tokens.len(), &shows, &tally, &live, cpu, verdict, settled))
+}
+
+/// The movies and shows to use.
+fn programme(load: &Load, target: &Target, token: &str, record: bool) -> Result<(Vec<u64>, Vec<Show>), Failure> {
+    if !load.scenario.books() {
+        return Ok(Default::default());
+    }
+    if !load.trusted_shows.is_empty() {
+        if record {
+            return Err(Failure(
+                "the referee has to look shows up; leave it out or do not take them on trust".to_owned(),
+            ));
+        }
+        let show = |&(id, seats)| Show { id, total_seats: seats, available_before: seats };
+        return Ok((Vec::new(), load.trusted_shows.iter().map(show).collect()));
+    }
+    let (movies, mut shows) = setup::programme(target, token)?;
+    let most = if matches!(load.scenario, Scenario::OnSale { .. }) { Some(1) } else { load.shows };
+    shows.truncate(most.unwrap_or(usize::MAX));
+    if shows.iter().all(|show| show.available_before == 0) {
+        return Err(Failure("the server has no coming show with a free seat".to_owned()));
+    }
+    Ok((movies, shows))
+}
+
+/// What every user has before the run.
+fn before(load: &Load, targets: &[Target], tokens: &[String], tell: &dyn Fn(&str)) -> Result<Vec<Vec<Row>>, Failure> {
+    let alive = wait_for(load, targets, &tokens[0])?;
+    let lists = Mutex::new(vec![Vec::new(); tokens.len()]);
+    setup::my_bookings(&alive, tokens, |user, rows| {
+        lists.lock().expect("no thread panics with it")[user as usize] = rows;
+    })?;
+    let lists = lists.into_inner().expect("no thread panics with it");
+    let old: usize = lists.iter().map(Vec::len).sum();
+    tell(&format!("{} users with {old} bookings from before", tokens.len()));
+    Ok(lists)
+}
+
+/// Runs the threads and tells the progress meanwhile.
+fn drive(course: &Course, live: &Live, progress: bool) -> Result<Tally, Failure> {
+    let mut offsets = Vec::with_capacity(course.plan.shows.len());
+    let mut seats = 0;
+    for show in course.plan.shows {
+        offsets.push(seats);
+        seats += show.total_seats as usize;
+    }
+    let mut tally = Tally::new();
+    thread::scope(|scope| {
+        let offsets = offsets.as_slice();
+        let workers: Vec<_> =
+            (0..course.threads).map(|number| scope.spawn(move || work(course, live, offsets, number))).collect();
+        let started = Instant::now();
+        let (mut told, mut replies) = (started, 0);
+        while !workers.iter().all(|worker| worker.is_finished()) {
+            thread::sleep(Duration::from_millis(20));
+            if progress && told.elapsed() >= Duration::from_secs(1) {
+                let now = live.replies.load(Ordering::Relaxed);
+                let rate = (now - replies) as f64 / told.elapsed().as_secs_f64();
+                tell_progress(started.elapsed(), now, rate, live.failures.load(Ordering::Relaxed));
+                (told, replies) = (Instant::now(), now);
+            }
+        }
+        if progress && io::stderr().is_terminal() {
+            eprintln!();
+        }
+        for worker in workers {
+            tally.merge(worker.join().expect("workers do not panic")?);
+        }
+        Ok(())
+    })
+    .map_err(|error: io::Error| Failure::from(error))?;
+    Ok(tally)
+}
+
+/// One line that is written over on a terminal, and a line each elsewhere.
+fn tell_progress(elapsed: Duration, replies: u64, rate: f64, failures: u64) {
+    let mut error = io::stderr().lock();
+    let (start, end) = if error.is_terminal() { ("\r", "\x1b[K") } else { ("", "\n") };
+    // Progress that cannot be told is no reason to stop.
+    let _ = write!(
+        error,
+        "{start}{:4.0} s  {rate:8.0}/s  {replies} replies  {failures} failed{end}",
+        elapsed.as_secs_f64()
+    );
+}
+
+/// Asks what every user has now, and judges. Gives also how long the counts took to agree.
+fn judge(
+    load: &Load,
+    targets: &[Target],
+    tokens: &[String],
+    movies: &[u64],
+    shows: &[Show],
+    before: &[Vec<Row>],
+    mut log: Log,
+) -> Result<(Verdict, Duration), Failure> {
+    let alive = wait_for(load, targets, &tokens[0])?;
+    let judge = Mutex::new(Judge::new(shows, &mut log));
+    setup::my_bookings(&alive, tokens, |user, rows| {
+        judge.lock().expect("no thread panics with it").user(user, &before[user as usize], &rows);
+    })?;
+    let judge = judge.into_inner().expect("no thread panics with it");
+    if load.others {
+        return Ok((judge.finish(None), Duration::ZERO));
+    }
+    let started = Instant::now();
+    loop {
+        // Every instance must come to the same counts; the first that does not is the one to show.
+        let mut found = Vec::new();
+        for target in &alive {
+            let available: HashMap<u64, u32> = setup::available(target, &tokens[0], movies)?;
+            let missing = |show: &Show| format!("show {} is not listed any more", show.id);
+            let counts = shows.iter().map(|show| available.get(&show.id).copied().ok_or_else(|| missing(show)));
+            found = counts.collect::<Result<Vec<u32>, String>>()?;
+            if !judge.counts_agree(&found) {
+                break;
+            }
+        }
+        let elapsed = started.elapsed();
+        if judge.counts_agree(&found) || elapsed >= COUNTS_SETTLE {
+            return Ok((judge.finish(Some(&found)), elapsed));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The servers that answer, as soon as one does.
+fn wait_for<'a>(load: &Load, targets: &'a [Target], token: &str) -> Result<Vec<&'a Target>, Failure> {
+    let started = Instant::now();
+    loop {
+        let alive = setup::alive(targets, token);
+        if !alive.is_empty() {
+            return Ok(alive);
+        }
+        if started.elapsed() >= load.wait {
+            let error = setup::movie_ids(&targets[0], token).err().unwrap_or_default();
+            return Err(Failure(format!("no server answers, so there is no verdict: {error}")));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// CPU time of this process, all threads, user and system.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}

@@ -1,0 +1,250 @@
+//! Where users, tokens and shows come from: the server under test, over the contract.
+
+use std::collections::HashMap;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{Timestamp, ToSpan};
+use serde::Deserialize;
+use sha2::Sha256;
+
+use crate::client::Client;
+use crate::http::Target;
+use crate::referee::{Row, Show};
+
+/// Whose requests they are.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// So many new users, signed up and logged in over the API.
+    SignUp(u32),
+    /// Users that exist, with tokens made here from the server's key.
+    Mint { secret_key: String, user_ids: RangeInclusive<u64> },
+    /// A file with one access token to a line.
+    File(std::path::PathBuf),
+    /// Without a token, for paths that need none.
+    Nobody,
+}
+
+/// Requests that set up or look afterwards run on so many connections.
+const HELPERS: u32 = 4;
+const TOKEN_SECONDS: i64 = 24 * 3600;
+
+/// An access token for each user.
+pub fn tokens(who: &Who, target: &Target) -> Result<Vec<String>, String> {
+    match who {
+        Who::SignUp(count) => sign_up(target, *count),
+        Who::Mint { secret_key, user_ids } => {
+            let now = Timestamp::now().as_second();
+            Ok(user_ids.clone().map(|id| mint(secret_key, id, now)).collect())
+        }
+        Who::File(path) => {
+            let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let tokens: Vec<_> =
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+            if tokens.is_empty() { Err(format!("{}: no tokens", path.display())) } else { Ok(tokens) }
+        }
+        Who::Nobody => Ok(vec![String::new()]),
+    }
+}
+
+/// An access token as the contract's section 6 describes it, valid for a day from `now` (seconds since 1970).
+pub fn mint(secret_key: &str, user_id: u64, now: i64) -> String {
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let payload = format!(
+        r#"{{"token_type":"access","exp":{},"iat":{now},"jti":"{:032x}","user_id":{user_id}}}"#,
+        now + TOKEN_SECONDS,
+        fastrand::u128(..)
+    );
+    let signed = format!("{}.{}", encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(payload.as_bytes()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).expect("HMAC takes a key of any length");
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", encode(&mac.finalize().into_bytes()))
+}
+
+fn sign_up(target: &Target, count: u32) -> Result<Vec<String>, String> {
+    #[derive(Deserialize)]
+    struct Tokens {
+        access: String,
+    }
+    let run = fastrand::u32(..);
+    let password = format!("Sturdy-{:016x}", fastrand::u64(..));
+    let made = for_each(
+        count,
+        |client, index| {
+            let name = format!("stampede-{run:08x}-{index}");
+            let form = serde_json::json!({
+                "username": name, "email": format!("{name}@example.com"), "password": password, "password2": password,
+            });
+            expect(201, "signup", client.call("POST", "/api/signup/", "", &form.to_string())?)?;
+            let form = serde_json::json!({ "username": name, "password": password });
+            let body = expect(200, "login", client.call("POST", "/api/login/", "", &form.to_string())?)?;
+            let tokens: Tokens = serde_json::from_slice(&body).map_err(|error| format!("login: {error}"))?;
+            Ok(tokens.access)
+        },
+        &[target],
+    )?;
+    Ok(made)
+}
+
+/// Does something for each number below `count`, a few at a time; the results are in order, the first error ends it.
+/// Numbers are dealt to the targets in turn.
+fn for_each<T: Send>(
+    count: u32,
+    work: impl Fn(&mut Client, u32) -> Result<T, String> + Sync,
+    targets: &[&Target],
+) -> Result<Vec<T>, String> {
+    let results = Mutex::new(Vec::with_capacity(count as usize));
+    for_each_in(count, targets, work, |index, value| {
+        results.lock().expect("no thread panics with it").push((index, value));
+    })?;
+    let mut results = results.into_inner().expect("no thread panics with it");
+    results.sort_unstable_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, value)| value).collect())
+}
+
+fn for_each_in<T: Send>(
+    count: u32,
+    targets: &[&Target],
+    work: impl Fn(&mut Client, u32) -> Result<T, String> + Sync,
+    done: impl Fn(u32, T) + Sync,
+) -> Result<(), String> {
+    let next = AtomicU32::new(0);
+    let failed = AtomicBool::new(false);
+    let helper = || -> Result<(), String> {
+        let mut clients: Vec<Client> = targets.iter().map(|target| Client::new(target)).collect();
+        while !failed.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                break;
+            }
+            let client = index as usize % clients.len();
+            match work(&mut clients[client], index) {
+                Ok(value) => done(index, value),
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let helpers: Vec<_> = (0..HELPERS.min(count)).map(|_| scope.spawn(helper)).collect();
+        helpers.into_iter().try_for_each(|helper| helper.join().expect("helpers do not panic"))
+    })
+}
+
+fn expect(status: u16, what: &str, (found, body): (u16, Vec<u8>)) -> Result<Vec<u8>, String> {
+    if found == status {
+        return Ok(body);
+    }
+    let text = String::from_utf8_lossy(&body[..body.len().min(300)]);
+    Err(format!("{what}: status {found} instead of {status}: {text}"))
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: u64,
+    date_time: Timestamp,
+    total_seats: u32,
+    available_seats: u32,
+}
+
+#[derive(Deserialize)]
+struct Movie {
+    id: u64,
+}
+
+/// The ids of all movies, and of their shows those that will not begin within the hour, the emptiest first.
+pub fn programme(target: &Target, token: &str) -> Result<(Vec<u64>, Vec<Show>), String> {
+    let movies = movie_ids(target, token)?;
+    let soon = Timestamp::now().saturating_add(1.hour()).map_err(|error| error.to_string())?;
+    let mut shows: Vec<Show> = all_shows(&[target], token, &movies)?
+        .filter(|show| show.date_time > soon)
+        .map(|show| Show { id: show.id, total_seats: show.total_seats, available_before: show.available_seats })
+        .collect();
+    shows.sort_by_key(|show| (std::cmp::Reverse(show.available_before), show.id));
+    Ok((movies, shows))
+}
+
+pub fn movie_ids(target: &Target, token: &str) -> Result<Vec<u64>, String> {
+    let body = expect(200, "movies", Client::new(target).call("GET", "/api/movies/", token, "")?)?;
+    let movies: Vec<Movie> = serde_json::from_slice(&body).map_err(|error| format!("movies: {error}"))?;
+    Ok(movies.into_iter().map(|movie| movie.id).collect())
+}
+
+/// The `available_seats` of all shows by id.
+pub fn available(target: &Target, token: &str, movies: &[u64]) -> Result<HashMap<u64, u32>, String> {
+    Ok(all_shows(&[target], token, movies)?.map(|show| (show.id, show.available_seats)).collect())
+}
+
+fn all_shows(targets: &[&Target], token: &str, movies: &[u64]) -> Result<impl Iterator<Item = Listed>, String> {
+    let lists = for_each(
+        movies.len() as u32,
+        |client, index| {
+            let path = format!("/api/movies/{}/shows/", movies[index as usize]);
+            let body = expect(200, "shows", client.call("GET", &path, token, "")?)?;
+            serde_json::from_slice::<Vec<Listed>>(&body).map_err(|error| format!("{path}: {error}"))
+        },
+        targets,
+    )?;
+    Ok(lists.into_iter().flatten())
+}
+
+/// Reads my-bookings of every user, dealt to the servers in turn, and hands each list over as it comes.
+pub fn my_bookings(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Vec<Row>) + Sync) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Booked<'a> {
+        id: u64,
+        show: u64,
+        seat_number: u32,
+        status: &'a str,
+    }
+    for_each_in(
+        tokens.len() as u32,
+        targets,
+        |client, index| {
+            let body =
+                expect(200, "my-bookings", client.call("GET", "/api/my-bookings/", &tokens[index as usize], "")?)?;
+            let rows: Vec<Booked> = serde_json::from_slice(&body).map_err(|error| format!("my-bookings: {error}"))?;
+            let row = |row: Booked| match row.status {
+                "booked" | "cancelled" => {
+                    Ok(Row { id: row.id, show: row.show, seat: row.seat_number, booked: row.status == "booked" })
+                }
+                other => Err(format!("my-bookings: booking {} has the status {other}", row.id)),
+            };
+            rows.into_iter().map(row).collect::<Result<Vec<Row>, String>>()
+        },
+        each,
+    )
+}
+
+/// Those of the servers that answer a list of movies.
+pub fn alive<'a>(targets: &'a [Target], token: &str) -> Vec<&'a Target> {
+    targets.iter().filter(|target| movie_ids(target, token).is_ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minted_token_is_what_the_contract_says() {
+        let token = mint("key", 7, 1_000);
+        let parts: Vec<&str> = token.split('.').collect();
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
+        assert_eq!(decode(parts[0]), br#"{"alg":"HS256","typ":"JWT"}"#);
+        let claims: serde_json::Value = serde_json::from_slice(&decode(parts[1])).unwrap();
+        assert_eq!((&claims["user_id"], &claims["iat"], &claims["exp"]), (&7.into(), &1_000.into(), &87_400.into()));
+        assert_eq!(claims["jti"].as_str().unwrap().len(), 32);
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"key").unwrap();
+        mac.update(format!("{}.{}", parts[0], parts[1]).as_bytes());
+        mac.verify_slice(&decode(parts[2])).unwrap();
+    }
+}

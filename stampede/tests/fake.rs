@@ -1,0 +1,350 @@
+//! The whole tool against a small server in this process that misbehaves on purpose: the referee must say so, and say
+//! nothing about one that only fails.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use stampede::report::Report;
+use stampede::scenario::Scenario;
+use stampede::setup::Who;
+use stampede::{Load, run};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Vice {
+    None,
+    /// Every tenth booking of a taken seat is answered 201.
+    SellsTwice,
+    /// The twentieth booking is answered 201 and forgotten.
+    LosesOne,
+    /// The first booking is made twice, under another seat.
+    MakesOneUp,
+    /// A cancelled booking stays booked.
+    KeepsCancelled,
+    /// One seat too many is free, once one is taken.
+    Miscounts,
+    /// Seat 7 is refused from the beginning.
+    SeatStuck,
+    /// Every ninth booking is written and then, instead of a reply, the connection is cut.
+    CutsAfterWriting,
+    /// Every ninth booking is refused with 503 `busy`, every tenth is written or not and answered `outcome_unknown`.
+    Fails,
+    /// Every reply ends its connection, and comes in pieces.
+    ClosesAndDribbles,
+    /// 200 replies without `Content-Length`.
+    Chunks,
+}
+
+const SEATS: u32 = 40;
+const SHOWS: u32 = 3;
+
+struct Row {
+    id: u64,
+    user: usize,
+    show: u32,
+    seat: u32,
+    booked: bool,
+}
+
+#[derive(Default)]
+struct State {
+    rows: Vec<Row>,
+    last_id: u64,
+    bookings: u64,
+}
+
+struct Fake {
+    vice: Vice,
+    state: Mutex<State>,
+}
+
+/// What the server does with a request.
+enum Act {
+    Reply(u16, String),
+    Cut,
+}
+
+impl Fake {
+    fn start(vice: Vice) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let fake = Arc::new(Fake { vice, state: Mutex::default() });
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let fake = Arc::clone(&fake);
+                thread::spawn(move || fake.serve(stream.unwrap()));
+            }
+        });
+        url
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> Option<()> {
+        stream.set_nodelay(true).unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        loop {
+            let (mut line, mut user, mut length) = (String::new(), 0, 0);
+            reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
+            let path = line.split(' ').nth(1)?.to_owned();
+            loop {
+                let mut header = String::new();
+                reader.read_line(&mut header).ok()?;
+                match header.trim().split_once(": ") {
+                    Some(("Authorization", token)) => user = token.strip_prefix("Bearer user")?.parse().ok()?,
+                    Some(("Content-Length", value)) => length = value.parse().ok()?,
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            let Act::Reply(status, body) = self.act(&path, user, &String::from_utf8(body).ok()?) else {
+                return None;
+            };
+            let close = if self.vice == Vice::ClosesAndDribbles { "Connection: close\r\n" } else { "" };
+            let length = if self.vice == Vice::Chunks && path.contains("/book/") {
+                "Transfer-Encoding: chunked".to_owned()
+            } else {
+                format!("Content-Length: {}", body.len())
+            };
+            let reply = format!("HTTP/1.1 {status} X\r\nX-Request-Id: {:032x}\r\n{close}{length}\r\n\r\n{body}", 5);
+            if self.vice == Vice::ClosesAndDribbles {
+                for piece in reply.as_bytes().chunks(reply.len() / 3 + 1) {
+                    stream.write_all(piece).ok()?;
+                    thread::sleep(Duration::from_micros(300));
+                }
+                return None;
+            }
+            stream.write_all(reply.as_bytes()).ok()?;
+        }
+    }
+
+    fn act(&self, path: &str, user: usize, body: &str) -> Act {
+        let mut state = self.state.lock().unwrap();
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        match parts[..] {
+            ["api", "movies"] => Act::Reply(200, r#"[{"id":1,"title":"One","duration_minutes":90}]"#.to_owned()),
+            ["api", "movies", "1", "shows"] => {
+                let shows: Vec<String> = (1..=SHOWS).map(|show| self.show(&state, show)).collect();
+                Act::Reply(200, format!("[{}]", shows.join(",")))
+            }
+            ["api", "my-bookings"] => {
+                let rows: Vec<String> = state.rows.iter().filter(|row| row.user == user).map(booking).collect();
+                Act::Reply(200, format!("[{}]", rows.join(",")))
+            }
+            ["api", "shows", show, "book"] => {
+                let seat = body.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+                self.book(&mut state, user, show.parse().unwrap(), seat)
+            }
+            ["api", "bookings", id, "cancel"] => {
+                let id: u64 = id.parse().unwrap();
+                let row = state.rows.iter_mut().find(|row| row.id == id && row.user == user).unwrap();
+                row.booked = false;
+                let reply = booking(row);
+                row.booked = self.vice == Vice::KeepsCancelled;
+                Act::Reply(200, reply)
+            }
+            _ => Act::Reply(404, "{}".to_owned()),
+        }
+    }
+
+    fn show(&self, state: &State, show: u32) -> String {
+        let taken = state.rows.iter().filter(|row| row.show == show && row.booked).count() as u32;
+        let wrong = u32::from(self.vice == Vice::Miscounts && taken > 0);
+        // Sold twice, a show may have more holders than seats.
+        let available = SEATS.saturating_sub(taken - wrong);
+        format!(
+            r#"{{"id":{show},"movie":1,"movie_title":"One","screen_name":"A","date_time":"2099-01-01T12:00:00Z","total_seats":{SEATS},"available_seats":{available}}}"#
+        )
+    }
+
+    fn book(&self, state: &mut State, user: usize, show: u32, seat: u32) -> Act {
+        state.bookings += 1;
+        let number = state.bookings;
+        let taken = state.rows.iter().any(|row| row.booked && (row.show, row.seat) == (show, seat));
+        let refused = (taken && !(self.vice == Vice::SellsTwice && number.is_multiple_of(10)))
+            || (self.vice == Vice::SeatStuck && seat == 7);
+        if self.vice == Vice::Fails && number.is_multiple_of(9) {
+            return Act::Reply(503, r#"{"detail":"Busy.","code":"busy"}"#.to_owned());
+        }
+        if refused {
+            return Act::Reply(409, r#"{"detail":"This seat is already booked."}"#.to_owned());
+        }
+        if self.vice == Vice::Fails && number.is_multiple_of(20) {
+            return Act::Reply(503, r#"{"detail":"Who knows.","code":"outcome_unknown"}"#.to_owned());
+        }
+        state.last_id += 1;
+        let row = Row { id: state.last_id, user, show, seat, booked: true };
+        let reply = booking(&row);
+        if !(self.vice == Vice::LosesOne && number == 20) {
+            state.rows.push(row);
+        }
+        if self.vice == Vice::MakesOneUp && number == 1 {
+            state.last_id += 1;
+            state.rows.push(Row { id: state.last_id, user, show: 3, seat: SEATS, booked: true });
+        }
+        match self.vice {
+            Vice::CutsAfterWriting if number.is_multiple_of(9) => Act::Cut,
+            Vice::Fails if number.is_multiple_of(10) => {
+                Act::Reply(503, r#"{"detail":"Who knows.","code":"outcome_unknown"}"#.to_owned())
+            }
+            _ => Act::Reply(201, reply),
+        }
+    }
+}
+
+fn booking(row: &Row) -> String {
+    let Row { id, show, seat, .. } = row;
+    let status = if row.booked { "booked" } else { "cancelled" };
+    format!(
+        r#"{{"id":{id},"show":{show},"movie_title":"One","screen_name":"A","date_time":"2099-01-01T12:00:00Z","seat_number":{seat},"status":"{status}","created_at":"2026-01-01T12:00:00Z"}}"#
+    )
+}
+
+fn tokens() -> (tempfile::TempDir, Who) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens");
+    let lines: Vec<String> = (0..30).map(|user| format!("user{user}")).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    (folder, Who::File(path))
+}
+
+fn load(url: String, who: Who, scenario: Scenario) -> Load {
+    Load {
+        urls: vec![url],
+        who,
+        scenario,
+        connections: 8,
+        threads: 2,
+        rate: None,
+        warmup: Duration::ZERO,
+        duration: Duration::from_secs(20),
+        requests: Some(1_500),
+        timeout: Duration::from_secs(5),
+        shows: None,
+        trusted_shows: Vec::new(),
+        keep_going: true,
+        wait: Duration::from_secs(5),
+        referee: true,
+        others: false,
+        seed: 1,
+        progress: false,
+    }
+}
+
+fn report(vice: Vice, scenario: Scenario) -> Report {
+    let (_folder, who) = tokens();
+    run(&load(Fake::start(vice), who, scenario)).unwrap()
+}
+
+fn on_sale() -> Scenario {
+    Scenario::OnSale { contenders: 10, seats: None, cancel_percent: 0 }
+}
+
+fn churn() -> Scenario {
+    Scenario::OnSale { contenders: 3, seats: Some(5), cancel_percent: 95 }
+}
+
+fn kinds(report: &Report) -> Vec<&'static str> {
+    let mut kinds: Vec<_> =
+        report.referee.as_ref().unwrap().violations.iter().map(|violation| violation.kind).collect();
+    kinds.dedup();
+    kinds
+}
+
+#[test]
+fn an_honest_server_is_clean_in_every_scenario() {
+    for scenario in [Scenario::Spread, on_sale(), churn(), Scenario::Mixed] {
+        let report = report(Vice::None, scenario);
+        assert!(kinds(&report).is_empty(), "{report}");
+        assert_eq!(
+            report.outcomes.keys().filter(|outcome| !["200", "201", "409"].contains(&outcome.as_str())).count(),
+            0
+        );
+    }
+    let verdict = report(Vice::None, on_sale()).referee.unwrap();
+    assert_eq!((verdict.sold, verdict.seats_sold, verdict.users_checked), (SEATS as usize, SEATS as usize, 30));
+    let spread = report(Vice::None, Scenario::Spread);
+    assert_eq!((spread.requests, spread.outcomes["201"]), (u64::from(SEATS * SHOWS), u64::from(SEATS * SHOWS)));
+    assert!(report(Vice::None, churn()).referee.unwrap().cancelled > 20);
+}
+
+#[test]
+fn the_referee_names_what_a_dishonest_server_did() {
+    for (vice, scenario, expected) in [
+        (Vice::SellsTwice, on_sale(), "sold twice"),
+        (Vice::SellsTwice, churn(), "sold twice"),
+        (Vice::LosesOne, Scenario::Spread, "lost"),
+        (Vice::MakesOneUp, Scenario::Spread, "phantom"),
+        (Vice::KeepsCancelled, churn(), "cancel lost"),
+        (Vice::Miscounts, Scenario::Spread, "wrong count"),
+        (Vice::SeatStuck, on_sale(), "stuck seat"),
+    ] {
+        let report = report(vice, scenario);
+        assert!(kinds(&report).contains(&expected), "{vice:?}: {report}");
+        assert!(report.to_string().contains("VIOLATIONS"));
+    }
+}
+
+#[test]
+fn a_server_that_only_fails_is_not_called_a_liar() {
+    for vice in [Vice::CutsAfterWriting, Vice::Fails, Vice::ClosesAndDribbles] {
+        for scenario in [Scenario::Spread, churn(), Scenario::Mixed] {
+            let report = report(vice, scenario);
+            assert!(kinds(&report).is_empty(), "{vice:?}: {report}");
+            assert!(report.outcomes["201"] > 0, "{vice:?}: {report}");
+        }
+    }
+    let cut = report(Vice::CutsAfterWriting, Scenario::Spread);
+    let verdict = cut.referee.as_ref().unwrap();
+    assert!(verdict.unknown > 0 && verdict.unknown == verdict.unknown_but_booked, "{cut}");
+    assert_eq!(cut.outcomes["no reply"], verdict.unknown as u64);
+    let failing = report(Vice::Fails, Scenario::Spread);
+    assert!(failing.outcomes["503"] > 0 && failing.outcomes["503 outcome unknown"] > 0, "{failing}");
+}
+
+#[test]
+fn chunked_replies_are_reported_not_guessed() {
+    let report = report(Vice::Chunks, Scenario::Spread);
+    assert!(report.outcomes["malformed reply"] > 0 && !report.outcomes.contains_key("201"), "{report}");
+    // They were written: each stands as a booking of unknown outcome, found afterwards.
+    assert!(kinds(&report).is_empty(), "{report}");
+}
+
+#[test]
+fn a_broken_connection_ends_the_run_unless_told_to_go_on() {
+    let (_folder, who) = tokens();
+    let load = Load { keep_going: false, ..load(Fake::start(Vice::CutsAfterWriting), who, Scenario::Spread) };
+    let report = run(&load).unwrap();
+    assert!(report.broken.as_ref().is_some_and(|why| why.contains("no reply")), "{report}");
+    assert!(kinds(&report).is_empty(), "{report}");
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate_and_counts_from_when_a_request_was_due() {
+    let (_folder, who) = tokens();
+    let mut load = load(Fake::start(Vice::None), who, Scenario::Read { path: "/api/movies/".to_owned() });
+    (load.rate, load.duration, load.requests) = (Some(500.0), Duration::from_secs(1), None);
+    let report = run(&load).unwrap();
+    assert!((490..=510).contains(&report.requests), "{report}");
+    assert!(report.referee.is_none() && report.unsent < 10);
+    // A rate that one connection cannot keep: the wait for the connection is part of the latency.
+    load.urls = vec![Fake::start(Vice::ClosesAndDribbles)];
+    (load.rate, load.connections, load.threads) = (Some(20_000.0), 1, 1);
+    let report = run(&load).unwrap();
+    assert!(report.unsent > 10_000, "{report}");
+    assert!(report.latency_ms.p50 > 200.0, "{report}");
+}
+
+#[test]
+fn several_instances_share_the_connections() {
+    let (_folder, who) = tokens();
+    let mut load = load(Fake::start(Vice::None), who, Scenario::Read { path: "/api/movies/".to_owned() });
+    load.urls.push("http://127.0.0.1:1".to_owned());
+    (load.requests, load.duration) = (None, Duration::from_millis(300));
+    load.warmup = Duration::ZERO;
+    // Half of them cannot connect, which takes the whole patience of the beginning.
+    let report = run(&load).unwrap();
+    assert!(report.connect_failures > 4 && report.connects == 4 && report.outcomes["200"] > 10, "{report}");
+}

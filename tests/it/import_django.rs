@@ -1,6 +1,6 @@
 //! `marquee import-django`, on databases that Django itself makes: the project in `tests/django`.
 //!
-//! `MARQUEE_TEST_PYTHON` names a Python that can import what `tests/django/requirements.txt` lists. Without it these
+//! `MARQUEE_TEST_PYTHON` names a Python that can import what `tests/requirements.txt` lists. Without it these
 //! tests are left out, loudly; with `MARQUEE_TEST_REQUIRE_PYTHON=1` they fail instead.
 
 use std::io::{BufRead, BufReader};
@@ -21,7 +21,7 @@ pub fn tests() -> Vec<Test> {
     if std::env::var_os("MARQUEE_TEST_PYTHON").is_none() && !required {
         not_tested(
             "import-django on Django's own databases (MARQUEE_TEST_PYTHON is not set)",
-            "To have it: pip install -r tests/django/requirements.txt, and MARQUEE_TEST_PYTHON=python3.",
+            "To have it: pip install -r tests/requirements.txt, and MARQUEE_TEST_PYTHON=python3.",
         );
         return tests;
     }

@@ -164,7 +164,10 @@ impl ApiError {
                 retry_after: Some(seconds),
                 ..detail(
                     StatusCode::TOO_MANY_REQUESTS,
-                    format!("Request was throttled. Expected available in {seconds} seconds."),
+                    format!(
+                        "Request was throttled. Expected available in {seconds} second{}.",
+                        if seconds == 1 { "" } else { "s" }
+                    ),
                 )
             },
             ApiError::Busy => later("The server is busy. Nothing was done; try again shortly.", "busy"),

@@ -151,6 +151,8 @@ pub async fn login(
     // For an unknown user as much time is spent as for a known one.
     let encoded = found.as_ref().map_or(hashing::dummy_hash(), |account| &account.password).to_owned();
     let verdict = app.passwords.verify(password.clone(), encoded).await?;
+    // Of guesses sent together the first have failed by now; what the others came to is not told.
+    app.throttle.check(&key, address).map_err(ApiError::Throttled)?;
     let account = match (found, verdict) {
         (Some(account), Verdict::Right | Verdict::RightButOld) if account.is_active => account,
         _ => {

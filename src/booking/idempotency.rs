@@ -2,6 +2,8 @@
 //! Field"). A key counts for its user, method and path, and is remembered for a day; what is remembered is the reply of
 //! a success, written in the transaction of what was done. Refusals are decided anew.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
@@ -111,12 +113,16 @@ pub fn decode(reply: &str) -> Option<Vec<Booking>> {
 
 /// Forgets old keys now and then, for as long as the server runs.
 pub async fn forget_old_keys(db: Db) {
+    let mut wait = Duration::from_secs(60);
     loop {
-        match store::forget_old_keys(&db, clock::now() - LIFETIME).await {
-            Ok(1..) => continue,
-            Ok(0) => {}
-            Err(error) => tracing::warn!(%error, "old idempotency keys were not forgotten"),
-        }
-        tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+        tokio::time::sleep(wait).await;
+        wait = match store::forget_old_keys(&db, clock::now() - LIFETIME).await {
+            Ok(1..) => Duration::from_secs(1),
+            Ok(0) => Duration::from_secs(600),
+            Err(error) => {
+                tracing::warn!(%error, "old idempotency keys were not forgotten");
+                Duration::from_secs(600)
+            }
+        };
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi, params_from_iter, types};
 use tokio::sync::{mpsc, oneshot};
@@ -126,7 +127,15 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
         // Set before the journal mode: a reader may not change that, and need not.
         connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")?;
         if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
-            connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
+            // SQLite itself doesn't wait here: two that change a new file's mode at once would wait for each other.
+            let until = Instant::now() + WAIT;
+            while let Err(error) = connection.execute_batch("PRAGMA journal_mode = WAL;") {
+                if error.sqlite_error_code() != Some(ffi::ErrorCode::DatabaseBusy) || Instant::now() > until {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            connection.execute_batch("PRAGMA journal_size_limit = 67108864;")?;
         }
         Ok(())
     };

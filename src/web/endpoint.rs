@@ -1,6 +1,6 @@
 //! An endpoint of the API: what comes before and after its handler, in the contract's order of checks (section 1).
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use axum::Extension;
 use axum::body::Body;
@@ -14,7 +14,6 @@ use axum::routing::{MethodRouter, any, any_service};
 use axum::{Json, Router};
 use serde_json::json;
 use tower::ServiceBuilder;
-use tracing::Instrument;
 
 use super::negotiation::{self, HTML, JSON};
 use crate::accounts::{User, api as accounts};
@@ -108,14 +107,7 @@ async fn checked(app: &App, endpoint: Endpoint, mut request: Request, next: Next
     if method == Method::OPTIONS {
         return describe(endpoint);
     }
-    // In a task of its own: when the client leaves, this future is dropped, but what its handler began with the database
-    // must end as a whole.
-    let present = Arc::new(());
-    request.extensions_mut().insert(Client(Arc::downgrade(&present)));
-    match tokio::spawn(next.run(request).in_current_span()).await {
-        Ok(response) => response,
-        Err(died) => ApiError::Internal(died.to_string()).into_response(),
-    }
+    next.run(request).await
 }
 
 /// G42.

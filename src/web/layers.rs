@@ -1,6 +1,7 @@
 //! What surrounds every request: its id, its log line, the host check, the time limit, and the headers of every reply.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::web::endpoint::Client;
 
 /// Sent with every reply; the id is in every log line of the request too.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,6 +53,8 @@ async fn surround(State(app): State<App>, mut request: Request, next: Next) -> R
         }
         // In a task of its own: when the client leaves or time is up, this future is dropped, but what was begun with
         // the database must end as a whole, and the pool of connections loses one that is dropped while it is taken.
+        let present = Arc::new(());
+        request.extensions_mut().insert(Client(Arc::downgrade(&present)));
         let work = tokio::spawn(next.run(request).in_current_span());
         match tokio::time::timeout(app.config.request_timeout, work).await {
             Ok(Ok(response)) => response,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Call, Engine, Options, Reply, Test, User, race};
+use crate::support::{App, Call, Engine, Options, Reply, Test, User, others_changes_are_seen, race};
 
 const PASSWORD: &str = "Sturdy-Lantern-42";
 
@@ -224,6 +224,7 @@ async fn deleted_users(engine: Engine) {
     let ann = app.customer("ann").await;
     get(&app, "/api/movies/", &ann.access).await.expect(200);
     app.sql("DELETE FROM users WHERE username = 'ann'").await;
+    others_changes_are_seen().await;
     let gone = json!({"detail": "User not found", "code": "user_not_found"});
     assert_eq!(get(&app, "/api/movies/", &ann.access).await.expect(401).json(), gone, "A17");
     let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": ann.refresh}));

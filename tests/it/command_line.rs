@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::engine::Database;
 use crate::support::process::{self, Server};
-use crate::support::{App, Call, Engine, Test};
+use crate::support::{App, Call, Engine, Test, others_changes_are_seen};
 
 /// A good secret, and one that no message may repeat.
 const SECRET: &str = "Zq8-tram-Vee7-lamp-Kx2-orchard-Jm5-velvet-Wd9-salt-Ty3";
@@ -524,6 +524,7 @@ async fn deactivate_user(engine: Engine) {
     let list = |token: &str| Call::get("/api/my-bookings/").bearer(token);
     list(&world.bob.access).send(&app).await.expect(200);
     run(&app, &["deactivate-user", "BOB"]).exits(0).says(&["BOB"]);
+    others_changes_are_seen().await;
     let off = json!({"detail": "User is inactive", "code": "user_inactive"});
     assert_eq!(list(&world.bob.access).send(&app).await.expect(401).json(), off, "A18");
     let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": world.bob.refresh}));
@@ -620,6 +621,7 @@ async fn loaddata(engine: Engine) {
         {"movie": 7, "screen": 3, "date_time": "2036-01-01T20:30:00", "total_seats": 2},
     ]});
     load(&app, more.to_string(), &[]).exits(0);
+    others_changes_are_seen().await;
     assert_eq!(get("/api/movies/7/shows/").await[4]["date_time"], "2036-01-01T20:30:00Z");
     assert_eq!(count(&app, "screens").await, 2);
     load(&app, "{}", &[]).exits(0).says(&["0 movies"]);

@@ -70,7 +70,7 @@ async fn is_consistent(app: &App) {
 /// A number that differs from run to run.
 fn chance(below: u64) -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
-    u64::from(now.subsec_nanos() / 1_000) % below
+    u64::from(now.subsec_micros()) % below
 }
 
 /// What a client knows of its bookings, by id.
@@ -179,7 +179,7 @@ async fn kill_9_under_load_loses_nothing(engine: Engine) {
         answered += counts.iter().sum::<usize>();
         app.instance(0).restart().await;
         // What a dead process had sent, the database's server may still be doing.
-        while engine != Engine::Sqlite && waiting(&app, "").await > 0 {
+        while engine != Engine::Sqlite && waiting(&app, "%").await > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for client in &mut clients {
@@ -221,11 +221,11 @@ impl Hold {
     }
 }
 
-/// How many statements with this beginning (any, when empty) the server works on for this test's database.
-async fn waiting(app: &App, beginning: &str) -> usize {
+/// How many statements like this the server works on for this test's database.
+async fn waiting(app: &App, like: &str) -> usize {
     let sql = format!(
         "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()
-         AND command <> 'Sleep' AND COALESCE(info, '') LIKE '{beginning}%'"
+         AND command <> 'Sleep' AND COALESCE(info, '') LIKE '{like}'"
     );
     app.sql(&sql).await[0][0].parse().expect("a number")
 }
@@ -238,19 +238,19 @@ async fn have_decided(app: &App, count: usize) {
         return tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let began = Instant::now();
-    while waiting(app, "UPDATE shows SET seats_taken").await < count {
+    while waiting(app, "UPDATE%seats_taken%").await < count {
         assert!(began.elapsed() < Duration::from_secs(4), "the bookings do not come to their write");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Two users book one free seat, at as many instances as the engine allows; both find it free before either may write.
+/// Two users book one free seat at two instances, for within one the desk decides; both find it free before either may
+/// write.
 async fn both_decide_before_either_writes(engine: Engine, has_unique_key: bool) -> Vec<u16> {
-    let instances = if engine == Engine::Sqlite { 1 } else { 2 };
-    let app = App::start_with(engine, Options { instances, ..Options::default() }).await;
+    let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
     one_show(&app, 50);
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
-    let [here, there] = [&app.instance(0).base, &app.instance(instances - 1).base];
+    let [here, there] = [&app.instance(0).base, &app.instance(1).base];
     // Each instance has ids in stock, so that getting some is not what they wait for.
     booking(&ann, 1, 1).send_to(here).await.expect(201);
     booking(&ann, 1, 2).send_to(there).await.expect(201);

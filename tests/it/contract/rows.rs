@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::tokens;
-use crate::support::{App, Call, Engine, Options, Reply, World};
+use crate::support::{App, Call, Engine, Options, Reply, World, others_changes_are_seen};
 
 pub type Outcome<T = ()> = Result<T, String>;
 pub type Check = for<'a> fn(&'a mut Session) -> LocalBoxFuture<'a, Outcome>;
@@ -176,6 +176,9 @@ impl Session {
 
     /// How many seats of a show of movie 1 are free.
     pub async fn available(&mut self, show: i64) -> Outcome<i64> {
+        if self.bases.len() > 1 {
+            others_changes_are_seen().await;
+        }
         let reply = self.step("GET /api/movies/1/shows/", "200").await?;
         let shows = json_of(&reply)?;
         let shows = shows.as_array().ok_or("shows are no list")?;

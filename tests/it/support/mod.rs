@@ -172,3 +172,8 @@ fn run_trial(test: impl FnOnce() -> Running) -> Result<(), Failed> {
     let report = REPORT.take().unwrap_or_default();
     outcome.map_err(|_| Failed::from(report.panics + &report.logs))
 }
+
+/// What another process has changed in the database, an instance shows within a second.
+pub async fn others_changes_are_seen() {
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+}

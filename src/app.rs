@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
 use crate::accounts::{Passwords, User};
-use crate::booking::desk::{Desk, Setup};
+use crate::booking::desk::Desk;
 use crate::config::Config;
 use crate::db::Db;
 use crate::reads::Reads;
@@ -67,8 +67,7 @@ impl App {
         let changed = Arc::clone(&reads);
         let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
         // Shorter than the time a request has, so that what is answered "timeout" mostly was dropped unwritten.
-        let patience = config.request_timeout * 2 / 3;
-        let setup = Setup { patience, listener, ..Setup::for_dialect(db.dialect()) };
+        let desk = Desk::open(&db, config.request_timeout * 2 / 3, listener);
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
         App {
             tokens: Arc::new(TokenKeys::new(
@@ -82,7 +81,7 @@ impl App {
                 config.login_failures_per_address,
                 config.login_failure_window,
             )),
-            desk: Desk::open(&db, setup),
+            desk,
             reads,
             db,
             config: Arc::new(config),

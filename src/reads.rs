@@ -13,6 +13,9 @@ use moka::sync::Cache;
 /// Nothing older is given out.
 pub const MAX_AGE: Duration = Duration::from_millis(900);
 
+/// How long is waited for others who read the same.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How many keys are remembered.
 const REMEMBERED: u64 = 50_000;
 
@@ -67,7 +70,8 @@ impl<K: Hash + Eq + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Rea
         if let Some(found) = slot.fresh() {
             return Ok(found);
         }
-        let _reading = slot.reading.lock().await;
+        // Where one reader after the other fails, those behind them don't wait for all of them.
+        let _reading = tokio::time::timeout(PATIENCE, slot.reading.lock()).await;
         if let Some(found) = slot.fresh() {
             return Ok(found);
         }

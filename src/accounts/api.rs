@@ -98,7 +98,7 @@ impl From<Overloaded> for ApiError {
 )]
 pub async fn signup(State(app): State<App>, mut form: Form) -> Result<(StatusCode, Json<User>), ApiError> {
     let username = form.text("username", &USERNAME);
-    if !username.is_empty() && store::credentials(&app.db, &username::key(&username)).await?.is_some() {
+    if !form.is_faulty("username") && store::credentials(&app.db, &username::key(&username)).await?.is_some() {
         form.fault::<()>("username", AccountError::UsernameTaken.to_string());
     }
     let email = form.text("email", &EMAIL);
@@ -162,11 +162,18 @@ pub async fn login(
     };
     app.throttle.succeeded(&key, address);
     if verdict == Verdict::RightButOld {
-        let hash = app.passwords.hash(password).await?;
-        store::replace_hash(&app.db, account.id, &account.password, &hash).await?;
+        renew_hash(&app, &account, password).await;
     }
     let tokens = app.tokens.issue_pair(account.id, now());
     Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
+}
+
+/// Writes an old hash anew. Should it fail, the login is good all the same, and the next one tries again.
+async fn renew_hash(app: &App, account: &store::Credentials, password: String) {
+    let Ok(hash) = app.passwords.hash(password).await else { return };
+    if let Err(error) = store::replace_hash(&app.db, account.id, &account.password, &hash).await {
+        tracing::warn!(%error, "an old hash was not renewed");
+    }
 }
 
 /// Get a new access token

@@ -1,6 +1,6 @@
 //! Failed logins are counted per account and address, and per address; too many and the next attempts wait.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -32,19 +32,29 @@ impl Throttle {
     /// # Errors
     /// The seconds to wait before the next attempt.
     pub fn check(&self, account: &str, address: IpAddr) -> Result<(), u64> {
+        let address = network(address);
         self.per_account.check(&(account.to_owned(), address))?;
         self.per_address.check(&address)
     }
 
     /// Counts a failed attempt.
     pub fn failed(&self, account: &str, address: IpAddr) {
+        let address = network(address);
         self.per_account.count((account.to_owned(), address));
         self.per_address.count(address);
     }
 
     /// Forgets the account's failures from this address, after a login that succeeded.
     pub fn succeeded(&self, account: &str, address: IpAddr) {
-        self.per_account.failures.invalidate(&(account.to_owned(), address));
+        self.per_account.failures.invalidate(&(account.to_owned(), network(address)));
+    }
+}
+
+/// Whoever has one IPv6 address has the 2^64 of its network, so these count as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 

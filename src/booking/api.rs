@@ -14,6 +14,10 @@ use crate::web::body::Form;
 use crate::web::docs::Detail;
 use crate::web::endpoint::{Client, PathId};
 
+/// What the schema says of the header.
+const REPEATS: &str = "Up to 255 characters of your choice. A repeat with the same key, within 24 hours, is not done twice \
+     and gets the first reply";
+
 /// The body of a booking request.
 #[derive(utoipa::ToSchema)]
 #[schema(example = json!({ "seat_number": 6 }))]
@@ -29,7 +33,10 @@ pub struct BookSeat {
 /// The seat is yours once this has answered 201. Answers 409 when the show has started, is full, or the seat is taken.
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
-    params(("show_id" = i64, Path, description = "The show", example = 1, minimum = 1)),
+    params(
+        ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = REPEATS, max_length = 255),
+    ),
     request_body = BookSeat,
     responses(
         (status = 201, description = "The booking", body = Booking),
@@ -40,6 +47,12 @@ pub struct BookSeat {
                 ("full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked." }))),
                 ("started" = (summary = "Too late", value = json!({ "detail": "This show has already started." }))),
             ),
+        ),
+        (
+            status = 422, description = "The Idempotency-Key was used for another seat", body = Detail,
+            example = json!({
+                "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
+            }),
         ),
     ),
 )]
@@ -62,7 +75,10 @@ pub async fn book(
 /// Your own only. Its seat is free for others at once; the booking stays in your list as cancelled.
 #[utoipa::path(
     post, path = "/api/bookings/{booking_id}/cancel/", tag = "Bookings", operation_id = "cancel_booking",
-    params(("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1)),
+    params(
+        ("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = REPEATS, max_length = 255),
+    ),
     responses(
         (
             status = 200, description = "The booking, now cancelled", body = Booking,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::idempotency::{self, Key};
 use super::rules::{self, Ask, ShowState};
@@ -17,8 +18,14 @@ use crate::db::{Db, DbError, Dialect};
 /// The most requests that are decided and written together.
 const LARGEST_BATCH: usize = 1_024;
 
+/// How many requests may wait in a lane.
+const QUEUE: usize = 8 * LARGEST_BATCH;
+
 /// How often a batch that lost to other instances is decided anew.
 const TRIES: usize = 12;
+
+/// How long is tried to find out what became of a commit whose connection died.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// How long a lane believes what it remembers of a show.
 const MEMORY: Duration = Duration::from_secs(1);
@@ -46,51 +53,36 @@ struct Job {
 /// Told of the movies whose shows have changed, after the commit and before anyone is answered.
 pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
 
-/// How a desk is set up.
-pub struct Setup {
-    /// How many batches may be under way at once.
-    pub lanes: usize,
-    /// How many requests may wait in each lane.
-    pub queue: usize,
-    /// How long a request may wait before it is dropped unwritten.
-    pub patience: Duration,
-    pub listener: Listener,
-}
-
-impl Setup {
-    /// One lane is best for SQLite, which has one writer; two keep a server busy while one of them decides.
-    pub fn for_dialect(dialect: Dialect) -> Setup {
-        let lanes = match dialect {
+impl Desk {
+    /// Opens a desk; it closes when the last clone is dropped. A request waits at most for `patience`, then it is dropped
+    /// unwritten.
+    pub fn open(db: &Db, patience: Duration, listener: Listener) -> Desk {
+        let sql = Arc::new(Sql::new(db.dialect()));
+        // SQLite has one writer; two lanes keep a server busy while one of them decides, and more gain nothing.
+        let lanes = match db.dialect() {
             Dialect::Sqlite => 1,
             Dialect::Mysql => 2,
         };
-        Setup { lanes, queue: 8 * LARGEST_BATCH, patience: Duration::from_secs(20), listener: Arc::new(|_| {}) }
-    }
-}
-
-impl Desk {
-    /// Opens a desk; it closes when the last clone is dropped.
-    pub fn open(db: &Db, setup: Setup) -> Desk {
-        let sql = Arc::new(Sql::new(db.dialect()));
-        let lanes = (0..setup.lanes.max(1)).map(|_| {
-            let (sender, inbox) = mpsc::channel(setup.queue);
-            let lane = Lane {
-                db: db.clone(),
-                sql: Arc::clone(&sql),
-                memory: Memory::default(),
-                listener: setup.listener.clone(),
-            };
-            tokio::spawn(lane.run(inbox));
+        let lanes = (0..lanes).map(|_| {
+            let (sender, inbox) = mpsc::channel(QUEUE);
+            let (db, sql, memory, listener) = (db.clone(), Arc::clone(&sql), Memory::default(), Arc::clone(&listener));
+            tokio::spawn(Lane { db, sql, memory, listener }.run(inbox));
             sender
         });
-        Desk { lanes: lanes.collect(), patience: setup.patience }
+        Desk { lanes: lanes.collect(), patience }
+    }
+
+    /// Whether all lanes are at work.
+    pub fn is_open(&self) -> bool {
+        self.lanes.iter().all(|lane| !lane.is_closed())
     }
 
     /// Asks for a change, and waits until it is durable or refused. With a key, a repeat gets the first reply. When the
     /// client is gone before the request's batch begins, it is dropped unwritten.
     ///
     /// # Errors
-    /// The contract's refusals, or [`BookingError::Busy`] and [`BookingError::Late`]: nothing was written then.
+    /// The contract's refusals, [`BookingError::Busy`], [`BookingError::Late`] and errors of the database: nothing was
+    /// written then, but for [`DbError::OutcomeUnknown`].
     pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Result<Vec<Booking>, BookingError> {
         // Requests for one show go to one lane, so that they are decided together; where the show is not known, any
         // lane decides as well: the database has the last word.
@@ -98,9 +90,16 @@ impl Desk {
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
         let job = Job { ask, key, deadline: Instant::now() + self.patience, client, answer };
-        lane.try_send(job).map_err(|_| BookingError::Busy)?;
-        answered.await.unwrap_or_else(|_| Err(DbError::Unavailable("the desk is closed".into()).into()))
+        lane.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => BookingError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
     }
+}
+
+fn closed() -> BookingError {
+    DbError::Unavailable("the desk is closed".into()).into()
 }
 
 /// One line of requests.
@@ -115,21 +114,20 @@ impl Lane {
     async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
         let mut waiting = Vec::new();
         while !waiting.is_empty() || inbox.recv_many(&mut waiting, LARGEST_BATCH).await > 0 {
+            // Repeats that wait for the first of their key don't keep others waiting.
+            while waiting.len() < LARGEST_BATCH
+                && let Ok(job) = inbox.try_recv()
+            {
+                waiting.push(job);
+            }
             let (batch, repeats) = one_of_each_key(std::mem::take(&mut waiting));
             waiting = repeats;
             let now = Instant::now();
-            let batch: Vec<Job> = batch
-                .into_iter()
-                .filter_map(|job| match job {
-                    job if job.client.strong_count() == 0 => None,
-                    job if job.deadline <= now => {
-                        // Whoever asked may be gone.
-                        let _ = job.answer.send(Err(BookingError::Late));
-                        None
-                    }
-                    job => Some(job),
-                })
-                .collect();
+            let is_late = |job: &Job| job.client.strong_count() == 0 || job.deadline <= now;
+            let (late, batch): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(is_late);
+            for job in late {
+                let _ = job.answer.send(Err(BookingError::Late));
+            }
             if !batch.is_empty() {
                 self.serve(batch).await;
             }
@@ -140,11 +138,25 @@ impl Lane {
     async fn serve(&mut self, batch: Vec<Job>) {
         let (asks, rest): (Vec<Ask>, Vec<_>) = batch.into_iter().map(|job| (job.ask, (job.key, job.answer))).unzip();
         let (keys, answers): (Vec<Option<Key>>, Vec<_>) = rest.into_iter().unzip();
+        let all = 0..asks.len();
         let outcomes = match self.perform(&asks, &keys).await {
             Ok(outcomes) => outcomes,
-            Err(error) => asks.iter().map(|_| Err(BookingError::Db(error.clone()))).collect(),
+            // What is wrong with one request must not be the others' fault.
+            Err(error) if asks.len() > 1 && !matches!(error, DbError::Unavailable(_) | DbError::OutcomeUnknown(_)) => {
+                let mut outcomes = Vec::with_capacity(asks.len());
+                for one in all {
+                    let one = one..one + 1;
+                    match self.perform(&asks[one.clone()], &keys[one]).await {
+                        Ok(outcome) => outcomes.extend(outcome),
+                        Err(error) => outcomes.push(Err(error.into())),
+                    }
+                }
+                outcomes
+            }
+            Err(error) => all.map(|_| Err(error.clone().into())).collect(),
         };
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever asked may be gone.
             let _ = answer.send(outcome);
         }
     }
@@ -169,12 +181,12 @@ impl Lane {
             }
             let (outcomes, change) = self.outcomes(asks, keys, decided, &loaded).await?;
             if change.is_empty() {
-                self.memory.learn(&loaded, &change, remembered);
+                self.memory.learn(&loaded, &change);
                 return Ok(outcomes);
             }
             match self.write(&change).await {
                 Ok(()) => {
-                    self.memory.learn(&loaded, &change, remembered);
+                    self.memory.learn(&loaded, &change);
                     let mut movies: Vec<i64> = change.shows().map(|show| loaded.shows[&show].movie_id).collect();
                     movies.sort_unstable();
                     movies.dedup();
@@ -200,12 +212,15 @@ impl Lane {
         decided: Vec<Result<(), BookingError>>,
         loaded: &Loaded,
     ) -> Result<(Vec<Outcome>, Change), DbError> {
-        let mut decided = decided.into_iter();
         let mut change = Change::on(loaded);
         let mut outcomes = Vec::with_capacity(asks.len());
-        let seats = |ask: &Ask| if let Ask::Book { seats, .. } = ask { seats.len() } else { 0 };
-        let wanted = asks.iter().map(seats).sum();
+        let seats = |(ask, decided): (&Ask, &Result<(), BookingError>)| match (ask, decided) {
+            (Ask::Book { seats, .. }, Ok(())) => seats.len(),
+            _ => 0,
+        };
+        let wanted = fresh(asks, keys, loaded).zip(&decided).map(seats).sum();
         let mut ids = if wanted > 0 { self.db.booking_ids(wanted).await? } else { 0..0 };
+        let mut decided = decided.into_iter();
         for (ask, key) in asks.iter().zip(keys) {
             if let Some(repeated) = key.and_then(|key| earlier(&key, loaded)) {
                 outcomes.push(repeated);
@@ -232,10 +247,10 @@ impl Lane {
             Err(DbError::OutcomeUnknown(cause)) => {
                 let until = Instant::now() + SETTLING;
                 while Instant::now() < until {
-                    match store::is_written(&self.db, &self.sql, change).await {
-                        Ok(true) => return Ok(()),
-                        Ok(false) => return Err(DbError::Conflict("the connection died before the commit".into())),
-                        Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    match timeout(SETTLING, store::is_written(&self.db, change)).await {
+                        Ok(Ok(true)) => return Ok(()),
+                        Ok(Ok(false)) => return Err(DbError::Conflict("the connection died before the commit".into())),
+                        _ => tokio::time::sleep(Duration::from_millis(100)).await,
                     }
                 }
                 Err(DbError::OutcomeUnknown(cause))
@@ -244,9 +259,6 @@ impl Lane {
         }
     }
 }
-
-/// How long is tried to find out what became of a commit whose connection died.
-const SETTLING: Duration = Duration::from_secs(10);
 
 type Outcome = Result<Vec<Booking>, BookingError>;
 
@@ -325,16 +337,18 @@ impl Memory {
     }
 
     /// Notes what was read, unless it was only remembered, and what was written.
-    fn learn(&mut self, loaded: &Loaded, change: &Change, remembered: bool) {
+    fn learn(&mut self, loaded: &Loaded, change: &Change) {
         if self.shows.len() > REMEMBERED_SHOWS {
             self.shows.clear();
         }
-        if !remembered {
-            self.clock_ahead = loaded.now - clock::now();
+        if let Some(ahead) = loaded.clock_ahead {
+            self.clock_ahead = ahead;
+        }
+        if let Some(seen) = loaded.read {
             for (id, facts) in &loaded.shows {
                 let Some(state) = loaded.state.shows.get(id) else { continue };
                 let (facts, taken) = (facts.clone(), state.taken.clone());
-                let mut new = Remembered { seen: Instant::now(), facts, taken, seats_taken: state.seats_taken };
+                let mut new = Remembered { seen, facts, taken, seats_taken: state.seats_taken };
                 if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < MEMORY) {
                     // What was seen taken a moment ago mostly still is; it is forgotten with the rest in time.
                     new.taken.extend(old.taken);

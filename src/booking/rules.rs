@@ -70,7 +70,9 @@ fn book(state: &mut State, show_id: i64, seats: &[i64], now: i64) -> Result<(), 
     if show.seats_taken >= show.total_seats {
         return Err(BookingError::ShowFull);
     }
-    if seats.iter().any(|seat| show.taken.contains(seat)) {
+    // A seat that is asked for twice is taken by the first of the two.
+    let is_taken = |place: usize| show.taken.contains(&seats[place]) || seats[..place].contains(&seats[place]);
+    if (0..seats.len()).any(is_taken) {
         return Err(BookingError::SeatTaken);
     }
     show.taken.extend(seats);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -28,6 +29,10 @@ pub struct ShowFacts {
 pub struct Loaded {
     /// The moment that decides, in UTC microseconds.
     pub now: i64,
+    /// The database's clock less this machine's, in microseconds, where the database was asked.
+    pub clock_ahead: Option<i64>,
+    /// Before anything was read; nothing when it is only remembered.
+    pub read: Option<Instant>,
     pub shows: HashMap<i64, ShowFacts>,
     pub state: State,
     /// When each booking to cancel was made.
@@ -35,7 +40,7 @@ pub struct Loaded {
     /// What the keys of this batch have done before.
     pub stored: HashMap<(i64, i64), Stored>,
     /// Keys of this batch that are too old to count.
-    pub outlived: Vec<(i64, i64)>,
+    pub outlived: Vec<(i64, i64, i64)>,
 }
 
 /// The statements, made once for the dialect of the database.
@@ -48,7 +53,6 @@ pub struct Sql {
     cancel: String,
     insert: String,
     insert_keys: String,
-    settled: String,
 }
 
 const INT: &str = "BIGINT";
@@ -63,6 +67,7 @@ impl Sql {
         let asked = dialect.table(&[("show_id", INT), ("seat", INT)]);
         let ids = dialect.table(&[("id", INT)]);
         let keys = dialect.table(&[("key_high", INT), ("key_low", INT)]);
+        let outlived = dialect.table(&[("key_high", INT), ("key_low", INT), ("created_at", INT)]);
         let changes = dialect.table(&[
             ("id", INT),
             ("taken", INT),
@@ -113,11 +118,12 @@ impl Sql {
             ),
             forget_keys: match dialect {
                 Dialect::Sqlite => format!(
-                    "DELETE FROM idempotency_keys WHERE (key_high, key_low) IN (SELECT key_high, key_low FROM {keys})"
+                    "DELETE FROM idempotency_keys WHERE (key_high, key_low, created_at) IN
+                     (SELECT key_high, key_low, created_at FROM {outlived})"
                 ),
                 Dialect::Mysql => format!(
-                    "DELETE k FROM {keys} AS d STRAIGHT_JOIN idempotency_keys k
-                     ON k.key_high = d.key_high AND k.key_low = d.key_low"
+                    "DELETE k FROM {outlived} AS d STRAIGHT_JOIN idempotency_keys k
+                     ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.created_at"
                 ),
             },
             update_shows,
@@ -130,11 +136,6 @@ impl Sql {
                 "INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at)
                  SELECT d.key_high, d.key_low, d.payload, d.reply, d.at FROM {replies} AS d"
             ),
-            settled: match dialect {
-                Dialect::Sqlite => "SELECT id, status FROM bookings WHERE id = ?".into(),
-                // Waits for whoever still holds the row: a commit whose connection died may not have ended yet.
-                Dialect::Mysql => "SELECT id, status FROM bookings WHERE id = ? FOR UPDATE".into(),
-            },
         }
     }
 }
@@ -142,10 +143,9 @@ impl Sql {
 impl Loaded {
     /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
     fn show(&mut self, row: &mut Row) -> Result<i64> {
-        self.now = match row.take()? {
-            0 => clock::now(),
-            now => now,
-        };
+        let (now, here) = (row.take::<i64>()?, clock::now());
+        self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
+        self.now = if now == 0 { here } else { now };
         let id = row.take()?;
         let facts = ShowFacts {
             movie_id: row.take()?,
@@ -168,7 +168,7 @@ impl Loaded {
 /// Loads what a batch touches: the shows, which of the asked seats have a holder, the bookings to cancel, and what the
 /// keys have done before.
 pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Loaded> {
-    let mut loaded = Loaded { now: clock::now(), ..Loaded::default() };
+    let mut loaded = Loaded { now: clock::now(), read: Some(Instant::now()), ..Loaded::default() };
     let mut seats: Vec<(i64, i64)> = Vec::new();
     let mut bookings: Vec<(i64,)> = Vec::new();
     for ask in asks {
@@ -209,10 +209,11 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
         for mut row in db.query::<Row>(&sql.keys, vec![list(&asked)]).await? {
             let hash = (row.take()?, row.take()?);
             let stored = Stored { payload: row.take()?, reply: row.take()? };
-            if row.take::<i64>()? > loaded.now - idempotency::LIFETIME {
+            let created_at = row.take::<i64>()?;
+            if created_at > loaded.now - idempotency::LIFETIME {
                 loaded.stored.insert(hash, stored);
             } else {
-                loaded.outlived.push(hash);
+                loaded.outlived.push((hash.0, hash.1, created_at));
             }
         }
     }
@@ -239,7 +240,7 @@ pub struct Change {
     /// (key, key, payload, reply, moment)
     keys: Vec<(i64, i64, i64, String, i64)>,
     /// Keys that make room for these.
-    outlived: Vec<(i64, i64)>,
+    outlived: Vec<(i64, i64, i64)>,
     now: i64,
 }
 
@@ -249,6 +250,7 @@ impl Change {
         Change { now: loaded.now, outlived: loaded.outlived.clone(), ..Change::default() }
     }
 
+    /// Whether no seat changes.
     pub fn is_empty(&self) -> bool {
         self.shows.is_empty()
     }
@@ -342,20 +344,21 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
 }
 
 /// After [`DbError::OutcomeUnknown`]: whether a batch was written. It was written as a whole or not at all, so one of its
-/// rows tells.
-pub async fn is_written(db: &Db, sql: &Sql, change: &Change) -> Result<bool> {
-    let (id, status) = match (change.bookings.first(), change.cancels.first()) {
-        (Some((_, _, id, ..)), _) => (*id, "booked"),
-        (None, Some((id, _))) => (*id, "cancelled"),
-        (None, None) => return Ok(true),
-    };
+/// rows tells, by what only this write can have made: an id that is never used twice, or the moment of a cancel.
+pub async fn is_written(db: &Db, change: &Change) -> Result<bool> {
     let mut tx = db.begin().await?;
-    // The shows' rows first, as the write took them: it holds them until it has ended, one way or the other.
-    for show in change.shows() {
+    // The write holds its shows' rows until it has ended, one way or the other; the server may still be at it.
+    if let Some(show) = change.shows().min() {
         tx.execute("UPDATE shows SET seat_version = seat_version WHERE id = ?", vec![show.into()]).await?;
     }
-    let found: Option<(i64, String)> = tx.query_one(&sql.settled, vec![id.into()]).await?;
-    Ok(found.is_some_and(|(_, found)| found == status))
+    let (sql, params) = match (change.bookings.first(), change.cancels.first()) {
+        (Some((_, _, id, ..)), _) => ("SELECT id FROM bookings WHERE id = ?", vec![(*id).into()]),
+        (None, Some((id, at))) => {
+            ("SELECT id FROM bookings WHERE id = ? AND cancelled_at = ?", vec![(*id).into(), (*at).into()])
+        }
+        (None, None) => return Ok(true),
+    };
+    Ok(tx.query_one::<(i64,)>(sql, params).await?.is_some())
 }
 
 /// A statement over a list that must change as many rows as the list has.

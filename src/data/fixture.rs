@@ -82,8 +82,8 @@ pub struct Loaded {
 const MAX_TEXT_CHARS: usize = 255;
 const MAX_MINUTES: i64 = 100_000;
 const MAX_SEATS: i64 = 100_000;
-/// Ids above this are not safe in clients that keep numbers as floats.
-const MAX_ID: i64 = 1 << 53;
+/// Ids from 2^53 on are not safe in clients that keep numbers as floats.
+const MAX_ID: i64 = (1 << 53) - 1;
 
 /// Loads the text of a file. A time without an offset is one in `zone`.
 pub async fn load(db: &Db, text: &str, zone: &TimeZone) -> Result<Loaded, Error> {

@@ -57,7 +57,7 @@ const fn number(least: i64) -> Holds {
 }
 
 /// Ids above this are not safe in clients that keep numbers as floats.
-const MAX_ID: i64 = 1 << 53;
+const MAX_ID: i64 = (1 << 53) - 1;
 
 /// The longest name of a screen.
 const MAX_SCREEN_CHARS: usize = 255;

@@ -1,13 +1,14 @@
 //! The demo's cinema: invented movies, three screens, shows for the next two weeks, two users.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::civil::time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 
 use crate::accounts::{self, AccountError, NewUser, hashing, store as users, username};
-use crate::booking::desk::{Desk, Setup};
+use crate::booking::desk::Desk;
 use crate::booking::rules::Ask;
 use crate::catalog::store as catalog;
 use crate::clock;
@@ -69,7 +70,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
         }
     }
     tx.commit().await?;
-    let desk = Desk::open(db, Setup::for_dialect(db.dialect()));
+    let desk = Desk::open(db, Duration::from_secs(30), Arc::new(|_| {}));
     let present = Arc::new(());
     for (show_id, total_seats) in added.iter().copied().step_by(5) {
         let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();

@@ -159,6 +159,9 @@ impl Default for IdBlock {
 const SMALLEST_BLOCK: i64 = 1_000;
 const LARGEST_BLOCK: i64 = 64_000;
 
+/// How long a reservation may take; others wait for it meanwhile.
+const RESERVING: Duration = Duration::from_secs(10);
+
 impl Db {
     /// Opens an SQLite file, creating it where there is none, or makes a pool for a server, which is first asked
     /// when it is first needed. `connections` is the most that are open to a server at once.
@@ -223,19 +226,6 @@ impl Db {
         }))
     }
 
-    /// The moment that decides, in UTC microseconds: the database's where several machines share one,
-    /// this machine's for an embedded file.
-    pub async fn now(&self) -> Result<i64> {
-        match self.dialect() {
-            Dialect::Sqlite => Ok(crate::clock::now()),
-            Dialect::Mysql => {
-                let now: Option<(i64,)> =
-                    self.query_one("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)", vec![]).await?;
-                now.map(|(now,)| now).ok_or_else(|| DbError::Other("the database has no clock".into()))
-            }
-        }
-    }
-
     /// Ids for new bookings, from a block reserved in the database: unique over all instances, for ever.
     pub async fn booking_ids(&self, count: usize) -> Result<Range<i64>> {
         let count = i64::try_from(count).map_err(|error| DbError::Other(error.to_string()))?;
@@ -243,18 +233,27 @@ impl Db {
         if block.ids.end - block.ids.start < count {
             let was_short = block.reserved.is_some_and(|reserved| reserved.elapsed() < Duration::from_secs(1));
             let size = if was_short { (block.size * 4).min(LARGEST_BLOCK) } else { SMALLEST_BLOCK }.max(count);
-            let mut tx = self.begin().await?;
-            tx.execute("UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'", vec![size.into()]).await?;
-            let (end,): (i64,) = tx
-                .query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![])
-                .await?
-                .ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))?;
-            tx.commit().await?;
+            let end = tokio::time::timeout(RESERVING, self.reserve_booking_ids(size))
+                .await
+                .unwrap_or_else(|_| Err(DbError::Unavailable("no ids could be reserved in time".into())))?;
             *block = IdBlock { ids: end - size..end, size, reserved: Some(Instant::now()) };
         }
         let first = block.ids.start;
         block.ids.start += count;
         Ok(first..first + count)
+    }
+
+    /// Gives the first id behind the block.
+    async fn reserve_booking_ids(&self, size: i64) -> Result<i64> {
+        let mut tx = self.begin().await?;
+        tx.execute("UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'", vec![size.into()]).await?;
+        let (end,): (i64,) = tx
+            .query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![])
+            .await?
+            .ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))?;
+        // Should the outcome be unknown, the block is merely skipped.
+        tx.commit().await.map_err(|error| DbError::Unavailable(error.to_string()))?;
+        Ok(end)
     }
 
     /// The lowest id of a booking that no instance has reserved.

@@ -17,6 +17,9 @@ use crate::config::{DatabaseTarget, TlsMode};
 /// A MySQL or MariaDB database.
 pub(super) struct Mysql {
     opts: OptsBuilder,
+    pool: PoolOpts,
+    /// The most that are open at once.
+    connections: usize,
     /// Use TLS when the server offers it, and go without when it doesn't.
     tls_if_offered: bool,
     pools: OnceCell<Pools>,
@@ -35,10 +38,7 @@ impl Mysql {
         let DatabaseTarget::Mysql { host, port, user, password, name, tls } = target else {
             return Err(DbError::Other("not a MySQL database".into()));
         };
-        let constraints =
-            PoolConstraints::new(0, connections).ok_or_else(|| DbError::Other("at least one connection".into()))?;
         let pool = PoolOpts::default()
-            .with_constraints(constraints)
             .with_inactive_connection_ttl(Duration::from_secs(60))
             // A reset costs a round trip and forgets the prepared statements; what is open is rolled back all the same.
             .with_reset_connection(false);
@@ -50,11 +50,11 @@ impl Mysql {
             .db_name(Some(name))
             .prefer_socket(false)
             .tcp_nodelay(true)
+            .tcp_keepalive(Some(Duration::from_secs(10)))
             .stmt_cache_size(256)
             .setup(SETUP.to_vec())
-            .pool_opts(pool)
             .ssl_opts(tls_options(tls));
-        Ok(Mysql { opts, tls_if_offered: *tls == TlsMode::Preferred, pools: OnceCell::new() })
+        Ok(Mysql { opts, pool, connections, tls_if_offered: *tls == TlsMode::Preferred, pools: OnceCell::new() })
     }
 
     pub(super) async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
@@ -63,7 +63,7 @@ impl Mysql {
         let mut tries = 0;
         loop {
             let mut conn = timeout(WAIT, pool.get_conn()).await.map_err(|_| no_connection())?.map_err(fault)?;
-            match conn.exec(sql, params.clone()).await.map_err(fault) {
+            match in_time(conn.exec(sql, params.clone())).await {
                 Ok(found) => return Ok(rows(found)),
                 // A read may be done again: perhaps only this idle connection was closed by the server.
                 Err(DbError::Unavailable(_)) if tries < STALE_CONNECTIONS => tries += 1,
@@ -81,8 +81,8 @@ impl Mysql {
                 Ok(all_done) => return Ok(all_done),
                 Err(error) => {
                     // Never back into the pool with an open transaction; closing rolls it back.
-                    if conn.query_drop("ROLLBACK").await.is_err() {
-                        drop(conn.disconnect().await);
+                    if in_time(conn.query_drop("ROLLBACK")).await.is_err() {
+                        let _ = timeout(WAIT, conn.disconnect()).await;
                     }
                     match error {
                         // Nothing was written: perhaps only this idle connection was closed by the server.
@@ -135,7 +135,17 @@ impl Mysql {
                     }
                 }
                 let held_back = SETUP.iter().copied().chain(["SET SESSION autocommit = 0"]).collect();
-                Ok(Pools { general: Pool::new(opts.clone()), writers: Pool::new(opts.setup::<&str>(held_back)) })
+                let writers = (self.connections / 4).max(1);
+                let at_most = |count: usize| {
+                    let constraints = PoolConstraints::new(0, count).unwrap_or_default();
+                    self.pool.clone().with_constraints(constraints)
+                };
+                Ok(Pools {
+                    general: Pool::new(
+                        opts.clone().pool_opts(at_most(self.connections.saturating_sub(writers).max(1))),
+                    ),
+                    writers: Pool::new(opts.setup::<&str>(held_back).pool_opts(at_most(writers))),
+                })
             })
             .await
     }
@@ -191,7 +201,7 @@ impl MysqlTx {
     }
 
     pub(super) async fn commit(self) -> Result<()> {
-        self.0.commit().await.map_err(commit_fault)
+        in_time(self.0.commit()).await.map_err(commit_fault)
     }
 }
 
@@ -199,14 +209,14 @@ impl MysqlTx {
 async fn write(conn: &mut Conn, statements: &[Statement]) -> Result<Vec<Done>> {
     let mut all_done = Vec::with_capacity(statements.len());
     for (position, statement) in statements.iter().enumerate() {
-        conn.exec_drop(&*statement.sql, positional(statement.params.clone())).await.map_err(fault)?;
+        in_time(conn.exec_drop(&*statement.sql, positional(statement.params.clone()))).await?;
         let done = done(conn.affected_rows(), conn.last_insert_id());
         if statement.must_change.is_some_and(|rows| rows != done.changed) {
             return Err(DbError::Guard(position));
         }
         all_done.push(done);
     }
-    conn.query_drop("COMMIT").await.map_err(commit_fault)?;
+    in_time(conn.query_drop("COMMIT")).await.map_err(commit_fault)?;
     Ok(all_done)
 }
 
@@ -214,13 +224,25 @@ fn done(changed: u64, last_id: Option<u64>) -> Done {
     Done { changed, last_id: last_id.unwrap_or(0).try_into().unwrap_or(i64::MAX) }
 }
 
-/// The server may have committed before the connection died.
-fn commit_fault(error: Error) -> DbError {
-    match fault(error) {
-        DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
-        error => error,
+/// Whatever goes wrong with a commit but a conflict, the server may have done it.
+fn commit_fault(error: DbError) -> DbError {
+    match error {
+        DbError::Conflict(_) => error,
+        error => DbError::OutcomeUnknown(error.to_string()),
     }
 }
+
+/// Waits for the server, but not for ever: a host that is gone says nothing. A connection that is given up is closed by
+/// the driver.
+async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T> {
+    match timeout(STATEMENT, work).await {
+        Ok(outcome) => outcome.map_err(fault),
+        Err(_) => Err(DbError::Unavailable(format!("no answer within {} s", STATEMENT.as_secs()))),
+    }
+}
+
+/// How long a statement may take: longer than it may wait for a lock.
+const STATEMENT: Duration = Duration::from_secs(15);
 
 fn positional(params: Vec<Value>) -> Params {
     if params.is_empty() { Params::Empty } else { Params::Positional(params.into_iter().map(Into::into).collect()) }
@@ -269,10 +291,10 @@ fn fault(error: Error) -> DbError {
         // MariaDB's ER_CONSTRAINT_FAILED: "CONSTRAINT `name` failed for …"
         4025 => DbError::Check(quoted(message, "CONSTRAINT `", '`').to_owned()),
         // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_CHECKREAD, and the statement time limits.
-        1205 | 1213 | 1020 | 3024 | 1969 => DbError::Conflict(text),
-        // Too many connections, access denied, unknown database, shutting down, read only, not a primary, not in the cluster.
-        1040 | 1044 | 1045 | 1049 | 1053 | 1129 | 1203 | 1226 | 1290 | 1836 | 1927 | 2006 | 2013 | 3101 | 1047
-        | 1158 | 1159 | 1160 | 1161 | 1180 => DbError::Unavailable(text),
+        1205 | 1206 | 1213 | 1020 | 3024 | 1969 => DbError::Conflict(text),
+        // Disk full, killed, too many connections, access denied, unknown database, shutting down, read only, not a primary, not in the cluster.
+        1021 | 1030 | 1114 | 1317 | 1792 | 4031 | 1040 | 1044 | 1045 | 1049 | 1053 | 1129 | 1203 | 1226 | 1290
+        | 1836 | 1927 | 2006 | 2013 | 3101 | 1047 | 1158 | 1159 | 1160 | 1161 | 1180 => DbError::Unavailable(text),
         _ => DbError::Other(text),
     }
 }

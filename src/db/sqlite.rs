@@ -177,7 +177,7 @@ fn write(connection: &mut Connection, statements: &[Statement]) -> Result<Vec<Do
         }
         all_done.push(done);
     }
-    tx.commit().map_err(|error| fault(&error, None))?;
+    tx.commit().map_err(|error| commit_fault(&error))?;
     Ok(all_done)
 }
 
@@ -208,7 +208,7 @@ fn serve_transaction(
             Request::Query(sql, params, answer) => drop(answer.send(query(&tx, &sql, &params))),
             Request::Execute(sql, params, answer) => drop(answer.send(execute(&tx, &sql, &params))),
             Request::Commit(answer) => {
-                let _ = answer.send(tx.commit().map_err(|error| fault(&error, None)));
+                let _ = answer.send(tx.commit().map_err(|error| commit_fault(&error)));
                 return;
             }
         }
@@ -260,6 +260,14 @@ impl types::FromSql for Value {
             ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
             ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
         })
+    }
+}
+
+/// When the sync fails, the commit may be in the log all the same, and be found there after a crash.
+fn commit_fault(error: &rusqlite::Error) -> DbError {
+    match fault(error, None) {
+        DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
+        error => error,
     }
 }
 

@@ -170,7 +170,10 @@ impl FromRequest<App> for Form {
             return Err(ApiError::TooLarge);
         }
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, app.config.max_body_bytes).await.map_err(|error| {
+        // The request's own limit answers the client; this one lets go of a body that still trickles in.
+        let read = axum::body::to_bytes(body, app.config.max_body_bytes);
+        let read = tokio::time::timeout(app.config.request_timeout, read).await.map_err(|_| ApiError::BodyUnread)?;
+        let body = read.map_err(|error| {
             let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
             if too_large { ApiError::TooLarge } else { ApiError::BodyUnread }
         })?;

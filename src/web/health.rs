@@ -17,6 +17,7 @@ pub async fn healthz() -> Response {
 /// The database answers and has the schema that this binary needs.
 pub async fn readyz(State(app): State<App>) -> Response {
     let problem = match app.db.migration_state().await {
+        Ok(MigrationState::Current) if !app.desk.is_open() => "the booking desk is closed",
         Ok(MigrationState::Current) => return Json(json!({ "status": "ready" })).into_response(),
         Ok(MigrationState::Pending(_) | MigrationState::OnlyDjango) => "migrations are pending",
         Ok(MigrationState::Newer { .. }) => "the database is newer than this binary",

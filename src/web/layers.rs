@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tracing::Instrument;
 
@@ -33,10 +32,6 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
 
 /// Puts all of it around the routes.
 pub fn around(router: Router, app: &App) -> Router {
-    let router = router.layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
-        let cause = panic.downcast_ref::<&str>().map_or("a handler panicked".to_owned(), |text| (*text).to_owned());
-        ApiError::Internal(cause).into_response()
-    }));
     with_cors(router, &app.config.cors_allowed_origins).layer(middleware::from_fn_with_state(app.clone(), surround))
 }
 

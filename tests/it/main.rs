@@ -13,6 +13,7 @@ mod contract;
 mod faults;
 mod files;
 mod harness;
+mod idempotency;
 mod import_django;
 mod operation;
 mod readme;
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         faults::tests(),
         files::tests(),
         harness::tests(),
+        idempotency::tests(),
         import_django::tests(),
         operation::tests(),
         readme::tests(),

@@ -15,6 +15,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use crate::accounts::throttle::Throttle;
@@ -50,6 +51,9 @@ pub struct SharedReads {
 
 /// How long a connection may take to send the head of its next request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a reply may lie unread before its connection is closed.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that the head of a request may take; it is read in steps, so up to twice as much can pass.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -115,6 +119,8 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
         };
         // A socket that can't be told so is about to fail anyway.
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(UNREAD_TIMEOUT));
         let router = router.clone();
         let at_work = Arc::new(AtomicBool::new(false));
         let is_at_work = Arc::clone(&at_work);
@@ -132,7 +138,7 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
         let mut stopped = stopped.clone();
         tokio::spawn(async move {

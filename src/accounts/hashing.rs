@@ -59,7 +59,12 @@ pub fn verify(password: &str, encoded: &str) -> Verdict {
         match verify_argon2(password, phc) {
             Some(true) if phc == encoded && is_current(phc) => Verdict::Right,
             Some(true) => Verdict::RightButOld,
-            _ => Verdict::Wrong,
+            Some(false) => Verdict::Wrong,
+            // Nothing was compared; the reply must not come sooner for that.
+            None => {
+                verify_argon2(password, dummy_hash());
+                Verdict::Wrong
+            }
         }
     }
 }

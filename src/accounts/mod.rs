@@ -59,12 +59,17 @@ pub struct NewUser {
 /// a storm of logins must neither starve the bookings nor fill the memory.
 pub struct Passwords {
     permits: Semaphore,
-    /// How many may wait before a request is turned away.
-    places: Semaphore,
+    /// How many may wait to have one compared, and how many to have one hashed, before a request is turned away: signups
+    /// must not take the places of logins.
+    to_compare: Semaphore,
+    to_hash: Semaphore,
 }
 
-/// More logins and signups than this at once are answered "busy".
+/// More logins than this at once are answered "busy".
 const WAITING_LOGINS: usize = 256;
+
+/// More signups than this at once are answered "busy".
+const WAITING_SIGNUPS: usize = 24;
 
 /// The server has more passwords to hash than it can in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +78,11 @@ pub struct Overloaded;
 impl Default for Passwords {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Passwords { permits: Semaphore::new((cores / 2).max(1)), places: Semaphore::new(WAITING_LOGINS) }
+        Passwords {
+            permits: Semaphore::new((cores / 2).max(1)),
+            to_compare: Semaphore::new(WAITING_LOGINS),
+            to_hash: Semaphore::new(WAITING_SIGNUPS),
+        }
     }
 }
 
@@ -81,17 +90,21 @@ impl Passwords {
     /// # Errors
     /// [`Overloaded`] when too many wait already.
     pub async fn hash(&self, password: String) -> Result<String, Overloaded> {
-        self.run(move || hashing::hash(&password)).await
+        self.run(&self.to_hash, move || hashing::hash(&password)).await
     }
 
     /// # Errors
     /// [`Overloaded`] when too many wait already.
     pub async fn verify(&self, password: String, encoded: String) -> Result<hashing::Verdict, Overloaded> {
-        self.run(move || hashing::verify(&password, &encoded)).await
+        self.run(&self.to_compare, move || hashing::verify(&password, &encoded)).await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Overloaded> {
-        let _place = self.places.try_acquire().map_err(|_| Overloaded)?;
+    async fn run<T: Send + 'static>(
+        &self,
+        places: &Semaphore,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Overloaded> {
+        let _place = places.try_acquire().map_err(|_| Overloaded)?;
         let _permit = self.permits.acquire().await.map_err(|_| Overloaded)?;
         tokio::task::spawn_blocking(work).await.map_err(|_| Overloaded)
     }

@@ -31,6 +31,7 @@ pub fn faults(raw_trimmed: &str) -> Vec<&'static str> {
     if !raw_trimmed.chars().all(is_allowed) {
         faults.push(BAD_CHARACTER);
     }
+    // Not even normalised when too long as typed: that is work, and can make it eleven times as long.
     if is_too_long(raw_trimmed) || is_too_long(&normalise(raw_trimmed)) {
         faults.push(TOO_LONG);
     }

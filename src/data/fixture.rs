@@ -88,7 +88,7 @@ const MAX_ID: i64 = (1 << 53) - 1;
 /// Loads the text of a file. A time without an offset is one in `zone`.
 pub async fn load(db: &Db, text: &str, zone: &TimeZone) -> Result<Loaded, Error> {
     // First as any object: a struct could be read from a list as well.
-    let fixture: Fixture = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
+    let fixture: Fixture = serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text)
         .and_then(|_| serde_json::from_str(text))
         .map_err(|error| Error::Faults(vec![error.to_string()]))?;
     let mut faults = Vec::new();

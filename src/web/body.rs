@@ -1,5 +1,7 @@
 //! Request bodies and their fields, read as the reference reads them (contract sections 4, 5 and 11).
 
+use std::collections::HashMap;
+
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -7,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use hyper::body::Body;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::app::App;
 use crate::error::{ApiError, FieldFaults};
@@ -24,8 +26,21 @@ const MAX_NUMBER_TEXT: usize = 1_000;
 /// together. Unknown fields are ignored.
 #[derive(Debug, Default)]
 pub struct Form {
-    fields: Map<String, Value>,
+    fields: Fields,
     faults: FieldFaults,
+}
+
+type Fields = HashMap<String, Field>;
+
+/// The value of a field, as far as fields tell values apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Field {
+    Null,
+    /// As it is written.
+    Number(String),
+    Text(String),
+    /// A boolean, a list, an object or a file: no field takes one.
+    Other,
 }
 
 /// What a text field accepts.
@@ -49,10 +64,9 @@ impl Form {
     pub fn text(&mut self, field: &'static str, rule: &TextRule) -> String {
         let text = match self.fields.remove(field) {
             None => return self.fault(field, "This field is required."),
-            Some(Value::Null) => return self.fault(field, "This field may not be null."),
-            Some(Value::String(text)) => text,
-            Some(Value::Number(number)) => number.to_string(),
-            Some(_) => return self.fault(field, rule.not_text),
+            Some(Field::Null) => return self.fault(field, "This field may not be null."),
+            Some(Field::Text(text) | Field::Number(text)) => text,
+            Some(Field::Other) => return self.fault(field, rule.not_text),
         };
         let text = text.trim();
         if text.is_empty() {
@@ -68,13 +82,13 @@ impl Form {
     pub fn integer(&mut self, field: &'static str, least: i64) -> i64 {
         let number = match self.fields.remove(field) {
             None => return self.fault(field, "This field is required."),
-            Some(Value::Null) => return self.fault(field, "This field may not be null."),
-            Some(Value::Number(number)) => integer_of_number(&number.to_string()),
-            Some(Value::String(text)) if text.chars().count() > MAX_NUMBER_TEXT => {
+            Some(Field::Null) => return self.fault(field, "This field may not be null."),
+            Some(Field::Number(number)) => integer_of_number(&number),
+            Some(Field::Text(text)) if text.chars().count() > MAX_NUMBER_TEXT => {
                 return self.fault(field, "String value too large.");
             }
-            Some(Value::String(text)) => integer_of_text(&text),
-            Some(_) => None,
+            Some(Field::Text(text)) => integer_of_text(&text),
+            Some(Field::Other) => None,
         };
         match number {
             None => self.fault(field, "A valid integer is required."),
@@ -184,7 +198,7 @@ impl FromRequest<App> for Form {
         let fields = match media_type.as_str() {
             "application/json" => json(&body)?,
             "application/x-www-form-urlencoded" => form_urlencoded::parse(&body)
-                .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+                .map(|(name, value)| (name.into_owned(), Field::Text(value.into_owned())))
                 .collect(),
             "multipart/form-data" => multipart(Request::from_parts(parts, body.into())).await?,
             _ => return Err(ApiError::UnsupportedMediaType(content_type)),
@@ -193,54 +207,56 @@ impl FromRequest<App> for Form {
     }
 }
 
-fn json(body: &Bytes) -> Result<Map<String, Value>, ApiError> {
+/// Values are taken as they are written, and looked into no further than a field needs: a general JSON value would give
+/// some keys of a stranger's object a meaning of its own, and numbers of any size have to stay what they are.
+fn json(body: &Bytes) -> Result<Fields, ApiError> {
     let malformed = |cause: String| ApiError::Malformed { format: "JSON", cause };
-    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
-    if has_endless_integer(&value) {
-        return Err(malformed(format!("an integer has more than {MAX_INTEGER_DIGITS} digits")));
-    }
-    let kind = match value {
-        Value::Object(fields) => return Ok(fields),
-        Value::Null => return Err(whole_body("No data provided".to_owned())),
-        Value::Array(_) => "list",
-        Value::String(_) => "str",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.to_string().contains(['.', 'e', 'E']) => "float",
-        Value::Number(_) => "int",
+    let text = std::str::from_utf8(body).map_err(|error| malformed(error.to_string()))?;
+    let document: &RawValue = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
+    let kind = match field(document).map_err(malformed)? {
+        _ if document.get().starts_with('{') => {
+            let fields: HashMap<String, &RawValue> =
+                serde_json::from_str(document.get()).map_err(|error| malformed(error.to_string()))?;
+            let read = |(name, value)| Ok((name, field(value).map_err(malformed)?));
+            return fields.into_iter().map(read).collect();
+        }
+        Field::Null => return Err(whole_body("No data provided".to_owned())),
+        Field::Text(_) => "str",
+        Field::Number(number) if number.contains(['.', 'e', 'E']) => "float",
+        Field::Number(_) => "int",
+        Field::Other if document.get().starts_with('[') => "list",
+        Field::Other => "bool",
     };
     Err(whole_body(format!("Invalid data. Expected a dictionary, but got {kind}.")))
+}
+
+fn field(value: &RawValue) -> Result<Field, String> {
+    let text = value.get();
+    Ok(match text.as_bytes().first() {
+        Some(b'"') => Field::Text(serde_json::from_str(text).map_err(|error| error.to_string())?),
+        Some(b'-' | b'0'..=b'9') if text.len() > MAX_INTEGER_DIGITS && !text.contains(['.', 'e', 'E']) => {
+            return Err(format!("an integer has more than {MAX_INTEGER_DIGITS} digits"));
+        }
+        Some(b'-' | b'0'..=b'9') => Field::Number(text.to_owned()),
+        Some(b'n') => Field::Null,
+        _ => Field::Other,
+    })
 }
 
 fn whole_body(message: String) -> ApiError {
     ApiError::Fields(vec![("non_field_errors", vec![message])])
 }
 
-fn has_endless_integer(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => {
-            let text = number.to_string();
-            text.len() > MAX_INTEGER_DIGITS && !text.contains(['.', 'e', 'E'])
-        }
-        Value::Array(values) => values.iter().any(has_endless_integer),
-        Value::Object(fields) => fields.values().any(has_endless_integer),
-        _ => false,
-    }
-}
-
 /// The parts by name; a file is no text, so it becomes a value that no field accepts.
-async fn multipart(request: Request) -> Result<Map<String, Value>, ApiError> {
+async fn multipart(request: Request) -> Result<Fields, ApiError> {
     let malformed = |cause: String| ApiError::Malformed { format: "Multipart form", cause };
     let mut parts = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
-    let mut fields = Map::new();
+    let mut fields = Fields::new();
     while let Some(part) = parts.next_field().await.map_err(|error| malformed(error.body_text()))? {
         let name = part.name().unwrap_or_default().to_owned();
         let is_file = part.file_name().is_some();
         let bytes = part.bytes().await.map_err(|error| malformed(error.body_text()))?;
-        let value = if is_file {
-            Value::Array(Vec::new())
-        } else {
-            Value::String(String::from_utf8_lossy(&bytes).into_owned())
-        };
+        let value = if is_file { Field::Other } else { Field::Text(String::from_utf8_lossy(&bytes).into_owned()) };
         fields.insert(name, value);
     }
     Ok(fields)
@@ -265,8 +281,26 @@ mod tests {
     }
 
     #[test]
+    fn a_strangers_keys_mean_nothing_to_the_parser() {
+        let mut nested = "1".to_owned();
+        for _ in 0..60 {
+            let quoted = nested.replace('\\', "\\u005c").replace('"', "\\u0022");
+            let lists = ("[".repeat(120), "]".repeat(120));
+            nested = format!("{}{{\"$serde_json::private::RawValue\":\"{quoted}\"}}{}", lists.0, lists.1);
+            if nested.len() > 1_000_000 {
+                break;
+            }
+        }
+        assert!(matches!(json(&Bytes::from(nested)), Err(ApiError::Fields(_))));
+        for key in ["Number", "RawValue"] {
+            let body = format!(r#"{{"seat":{{"$serde_json::private::{key}":"9"}},"$serde_json::private::{key}":"9"}}"#);
+            assert_eq!(json(&Bytes::from(body)).unwrap()["seat"], Field::Other);
+        }
+    }
+
+    #[test]
     fn faults_are_told_together_in_the_order_of_the_fields() {
-        let fields = serde_json::json!({ "a": null, "c": " ", "d": 5 }).as_object().unwrap().clone();
+        let fields = json(&Bytes::from_static(br#"{"a":null,"c":" ","d":5}"#)).unwrap();
         let mut form = Form { fields, faults: Vec::new() };
         assert_eq!(form.text("a", &ANY_TEXT), "");
         assert_eq!(form.integer("b", 1), 0);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::response::{Html, IntoResponse, Response};
@@ -212,7 +213,7 @@ const FILE_CACHE: &str = "public, max-age=3600";
 
 static SWAGGER: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::new(|| {
     let config = utoipa_swagger_ui::Config::new(["/api/schema/?format=json"]);
-    Arc::new(config.try_it_out_enabled(true).persist_authorization(true).validator_url("none"))
+    Arc::new(config.try_it_out_enabled(true).persist_authorization(false).validator_url("none"))
 });
 
 /// Swagger UI (D01). The page is ours: the vendored one is not made for phones.
@@ -221,7 +222,8 @@ pub async fn swagger() -> Response {
 }
 
 /// A file of Swagger UI.
-pub async fn swagger_file(Path(file): Path<String>) -> Result<Response, ApiError> {
+pub async fn swagger_file(path: Result<Path<String>, PathRejection>) -> Result<Response, ApiError> {
+    let Path(file) = path.map_err(|_| ApiError::NotFound)?;
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&SWAGGER));
     let found = found.map_err(|error| ApiError::Internal(error.to_string()))?.ok_or(ApiError::NotFound)?;
     let headers = [(CONTENT_TYPE, found.content_type.as_str()), (CONTENT_SECURITY_POLICY, PAGE_POLICY)];
@@ -234,7 +236,8 @@ pub async fn redoc() -> Response {
 }
 
 /// The one script of ReDoc's page.
-pub async fn redoc_file(Path(file): Path<String>) -> Result<Response, ApiError> {
+pub async fn redoc_file(path: Result<Path<String>, PathRejection>) -> Result<Response, ApiError> {
+    let Path(file) = path.map_err(|_| ApiError::NotFound)?;
     if file != "redoc.standalone.js" {
         return Err(ApiError::NotFound);
     }

@@ -5,7 +5,7 @@ use std::sync::Weak;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, VARY};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -88,6 +88,8 @@ async fn serve(
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(endpoint.allow));
     headers.append(VARY, HeaderValue::from_static("Accept"));
+    // Tokens, and what is one user's only, are nobody else's to keep.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{self, HeaderName};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
@@ -43,7 +43,7 @@ async fn surround(State(app): State<App>, mut request: Request, next: Next) -> R
     let span = tracing::info_span!("request", id, %method, path, %client);
     request.extensions_mut().insert(ClientAddress(client));
     let answered = async {
-        if !is_health_check(&path) && !host_is_allowed(&app, request.headers()) {
+        if !is_health_check(&path) && !host_is_allowed(&app, &request) {
             return ApiError::UnknownHost.into_response();
         }
         // In a task of its own: when the client leaves or time is up, this future is dropped, but what was begun with
@@ -73,9 +73,14 @@ fn is_health_check(path: &str) -> bool {
     path == "/healthz" || path == "/readyz"
 }
 
-fn host_is_allowed(app: &App, headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    host.is_some_and(|host| app.config.host_allowed(host))
+/// One Host header, and the same rule for an absolute URI, which outranks it (RFC 9112, 3.2).
+fn host_is_allowed(app: &App, request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, second) = (hosts.next().and_then(|host| host.to_str().ok()), hosts.next());
+    let is_allowed = |host: &str| app.config.host_allowed(host);
+    second.is_none()
+        && host.is_some_and(is_allowed)
+        && request.uri().authority().is_none_or(|authority| is_allowed(authority.as_str()))
 }
 
 /// Who sent a request, as far as the proxies in front are to be believed.

@@ -17,6 +17,9 @@ use crate::error::{ApiError, FieldFaults};
 /// More digits than this in one integer are malformed JSON (B30).
 const MAX_INTEGER_DIGITS: usize = 4_300;
 
+/// Deeper nesting is malformed JSON.
+const MAX_DEPTH: usize = 127;
+
 /// A longer string is not even tried as a number (B29).
 const MAX_NUMBER_TEXT: usize = 1_000;
 
@@ -212,6 +215,9 @@ impl FromRequest<App> for Form {
 fn json(body: &Bytes) -> Result<Fields, ApiError> {
     let malformed = |cause: String| ApiError::Malformed { format: "JSON", cause };
     let text = std::str::from_utf8(body).map_err(|error| malformed(error.to_string()))?;
+    if is_too_deep(text) {
+        return Err(malformed(format!("it is nested deeper than {MAX_DEPTH} levels")));
+    }
     let document: &RawValue = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
     let kind = match field(document).map_err(malformed)? {
         _ if document.get().starts_with('{') => {
@@ -228,6 +234,22 @@ fn json(body: &Bytes) -> Result<Fields, ApiError> {
         Field::Other => "bool",
     };
     Err(whole_body(format!("Invalid data. Expected a dictionary, but got {kind}.")))
+}
+
+/// Whether more brackets are open at once, outside of strings, than any reader should have to follow.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut in_string, mut is_escaped) = (0usize, false, false);
+    text.bytes().any(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MAX_DEPTH
+    })
 }
 
 fn field(value: &RawValue) -> Result<Field, String> {

@@ -157,7 +157,7 @@ impl ApiError {
             ApiError::BodyUnread => detail(StatusCode::BAD_REQUEST, "The request body could not be read."),
             ApiError::Fields(faults) => fields(faults),
             ApiError::BadIdempotencyKey => {
-                detail(StatusCode::BAD_REQUEST, "Idempotency-Key must have 1 to 255 characters.")
+                detail(StatusCode::BAD_REQUEST, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
             }
             ApiError::UnknownHost => detail(StatusCode::BAD_REQUEST, "Invalid Host header."),
             ApiError::Throttled(seconds) => Refusal {

@@ -15,7 +15,7 @@ use crate::web::docs::Detail;
 use crate::web::endpoint::{Client, PathId};
 
 /// What the schema says of the header.
-const REPEATS: &str = "Up to 255 characters of your choice. A repeat with the same key, within 24 hours, is not done twice \
+const REPEATS: &str = "Up to 255 visible ASCII characters of your choice. A repeat with the same key, within 24 hours, is not done twice \
      and gets the first reply";
 
 /// The body of a booking request.
@@ -35,7 +35,10 @@ pub struct BookSeat {
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
     params(
         ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
-        ("Idempotency-Key" = Option<String>, Header, description = REPEATS, max_length = 255),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "0b6f2e5c-7d1a-4c58-9f3e-2a1d"
+        ),
     ),
     request_body = BookSeat,
     responses(
@@ -77,7 +80,10 @@ pub async fn book(
     post, path = "/api/bookings/{booking_id}/cancel/", tag = "Bookings", operation_id = "cancel_booking",
     params(
         ("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1),
-        ("Idempotency-Key" = Option<String>, Header, description = REPEATS, max_length = 255),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "0b6f2e5c-7d1a-4c58-9f3e-2a1d"
+        ),
     ),
     responses(
         (

@@ -17,7 +17,7 @@ use crate::error::ApiError;
 /// How long a key is remembered, in microseconds.
 pub const LIFETIME: i64 = 24 * 60 * 60 * SECOND;
 
-/// Longer keys are refused.
+/// Longer keys are refused, and such with other than visible ASCII characters.
 const MAX_KEY_BYTES: usize = 255;
 
 /// A key within its scope.
@@ -67,7 +67,8 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
         // A string of structured fields (RFC 9651) has quotes; many clients leave them out.
         let key = key.as_bytes();
         let key = key.strip_prefix(b"\"").and_then(|key| key.strip_suffix(b"\"")).unwrap_or(key);
-        if sent.next().is_some() || key.is_empty() || key.len() > MAX_KEY_BYTES {
+        let is_visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"';
+        if sent.next().is_some() || !(1..=MAX_KEY_BYTES).contains(&key.len()) || !key.iter().all(is_visible) {
             return Err(ApiError::BadIdempotencyKey);
         }
         let key = key.to_vec();

@@ -37,7 +37,7 @@ pub struct BookSeat {
         ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
         (
             "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "0b6f2e5c-7d1a-4c58-9f3e-2a1d"
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
         ),
     ),
     request_body = BookSeat,
@@ -82,7 +82,7 @@ pub async fn book(
         ("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1),
         (
             "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "0b6f2e5c-7d1a-4c58-9f3e-2a1d"
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
         ),
     ),
     responses(

@@ -9,6 +9,8 @@ impl FromRow for Movie {
     }
 }
 
+const MOVIE: &str = "SELECT id FROM movies WHERE id = ?";
+
 /// All movies by id (M01).
 pub async fn movies(db: &Db) -> Result<Vec<Movie>> {
     db.query("SELECT id, title, duration_minutes FROM movies ORDER BY id", vec![]).await
@@ -16,12 +18,12 @@ pub async fn movies(db: &Db) -> Result<Vec<Movie>> {
 
 /// Whether there is such a movie.
 pub async fn movie_exists(db: &Db, id: i64) -> Result<bool> {
-    Ok(db.query_one::<(i64,)>("SELECT id FROM movies WHERE id = ?", vec![id.into()]).await?.is_some())
+    Ok(db.query_one::<(i64,)>(MOVIE, vec![id.into()]).await?.is_some())
 }
 
 /// Whether there is such a movie, within a transaction.
 pub async fn has_movie(tx: &mut Tx, id: i64) -> Result<bool> {
-    Ok(tx.query_one::<(i64,)>("SELECT id FROM movies WHERE id = ?", vec![id.into()]).await?.is_some())
+    Ok(tx.query_one::<(i64,)>(MOVIE, vec![id.into()]).await?.is_some())
 }
 
 /// Whether there is such a screen, within a transaction.

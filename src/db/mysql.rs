@@ -174,15 +174,14 @@ fn no_connection() -> DbError {
 }
 
 fn tls_options(mode: &TlsMode) -> Option<SslOpts> {
-    let unverified =
-        || SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
-    let roots = |ca: &std::path::Path| {
-        SslOpts::default().with_root_certs(vec![ca.to_owned().into()]).with_disable_built_in_roots(true)
-    };
     match mode {
         TlsMode::Disabled => None,
-        TlsMode::Preferred | TlsMode::Required => Some(unverified()),
-        TlsMode::VerifyIdentity { ca: Some(ca) } => Some(roots(ca)),
+        TlsMode::Preferred | TlsMode::Required => {
+            Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
+        }
+        TlsMode::VerifyIdentity { ca: Some(ca) } => {
+            Some(SslOpts::default().with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true))
+        }
         TlsMode::VerifyIdentity { ca: None } => Some(SslOpts::default()),
     }
 }

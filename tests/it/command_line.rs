@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::engine::Database;
 use crate::support::process::{self, Server};
-use crate::support::{App, Call, Engine, Test, others_changes_are_seen};
+use crate::support::{App, Call, Engine, Test, not_tested, others_changes_are_seen};
 
 /// A good secret, and one that no message may repeat.
 const SECRET: &str = "Zq8-tram-Vee7-lamp-Kx2-orchard-Jm5-velvet-Wd9-salt-Ty3";
@@ -542,7 +542,7 @@ async fn deactivate_user(engine: Engine) {
 /// What is not given is asked for, and the passwords are not shown while they are typed.
 async fn prompts() {
     let Ok(version) = Command::new("script").arg("--version").output() else {
-        return eprintln!("!! NOT TESTED: prompts (without the program `script` there is no terminal)");
+        return not_tested("prompts (without the program `script` there is no terminal)", "");
     };
     assert!(version.status.success());
     let place = Place::empty();

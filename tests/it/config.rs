@@ -10,12 +10,15 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::support::Test;
+use crate::support::{Test, not_tested};
 
 pub fn tests() -> Vec<Test> {
     vec![Test::plain("config::agrees_with_decouple_and_django", async || {
         if let Err(Skipped(why)) = agrees_with_decouple_and_django() {
-            eprintln!("!! NOT TESTED: settings against python-decouple and Django ({why})");
+            not_tested(
+                &format!("settings against python-decouple and Django ({why})"),
+                "To have it: pip install -r tests/requirements.txt, and MARQUEE_TEST_PYTHON=python3.",
+            );
         }
     })]
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -190,6 +191,7 @@ impl Options {
             rate: self.rate,
             warmup: self.warmup,
             duration: self.duration,
+            stop: Arc::default(),
             requests: self.requests,
             timeout: self.timeout.min(Duration::from_secs(3600)),
             shows: self.shows,

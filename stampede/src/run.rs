@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub struct Load {
     pub rate: Option<f64>,
     pub warmup: Duration,
     pub duration: Duration,
+    /// Once it is true, nothing more is asked and the verdict comes.
+    pub stop: Arc<AtomicBool>,
     pub requests: Option<u64>,
     pub timeout: Duration,
     /// Use at most so many shows, the emptiest.
@@ -101,7 +103,7 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
     };
     let live = Live::new(load.threads);
     let cpu_before = cpu_time();
-    let mut tally = drive(&course, &live, load.progress)?;
+    let mut tally = drive(&course, &live, load)?;
     let cpu = cpu_time().saturating_sub(cpu_before);
     let log = std::mem::take(&mut tally.log);
 
@@ -152,7 +154,7 @@ fn before(load: &Load, targets: &[Target], tokens: &[String], tell: &dyn Fn(&str
 }
 
 /// Runs the threads and tells the progress meanwhile.
-fn drive(course: &Course, live: &Live, progress: bool) -> Result<Tally, Failure> {
+fn drive(course: &Course, live: &Live, load: &Load) -> Result<Tally, Failure> {
     let mut offsets = Vec::with_capacity(course.plan.shows.len());
     let mut seats = 0;
     for show in course.plan.shows {
@@ -168,14 +170,17 @@ fn drive(course: &Course, live: &Live, progress: bool) -> Result<Tally, Failure>
         let (mut told, mut replies) = (started, 0);
         while !workers.iter().all(|worker| worker.is_finished()) {
             thread::sleep(Duration::from_millis(20));
-            if progress && told.elapsed() >= Duration::from_secs(1) {
+            if load.stop.load(Ordering::Relaxed) {
+                live.stop.store(true, Ordering::Relaxed);
+            }
+            if load.progress && told.elapsed() >= Duration::from_secs(1) {
                 let now = live.replies.load(Ordering::Relaxed);
                 let rate = (now - replies) as f64 / told.elapsed().as_secs_f64();
                 tell_progress(started.elapsed(), now, rate, live.failures.load(Ordering::Relaxed));
                 (told, replies) = (Instant::now(), now);
             }
         }
-        if progress && io::stderr().is_terminal() {
+        if load.progress && io::stderr().is_terminal() {
             eprintln!();
         }
         for worker in workers {

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -220,6 +221,7 @@ fn load(url: String, who: Who, scenario: Scenario) -> Load {
         rate: None,
         warmup: Duration::ZERO,
         duration: Duration::from_secs(20),
+        stop: Arc::default(),
         requests: Some(1_500),
         timeout: Duration::from_secs(5),
         shows: None,
@@ -319,6 +321,18 @@ fn a_broken_connection_ends_the_run_unless_told_to_go_on() {
     let report = run(&load).unwrap();
     assert!(report.broken.as_ref().is_some_and(|why| why.contains("no reply")), "{report}");
     assert!(kinds(&report).is_empty(), "{report}");
+}
+
+#[test]
+fn a_run_ends_when_it_is_told_to() {
+    let (_folder, who) = tokens();
+    let load = Load { requests: None, ..load(Fake::start(Vice::None), who, churn()) };
+    let stop = Arc::clone(&load.stop);
+    let running = thread::spawn(move || run(&load).unwrap());
+    thread::sleep(Duration::from_millis(300));
+    stop.store(true, Ordering::Relaxed);
+    let report = running.join().unwrap();
+    assert!(report.measured_seconds < 10.0 && report.broken.is_none() && kinds(&report).is_empty(), "{report}");
 }
 
 #[test]

@@ -273,8 +273,11 @@ async fn demo_needs_nothing() {
     demo.stop().await;
 
     // All shows are over.
-    let database =
-        Database { engine: Engine::Sqlite, url: format!("sqlite://{}", place.path("data/marquee.sqlite3").display()) };
+    let database = Database {
+        engine: Engine::Sqlite,
+        url: format!("sqlite://{}", place.path("data/marquee.sqlite3").display()),
+        server: None,
+    };
     database.query(&format!("UPDATE shows SET date_time = date_time - {}", 15 * DAY)).await;
     let demo = place.serve(&["--demo"]).await;
     let all = demo.shows(&token).await;

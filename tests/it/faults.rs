@@ -1,8 +1,7 @@
 //! What must hold when processes die, instances race and the schema is not what was expected.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::join;
@@ -10,14 +9,16 @@ use marquee::config::parse_database_url;
 use marquee::db::Db;
 use marquee::schedule::store::{Plan, Put, put_show};
 use mysql_async::prelude::Queryable;
-use serde_json::{Value, json};
+use serde_json::json;
+use stampede::Load;
+use stampede::report::Report;
+use stampede::scenario::Scenario;
 
 use crate::support::http::Connection;
-use crate::support::{App, Call, Engine, Options, Reply, Test, User};
+use crate::support::{App, Call, Engine, Options, Reply, Test, User, booking, chance, is_consistent, load};
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::new("faults::kill_9_under_load_loses_nothing", kill_9_under_load_loses_nothing),
         Test::new("faults::the_unique_key_has_the_last_word", the_unique_key_has_the_last_word),
         Test::new("faults::without_the_unique_key_the_race_is_seen", without_the_unique_key_the_race_is_seen),
         Test::new("faults::shrinking_never_oversells", shrinking_never_oversells),
@@ -31,17 +32,8 @@ pub fn tests() -> Vec<Test> {
 /// 2035-06-01T18:30:00Z, when the shows of these tests begin.
 const SHOW_TIME: i64 = 2_064_335_400_000_000;
 
-fn booking(user: &User, show: i64, seat: i64) -> Call {
-    Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
-}
-
 fn cancelling(user: &User, booking: i64) -> Call {
     Call::post(format!("/api/bookings/{booking}/cancel/")).bearer(&user.access)
-}
-
-async fn my_bookings(app: &App, user: &User) -> Vec<Value> {
-    let list = Call::get("/api/my-bookings/").bearer(&user.access).send(app).await.expect(200).json();
-    list.as_array().expect("a list").clone()
 }
 
 /// One movie, one screen and one show, all with the id 1.
@@ -51,146 +43,6 @@ fn one_show(app: &App, total_seats: i64) {
         "screens": [{"id": 1, "name": "Screen 1"}],
         "shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": total_seats}],
     }));
-}
-
-/// Whatever happened: no seat has two holders or lies beyond the capacity, and the counts are right.
-async fn is_consistent(app: &App) {
-    let held_twice = "SELECT show_id, seat_number, COUNT(*) FROM bookings WHERE status = 'booked'
-         GROUP BY show_id, seat_number HAVING COUNT(*) > 1";
-    let beyond = "SELECT b.id, b.seat_number, s.total_seats FROM bookings b JOIN shows s ON s.id = b.show_id
-         WHERE b.status = 'booked' AND b.seat_number > s.total_seats";
-    let miscounted = "SELECT s.id, s.seats_taken FROM shows s WHERE s.seats_taken <>
-         (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND b.status = 'booked') OR s.seats_taken > s.total_seats";
-    for (fault, sql) in [("held twice", held_twice), ("beyond capacity", beyond), ("miscounted", miscounted)] {
-        let found = app.sql(sql).await;
-        assert!(found.is_empty(), "{fault}: {found:?}");
-    }
-}
-
-/// A number that differs from run to run.
-fn chance(below: u64) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
-    u64::from(now.subsec_micros()) % below
-}
-
-/// What a client knows of its bookings, by id.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Known {
-    Booked,
-    Cancelled,
-    /// A cancel was not answered.
-    Either,
-}
-
-/// A customer who books and cancels until the server is gone.
-struct Client {
-    user: User,
-    known: BTreeMap<i64, Known>,
-    /// Seats whose booking was not answered.
-    unanswered: Vec<i64>,
-    next_seat: i64,
-}
-
-/// Seats of the show under load: few enough that the clients compete.
-const LOADED_SEATS: i64 = 120;
-
-impl Client {
-    /// Stops at the first request that is not answered; gives the number of those that were.
-    async fn work(&mut self, base: &str, app_is_up: &Cell<bool>) -> usize {
-        let mut answered = 0;
-        let Ok(mut connection) = Connection::open(base).await else { return answered };
-        while app_is_up.get() {
-            let held: Vec<i64> =
-                self.known.iter().filter(|(_, known)| **known == Known::Booked).map(|(id, _)| *id).collect();
-            if held.len() > 10 {
-                let id = held[usize::try_from(chance(10)).expect("small")];
-                match connection.send(cancelling(&self.user, id)).await {
-                    Ok(reply) => drop(reply.expect(200)),
-                    Err(_) => {
-                        self.known.insert(id, Known::Either);
-                        break;
-                    }
-                }
-                self.known.insert(id, Known::Cancelled);
-            } else {
-                let seat = self.next_seat;
-                self.next_seat = seat % LOADED_SEATS + 1;
-                match connection.send(booking(&self.user, 1, seat)).await {
-                    Ok(reply) if reply.status == 201 => {
-                        self.known.insert(reply.json()["id"].as_i64().expect("an id"), Known::Booked);
-                    }
-                    Ok(reply) => drop(reply.expect(409)),
-                    Err(_) => {
-                        self.unanswered.push(seat);
-                        break;
-                    }
-                }
-            }
-            answered += 1;
-        }
-        answered
-    }
-
-    /// Holds what the server says against what it answered before.
-    async fn compare(&mut self, app: &App) {
-        let mut listed: BTreeMap<i64, (i64, bool)> = BTreeMap::new();
-        for booking in my_bookings(app, &self.user).await {
-            let number = |name: &str| booking[name].as_i64().expect("a number");
-            let booked = booking["status"] == "booked";
-            assert!(booked || booking["status"] == "cancelled", "{booking}");
-            assert!(listed.insert(number("id"), (number("seat_number"), booked)).is_none(), "listed twice: {booking}");
-        }
-        for (id, known) in &mut self.known {
-            let (_, booked) = listed.remove(id).unwrap_or_else(|| panic!("booking {id}, answered 201, is lost"));
-            let now = if booked { Known::Booked } else { Known::Cancelled };
-            assert!(*known == now || *known == Known::Either, "booking {id} was {known:?} and is {now:?}");
-            *known = now;
-        }
-        // What is left was never answered; it must have been asked for, and stands as a whole.
-        for (id, (seat, booked)) in listed {
-            let asked = self.unanswered.iter().position(|unanswered| *unanswered == seat);
-            self.unanswered.remove(asked.unwrap_or_else(|| panic!("nobody asked for booking {id} of seat {seat}")));
-            assert!(booked, "nobody cancelled booking {id}");
-            self.known.insert(id, Known::Booked);
-        }
-    }
-}
-
-/// `MARQUEE_FAULT_ROUNDS` is how often the server is killed, 5 unless set.
-async fn kill_9_under_load_loses_nothing(engine: Engine) {
-    let rounds = std::env::var("MARQUEE_FAULT_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"));
-    let app = App::start(engine).await;
-    one_show(&app, LOADED_SEATS);
-    let mut clients = Vec::new();
-    for n in 0..6 {
-        let user = app.customer(&format!("client{n}")).await;
-        clients.push(Client { user, known: BTreeMap::new(), unanswered: Vec::new(), next_seat: 1 + n * 20 });
-    }
-    let mut answered = 0;
-    for _ in 0..rounds {
-        let up = Cell::new(true);
-        let killer = async {
-            tokio::time::sleep(Duration::from_millis(100 + chance(600))).await;
-            app.instance(0).kill9();
-            up.set(false);
-        };
-        let working = join_all(clients.iter_mut().map(|client| client.work(app.base(), &up)));
-        let ((), counts) = join!(killer, working);
-        answered += counts.iter().sum::<usize>();
-        app.instance(0).restart().await;
-        // What a dead process had sent, the database's server may still be doing.
-        while engine != Engine::Sqlite && waiting(&app, "%").await > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        for client in &mut clients {
-            client.compare(&app).await;
-        }
-        is_consistent(&app).await;
-        let checked = app.succeed(&["check"]);
-        assert!(String::from_utf8_lossy(&checked.stdout).contains("counts its taken seats right"), "{checked:?}");
-    }
-    // Otherwise it was no load.
-    assert!(answered > rounds * 20, "only {answered} requests were answered in {rounds} rounds");
 }
 
 /// A show's row, held as another instance holds it while it writes.
@@ -245,15 +97,15 @@ async fn have_decided(app: &App, count: usize) {
 }
 
 /// Two users book one free seat at two instances, for within one the desk decides; both find it free before either may
-/// write.
-async fn both_decide_before_either_writes(engine: Engine, has_unique_key: bool) -> Vec<u16> {
+/// write. What stampede has to say about it.
+async fn both_decide_before_either_writes(engine: Engine, has_unique_key: bool) -> Report {
     let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
     one_show(&app, 50);
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
-    let [here, there] = [&app.instance(0).base, &app.instance(1).base];
     // Each instance has ids in stock, so that getting some is not what they wait for.
-    booking(&ann, 1, 1).send_to(here).await.expect(201);
-    booking(&ann, 1, 2).send_to(there).await.expect(201);
+    for (seat, base) in (1..).zip(app.bases()) {
+        booking(&ann, 1, seat).send_to(&base).await.expect(201);
+    }
     if !has_unique_key {
         let drop = match engine {
             Engine::Sqlite => "DROP INDEX one_holder_per_seat",
@@ -267,26 +119,28 @@ async fn both_decide_before_either_writes(engine: Engine, has_unique_key: bool) 
         have_decided(&app, 2).await;
         hold.release().await;
     };
-    let (one, two, ()) = join!(booking(&ann, 1, 7).send_to(here), booking(&bob, 1, 7).send_to(there), release);
+    let scenario = Scenario::OnSale { contenders: 2, seats: Some(1), cancel_percent: 0 };
+    let load = app.load_of(scenario, ann.id.cast_unsigned()..=bob.id.cast_unsigned());
+    let (report, ()) = join!(load::run(Load { connections: 2, ..load }), release);
     if has_unique_key {
         is_consistent(&app).await;
-        let loser = if one.status == 409 { &one } else { &two };
-        assert_eq!(loser.json(), json!({"detail": "This seat is already booked."}));
-        let held = app.sql("SELECT COUNT(*) FROM bookings WHERE show_id = 1 AND seat_number = 7").await;
-        assert_eq!(held, [["1"]], "the loser leaves nothing behind");
+        let rows = app.sql("SELECT COUNT(*) FROM bookings").await;
+        assert_eq!(rows, [["3"]], "the loser leaves nothing behind");
     }
-    let mut statuses = vec![one.status, two.status];
-    statuses.sort_unstable();
-    statuses
+    report
 }
 
 async fn the_unique_key_has_the_last_word(engine: Engine) {
-    assert_eq!(both_decide_before_either_writes(engine, true).await, [201, 409]);
+    let report = both_decide_before_either_writes(engine, true).await;
+    assert_eq!([report.outcomes["201"], report.outcomes["409"]], [1, 1], "{report}");
+    assert!(load::violations(&report).is_empty(), "{report}");
 }
 
-/// The test above would see the race if there were one.
+/// The test above would see the race if there were one, and so would the referee.
 async fn without_the_unique_key_the_race_is_seen(engine: Engine) {
-    assert_eq!(both_decide_before_either_writes(engine, false).await, [201, 201]);
+    let report = both_decide_before_either_writes(engine, false).await;
+    assert_eq!(report.outcomes["201"], 2, "{report}");
+    assert!(load::violations(&report).contains(&"sold twice"), "{report}");
 }
 
 /// The database as another instance of the program has it.

@@ -10,6 +10,7 @@ mod accounts;
 mod command_line;
 mod config;
 mod contract;
+mod fault_rounds;
 mod faults;
 mod files;
 mod harness;
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
         command_line::tests(),
         config::tests(),
         contract::tests(),
+        fault_rounds::tests(),
         faults::tests(),
         files::tests(),
         harness::tests(),

@@ -1,21 +1,20 @@
 //! What an operator relies on: outages, stopping, limits, logs, hosts, other origins, throttling.
 
 use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::join;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 use url::Url;
 
 use crate::support::http::Connection;
-use crate::support::process::free_port;
-use crate::support::{App, Call, Engine, Options, Reply, Test, User, others_changes_are_seen, race};
+use crate::support::relay::AtCommit;
+use crate::support::{
+    App, Call, Engine, Options, Reply, Test, User, booking, is_consistent, others_changes_are_seen, race,
+};
 
 pub fn tests() -> Vec<Test> {
     // What never comes near the database needs one engine only.
@@ -41,14 +40,14 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Starts with these settings.
-async fn start(engine: Engine, env: &[(&'static str, &str)]) -> App {
+fn with(env: &[(&'static str, &str)]) -> Options {
     let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    App::start_with(engine, Options { env, ..Options::default() }).await
+    Options { env, ..Options::default() }
 }
 
-fn booking(user: &User, show: i64, seat: i64) -> Call {
-    Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
+/// Starts with these settings.
+async fn start(engine: Engine, env: &[(&'static str, &str)]) -> App {
+    App::start_with(engine, with(env)).await
 }
 
 fn movies(user: &User) -> Call {
@@ -79,160 +78,9 @@ async fn connect(app: &App) -> TcpStream {
     TcpStream::connect(app.base().trim_start_matches("http://")).await.expect("the server accepts")
 }
 
-/// Stands between the server and its database, on threads of its own: a test may block its own.
-struct Proxy {
-    runtime: Option<tokio::runtime::Runtime>,
-    port: u16,
-    target: String,
-    /// While set, nothing is passed on, and nobody is told.
-    silent: Arc<AtomicBool>,
-    at_commit: Arc<AtomicU8>,
-    /// Set by [`AtCommit::CutAfterAndStayAway`]; while it is, every connection ends when it is used.
-    away: Arc<AtomicBool>,
-    accepting: Option<JoinHandle<()>>,
-}
-
-/// What becomes of the next COMMIT.
-#[derive(Clone, Copy)]
-enum AtCommit {
-    Pass = 0,
-    /// It never reaches the database.
-    CutBefore = 1,
-    /// It is done, but its answer never reaches the server.
-    CutAfter = 2,
-    /// The same, and the database can't be asked afterwards.
-    CutAfterAndStayAway = 3,
-}
-
-impl Proxy {
-    /// In front of the server of this URL, and letting everything through.
-    async fn before(database_url: &str) -> Proxy {
-        let url = Url::parse(database_url).expect("well formed");
-        let target = format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let mut proxy = Proxy {
-            runtime: Some(runtime.expect("a runtime starts")),
-            port: free_port(),
-            target,
-            silent: Arc::default(),
-            at_commit: Arc::default(),
-            away: Arc::default(),
-            accepting: None,
-        };
-        proxy.open();
-        proxy
-    }
-
-    fn url(&self, database_url: &str) -> String {
-        let mut url = Url::parse(database_url).expect("well formed");
-        url.set_port(Some(self.port)).expect("it has a host");
-        url.into()
-    }
-
-    fn open(&mut self) {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", self.port)).expect("the port is free");
-        listener.set_nonblocking(true).expect("a socket can be told so");
-        let (target, silent) = (self.target.clone(), self.silent.clone());
-        let (at_commit, away) = (self.at_commit.clone(), self.away.clone());
-        let runtime = self.runtime.as_ref().expect("it runs until dropped");
-        self.accepting = Some(runtime.spawn(async move {
-            let listener = TcpListener::from_std(listener).expect("the runtime runs");
-            // Dropped with this task, and all connections with it.
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                if let Ok(server) = TcpStream::connect(&target).await {
-                    connections.spawn(pass(client, server, silent.clone(), at_commit.clone(), away.clone()));
-                }
-            }
-        }));
-    }
-
-    /// Closes all connections and refuses new ones.
-    async fn close(&mut self) {
-        let accepting = self.accepting.take().expect("it is open");
-        accepting.abort();
-        accepting.await.expect_err("it was aborted");
-    }
-
-    fn silence(&self, silent: bool) {
-        self.silent.store(silent, Ordering::SeqCst);
-    }
-
-    /// Whether the commit that was waited for has come.
-    fn has_cut(&self) -> bool {
-        self.at_commit.load(Ordering::SeqCst) == AtCommit::Pass as u8
-    }
-
-    fn at_next_commit(&self, what: AtCommit) {
-        self.at_commit.store(what as u8, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.runtime.take().expect("dropped once").shutdown_background();
-    }
-}
-
-/// Passes bytes both ways until either side ends or a commit is cut.
-async fn pass(
-    mut client: TcpStream,
-    mut server: TcpStream,
-    silent: Arc<AtomicBool>,
-    at_commit: Arc<AtomicU8>,
-    away: Arc<AtomicBool>,
-) {
-    // A packet of the protocol: the command COM_QUERY and its text.
-    const COMMIT: &[u8] = b"\x03COMMIT";
-    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
-    let mut cut_after = false;
-    loop {
-        tokio::select! {
-            read = client.read(&mut asked) => {
-                let Ok(length @ 1..) = read else { return };
-                if away.load(Ordering::SeqCst) {
-                    return;
-                }
-                let is_commit = asked[..length].windows(COMMIT.len()).any(|window| window == COMMIT);
-                if is_commit {
-                    let what = at_commit.swap(AtCommit::Pass as u8, Ordering::SeqCst);
-                    if what == AtCommit::CutBefore as u8 {
-                        return;
-                    }
-                    cut_after = what != AtCommit::Pass as u8;
-                    if what == AtCommit::CutAfterAndStayAway as u8 {
-                        away.store(true, Ordering::SeqCst);
-                    }
-                }
-                wait_while(&silent).await;
-                if server.write_all(&asked[..length]).await.is_err() {
-                    return;
-                }
-            }
-            read = server.read(&mut answered) => {
-                let Ok(length @ 1..) = read else { return };
-                wait_while(&silent).await;
-                if cut_after || client.write_all(&answered[..length]).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-async fn wait_while(silent: &AtomicBool) {
-    while silent.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// A server whose database is reached through a proxy; the first app owns the database and has no server.
-async fn behind_a_proxy(engine: Engine, env: &[(&'static str, &str)]) -> (App, Proxy, App) {
-    let database = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
-    let proxy = Proxy::before(database.database_url()).await;
-    let url = proxy.url(database.database_url());
-    let app = start(engine, &[&[("DATABASE_URL", url.as_str())], env].concat()).await;
-    (database, proxy, app)
+/// A server whose database is reached over a relay.
+async fn behind_a_relay(engine: Engine, env: &[(&'static str, &str)]) -> App {
+    App::start_with(engine, Options { relay: true, ..with(env) }).await
 }
 
 /// A refusal that tells a client to come again.
@@ -245,7 +93,7 @@ fn is_unavailable(reply: &Reply, code: &str) {
 }
 
 async fn an_outage_is_answered_and_healed(engine: Engine) {
-    let (_database, mut proxy, app) = behind_a_proxy(engine, &[]).await;
+    let app = behind_a_relay(engine, &[]).await;
     let world = app.world().await;
     let calls = || {
         let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": world.ann.refresh}));
@@ -256,7 +104,7 @@ async fn an_outage_is_answered_and_healed(engine: Engine) {
         // Many connections lie idle in the pool when the database goes.
         let warm = (0..40).map(|_| (movies(&world.ann), app.base().to_owned())).collect();
         assert!(race::at_once(warm).await.iter().all(|reply| reply.status == 200));
-        proxy.close().await;
+        app.relay().cut();
         // What was read a moment ago may still be shown for so long.
         others_changes_are_seen().await;
         let began = Instant::now();
@@ -271,7 +119,7 @@ async fn an_outage_is_answered_and_healed(engine: Engine) {
         let ready = Call::get("/readyz").send(&app).await.expect(503);
         assert_eq!(ready.json()["problem"], "the database does not answer");
 
-        proxy.open();
+        app.relay().mend();
         let began = Instant::now();
         while Call::get("/readyz").send(&app).await.status != 200 {
             assert!(began.elapsed() < Duration::from_secs(5), "it does not come back");
@@ -289,10 +137,10 @@ async fn an_outage_is_answered_and_healed(engine: Engine) {
 
 /// The worse outage: the network swallows everything.
 async fn a_silent_database_is_answered(engine: Engine) {
-    let (database, proxy, app) = behind_a_proxy(engine, &[("REQUEST_TIMEOUT_SECONDS", "1")]).await;
+    let app = behind_a_relay(engine, &[("REQUEST_TIMEOUT_SECONDS", "1")]).await;
     let world = app.world().await;
     booking(&world.ann, 1, 1).send(&app).await.expect(201);
-    proxy.silence(true);
+    app.relay().silence(true);
     let began = Instant::now();
     let calls = (2..42).map(|seat| (booking(&world.ann, 1, seat), app.base().to_owned())).collect();
     for reply in race::at_once(calls).await {
@@ -301,58 +149,50 @@ async fn a_silent_database_is_answered(engine: Engine) {
     Call::get("/healthz").send(&app).await.expect(200);
     assert_ne!(Call::get("/readyz").send(&app).await.status, 200);
     assert!(began.elapsed() < Duration::from_secs(6), "answered after {:?}", began.elapsed());
-    proxy.silence(false);
+    app.relay().silence(false);
     let began = Instant::now();
     while booking(&world.bob, 1, 50).send(&app).await.status != 201 {
         assert!(began.elapsed() < Duration::from_secs(10), "it does not come back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    is_consistent(&database).await;
-}
-
-/// Each show counts the bookings it has.
-async fn is_consistent(database: &App) {
-    let wrong = "SELECT s.id, s.seats_taken FROM shows s WHERE s.seats_taken <>
-         (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND b.status = 'booked')";
-    let wrong = database.sql(wrong).await;
-    assert!(wrong.is_empty(), "{wrong:?}");
+    is_consistent(&app).await;
 }
 
 async fn a_cut_commit_tells_the_truth(engine: Engine) {
-    let (database, proxy, app) = behind_a_proxy(engine, &[]).await;
+    let app = behind_a_relay(engine, &[]).await;
     let world = app.world().await;
     // Ids come in blocks, each with a commit of its own: have some in stock.
     booking(&world.ann, 1, 1).send(&app).await.expect(201);
     let held = async |seat: i64| {
         let sql =
             format!("SELECT COUNT(*) FROM bookings WHERE show_id = 1 AND seat_number = {seat} AND status = 'booked'");
-        database.sql(&sql).await[0][0] == "1"
+        app.sql(&sql).await[0][0] == "1"
     };
     for (seat, what) in [(2, AtCommit::CutBefore), (3, AtCommit::CutAfter)] {
-        proxy.at_next_commit(what);
+        app.relay().at_next_commit(what);
         let reply = booking(&world.ann, 1, seat).send(&app).await;
-        assert!(proxy.has_cut());
+        assert!(app.relay().has_met_commit());
         // The database is there to be asked, so the server finds out.
         assert_eq!(reply.status, 201, "{reply:?}");
         assert!(held(seat).await, "seat {seat}");
-        is_consistent(&database).await;
+        is_consistent(&app).await;
         booking(&world.bob, 1, seat).send(&app).await.expect(409);
     }
-    proxy.at_next_commit(AtCommit::CutAfterAndStayAway);
+    app.relay().at_next_commit(AtCommit::CutAfterAndStayAway);
     is_unavailable(&booking(&world.ann, 1, 4).send(&app).await, "outcome_unknown");
-    proxy.away.store(false, Ordering::SeqCst);
+    app.relay().mend();
     // Whoever looks and repeats gets the truth.
     assert!(held(4).await);
     booking(&world.ann, 1, 4).send(&app).await.expect(409);
-    is_consistent(&database).await;
+    is_consistent(&app).await;
     // The same for the commit that takes a block of ids: nothing was booked, and no id is given twice.
     app.instance(0).restart().await;
-    proxy.at_next_commit(AtCommit::CutAfter);
+    app.relay().at_next_commit(AtCommit::CutAfter);
     let reply = booking(&world.bob, 1, 10).send(&app).await;
     assert_eq!(reply.status, 503, "{reply:?}");
     assert!(!held(10).await);
     booking(&world.bob, 1, 10).send(&app).await.expect(201);
-    is_consistent(&database).await;
+    is_consistent(&app).await;
 }
 
 async fn a_stopping_server_answers(engine: Engine) {

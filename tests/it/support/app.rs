@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::engine::Database;
+use super::engine::{Database, DatabaseServer};
 use super::process::{self, Server, free_port, tail};
 use super::relay::Relay;
 use super::{Engine, keep_log};
@@ -29,11 +29,13 @@ pub struct Options {
     pub args: Vec<&'static str>,
     /// Whether a [`Relay`] lies between all `marquee` processes and the database; not on SQLite.
     pub relay: bool,
+    /// Where the database is made, instead of on the server that tests share; not on SQLite.
+    pub server: Option<DatabaseServer>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { instances: 1, env: Vec::new(), args: Vec::new(), relay: false }
+        Options { instances: 1, env: Vec::new(), args: Vec::new(), relay: false, server: None }
     }
 }
 
@@ -75,7 +77,10 @@ impl App {
 
     pub async fn start_with(engine: Engine, options: Options) -> App {
         let directory = process::directory();
-        let database = Database::create(engine, directory.path()).await;
+        let database = match options.server {
+            Some(server) => Database::create_on(engine, server).await,
+            None => Database::create(engine, directory.path()).await,
+        };
         let secret_key = format!("only-for-tests-{}", directory.path().display()).repeat(3);
         let working_directory = directory.path().join("empty");
         std::fs::create_dir(&working_directory).expect("a directory can be made");
@@ -110,6 +115,11 @@ impl App {
         &self.instances[number]
     }
 
+    /// Where all instances listen.
+    pub fn bases(&self) -> Vec<String> {
+        self.instances.iter().map(|instance| instance.base.clone()).collect()
+    }
+
     /// The database itself, past the relay if there is one.
     pub fn database_url(&self) -> &str {
         &self.database.url
@@ -118,6 +128,11 @@ impl App {
     /// The wire to the database; panics unless [`Options::relay`] asked for it.
     pub fn relay(&self) -> &Relay {
         self.relay.as_ref().expect("the app was started with a relay")
+    }
+
+    /// The database's server; panics unless [`Options::server`] gave one.
+    pub fn database_server(&self) -> &DatabaseServer {
+        self.database.server.as_ref().expect("the app was started with a server")
     }
 
     /// Runs the command line on this app's database.

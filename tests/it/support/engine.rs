@@ -11,7 +11,7 @@ use std::fmt;
 use std::io::Read;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread::JoinHandle;
@@ -175,21 +175,23 @@ pub struct Database {
     pub engine: Engine,
     /// As the server takes it in `DATABASE_URL`.
     pub url: String,
+    /// The server that has nothing but this database.
+    pub server: Option<DatabaseServer>,
 }
 
 impl Database {
     /// Makes a fresh, empty database; `directory` is where SQLite keeps its file.
     pub async fn create(engine: Engine, directory: &Path) -> Database {
         if engine == Engine::Sqlite {
-            let file = directory.join("marquee.sqlite3");
-            return Database { engine, url: format!("sqlite://{}", file.display()) };
+            let url = format!("sqlite://{}", directory.join("marquee.sqlite3").display());
+            return Database { engine, url, server: None };
         }
-        static CREATED: AtomicU32 = AtomicU32::new(0);
-        let name = format!("marquee_test_{}_{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
-        let mut url = server_url(engine);
-        query(url.clone(), format!("CREATE DATABASE {name}")).await;
-        url.set_path(&name);
-        Database { engine, url: url.into() }
+        Database { engine, url: created_at(shared_server(engine)).await, server: None }
+    }
+
+    /// Makes a fresh, empty database on a server that it takes along when it is dropped.
+    pub async fn create_on(engine: Engine, server: DatabaseServer) -> Database {
+        Database { engine, url: created_at(server.url()).await, server: Some(server) }
     }
 
     /// The rows of a statement, every value as text, NULL as `NULL`.
@@ -201,10 +203,19 @@ impl Database {
     }
 }
 
+/// The URL of a new database on this server.
+async fn created_at(mut server: Url) -> String {
+    static CREATED: AtomicU32 = AtomicU32::new(0);
+    let name = format!("marquee_test_{}_{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
+    query(server.clone(), format!("CREATE DATABASE {name}")).await;
+    server.set_path(&name);
+    server.into()
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
-        if self.engine == Engine::Sqlite {
-            return; // lies in the test's directory
+        if self.engine == Engine::Sqlite || self.server.is_some() {
+            return; // lies in the test's directory, or goes with its server
         }
         let url = Url::parse(&self.url).expect("made from a URL");
         let sql = format!("DROP DATABASE {}", url.path().trim_start_matches('/'));
@@ -253,23 +264,29 @@ fn on_a_thread_of_its_own<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(work)
 }
 
-/// The database servers of this run's own: the URLs to create databases at, and the processes.
+/// The servers that tests share, started when the first of them asks.
 static MARIADB_SERVER: OnceLock<Result<Url, String>> = OnceLock::new();
 static MYSQL_SERVER: OnceLock<Result<Url, String>> = OnceLock::new();
-static STARTED: Mutex<Vec<Server>> = Mutex::new(Vec::new());
+static STARTED: Mutex<Vec<DatabaseServer>> = Mutex::new(Vec::new());
 
-/// The URL of the engine's server, which is started when the first test asks for it.
-fn server_url(engine: Engine) -> Url {
-    let (source, server) = match engine {
-        Engine::Mysql => (&MYSQL, &MYSQL_SERVER),
-        _ => (&MARIADB, &MARIADB_SERVER),
-    };
-    match source.get().expect("tests run on available engines") {
+fn source(engine: Engine) -> &'static Source {
+    let source = if engine == Engine::Mysql { &MYSQL } else { &MARIADB };
+    source.get().expect("tests run on available engines")
+}
+
+fn shared_server(engine: Engine) -> Url {
+    let server = if engine == Engine::Mysql { &MYSQL_SERVER } else { &MARIADB_SERVER };
+    match source(engine) {
         Source::Running(url) => url.clone(),
-        Source::Program(program) => match server.get_or_init(|| start(engine, program)) {
-            Ok(url) => url.clone(),
-            Err(reason) => panic!("{engine} does not start: {reason}"),
-        },
+        Source::Program(program) => {
+            let start = || {
+                let started = DatabaseServer::install(engine, program)?;
+                let url = started.url();
+                STARTED.lock().expect("no holder panics").push(started);
+                Ok(url)
+            };
+            server.get_or_init(start).clone().unwrap_or_else(|reason| panic!("{engine} does not start: {reason}"))
+        }
     }
 }
 
@@ -282,87 +299,119 @@ pub fn stop() {
     STARTED.lock().expect("no holder panics").clear();
 }
 
-/// Initialises and starts a private server: durable as in production, password login over TCP for a
-/// user who may do anything with databases called `marquee_test_…` and nothing else.
-fn start(engine: Engine, program: &Path) -> Result<Url, String> {
-    const PASSWORD: &str = "seat-keeper-7";
-    let directory = process::directory().keep(); // until the run ends
-    let data = directory.join("data");
-    let log = directory.join("error.log");
-    let with_log = |what: String| format!("{what}\n{}", tail(&log, 30));
+const PASSWORD: &str = "seat-keeper-7";
 
-    let me = Command::new("id").arg("-un").output().map_err(|error| error.to_string())?.stdout;
-    let me = String::from_utf8_lossy(&me).trim().to_owned();
-    let common = [
-        "--no-defaults".to_owned(),
-        format!("--user={me}"), // the servers refuse to run as root unless told so
-        format!("--datadir={}", data.display()),
-        format!("--log-error={}", log.display()),
-    ];
-    let mut initialise = match engine {
-        Engine::Mysql => {
-            let mut command = Command::new(program);
-            command.args(&common).arg("--initialize-insecure");
-            command
+/// A server of this run's own: durable as in production, password login over TCP for a user who may do anything with
+/// databases called `marquee_test_…` and nothing else.
+pub struct DatabaseServer {
+    port: u16,
+    program: PathBuf,
+    args: Vec<String>,
+    log: PathBuf,
+    process: Mutex<Option<Server>>,
+}
+
+impl DatabaseServer {
+    /// One for a single test, to be killed; none where the run was given a running server.
+    pub fn alone(engine: Engine) -> Option<DatabaseServer> {
+        match source(engine) {
+            Source::Running(_) => None,
+            Source::Program(program) => {
+                let installed = DatabaseServer::install(engine, program);
+                Some(installed.unwrap_or_else(|reason| panic!("{engine} does not start: {reason}")))
+            }
         }
-        _ => {
-            let home = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
-            let script = ["bin", "scripts"].map(|place| home.join(place).join("mariadb-install-db"));
-            let script = script.into_iter().find(|script| script.exists()).unwrap_or("mariadb-install-db".into());
-            let mut command = Command::new(script);
-            command.args(&common).args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
-            command
-        }
-    };
-    let output = process::tied(&mut initialise).output().map_err(|error| format!("{initialise:?}: {error}"))?;
-    if !output.status.success() {
-        return Err(with_log(format!(
-            "{initialise:?}: {}\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        )));
     }
 
-    let plugin = if engine == Engine::Mysql { "WITH caching_sha2_password " } else { "" };
-    let setup = format!(
-        "CREATE USER marquee@'%' IDENTIFIED {plugin}BY '{PASSWORD}';\n\
-         GRANT ALL ON `marquee\\_test\\_%`.* TO marquee@'%';\n"
-    );
-    std::fs::write(directory.join("setup.sql"), setup).map_err(|error| error.to_string())?;
-    let port = free_port();
-    let mut command = Command::new(program);
-    command.args(&common).args([
-        format!("--port={port}"),
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--socket={}", directory.join("s").display()),
-        format!("--pid-file={}", directory.join("pid").display()),
-        format!("--init-file={}", directory.join("setup.sql").display()),
-        "--skip-name-resolve".to_owned(),
-        "--max-connections=500".to_owned(),
-        "--innodb-buffer-pool-size=64M".to_owned(),
-        "--innodb-flush-log-at-trx-commit=1".to_owned(),
-        "--server-id=1".to_owned(),
-        "--log-bin=binlog".to_owned(),
-        "--sync-binlog=1".to_owned(),
-    ]);
-    if engine == Engine::Mysql {
-        command.args(["--mysqlx=OFF", "--performance-schema=OFF"]);
-    }
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let mut process = Server::spawn(&mut command);
-    let began = Instant::now();
-    while !greets(port) {
-        if let Some(status) = process.ended() {
-            return Err(with_log(format!("{command:?}: {status}")));
+    /// Makes a data directory and starts a server on it.
+    fn install(engine: Engine, program: &Path) -> Result<DatabaseServer, String> {
+        let directory = process::directory().keep(); // until the run ends
+        let log = directory.join("error.log");
+        let me = Command::new("id").arg("-un").output().map_err(|error| error.to_string())?.stdout;
+        let me = String::from_utf8_lossy(&me).trim().to_owned();
+        let common = [
+            "--no-defaults".to_owned(),
+            format!("--user={me}"), // the servers refuse to run as root unless told so
+            format!("--datadir={}", directory.join("data").display()),
+            format!("--log-error={}", log.display()),
+        ];
+        let mut initialise = match engine {
+            Engine::Mysql => {
+                let mut command = Command::new(program);
+                command.args(&common).arg("--initialize-insecure");
+                command
+            }
+            _ => {
+                let home = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+                let script = ["bin", "scripts"].map(|place| home.join(place).join("mariadb-install-db"));
+                let script = script.into_iter().find(|script| script.exists()).unwrap_or("mariadb-install-db".into());
+                let mut command = Command::new(script);
+                command.args(&common).args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
+                command
+            }
+        };
+        let output = process::tied(&mut initialise).output().map_err(|error| format!("{initialise:?}: {error}"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{initialise:?}: {}\n{said}\n{}", output.status, tail(&log, 30)));
         }
-        if began.elapsed() > Duration::from_secs(120) {
-            return Err(with_log("it does not answer for two minutes".to_owned()));
+
+        let plugin = if engine == Engine::Mysql { "WITH caching_sha2_password " } else { "" };
+        // Run at every start.
+        let setup = format!(
+            "CREATE USER IF NOT EXISTS marquee@'%' IDENTIFIED {plugin}BY '{PASSWORD}';\n\
+             GRANT ALL ON `marquee\\_test\\_%`.* TO marquee@'%';\n"
+        );
+        std::fs::write(directory.join("setup.sql"), setup).map_err(|error| error.to_string())?;
+        let port = free_port();
+        let mut args = common.to_vec();
+        args.extend([
+            format!("--port={port}"),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--socket={}", directory.join("s").display()),
+            format!("--pid-file={}", directory.join("pid").display()),
+            format!("--init-file={}", directory.join("setup.sql").display()),
+            "--skip-name-resolve".to_owned(),
+            "--max-connections=500".to_owned(),
+            "--innodb-buffer-pool-size=64M".to_owned(),
+            "--innodb-flush-log-at-trx-commit=1".to_owned(),
+            "--server-id=1".to_owned(),
+            "--log-bin=binlog".to_owned(),
+            "--sync-binlog=1".to_owned(),
+        ]);
+        if engine == Engine::Mysql {
+            args.extend(["--mysqlx=OFF", "--performance-schema=OFF"].map(str::to_owned));
         }
-        std::thread::sleep(Duration::from_millis(20));
+        let server = DatabaseServer { port, program: program.to_owned(), args, log, process: Mutex::new(None) };
+        server.start()?;
+        Ok(server)
     }
-    let url = Url::parse(&format!("mysql://marquee:{PASSWORD}@127.0.0.1:{port}")).expect("well formed");
-    STARTED.lock().expect("no holder panics").push(process);
-    Ok(url)
+
+    /// Starts the process on what is in its data directory and waits until it answers.
+    pub fn start(&self) -> Result<(), String> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Server::spawn(&mut command);
+        let began = Instant::now();
+        while !greets(self.port) {
+            let ended = process.ended();
+            if ended.is_some() || began.elapsed() > Duration::from_secs(120) {
+                return Err(format!("it does not answer ({ended:?}): {command:?}\n{}", tail(&self.log, 30)));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        *self.process.lock().expect("no holder panics") = Some(process);
+        Ok(())
+    }
+
+    /// Ends the process as a crash would (SIGKILL); returns when it is gone.
+    pub fn kill9(&self) {
+        drop(self.process.lock().expect("no holder panics").take());
+    }
+
+    fn url(&self) -> Url {
+        Url::parse(&format!("mysql://marquee:{PASSWORD}@127.0.0.1:{}", self.port)).expect("well formed")
+    }
 }
 
 /// Whether a MySQL server on this port is ready: only then does it send its greeting.

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod engine;
 pub mod http;
+pub mod load;
 pub mod process;
 pub mod race;
 pub mod relay;
@@ -13,14 +14,14 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 pub use app::{App, Options};
 pub use engine::Engine;
 pub use http::{Call, Reply};
-pub use world::{User, World};
+pub use world::{User, World, booking};
 
 /// No test may take longer; one that hangs fails with its servers' logs instead of stopping the run.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -175,5 +176,25 @@ fn run_trial(test: impl FnOnce() -> Running) -> Result<(), Failed> {
 
 /// What another process has changed in the database, an instance shows within a second.
 pub async fn others_changes_are_seen() {
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+/// Whatever happened: no seat has two holders or lies beyond the capacity, and the counts are right.
+pub async fn is_consistent(app: &App) {
+    let held_twice = "SELECT show_id, seat_number, COUNT(*) FROM bookings WHERE status = 'booked'
+         GROUP BY show_id, seat_number HAVING COUNT(*) > 1";
+    let beyond = "SELECT b.id, b.seat_number, s.total_seats FROM bookings b JOIN shows s ON s.id = b.show_id
+         WHERE b.status = 'booked' AND b.seat_number > s.total_seats";
+    let miscounted = "SELECT s.id, s.seats_taken FROM shows s WHERE s.seats_taken <>
+         (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND b.status = 'booked') OR s.seats_taken > s.total_seats";
+    for (fault, sql) in [("held twice", held_twice), ("beyond capacity", beyond), ("miscounted", miscounted)] {
+        let found = app.sql(sql).await;
+        assert!(found.is_empty(), "{fault}: {found:?}");
+    }
+}
+
+/// A number that differs from run to run.
+pub fn chance(below: u64) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
+    u64::from(now.subsec_micros()) % below
 }

@@ -1,10 +1,11 @@
-//! A wire between a server and its database that a test can cut.
+//! A wire between a server and its database that a test can cut, also in the middle of a commit.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use url::Url;
 
@@ -16,9 +17,25 @@ pub struct Relay {
     wire: Arc<Wire>,
 }
 
+/// What becomes of the next COMMIT.
+#[derive(Clone, Copy, PartialEq)]
+pub enum AtCommit {
+    Pass,
+    /// It never reaches the database.
+    CutBefore,
+    /// It is done, but its answer never reaches the server.
+    CutAfter,
+    /// The same, and the whole wire is cut.
+    CutAfterAndStayAway,
+    /// It never reaches the database and is answered as if it were done.
+    Pretend,
+}
+
 struct Wire {
     target: SocketAddr,
     cut: AtomicBool,
+    silent: AtomicBool,
+    at_commit: Mutex<AtCommit>,
     streams: Mutex<Vec<TcpStream>>,
 }
 
@@ -30,7 +47,13 @@ impl Relay {
         let here = listener.local_addr().expect("it is bound");
         url.set_ip_host(here.ip()).expect("the URL has a host");
         url.set_port(Some(here.port())).expect("the URL has a host");
-        let wire = Arc::new(Wire { target, cut: AtomicBool::new(false), streams: Mutex::default() });
+        let wire = Arc::new(Wire {
+            target,
+            cut: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            at_commit: Mutex::new(AtCommit::Pass),
+            streams: Mutex::default(),
+        });
         let relay = Relay { url: url.into(), wire: wire.clone() };
         thread::spawn(move || {
             // To the end of the run, cut; there are few of them.
@@ -44,15 +67,26 @@ impl Relay {
 
     /// Breaks all connections and every new one, as if the database had died.
     pub fn cut(&self) {
-        self.wire.cut.store(true, Ordering::SeqCst);
-        for stream in self.wire.streams.lock().expect("no holder panics").drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.wire.cut();
     }
 
     /// Lets new connections through again.
     pub fn mend(&self) {
         self.wire.cut.store(false, Ordering::SeqCst);
+    }
+
+    /// While silent, nothing is passed on, and nobody is told.
+    pub fn silence(&self, silent: bool) {
+        self.wire.silent.store(silent, Ordering::SeqCst);
+    }
+
+    pub fn at_next_commit(&self, what: AtCommit) {
+        *self.wire.at_commit.lock().expect("no holder panics") = what;
+    }
+
+    /// Whether the commit that was waited for has come.
+    pub fn has_met_commit(&self) -> bool {
+        *self.wire.at_commit.lock().expect("no holder panics") == AtCommit::Pass
     }
 }
 
@@ -62,24 +96,75 @@ impl Drop for Relay {
     }
 }
 
+/// A packet of the protocol begins with its length; this is the command COM_QUERY and its text.
+const COMMIT: &[u8] = b"\x03COMMIT";
+/// Length and number of the packet; OK, nothing changed, no id, autocommit, no warnings.
+const DONE: &[u8] = &[7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0];
+
 impl Wire {
-    fn connect(&self, client: TcpStream) -> io::Result<()> {
+    fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+        for stream in self.streams.lock().expect("no holder panics").drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn connect(self: &Arc<Wire>, client: TcpStream) -> io::Result<()> {
         let mut streams = self.streams.lock().expect("no holder panics");
         // Asked under the lock, so that no connection slips in behind a cut.
         if self.cut.load(Ordering::SeqCst) {
             return Ok(());
         }
         let database = TcpStream::connect(self.target)?;
-        for (mut from, mut to) in
-            [(client.try_clone()?, database.try_clone()?), (database.try_clone()?, client.try_clone()?)]
-        {
-            from.set_nodelay(true)?;
-            thread::spawn(move || {
-                let _ = io::copy(&mut from, &mut to);
-                let _ = to.shutdown(Shutdown::Both);
+        client.set_nodelay(true)?;
+        database.set_nodelay(true)?;
+        streams.extend([client.try_clone()?, database.try_clone()?]);
+        let ends = Arc::new((client, database));
+        // What is to become of the answer to this connection's commit.
+        let commit = Arc::new(Mutex::new(AtCommit::Pass));
+        let (wire, asking, met) = (self.clone(), ends.clone(), commit.clone());
+        thread::spawn(move || {
+            let (client, database) = &*asking;
+            wire.pass(client, database, |bytes| {
+                if bytes.windows(COMMIT.len()).any(|window| window == COMMIT) {
+                    let what =
+                        std::mem::replace(&mut *wire.at_commit.lock().expect("no holder panics"), AtCommit::Pass);
+                    *met.lock().expect("no holder panics") = what;
+                    if what == AtCommit::Pretend {
+                        let _ = (&*client).write_all(DONE);
+                    }
+                    return !matches!(what, AtCommit::CutBefore | AtCommit::Pretend);
+                }
+                true
             });
-        }
-        streams.extend([client, database]);
+        });
+        let wire = self.clone();
+        thread::spawn(move || {
+            let (client, database) = &*ends;
+            wire.pass(database, client, |_| {
+                let met = *commit.lock().expect("no holder panics");
+                if met == AtCommit::CutAfterAndStayAway {
+                    wire.cut();
+                }
+                met == AtCommit::Pass
+            });
+        });
         Ok(())
+    }
+
+    /// Passes bytes on until either side ends or they are not let through; then both have ended.
+    fn pass(&self, mut from: &TcpStream, mut to: &TcpStream, lets_through: impl Fn(&[u8]) -> bool) {
+        let mut bytes = vec![0; 65_536];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            while self.silent.load(Ordering::SeqCst) && !self.cut.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(10));
+            }
+            if !lets_through(&bytes[..length]) || to.write_all(&bytes[..length]).is_err() {
+                break;
+            }
+        }
+        for end in [from, to] {
+            let _ = end.shutdown(Shutdown::Both);
+        }
     }
 }

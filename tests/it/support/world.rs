@@ -26,6 +26,10 @@ pub struct World {
     pub inactive: User,
 }
 
+pub fn booking(user: &User, show: i64, seat: i64) -> Call {
+    Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
+}
+
 impl App {
     /// Fills an empty database with the contract's example world.
     pub async fn world(&self) -> World {

@@ -1,0 +1,259 @@
+//! Processes die and wires break under load, round after round, while stampede's referee watches: no 201 is lost, no seat
+//! has two holders, no seat is stuck, counts are right, and bookings are taken again within five seconds.
+//!
+//! `MARQUEE_FAULT_ROUNDS` is the number of rounds of each test, 3 unless set.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::join;
+use serde_json::json;
+use stampede::Load;
+use stampede::scenario::Scenario;
+
+use crate::support::engine::DatabaseServer;
+use crate::support::relay::AtCommit;
+use crate::support::{App, Engine, Options, Test, User, booking, chance, is_consistent, load, not_tested};
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test::new("fault_rounds::the_server_is_killed", the_server_is_killed),
+        Test::on(&Engine::SHARED, "fault_rounds::the_database_is_killed", the_database_is_killed),
+        Test::on(&Engine::SHARED, "fault_rounds::one_of_two_instances_is_killed", one_of_two_instances_is_killed),
+        Test::on(&Engine::SHARED, "fault_rounds::connections_are_cut", connections_are_cut),
+        Test::on(&Engine::SHARED, "fault_rounds::a_commit_that_is_not_done_is_seen", a_commit_that_is_not_done_is_seen),
+    ]
+}
+
+/// How long bookings may take to go on after what they need is back.
+const BACK_LIMIT: Duration = Duration::from_secs(5);
+
+/// The show that is booked to see whether bookings go on; no load comes near it, since it is the smallest.
+const PROBED: i64 = 1;
+const PROBED_SEATS: i64 = 5_000;
+const LOADED_SHOWS: usize = 20;
+const USERS: u64 = 40;
+
+/// A programme, users, and what came of the rounds so far.
+struct Rounds {
+    app: App,
+    prober: User,
+    probed_seat: i64,
+    done: usize,
+    sold: usize,
+    cancelled: usize,
+    unknown: usize,
+    unknown_but_booked: usize,
+    longest_wait: Duration,
+}
+
+impl Rounds {
+    async fn on(app: App) -> Rounds {
+        let show = |id: usize, total_seats: i64| json!({"id": id, "movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": total_seats});
+        let mut shows = vec![show(1, PROBED_SEATS)];
+        shows.extend((2..2 + LOADED_SHOWS).map(|id| show(id, 100_000)));
+        app.load(json!({
+            "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
+            "screens": [{"id": 1, "name": "Screen 1"}],
+            "shows": shows,
+        }));
+        let prober = app.customer("prober").await;
+        let users: Vec<String> = (0..USERS).map(|n| format!("('u{n}', 'u{n}', 'u{n}@example.com', '!', 0)")).collect();
+        let users = users.join(", ");
+        app.sql(&format!("INSERT INTO users (username, username_key, email, password, date_joined) VALUES {users}"))
+            .await;
+        Rounds {
+            app,
+            prober,
+            probed_seat: 1,
+            done: 0,
+            sold: 0,
+            cancelled: 0,
+            unknown: 0,
+            unknown_but_booked: 0,
+            longest_wait: Duration::ZERO,
+        }
+    }
+
+    /// Rounds take turns: few seats that go from hand to hand, and many that are sold once.
+    fn load(&self) -> Load {
+        let scenario = if self.done.is_multiple_of(2) {
+            Scenario::OnSale { contenders: 2, seats: Some(200), cancel_percent: 100 }
+        } else {
+            Scenario::Spread
+        };
+        let first = self.prober.id.cast_unsigned() + 1;
+        let load = self.app.load_of(scenario, first..=first + USERS - 1);
+        // A commit is always under way, and the seats last.
+        Load { rate: Some(1_500.0), shows: Some(LOADED_SHOWS), seed: self.done as u64, ..load }
+    }
+
+    /// Runs `fault` at some moment under load; the load goes on until a while after it.
+    async fn round(&mut self, fault: impl AsyncFnOnce(&mut Rounds)) {
+        let before = self.newest_booking().await;
+        let load = self.load();
+        let stop = Arc::clone(&load.stop);
+        let meanwhile = async {
+            let began = Instant::now();
+            while self.newest_booking().await == before {
+                assert!(began.elapsed() < Duration::from_secs(20), "the load does not begin");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50 + chance(500))).await;
+            fault(self).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            stop.store(true, Ordering::Relaxed);
+        };
+        let (report, ()) = join!(load::run(load), meanwhile);
+        let verdict = report.referee.as_ref().expect("the referee was asked");
+        assert!(verdict.is_clean(), "round {}: {report}", self.done);
+        assert!(verdict.sold > 20, "this was no load: {report}");
+        self.sold += verdict.sold;
+        self.cancelled += verdict.cancelled;
+        self.unknown += verdict.unknown;
+        self.unknown_but_booked += verdict.unknown_but_booked;
+        self.done += 1;
+        is_consistent(&self.app).await;
+    }
+
+    async fn newest_booking(&self) -> String {
+        self.app.sql("SELECT MAX(id) FROM bookings").await[0][0].clone()
+    }
+
+    /// Waits until this instance takes bookings; panics when it takes too long.
+    async fn takes_bookings(&mut self, instance: usize) {
+        let began = Instant::now();
+        loop {
+            let call = booking(&self.prober, PROBED, self.probed_seat);
+            let status = call.try_send_to(&self.app.instance(instance).base).await.map(|reply| reply.status);
+            let took = began.elapsed();
+            assert!(took < BACK_LIMIT, "round {}: no booking is taken after {took:?}: {status:?}", self.done);
+            // Taken by an attempt that was not answered.
+            self.probed_seat += i64::from(matches!(status, Ok(201 | 409)));
+            if status == Ok(201) {
+                self.longest_wait = self.longest_wait.max(took);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The last look, and the figures.
+    async fn end(self, what: &str) {
+        let checked = self.app.succeed(&["check"]);
+        assert!(String::from_utf8_lossy(&checked.stdout).contains("counts its taken seats right"), "{checked:?}");
+        let free =
+            "SELECT DISTINCT b.show_id, b.seat_number FROM bookings b WHERE b.status = 'cancelled' AND NOT EXISTS
+             (SELECT 1 FROM bookings h WHERE h.show_id = b.show_id AND h.active_seat = b.seat_number) LIMIT 100";
+        let free = self.app.sql(free).await;
+        assert!(!free.is_empty(), "no seat was given back");
+        for seat in &free {
+            let [show, seat] = [&seat[0], &seat[1]].map(|number| number.parse().expect("a number"));
+            booking(&self.prober, show, seat).send(&self.app).await.expect(201);
+        }
+        is_consistent(&self.app).await;
+        println!(
+            "{}: {what}, {} rounds: {} answered 201 and {} cancelled, none lost, none twice; {} without an outcome, {} of \
+             them booked; bookings taken again after {} ms at most",
+            self.app.engine,
+            self.done,
+            self.sold,
+            self.cancelled,
+            self.unknown,
+            self.unknown_but_booked,
+            self.longest_wait.as_millis()
+        );
+    }
+}
+
+fn rounds() -> usize {
+    std::env::var("MARQUEE_FAULT_ROUNDS").map_or(3, |rounds| rounds.parse().expect("a number"))
+}
+
+async fn the_server_is_killed(engine: Engine) {
+    let mut all = Rounds::on(App::start(engine).await).await;
+    for _ in 0..rounds() {
+        all.round(async |all| {
+            all.app.instance(0).kill9();
+            all.app.instance(0).restart().await;
+            all.takes_bookings(0).await;
+        })
+        .await;
+    }
+    all.end("server killed -9").await;
+}
+
+async fn the_database_is_killed(engine: Engine) {
+    let Some(server) = DatabaseServer::alone(engine) else {
+        return not_tested(&format!("{engine}: how its death is survived (TEST_MYSQL_URL names a running server)"), "");
+    };
+    let app = App::start_with(engine, Options { server: Some(server), ..Options::default() }).await;
+    let pid = app.instance(0).pid();
+    let mut all = Rounds::on(app).await;
+    for _ in 0..rounds() {
+        all.round(async |all| {
+            all.app.database_server().kill9();
+            // It may be away for a while.
+            tokio::time::sleep(Duration::from_millis(chance(500))).await;
+            all.app.database_server().start().unwrap_or_else(|reason| panic!("{reason}"));
+            all.takes_bookings(0).await;
+        })
+        .await;
+    }
+    assert_eq!(all.app.instance(0).pid(), pid);
+    all.end("database killed -9").await;
+}
+
+async fn one_of_two_instances_is_killed(engine: Engine) {
+    let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
+    let mut all = Rounds::on(app).await;
+    for round in 0..rounds() {
+        let [killed, survivor] = if round.is_multiple_of(2) { [1, 0] } else { [0, 1] };
+        all.round(async |all| {
+            all.app.instance(killed).kill9();
+            all.takes_bookings(survivor).await;
+            all.app.instance(killed).restart().await;
+            all.takes_bookings(killed).await;
+        })
+        .await;
+    }
+    all.end("one of two instances killed -9").await;
+}
+
+async fn connections_are_cut(engine: Engine) {
+    let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
+    let mut all = Rounds::on(app).await;
+    for _ in 0..rounds() {
+        all.round(async |all| {
+            let relay = all.app.relay();
+            for _ in 0..20 {
+                match chance(4) {
+                    0 => relay.cut(),
+                    1 => relay.at_next_commit(AtCommit::CutBefore),
+                    2 => relay.at_next_commit(AtCommit::CutAfter),
+                    _ => relay.at_next_commit(AtCommit::CutAfterAndStayAway),
+                }
+                tokio::time::sleep(Duration::from_millis(20 + chance(60))).await;
+                relay.mend();
+            }
+            all.takes_bookings(0).await;
+        })
+        .await;
+    }
+    all.end("connections cut").await;
+}
+
+/// What the rounds stand on: the referee sees a 201 that was sent before its commit. Here the database's answer is a lie.
+async fn a_commit_that_is_not_done_is_seen(engine: Engine) {
+    let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
+    let all = Rounds::on(app).await;
+    // Ids come in blocks, each with a commit of its own: have some in stock.
+    booking(&all.prober, PROBED, 1).send(&all.app).await.expect(201);
+    all.app.relay().at_next_commit(AtCommit::Pretend);
+    let load = Load { requests: Some(200), ..all.load() };
+    let report = load::run(load).await;
+    assert!(all.app.relay().has_met_commit());
+    assert!(load::violations(&report).contains(&"lost"), "{report}");
+    is_consistent(&all.app).await;
+}

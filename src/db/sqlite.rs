@@ -135,7 +135,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
-            connection.execute_batch("PRAGMA journal_size_limit = 67108864;")?;
+            // A statement over a batch keeps what it may have to undo; in memory, or it would write that to a file first.
+            connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;")?;
         }
         Ok(())
     };

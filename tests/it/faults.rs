@@ -31,21 +31,21 @@ pub fn tests() -> Vec<Test> {
 /// 2035-06-01T18:30:00Z, when the shows of these tests begin.
 const SHOW_TIME: i64 = 2_064_335_400_000_000;
 
-fn booking(user: &User, show: i64, seat: i64) -> Call {
+pub fn booking(user: &User, show: i64, seat: i64) -> Call {
     Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
 }
 
-fn cancelling(user: &User, booking: i64) -> Call {
+pub fn cancelling(user: &User, booking: i64) -> Call {
     Call::post(format!("/api/bookings/{booking}/cancel/")).bearer(&user.access)
 }
 
-async fn my_bookings(app: &App, user: &User) -> Vec<Value> {
+pub async fn my_bookings(app: &App, user: &User) -> Vec<Value> {
     let list = Call::get("/api/my-bookings/").bearer(&user.access).send(app).await.expect(200).json();
     list.as_array().expect("a list").clone()
 }
 
 /// One movie, one screen and one show, all with the id 1.
-fn one_show(app: &App, total_seats: i64) {
+pub fn one_show(app: &App, total_seats: i64) {
     app.load(json!({
         "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
         "screens": [{"id": 1, "name": "Screen 1"}],
@@ -54,7 +54,7 @@ fn one_show(app: &App, total_seats: i64) {
 }
 
 /// Whatever happened: no seat has two holders or lies beyond the capacity, and the counts are right.
-async fn is_consistent(app: &App) {
+pub async fn is_consistent(app: &App) {
     let held_twice = "SELECT show_id, seat_number, COUNT(*) FROM bookings WHERE status = 'booked'
          GROUP BY show_id, seat_number HAVING COUNT(*) > 1";
     let beyond = "SELECT b.id, b.seat_number, s.total_seats FROM bookings b JOIN shows s ON s.id = b.show_id

@@ -2,11 +2,11 @@
  * Preloaded into a server on SQLite: a disk whose every write is known.
  *
  * Appends to the file named by MARQUEE_TEST_DISK_LOG, in the order in which they happened, what was written to the
- * database's files and which syncs were completed. `power_cut.rs` reads it. What SQLite maps into memory is not seen;
- * it maps its -shm file only, which need not outlive a crash.
+ * database's files and which syncs are complete. `power_cut.rs` reads it, and notices if SQLite writes by other
+ * functions than these. What SQLite maps into memory is not seen; that is its -shm file, which need not outlive a crash.
  *
- * The kernel is called directly, so nothing of the C library has to be found behind these functions. For Linux with
- * the GNU C library on 64 bits.
+ * The kernel is called directly, so the functions that these hide need not be found. For Linux with the GNU C library
+ * on 64 bits.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -73,15 +73,15 @@ static void append(struct record *record, const void *bytes)
         abort();
 }
 
-static long logged_write(int fd, const void *bytes, size_t length, long offset, int moves)
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
 {
     struct record record;
     if (!watched(fd, 'w', &record))
-        return moves ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, offset);
+        return syscall(SYS_pwrite64, fd, bytes, length, offset);
     pthread_mutex_lock(&one_at_a_time);
-    record.offset = moves ? lseek(fd, 0, SEEK_CUR) : offset;
-    long written = moves ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, offset);
+    long written = syscall(SYS_pwrite64, fd, bytes, length, offset);
     if (written > 0) {
+        record.offset = offset;
         record.length = written;
         append(&record, bytes);
     }
@@ -89,46 +89,22 @@ static long logged_write(int fd, const void *bytes, size_t length, long offset, 
     return written;
 }
 
-ssize_t write(int fd, const void *bytes, size_t length)
-{
-    return logged_write(fd, bytes, length, 0, 1);
-}
-
-ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
-{
-    return logged_write(fd, bytes, length, offset, 0);
-}
-
-ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
-{
-    return logged_write(fd, bytes, length, offset, 0);
-}
-
-static int logged_truncate(int fd, long length)
+int ftruncate64(int fd, off64_t length)
 {
     struct record record;
     if (!watched(fd, 't', &record))
         return syscall(SYS_ftruncate, fd, length);
     pthread_mutex_lock(&one_at_a_time);
-    record.offset = length;
     int failed = syscall(SYS_ftruncate, fd, length);
-    if (!failed)
+    if (!failed) {
+        record.offset = length;
         append(&record, 0);
+    }
     pthread_mutex_unlock(&one_at_a_time);
     return failed;
 }
 
-int ftruncate(int fd, off_t length)
-{
-    return logged_truncate(fd, length);
-}
-
-int ftruncate64(int fd, off64_t length)
-{
-    return logged_truncate(fd, length);
-}
-
-/* A sync counts when it is complete, and takes a while on any disk: whoever answers before has been caught by then. */
+/* Counts when it is complete. It takes a while on any disk, so that an answer that does not wait for it is seen. */
 static int logged_sync(int fd, long call)
 {
     struct record record;

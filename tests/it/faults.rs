@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::join;
@@ -31,21 +32,21 @@ pub fn tests() -> Vec<Test> {
 /// 2035-06-01T18:30:00Z, when the shows of these tests begin.
 const SHOW_TIME: i64 = 2_064_335_400_000_000;
 
-fn booking(user: &User, show: i64, seat: i64) -> Call {
+pub fn booking(user: &User, show: i64, seat: i64) -> Call {
     Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
 }
 
-fn cancelling(user: &User, booking: i64) -> Call {
+pub fn cancelling(user: &User, booking: i64) -> Call {
     Call::post(format!("/api/bookings/{booking}/cancel/")).bearer(&user.access)
 }
 
-async fn my_bookings(app: &App, user: &User) -> Vec<Value> {
+pub async fn my_bookings(app: &App, user: &User) -> Vec<Value> {
     let list = Call::get("/api/my-bookings/").bearer(&user.access).send(app).await.expect(200).json();
     list.as_array().expect("a list").clone()
 }
 
 /// One movie, one screen and one show, all with the id 1.
-fn one_show(app: &App, total_seats: i64) {
+pub fn one_show(app: &App, total_seats: i64) {
     app.load(json!({
         "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
         "screens": [{"id": 1, "name": "Screen 1"}],
@@ -54,7 +55,7 @@ fn one_show(app: &App, total_seats: i64) {
 }
 
 /// Whatever happened: no seat has two holders or lies beyond the capacity, and the counts are right.
-async fn is_consistent(app: &App) {
+pub async fn is_consistent(app: &App) {
     let held_twice = "SELECT show_id, seat_number, COUNT(*) FROM bookings WHERE status = 'booked'
          GROUP BY show_id, seat_number HAVING COUNT(*) > 1";
     let beyond = "SELECT b.id, b.seat_number, s.total_seats FROM bookings b JOIN shows s ON s.id = b.show_id
@@ -67,10 +68,9 @@ async fn is_consistent(app: &App) {
     }
 }
 
-/// A number that differs from run to run.
-fn chance(below: u64) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
-    u64::from(now.subsec_micros()) % below
+/// A number that differs from call to call.
+pub fn chance(below: usize) -> usize {
+    usize::try_from(RandomState::new().hash_one(()) % below as u64).expect("less than a usize")
 }
 
 /// What a client knows of its bookings, by id.
@@ -103,7 +103,7 @@ impl Client {
             let held: Vec<i64> =
                 self.known.iter().filter(|(_, known)| **known == Known::Booked).map(|(id, _)| *id).collect();
             if held.len() > 10 {
-                let id = held[usize::try_from(chance(10)).expect("small")];
+                let id = held[chance(10)];
                 match connection.send(cancelling(&self.user, id)).await {
                     Ok(reply) => drop(reply.expect(200)),
                     Err(_) => {
@@ -156,9 +156,13 @@ impl Client {
     }
 }
 
-/// `MARQUEE_FAULT_ROUNDS` is how often the server is killed, 5 unless set.
+/// `MARQUEE_FAULT_ROUNDS`: how often what can go wrong does, 5 unless set.
+pub fn rounds() -> usize {
+    std::env::var("MARQUEE_FAULT_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"))
+}
+
 async fn kill_9_under_load_loses_nothing(engine: Engine) {
-    let rounds = std::env::var("MARQUEE_FAULT_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"));
+    let rounds = rounds();
     let app = App::start(engine).await;
     one_show(&app, LOADED_SEATS);
     let mut clients = Vec::new();
@@ -170,7 +174,7 @@ async fn kill_9_under_load_loses_nothing(engine: Engine) {
     for _ in 0..rounds {
         let up = Cell::new(true);
         let killer = async {
-            tokio::time::sleep(Duration::from_millis(100 + chance(600))).await;
+            tokio::time::sleep(Duration::from_millis(100 + chance(600) as u64)).await;
             app.instance(0).kill9();
             up.set(false);
         };
@@ -324,7 +328,7 @@ async fn shrinking_never_oversells(engine: Engine) {
                     }
                 }
                 is_consistent(&app).await;
-                tokio::time::sleep(Duration::from_millis(chance(5))).await;
+                tokio::time::sleep(Duration::from_millis(chance(5) as u64)).await;
             }
         }
         outcomes

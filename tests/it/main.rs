@@ -16,6 +16,7 @@ mod harness;
 mod idempotency;
 mod import_django;
 mod operation;
+mod power_cut;
 mod readme;
 mod support;
 
@@ -31,6 +32,7 @@ fn main() -> std::process::ExitCode {
         idempotency::tests(),
         import_django::tests(),
         operation::tests(),
+        power_cut::tests(),
         readme::tests(),
     ];
     support::run(features.into_iter().flatten().collect())

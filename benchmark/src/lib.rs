@@ -1,8 +1,8 @@
 //! The two ways to book that Marquee's desk is measured against, each the strongest form of its kind: no round trip that
 //! the way does not need, statements prepared once, the connections set up as Marquee's own, every commit durable.
 //!
-//! Neither keeps `shows.seats_taken`, which nobody but the desk needs here; so availability in lists stays as it was, and
-//! what these programs have written is of no use to the server.
+//! Neither keeps `shows.seats_taken`, which would cost it a statement more. So the lists of shows stay as they were, no
+//! booking of theirs can be cancelled, and `marquee check` finds fault with their databases.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use std::thread;
 use marquee::booking::BookingError;
 use marquee::clock;
 use marquee::config::DatabaseTarget;
-use marquee::db::{DbError, mysql, sqlite};
+use marquee::db::{Db, DbError, mysql, sqlite};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Pool, Transaction, TxOpts};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -45,14 +45,13 @@ pub enum Database {
     Sqlite(Workers),
 }
 
-/// Title and name in subqueries: these are not locked with the show on any server.
-const SHOW: &str = "SELECT (SELECT title FROM movies WHERE id = movie_id), (SELECT name FROM screens WHERE id = screen_id), \
-     date_time, total_seats FROM shows WHERE id = ?";
-const LOCK_SHOW: &str = "SELECT (SELECT title FROM movies WHERE id = movie_id), (SELECT name FROM screens WHERE id = screen_id), \
-     date_time, total_seats FROM shows WHERE id = ? FOR UPDATE";
+/// Title and name come from subqueries: a server locks no rows of these.
+const SHOW: &str = "SELECT (SELECT title FROM movies WHERE id = movie_id), \
+     (SELECT name FROM screens WHERE id = screen_id), date_time, total_seats FROM shows WHERE id = ?";
 /// Served from the unique key alone.
 const COUNT: &str = "SELECT COUNT(*) FROM bookings WHERE show_id = ? AND active_seat IS NOT NULL";
-const INSERT: &str = "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) \
+/// With the fields of [`NewBooking`] in their order.
+pub const INSERT: &str = "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) \
      VALUES (?, ?, ?, ?, 'booked', ?)";
 const SHOWS: &str = "SELECT s.id, m.title, c.name, s.date_time, s.total_seats FROM shows s \
      JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
@@ -115,67 +114,22 @@ impl Database {
             }
         }
     }
+}
 
-    /// The way to the database and back for next to nothing: a statement without a table; on SQLite the hand-over to the
-    /// writer's thread.
-    ///
-    /// # Errors
-    /// Errors of the database.
-    pub async fn round_trip(&self) -> Result<(), BookingError> {
-        match self {
-            Database::Mysql(pool) => {
-                let mut conn = pool.get_conn().await.map_err(mysql::fault)?;
-                Ok(conn.exec_drop("DO 0", ()).await.map_err(mysql::fault)?)
-            }
-            Database::Sqlite(workers) => {
-                let ask =
-                    |connection: &mut Connection| connection.prepare_cached("SELECT 0")?.query_row([], |_| Ok(()));
-                workers.run(move |connection| ask(connection).map_err(sqlite_fault)).await
-            }
-        }
-    }
-
-    /// All shows by id.
-    ///
-    /// # Errors
-    /// Errors of the database.
-    pub async fn shows(&self) -> Result<HashMap<i64, Show>, BookingError> {
-        let read = |(id, movie_title, screen_name, date_time, total_seats)| {
-            (id, Show { movie_title, screen_name, date_time, total_seats })
-        };
-        match self {
-            Database::Mysql(pool) => {
-                let mut conn = pool.get_conn().await.map_err(mysql::fault)?;
-                Ok(conn.exec_map(SHOWS, (), read).await.map_err(mysql::fault)?.into_iter().collect())
-            }
-            Database::Sqlite(workers) => {
-                let all = move |connection: &mut Connection| {
-                    let mut statement = connection.prepare(SHOWS)?;
-                    statement.query_map([], |row| Ok(read(row.try_into()?)))?.collect::<rusqlite::Result<_>>()
-                };
-                workers.run(move |connection| all(connection).map_err(sqlite_fault)).await
-            }
-        }
-    }
-
-    /// The name of the engine: sqlite, mysql or mariadb.
-    ///
-    /// # Errors
-    /// Errors of the database.
-    pub async fn engine(&self) -> Result<&'static str, BookingError> {
-        let Database::Mysql(pool) = self else { return Ok("sqlite") };
-        let mut conn = pool.get_conn().await.map_err(mysql::fault)?;
-        let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(mysql::fault)?;
-        let is_mariadb = version.is_some_and(|version| version.contains("MariaDB"));
-        Ok(if is_mariadb { "mariadb" } else { "mysql" })
-    }
+/// All shows by id.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn shows(db: &Db) -> Result<HashMap<i64, Show>, DbError> {
+    let rows = db.query::<(i64, String, String, i64, i64)>(SHOWS, vec![]).await?;
+    Ok(rows.into_iter().map(|(id, title, screen, time, seats)| (id, show((title, screen, time, seats)))).collect())
 }
 
 /// The statements of [`Database::transaction`] between its beginning and its end.
 async fn within(tx: &mut Transaction<'static>, booking: NewBooking) -> Result<Show, BookingError> {
     let NewBooking { id, user_id, show_id, seat_number, created_at } = booking;
-    let found = tx.exec_first(LOCK_SHOW, (show_id,)).await.map_err(mysql::fault)?;
-    let show = may_book(found.map(show_of), seat_number)?;
+    let found = tx.exec_first(format!("{SHOW} FOR UPDATE"), (show_id,)).await.map_err(mysql::fault)?;
+    let show = may_book(found.map(show), seat_number)?;
     let count: Option<i64> = tx.exec_first(COUNT, (show_id,)).await.map_err(mysql::fault)?;
     has_room(&show, count.unwrap_or_default())?;
     let inserted = tx.exec_drop(INSERT, (id, user_id, show_id, seat_number, created_at)).await;
@@ -188,7 +142,7 @@ fn transaction(connection: &mut Connection, booking: NewBooking) -> Result<Show,
     let NewBooking { id, user_id, show_id, seat_number, created_at } = booking;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite_fault)?;
     let find = || tx.prepare_cached(SHOW)?.query_one([show_id], |row| row.try_into()).optional();
-    let show = may_book(find().map_err(sqlite_fault)?.map(show_of), seat_number)?;
+    let show = may_book(find().map_err(sqlite_fault)?.map(show), seat_number)?;
     let count = || tx.prepare_cached(COUNT)?.query_one([show_id], |row| row.get(0));
     has_room(&show, count().map_err(sqlite_fault)?)?;
     let insert = || tx.prepare_cached(INSERT)?.execute((id, user_id, show_id, seat_number, created_at));
@@ -197,7 +151,7 @@ fn transaction(connection: &mut Connection, booking: NewBooking) -> Result<Show,
     Ok(show)
 }
 
-fn show_of((movie_title, screen_name, date_time, total_seats): (String, String, i64, i64)) -> Show {
+fn show((movie_title, screen_name, date_time, total_seats): (String, String, i64, i64)) -> Show {
     Show { movie_title, screen_name, date_time, total_seats }
 }
 

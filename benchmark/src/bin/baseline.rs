@@ -35,7 +35,7 @@ use marquee::web::body::Form;
 use marquee::web::endpoint::{Access, CREATE, Endpoint, PathId, mount};
 use marquee::web::layers;
 use marquee::{clock, clock::SECOND};
-use marquee_benchmark::{Database, NewBooking, Show};
+use marquee_benchmark::{Database, NewBooking, Show, shows};
 use tokio::net::TcpListener;
 
 /// A server to measure Marquee beside; settings as for `marquee serve`.
@@ -136,10 +136,7 @@ async fn baseline(cli: &Cli, config: &Config, db: &Db) -> Result<Baseline, Failu
     let database = Database::open(&config.database, cli.connections.unwrap_or(usual).into())?;
     let next_id = AtomicI64::new(db.booking_ids(IDS).await?.start);
     let way = match cli.handler {
-        Kind::Insert => {
-            let shows = database.shows().await.map_err(|error| Failure::Refused(error.to_string()))?;
-            Way::Insert(database, shows)
-        }
+        Kind::Insert => Way::Insert(database, shows(db).await?),
         _ => Way::Transaction(database),
     };
     Ok(Baseline { way, next_id })

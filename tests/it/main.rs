@@ -10,6 +10,7 @@ mod accounts;
 mod command_line;
 mod config;
 mod contract;
+mod desk;
 mod faults;
 mod files;
 mod harness;
@@ -17,6 +18,7 @@ mod idempotency;
 mod import_django;
 mod operation;
 mod readme;
+mod reads;
 mod support;
 
 fn main() -> std::process::ExitCode {
@@ -25,6 +27,7 @@ fn main() -> std::process::ExitCode {
         command_line::tests(),
         config::tests(),
         contract::tests(),
+        desk::tests(),
         faults::tests(),
         files::tests(),
         harness::tests(),
@@ -32,6 +35,7 @@ fn main() -> std::process::ExitCode {
         import_django::tests(),
         operation::tests(),
         readme::tests(),
+        reads::tests(),
     ];
     support::run(features.into_iter().flatten().collect())
 }

@@ -20,6 +20,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("desk::who_leaves_before_the_batch_is_not_written", who_leaves_before_the_batch_is_not_written),
         Test::new("desk::who_waited_too_long_is_not_written", who_waited_too_long_is_not_written),
         Test::on(&Engine::SHARED, "desk::a_fault_of_one_is_not_the_others", a_fault_of_one_is_not_the_others),
+        Test::new("desk::every_change_has_the_next_number", every_change_has_the_next_number),
         Test::on(&Engine::SHARED, "desk::lanes_do_not_wait_for_each_other", lanes_do_not_wait_for_each_other),
     ]
 }
@@ -235,6 +236,40 @@ async fn a_fault_of_one_is_not_the_others(engine: Engine) {
     }
     assert_eq!(held(&app, 1).await, BTreeSet::from_iter([1, 50].into_iter().chain(3..=10)));
     app.succeed(&["check"]);
+}
+
+/// The sequence `seat_version` of a show: no number for what changed nothing, and none lost by what was rolled back.
+async fn every_change_has_the_next_number(engine: Engine) {
+    let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
+    let world = app.world().await;
+    let [here, there] = [&app.instance(0).base, &app.instance(1).base];
+    let number = async |show: i64| {
+        let sql = format!("SELECT seat_version FROM shows WHERE id = {show}");
+        app.sql(&sql).await[0][0].parse::<i64>().expect("a number")
+    };
+    let (began, other) = (number(1).await, number(2).await);
+    let booked = booking(&world.ann, 1, 1).send_to(here).await.expect(201).json();
+    assert_eq!(number(1).await, began + 1);
+    booking(&world.bob, 1, 1).send_to(there).await.expect(409);
+    booking(&world.bob, 1, 51).send_to(there).await.expect(400);
+    assert_eq!(number(1).await, began + 1);
+    booking(&world.bob, 1, 2).send_to(there).await.expect(201);
+    assert_eq!(number(1).await, began + 2);
+    let cancel = |user: &User| Call::post(format!("/api/bookings/{}/cancel/", booked["id"])).bearer(&user.access);
+    cancel(&world.bob).send_to(there).await.expect(403);
+    cancel(&world.ann).send_to(there).await.expect(200);
+    cancel(&world.ann).send_to(here).await.expect(409);
+    assert_eq!(number(1).await, began + 3);
+    // Both find the seat free, and one of them has to roll back.
+    let hold = Hold::show_1(&app).await;
+    let release = async {
+        have_decided(&app, 2).await;
+        hold.release().await;
+    };
+    let (one, two, ()) =
+        join!(booking(&world.ann, 1, 7).send_to(here), booking(&world.bob, 1, 7).send_to(there), release);
+    assert_eq!(BTreeSet::from([one.status, two.status]), BTreeSet::from([201, 409]));
+    assert_eq!((number(1).await, number(2).await), (began + 4, other));
 }
 
 /// Show 1 stands still; show 2 is of another lane, if there is one.

@@ -83,7 +83,7 @@ impl App {
         let changed = Arc::clone(&reads);
         let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
         // Shorter than the time a request has, so that what is answered "timeout" mostly was dropped unwritten.
-        let desk = Desk::open(&db, config.request_timeout * 2 / 3, listener);
+        let desk = Desk::open(&db, config.desk_lanes, config.request_timeout * 2 / 3, listener);
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
         App(Arc::new(Parts {
             tokens: TokenKeys::new(

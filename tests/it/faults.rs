@@ -198,13 +198,13 @@ async fn kill_9_under_load_loses_nothing(engine: Engine) {
 }
 
 /// A show's row, held as another instance holds it while it writes.
-enum Hold {
+pub enum Hold {
     Sqlite(rusqlite::Connection),
     Server(Box<mysql_async::Conn>),
 }
 
 impl Hold {
-    async fn show_1(app: &App) -> Hold {
+    pub async fn show_1(app: &App) -> Hold {
         if let Some(file) = app.database_url().strip_prefix("sqlite://") {
             let connection = rusqlite::Connection::open(file).expect("the file can be opened");
             connection.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
@@ -217,7 +217,7 @@ impl Hold {
         Hold::Server(Box::new(connection))
     }
 
-    async fn release(self) {
+    pub async fn release(self) {
         match self {
             Hold::Sqlite(connection) => connection.execute_batch("ROLLBACK").expect("it can be rolled back"),
             Hold::Server(mut connection) => connection.query_drop("ROLLBACK").await.expect("it can be rolled back"),
@@ -235,7 +235,7 @@ async fn waiting(app: &App, like: &str) -> usize {
 }
 
 /// Returns when so many bookings have decided and wait to write.
-async fn have_decided(app: &App, count: usize) {
+pub async fn have_decided(app: &App, count: usize) {
     if app.engine == Engine::Sqlite {
         // Deciding takes a millisecond, and nothing outside can see it. The test without the unique key fails if this
         // is too short.

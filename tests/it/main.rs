@@ -10,6 +10,7 @@ mod accounts;
 mod command_line;
 mod config;
 mod contract;
+mod desk;
 mod faults;
 mod files;
 mod harness;
@@ -18,6 +19,7 @@ mod import_django;
 mod operation;
 mod power_cut;
 mod readme;
+mod reads;
 mod support;
 
 fn main() -> std::process::ExitCode {
@@ -26,6 +28,7 @@ fn main() -> std::process::ExitCode {
         command_line::tests(),
         config::tests(),
         contract::tests(),
+        desk::tests(),
         faults::tests(),
         files::tests(),
         harness::tests(),
@@ -34,6 +37,7 @@ fn main() -> std::process::ExitCode {
         operation::tests(),
         power_cut::tests(),
         readme::tests(),
+        reads::tests(),
     ];
     support::run(features.into_iter().flatten().collect())
 }

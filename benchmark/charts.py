@@ -6,7 +6,10 @@ from statistics import median
 
 ENGINES = {"sqlite": "SQLite", "mysql": "MySQL"}
 # Readable on white and on black.
-COLOURS = ["#2f81f7", "#d29922", "#a371f7", "#3fb950"]
+BLUE, AMBER, VIOLET, GREY = "#2f81f7", "#d29922", "#a371f7", "#8b949e"
+COLOURS = [BLUE, AMBER, VIOLET]
+# What is not this server as it is.
+OTHERS = {"transaction": AMBER, "insert": VIOLET, "answer": GREY, "hello": GREY}
 STYLE = """text { font: 12px system-ui, sans-serif; fill: #57606a }
 .head { font-weight: 600 } .end { text-anchor: end } .mid { text-anchor: middle }
 .grid { stroke: #8b949e; stroke-opacity: .3 } .dot { fill: #57606a; fill-opacity: .75 }
@@ -108,7 +111,7 @@ def bars(section, title, unit, figure, names):
         runs = {name: [run[figure] for run in section[engine]["runs"][name]] for name in names}
         panel = Panel(index, ENGINES[engine], unit, [value for values in runs.values() for value in values])
         for place, (name, label) in enumerate(names.items()):
-            panel.bar(place, len(names), runs[name], COLOURS[place], label)
+            panel.bar(place, len(names), runs[name], OTHERS.get(name, BLUE), label)
         panels.append(panel)
         pairs = [(label.replace("\n", " "), median(runs[name])) for name, label in names.items()]
         texts.append(told(engine, pairs, unit))
@@ -175,22 +178,31 @@ def draw(results):
     a_second = "bookings a second"
     makers = {
         "spread": lambda section: bars(
-            section, "Bookings a second, 256 connections", a_second, "booked",
+            section,
+            "Bookings a second, 256 connections",
+            a_second,
+            "booked",
             {"desk": "the desk", "transaction": "(a) a\ntransaction each", "insert": "(b) an\ninsert each"},
         ),
         "onsale": lambda section: bars(
-            section, "An on-sale: requests decided a second, 1,024 connections", "requests a second", "per_second",
+            section,
+            "An on-sale: requests decided a second, 1,024 connections",
+            "requests a second",
+            "per_second",
             {"desk": "decided", "answer": "answered without\na database"},
         ),
         "read": lambda section: bars(
-            section, "Reading, 256 connections", "requests a second", "per_second",
+            section,
+            "Reading, 256 connections",
+            "requests a second",
+            "per_second",
             {"movies": "the movie list\n(20)", "shows": "shows of a\nmovie (50)", "hello": "axum's\nhello world"},
         ),
         "growth": lambda section: bars(
             section, "Bookings a second as the database grows", a_second, "booked", sizes(section)
         ),
         "connections": over_connections,
-    }  # fmt: skip
+    }
     pictures = {name: make(results[name]) for name, make in makers.items() if results.get(name)}
     if results.get("spread"):
         pictures["latency"] = percentiles(results["spread"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import http.client
 import json
 import os
 import re
@@ -14,7 +15,6 @@ import struct
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -230,9 +230,12 @@ class Sqlite:
             # What is made here can be made again; the server sets its own.
             connection.execute("PRAGMA synchronous = OFF")
             rows = []
-            for statement in statements:
-                rows = connection.execute(statement).fetchall()
-                connection.commit()
+            try:
+                for statement in statements:
+                    rows = connection.execute(statement).fetchall()
+                    connection.commit()
+            except sqlite3.Error as error:
+                raise Failure(f"SQLite: {error}") from None
             return rows
 
     def settle(self, label):
@@ -281,11 +284,21 @@ class Mysql:
                 half.rename(data)
             self.port = free_port()
             self.process = spawn(
-                [*common, f"--datadir={data}", f"--port={self.port}", "--bind-address=127.0.0.1", "--mysqlx=OFF",
-                 f"--socket={self.directory / 's'}", f"--pid-file={self.directory / 'pid'}", "--server-id=1",
-                 "--log-bin=binlog", *self.options],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                [
+                    *common,
+                    f"--datadir={data}",
+                    f"--port={self.port}",
+                    "--bind-address=127.0.0.1",
+                    "--mysqlx=OFF",
+                    f"--socket={self.directory / 's'}",
+                    f"--pid-file={self.directory / 'pid'}",
+                    "--server-id=1",
+                    "--log-bin=binlog",
+                    *self.options,
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
             began = time.monotonic()
             while self.client is None:
                 if self.process.poll() is not None or time.monotonic() - began > 300:
@@ -331,9 +344,7 @@ class Mysql:
         began = time.monotonic()
         while int(self.client.query(dirty)[0][1]) > 100 and time.monotonic() - began < 120:
             time.sleep(0.2)
-        self.client.query(
-            "SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT, innodb_max_dirty_pages_pct_lwm = DEFAULT"
-        )
+        self.client.query("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT, innodb_max_dirty_pages_pct_lwm = DEFAULT")
         # What was measured before is of no more use.
         self.client.query("PURGE BINARY LOGS BEFORE NOW()")
         os.sync()
@@ -429,12 +440,16 @@ class Server:
         stop(self.process)
 
 
-def answers(url):
+def answers(port, path):
+    """Whether there is a 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
-            return reply.status == 200
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
     except OSError:
         return False
+    finally:
+        connection.close()
 
 
 # --- Load ---
@@ -446,20 +461,37 @@ class Load:
     def __init__(self, tools, work):
         self.tools, self.work = tools, work
 
-    def __call__(self, scenario, url, *options, connections, seconds, warmup, who=None, server=None, database=None):
-        """One run. `server` and `database` are the ids of the processes whose CPU time is told."""
+    def __call__(self, scenario, server, *options, connections, span, who=None, engine=None):
+        """One run on a server; `span` is the seconds of warm-up and those that are measured.
+
+        CPU time is told of the server, of the engine's own process, and of the load generator.
+        """
+        warmup, seconds = span
         who = who or ["--user-ids", f"1-{USERS}"]
         report = self.work / "report.json"
         report.unlink(missing_ok=True)
         command = [
-            self.tools / "stampede", scenario, "--url", url, *who, *options, "--connections", connections,
-            "--duration", seconds, "--warmup", warmup, "--json", report, "--quiet",
-        ]  # fmt: skip
+            self.tools / "stampede",
+            scenario,
+            "--url",
+            server.url,
+            *who,
+            *options,
+            "--connections",
+            connections,
+            "--duration",
+            seconds,
+            "--warmup",
+            warmup,
+            "--json",
+            report,
+            "--quiet",
+        ]
         os.sync()  # what went before must not be written during the run
         with open(self.work / "stampede.log", "w+") as log:
             process = spawn(command, env=environment(), stdout=log, stderr=log)
             try:
-                watched = {"server": server, "database": database, "load": process.pid}
+                watched = {"server": server.pid, "database": engine and engine.pid, "load": process.pid}
                 cores = self._watch(process, watched, warmup, seconds)
                 code = process.wait()
             finally:
@@ -480,8 +512,8 @@ class Load:
             **{name: round(latency[name], 2) for name in ("p50", "p90", "p99", "p99_9", "max")},
             "cores": cores,
         }
-        if server:
-            figures["memory_mb"] = memory_mb(server)
+        if server.pid:
+            figures["memory_mb"] = memory_mb(server.pid)
         if found["referee"]:
             figures["referee"] = {name: found["referee"][name] for name in ("sold", "seats_sold", "violations_total")}
         if found["broken"]:

@@ -60,7 +60,7 @@ def judged(runs):
     failed = sum(count for run in runs for outcome, count in run["outcomes"].items() if outcome[0] not in "234")
     broken = sum(verdict["violations_total"] for verdict in verdicts)
     sold = sum(verdict["sold"] for verdict in verdicts)
-    text = f"{whole(sold)} sold, {broken or 'none'} wrong" if verdicts else "not asked"
+    text = f"{whole(sold)} sold, {broken or 'none'} wrong" if verdicts else "–"
     return text + (f", {whole(failed)} errors" if failed else "")
 
 
@@ -100,13 +100,14 @@ def pools(section):
 
 
 def cores(section, names):
+    kinds = ("server", "database", "load", "idle")
     rows = []
     for engine, found in each_engine(section):
         for name in names:
             runs = [run for run in found["runs"][name] if run["cores"]]
             if runs:
-                used = lambda who: f"{middle(runs, 'cores', who):.2f}" if who in runs[0]["cores"] else ""  # noqa: B023
-                rows.append([engine, WHO[name], *(used(who) for who in ("server", "database", "load", "idle"))])
+                used = [f"{middle(runs, 'cores', kind):.2f}" if kind in runs[0]["cores"] else "" for kind in kinds]
+                rows.append([engine, WHO[name], *used])
     return table(["database", "cores used by", "server", "database", "load generator", "idle"], rows)
 
 
@@ -117,8 +118,8 @@ def against(section, names, ceiling):
             runs = found["runs"][name]
             ratio = found["ratio"] if "ratio" in found else found["ratios"].get(name)
             p50, p99 = milliseconds(middle(runs, "p50")), milliseconds(middle(runs, "p99"))
-            cells = [times(ratio) if name != ceiling else "", p50, p99]
-            rows.append([engine, WHO[name], around(runs, "per_second"), *cells, judged(runs)])
+            cells = [times(ratio) if name != ceiling else "", p50, p99, judged(runs)]
+            rows.append([engine, WHO[name], around(runs, "per_second"), *cells])
     head = ["database", "what", "requests/s (least–most)", "of the ceiling", "p50", "p99", "referee"]
     return table(head, rows)
 
@@ -127,14 +128,31 @@ def growth(section):
     rows = []
     for engine, found in each_engine(section):
         for size, runs in found["runs"].items():
-            rows.append([
-                engine, whole(int(size)), around(runs, "booked"), times(found["ratios_of_medians"].get(size)),
-                times(found["ratios"].get(size)), milliseconds(middle(runs, "p99")),
-                megabytes(middle(runs, "memory_mb", "rss")), megabytes(max(run["memory_mb"]["peak"] for run in runs)),
-                judged(runs),
-            ])  # fmt: skip
-    head = ["database", "bookings before", "bookings/s (least–most)", "of empty", "in pairs", "p99", "memory after",
-            "highest", "referee"]  # fmt: skip
+            before = sorted({run["bookings_before"] for run in runs})
+            rows.append(
+                [
+                    engine,
+                    "–".join(whole(count) for count in before[:: max(len(before) - 1, 1)]),
+                    around(runs, "booked"),
+                    times(found["ratios_of_medians"].get(size)),
+                    times(found["ratios"].get(size)),
+                    milliseconds(middle(runs, "p99")),
+                    megabytes(middle(runs, "memory_mb", "rss")),
+                    megabytes(max(run["memory_mb"]["peak"] for run in runs)),
+                    judged(runs),
+                ]
+            )
+    head = [
+        "database",
+        "bookings before",
+        "bookings/s (least–most)",
+        "of empty",
+        "in pairs",
+        "p99",
+        "memory after",
+        "highest",
+        "referee",
+    ]
     return table(head, rows)
 
 
@@ -158,8 +176,12 @@ def varied(section, what):
 
 def lone(section):
     rows = []
-    names = {"round_trip": "one round trip", "insert": "a bare insert", "desk": "a booking at the desk",
-             "desk_first_touch": "the first booking of a show in a while"}  # fmt: skip
+    names = {
+        "round_trip": "one round trip",
+        "insert": "a bare insert",
+        "desk": "a booking at the desk",
+        "desk_first_touch": "the first booking of a show in a while",
+    }
     for engine, found in each_engine(section):
         typical, late = found["median_us"], found["p95_us"]
         for name, text in names.items():
@@ -209,6 +231,7 @@ def machine(found):
     lines = [f"- {found['cpu']}, {found['cores']} cores, {found['memory_gb']} GB; {found['system']}"]
     lines.append(f"- {found['marquee']}, built with {found['rust']}")
     lines += [f"- {found[engine]}" for engine in ENGINES if engine in found]
+    lines.append(f"- measured on {', '.join(found['days'])}, revision {', '.join(found['revisions'])}")
     return "\n".join(lines)
 
 

@@ -91,6 +91,7 @@ def picture(title, description, panels, legend=()):
         parts.append(f'<rect x="{x}" y="{height - 23}" width="12" height="12" rx="2" fill="{colour}"/>')
         parts.append(f'<text x="{x + 18}" y="{height - 12}">{escape(text)}</text>')
         x += 42 + 7 * len(text)
+    width = max(width, x)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         f' role="img" aria-labelledby="title desc">\n<title id="title">{escape(title)}</title>\n'

@@ -72,7 +72,7 @@ def spread(section):
     rows = []
     for engine, found in each_engine(section):
         for name, runs in found["runs"].items():
-            pool = f", {found['best_pool'][name]} connections" if name in found["best_pool"] else ""
+            pool = f", pool of {found['best_pool'][name]}" if name in found["best_pool"] else ""
             ratio = times(found["ratios"].get(name))
             p50, p99 = milliseconds(middle(runs, "p50")), milliseconds(middle(runs, "p99"))
             rows.append([engine, WHO[name] + pool, around(runs, "booked"), ratio, p50, p99, judged(runs)])

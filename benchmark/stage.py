@@ -268,8 +268,6 @@ class Mysql:
     def start(self):
         if self.process:
             return
-        if not self.program:
-            raise Failure("MySQL needs --mysqld PROGRAM (scripts/mysql-server fetches one), or use --engines sqlite")
         data = self.directory / "data"
         log = self.directory / "error.log"
         common = [self.program, "--no-defaults", f"--log-error={log}"]
@@ -329,6 +327,9 @@ class Mysql:
     def drop(self, label):
         self.start()
         self.client.query(f"DROP DATABASE IF EXISTS bench_{label}")
+        # What was measured before is of no more use.
+        self.client.query("FLUSH BINARY LOGS")
+        self.client.query("PURGE BINARY LOGS BEFORE NOW()")
 
     def sql(self, label, statements):
         self.client.query(f"USE bench_{label}")
@@ -345,8 +346,6 @@ class Mysql:
         while int(self.client.query(dirty)[0][1]) > 100 and time.monotonic() - began < 120:
             time.sleep(0.2)
         self.client.query("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT, innodb_max_dirty_pages_pct_lwm = DEFAULT")
-        # What was measured before is of no more use.
-        self.client.query("PURGE BINARY LOGS BEFORE NOW()")
         os.sync()
 
     def version(self):

@@ -1,6 +1,7 @@
 //! What a running server holds, and how it starts and stops.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,16 +27,27 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::reads::Reads;
 
-/// What every request can reach; cheap to clone.
+/// What every request can reach; cheap to clone, which each request does many times over.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] holds.
+pub struct Parts {
     pub db: Db,
     pub desk: Desk,
-    pub config: Arc<Config>,
-    pub tokens: Arc<TokenKeys>,
-    pub passwords: Arc<Passwords>,
-    pub throttle: Arc<Throttle>,
+    pub config: Config,
+    pub tokens: TokenKeys,
+    pub passwords: Passwords,
+    pub throttle: Throttle,
     pub reads: Arc<SharedReads>,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 /// What many requests read.
@@ -71,25 +83,25 @@ impl App {
         let changed = Arc::clone(&reads);
         let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
         // Shorter than the time a request has, so that what is answered "timeout" mostly was dropped unwritten.
-        let desk = Desk::open(&db, config.request_timeout * 2 / 3, listener);
+        let desk = Desk::open(&db, config.desk_lanes, config.request_timeout * 2 / 3, listener);
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
-        App {
-            tokens: Arc::new(TokenKeys::new(
+        App(Arc::new(Parts {
+            tokens: TokenKeys::new(
                 secret_key.expose_secret().as_bytes(),
                 seconds(config.access_token_lifetime),
                 seconds(config.refresh_token_lifetime),
-            )),
-            passwords: Arc::default(),
-            throttle: Arc::new(Throttle::new(
+            ),
+            passwords: Passwords::default(),
+            throttle: Throttle::new(
                 config.login_failures_per_account,
                 config.login_failures_per_address,
                 config.login_failure_window,
-            )),
+            ),
             desk,
             reads,
             db,
-            config: Arc::new(config),
-        }
+            config,
+        }))
     }
 }
 

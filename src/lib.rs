@@ -21,3 +21,7 @@ pub mod reads;
 pub mod router;
 pub mod schedule;
 pub mod web;
+
+/// The C library's allocator kept ten times as much memory after a rush of logins and requests, and some pieces for ever.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -205,6 +205,17 @@ pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<Acce
 /// # Errors
 /// A03, A04, A09 … A23.
 pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<User>, ApiError> {
+    match token_user(app, headers)? {
+        Some(user_id) => Ok(Some(super::active_user(app, user_id).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The user's id in a request's access token; whether there still is such a user is not asked.
+///
+/// # Errors
+/// A03, A04, A09 … A16, A19 … A23.
+pub fn token_user(app: &App, headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let (Some(header), next) = (sent.next(), sent.next()) else { return Ok(None) };
     let mut words = header.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -215,8 +226,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<User>
         return Err(ApiError::BadAuthorizationHeader);
     };
     let token = std::str::from_utf8(token).unwrap_or_default();
-    let user_id = app.tokens.verify_access(token, now()).map_err(ApiError::BadAccessToken)?;
-    Ok(Some(super::active_user(app, user_id).await?))
+    app.tokens.verify_access(token, now()).map(Some).map_err(ApiError::BadAccessToken)
 }
 
 /// The seconds that tokens count in.

@@ -54,14 +54,14 @@ struct Job {
 pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
 
 impl Desk {
-    /// Opens a desk; it closes when the last clone is dropped. A request waits at most for `patience`, then it is dropped
-    /// unwritten.
-    pub fn open(db: &Db, patience: Duration, listener: Listener) -> Desk {
+    /// Opens a desk; it closes when the last clone is dropped. It writes `lanes` batches at once, where the engine can. A
+    /// request waits at most for `patience`, then it is dropped unwritten.
+    pub fn open(db: &Db, lanes: usize, patience: Duration, listener: Listener) -> Desk {
         let sql = Arc::new(Sql::new(db.dialect()));
-        // SQLite has one writer; two lanes keep a server busy while one of them decides, and more gain nothing.
         let lanes = match db.dialect() {
+            // It has one writer.
             Dialect::Sqlite => 1,
-            Dialect::Mysql => 2,
+            Dialect::Mysql => lanes,
         };
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);

@@ -74,7 +74,8 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_log(config: &Config) {
+/// Logs to standard error, as the settings say.
+pub fn start_log(config: &Config) {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
@@ -85,7 +86,7 @@ fn start_log(config: &Config) {
 }
 
 /// Waits for SIGTERM or SIGINT.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::Refused(error.to_string()));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {

@@ -35,6 +35,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     pub database: DatabaseTarget,
     pub database_connections: usize,
+    /// Of the booking desk, where the engine has more than one writer.
+    pub desk_lanes: usize,
     pub access_token_lifetime: Duration,
     pub refresh_token_lifetime: Duration,
     pub bind: SocketAddr,
@@ -130,6 +132,7 @@ impl Config {
             allowed_hosts: reader.allowed_hosts(debug),
             database: reader.database(),
             database_connections: reader.integer("DATABASE_CONNECTIONS"),
+            desk_lanes: reader.integer("DESK_LANES"),
             access_token_lifetime: reader.duration("ACCESS_TOKEN_LIFETIME_HOURS", 60 * 60),
             refresh_token_lifetime: reader.duration("REFRESH_TOKEN_LIFETIME_DAYS", 24 * 60 * 60),
             bind: reader.parsed("BIND", |value| SocketAddr::from_str(value).ok()),

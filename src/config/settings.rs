@@ -38,8 +38,8 @@ impl fmt::Display for Accepts {
 }
 
 /// Every setting, in the order of the documentation. The names down to
-/// `REFRESH_TOKEN_LIFETIME_DAYS`, except `DATABASE_URL` and `DATABASE_CONNECTIONS`, are those of
-/// the Django deployment (contract section 17).
+/// `REFRESH_TOKEN_LIFETIME_DAYS`, except `DATABASE_URL`, `DATABASE_CONNECTIONS` and `DESK_LANES`,
+/// are those of the Django deployment (contract section 17).
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "SECRET_KEY",
@@ -126,6 +126,14 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "The most connections to the database at once.",
         accepts: Accepts::Integer(1, 1_000),
         default: Some("32"),
+        example: "",
+    },
+    Setting {
+        name: "DESK_LANES",
+        meaning: "How many batches of bookings are written at once, each for shows of its own, on \
+                  MySQL and MariaDB. SQLite has one writer, and one lane whatever is set here.",
+        accepts: Accepts::Integer(1, 16),
+        default: Some("2"),
         example: "",
     },
     Setting {

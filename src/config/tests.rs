@@ -27,7 +27,7 @@ fn an_empty_environment_gives_the_defaults() {
         panic!("SQLite by default");
     };
     assert_eq!(path, PathBuf::from("data/marquee.sqlite3"));
-    assert_eq!(config.database_connections, 32);
+    assert_eq!((config.database_connections, config.desk_lanes), (32, 2));
     assert_eq!(config.access_token_lifetime.as_secs(), 3_600);
     assert_eq!(config.refresh_token_lifetime.as_secs(), 7 * 86_400);
     assert_eq!(config.bind.to_string(), "127.0.0.1:8000");
@@ -111,7 +111,7 @@ fn the_environment_wins_also_when_empty() {
 fn every_fault_is_told_at_once_with_name_and_what_is_accepted() {
     let report = faults(
         "SECRET_KEY=hunter2\nDEBUG=maybe\nALLOWED_HOSTS='a\nDATABASE_URL=mysql://u:hunter2@/\n\
-         DATABASE_CONNECTIONS=0\nACCESS_TOKEN_LIFETIME_HOURS=-1\nREFRESH_TOKEN_LIFETIME_DAYS=\n\
+         DATABASE_CONNECTIONS=0\nDESK_LANES=17\nACCESS_TOKEN_LIFETIME_HOURS=-1\nREFRESH_TOKEN_LIFETIME_DAYS=\n\
          BIND=localhost:8000\nTIME_ZONE=Mars/Base\nLOG_FORMAT=xml\nLOG_LEVEL=inof\n\
          CORS_ALLOWED_ORIGINS=*,example.com\nTRUSTED_PROXIES=11\nMAX_CONNECTIONS=many\n\
          REQUEST_TIMEOUT_SECONDS=1.5\nMAX_BODY_BYTES=99999999999999999999\n\
@@ -126,6 +126,7 @@ fn every_fault_is_told_at_once_with_name_and_what_is_accepted() {
             "ALLOWED_HOSTS",
             "DATABASE_URL",
             "DATABASE_CONNECTIONS",
+            "DESK_LANES",
             "ACCESS_TOKEN_LIFETIME_HOURS",
             "REFRESH_TOKEN_LIFETIME_DAYS",
             "BIND",

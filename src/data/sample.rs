@@ -70,7 +70,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
         }
     }
     tx.commit().await?;
-    let desk = Desk::open(db, Duration::from_secs(30), Arc::new(|_| {}));
+    let desk = Desk::open(db, 1, Duration::from_secs(30), Arc::new(|_| {}));
     let present = Arc::new(());
     for (show_id, total_seats) in added.iter().copied().step_by(5) {
         let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();

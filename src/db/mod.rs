@@ -5,8 +5,8 @@
 //! by [`Db::dialect`]. Nothing a stranger sent ever becomes SQL text: every value goes as a parameter.
 
 mod migrations;
-mod mysql;
-mod sqlite;
+pub mod mysql;
+pub mod sqlite;
 mod value;
 
 use std::borrow::Cow;

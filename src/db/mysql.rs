@@ -17,7 +17,6 @@ use crate::config::{DatabaseTarget, TlsMode};
 /// A MySQL or MariaDB database.
 pub(super) struct Mysql {
     opts: OptsBuilder,
-    pool: PoolOpts,
     /// The most that are open at once.
     connections: usize,
     /// Use TLS when the server offers it, and go without when it doesn't.
@@ -35,26 +34,8 @@ struct Pools {
 impl Mysql {
     /// `connections` is the most that are open at once.
     pub(super) fn new(target: &DatabaseTarget, connections: usize) -> Result<Mysql> {
-        let DatabaseTarget::Mysql { host, port, user, password, name, tls } = target else {
-            return Err(DbError::Other("not a MySQL database".into()));
-        };
-        let pool = PoolOpts::default()
-            .with_inactive_connection_ttl(Duration::from_secs(60))
-            // A reset costs a round trip and forgets the prepared statements; what is open is rolled back all the same.
-            .with_reset_connection(false);
-        let opts = OptsBuilder::default()
-            .ip_or_hostname(host)
-            .tcp_port(*port)
-            .user(Some(user))
-            .pass(Some(password.expose_secret()))
-            .db_name(Some(name))
-            .prefer_socket(false)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(Duration::from_secs(10)))
-            .stmt_cache_size(256)
-            .setup(SETUP.to_vec())
-            .ssl_opts(tls_options(tls));
-        Ok(Mysql { opts, pool, connections, tls_if_offered: *tls == TlsMode::Preferred, pools: OnceCell::new() })
+        let tls_if_offered = matches!(target, DatabaseTarget::Mysql { tls: TlsMode::Preferred, .. });
+        Ok(Mysql { opts: options(target)?, connections, tls_if_offered, pools: OnceCell::new() })
     }
 
     pub(super) async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
@@ -136,19 +117,45 @@ impl Mysql {
                 }
                 let held_back = SETUP.iter().copied().chain(["SET SESSION autocommit = 0"]).collect();
                 let writers = (self.connections / 4).max(1);
-                let at_most = |count: usize| {
-                    let constraints = PoolConstraints::new(0, count).unwrap_or_default();
-                    self.pool.clone().with_constraints(constraints)
-                };
+                let general = self.connections.saturating_sub(writers).max(1);
                 Ok(Pools {
-                    general: Pool::new(
-                        opts.clone().pool_opts(at_most(self.connections.saturating_sub(writers).max(1))),
-                    ),
-                    writers: Pool::new(opts.setup::<&str>(held_back).pool_opts(at_most(writers))),
+                    general: Pool::new(opts.clone().pool_opts(pool_options(general))),
+                    writers: Pool::new(opts.setup::<&str>(held_back).pool_opts(pool_options(writers))),
                 })
             })
             .await
     }
+}
+
+/// How connections are made, at READ COMMITTED and committing by themselves.
+///
+/// # Errors
+/// When the target is not such a server.
+pub fn options(target: &DatabaseTarget) -> Result<OptsBuilder> {
+    let DatabaseTarget::Mysql { host, port, user, password, name, tls } = target else {
+        return Err(DbError::Other("not a MySQL database".into()));
+    };
+    Ok(OptsBuilder::default()
+        .ip_or_hostname(host)
+        .tcp_port(*port)
+        .user(Some(user))
+        .pass(Some(password.expose_secret()))
+        .db_name(Some(name))
+        .prefer_socket(false)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(Duration::from_secs(10)))
+        .stmt_cache_size(256)
+        .setup(SETUP.to_vec())
+        .ssl_opts(tls_options(tls)))
+}
+
+/// How connections are kept, at most so many.
+pub fn pool_options(connections: usize) -> PoolOpts {
+    PoolOpts::default()
+        .with_constraints(PoolConstraints::new(0, connections).unwrap_or_default())
+        .with_inactive_connection_ttl(Duration::from_secs(60))
+        // A reset costs a round trip and forgets the prepared statements; what is open is rolled back all the same.
+        .with_reset_connection(false)
 }
 
 /// What is said on each new connection.
@@ -273,7 +280,7 @@ fn cell(value: mysql_async::Value) -> Value {
 }
 
 /// Sorts an error of the driver or the server; numbers as in the servers' error references.
-fn fault(error: Error) -> DbError {
+pub fn fault(error: Error) -> DbError {
     let (code, message) = match &error {
         Error::Server(ServerError { code, message, .. }) => (code, message),
         Error::Io(IoError::Io(cause)) => return DbError::Unavailable(cause.to_string()),

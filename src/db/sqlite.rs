@@ -118,7 +118,8 @@ fn writer_gone() -> DbError {
     DbError::Unavailable("the writer's thread has stopped".into())
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+/// A connection as the server has them: foreign keys are enforced, commits synced, the log written ahead.
+pub fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| fault(&error, None))?;
     let set = || {
@@ -135,7 +136,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
-            connection.execute_batch("PRAGMA journal_size_limit = 67108864;")?;
+            // A statement over a batch keeps what it may have to undo; in memory, or it would write that to a file first.
+            connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;")?;
         }
         Ok(())
     };
@@ -273,7 +275,7 @@ fn commit_fault(error: &rusqlite::Error) -> DbError {
 
 /// Sorts an error of SQLite. The connection, where there is one, tells the name of the unique index behind the columns
 /// that the message names.
-fn fault(error: &rusqlite::Error, connection: Option<&Connection>) -> DbError {
+pub fn fault(error: &rusqlite::Error, connection: Option<&Connection>) -> DbError {
     let text = error.to_string();
     let rusqlite::Error::SqliteFailure(code, message) = error else { return DbError::Other(text) };
     let named = |prefix: &str| message.as_deref().and_then(|message| message.strip_prefix(prefix)).map(str::to_owned);

@@ -33,6 +33,9 @@ pub struct Course<'a> {
     /// At most so many requests, warm-up included.
     pub requests: Option<u64>,
     pub timeout: Duration,
+    /// Send an `Idempotency-Key` with each booking and cancelling, and send those whose outcome is unknown again with the
+    /// same key, until so long after the first time.
+    pub repeat_for: Option<Duration>,
     /// Go on when connections break.
     pub keep_going: bool,
     /// Write the log that the referee judges.
@@ -51,6 +54,8 @@ const OUTCOMES: usize = 600;
 /// Replies are counted per tenth of a second, so that an interruption can be seen.
 pub const SLICE: Duration = Duration::from_millis(100);
 const RETRY_CONNECT: Micros = 50_000;
+/// Before a request is sent again.
+const REPEAT_AFTER: Micros = 100_000;
 /// Connecting at the start may take this long.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// A 201 is shorter; a list of movies need not be read.
@@ -93,6 +98,8 @@ pub struct Tally {
     pub closed: u64,
     /// Requests that were due in an open loop and never sent, because no connection was free.
     pub unsent: u64,
+    /// How often a request was sent again with its key.
+    pub repeats: u64,
     /// Decided replies (status below 500) per [`SLICE`] since the run began, warm-up included.
     pub timeline: Vec<u64>,
     /// How long was measured.
@@ -108,6 +115,7 @@ impl Tally {
             connect_failures: 0,
             closed: 0,
             unsent: 0,
+            repeats: 0,
             timeline: Vec::new(),
             measured: Duration::ZERO,
             log: Log::default(),
@@ -122,6 +130,7 @@ impl Tally {
         self.connect_failures += other.connect_failures;
         self.closed += other.closed;
         self.unsent += other.unsent;
+        self.repeats += other.repeats;
         if other.timeline.len() > self.timeline.len() {
             self.timeline.resize(other.timeline.len(), 0);
         }
@@ -185,6 +194,19 @@ enum Phase {
     Busy,
 }
 
+/// A request, over all the times it is sent.
+#[derive(Clone, Copy)]
+struct Request {
+    ask: Ask,
+    /// When it should have been sent.
+    due: Micros,
+    /// When it was sent first.
+    sent: Micros,
+    key: Option<u128>,
+    /// It may have been done by a time it was sent before.
+    doubtful: bool,
+}
+
 struct Connection {
     stream: Option<TcpStream>,
     target: usize,
@@ -193,10 +215,9 @@ struct Connection {
     /// The request; what is sent of it.
     out: Vec<u8>,
     written: usize,
-    ask: Ask,
+    request: Request,
+    /// When it was sent this time.
     sent: Micros,
-    /// When it should have been sent.
-    due: Micros,
 }
 
 /// What a reply says, without its bytes.
@@ -208,11 +229,13 @@ struct Answer {
     booking: Option<u64>,
     /// It may have been done all the same.
     unknown: bool,
+    /// It answers a repeat, and says what became of the times before.
+    settles: bool,
 }
 
 impl Answer {
     fn none(outcome: usize) -> Self {
-        Answer { outcome, close: true, request_id: RequestId::default(), booking: None, unknown: true }
+        Answer { outcome, close: true, request_id: RequestId::default(), booking: None, unknown: true, settles: false }
     }
 
     fn of(kind: Kind, reply: &Reply) -> Self {
@@ -225,7 +248,7 @@ impl Answer {
         };
         let outcome = if unknown && reply.status == 503 { SAID_UNKNOWN } else { reply.status.into() };
         let booking = (kind == Kind::Book && reply.status == 201).then(|| reply.body.and_then(booking_id)).flatten();
-        Answer { outcome, close: reply.close, request_id: reply.request_id, booking, unknown }
+        Answer { outcome, close: reply.close, request_id: reply.request_id, booking, unknown, settles: false }
     }
 }
 
@@ -248,6 +271,9 @@ struct Worker<'a> {
     busy: usize,
     buffer: Box<[u8]>,
     body: String,
+    headers: Vec<u8>,
+    /// To be sent again: when, what, and what came of it last. The first is the first due.
+    repeats: VecDeque<(Micros, Request, usize)>,
     tally: Tally,
     /// Position of each show's first seat in the log's set.
     offsets: &'a [usize],
@@ -283,9 +309,14 @@ pub fn work(course: &Course, live: &Live, offsets: &[usize], number: usize) -> i
         reader: ReplyReader::new(KEPT_BODY_BYTES),
         out: Vec::new(),
         written: 0,
-        ask: Ask { kind: Kind::Path, user: 0, place: 0, seat: 0, booking: 0 },
+        request: Request {
+            ask: Ask { kind: Kind::Path, user: 0, place: 0, seat: 0, booking: 0 },
+            due: 0,
+            sent: 0,
+            key: None,
+            doubtful: false,
+        },
         sent: 0,
-        due: 0,
     });
     let mut worker = Worker {
         course,
@@ -298,6 +329,8 @@ pub fn work(course: &Course, live: &Live, offsets: &[usize], number: usize) -> i
         busy: 0,
         buffer: vec![0; 64 * 1024].into_boxed_slice(),
         body: String::new(),
+        headers: Vec::new(),
+        repeats: VecDeque::new(),
         tally: Tally::new(),
         offsets,
         begin: 0,
@@ -351,7 +384,7 @@ impl Worker<'_> {
                 self.look_after();
                 next_look = now + SLICE.as_micros() as Micros;
             }
-            if !self.asking && self.busy == 0 {
+            if !self.asking && self.busy == 0 && self.repeats.is_empty() {
                 return Ok(());
             }
             let longest = Duration::from_micros(next_look.min(self.end.max(now + 1)).saturating_sub(now));
@@ -389,12 +422,24 @@ impl Worker<'_> {
     }
 
     /// Sends what is to be sent now. Gives how long to wait for events, at most `longest`.
-    fn pump(&mut self, longest: Duration) -> io::Result<Duration> {
-        if !self.asking {
-            return Ok(longest);
-        }
+    fn pump(&mut self, mut longest: Duration) -> io::Result<Duration> {
         while let Some(&index) = self.idle.front() {
             let now = self.live.now();
+            match self.repeats.front() {
+                Some(&(due, request, _)) if due <= now => {
+                    self.repeats.pop_front();
+                    self.idle.pop_front();
+                    self.tally.repeats += 1;
+                    self.send(index, request);
+                    continue;
+                }
+                Some(&(due, ..)) => longest = longest.min(Duration::from_micros(due - now)),
+                None => {}
+            }
+            // Who waits to ask again has a connection's place.
+            if !self.asking || self.busy + self.repeats.len() >= self.connections.len() {
+                return Ok(longest);
+            }
             let due = match self.spacing {
                 None => now,
                 Some(spacing) => self.begin + (self.next_due as f64 * spacing) as Micros,
@@ -411,7 +456,11 @@ impl Worker<'_> {
             };
             self.idle.pop_front();
             self.next_due += 1;
-            self.send(index, ask, due);
+            let has_key = self.course.repeat_for.is_some() && matches!(ask.kind, Kind::Book | Kind::Cancel);
+            let key = has_key.then(|| fastrand::u128(..));
+            // Before the first byte leaves: a cancel ends a certain hold from here on.
+            let sent = self.live.now();
+            self.send(index, Request { ask, due, sent, key, doubtful: false });
         }
         Ok(longest)
     }
@@ -438,8 +487,18 @@ impl Worker<'_> {
                 }
                 Phase::Connecting(since) if now.saturating_sub(since) >= timeout => self.connect_failed(index),
                 // Not for the sake of the last replies only.
-                Phase::Down(until) if now >= until && (self.asking || self.begin == 0) => self.connect(index),
+                Phase::Down(until) if now >= until && (self.needs_connections() || self.begin == 0) => {
+                    self.connect(index)
+                }
                 _ => {}
+            }
+        }
+        // No connection came about in time.
+        for (due, request, outcome) in std::mem::take(&mut self.repeats) {
+            if self.may_repeat(&request, now) {
+                self.repeats.push_back((due, request, outcome));
+            } else {
+                self.finish(&request, &Answer { unknown: request.doubtful, ..Answer::none(outcome) });
             }
         }
         self.live.replies.fetch_add(self.replies - self.flushed.0, Ordering::Relaxed);
@@ -493,11 +552,18 @@ impl Worker<'_> {
         }
     }
 
-    fn send(&mut self, index: usize, ask: Ask, due: Micros) {
+    fn send(&mut self, index: usize, request: Request) {
+        let ask = request.ask;
         let course = self.course;
         let connection = &mut self.connections[index];
         let target = &course.targets[connection.target];
-        let user = course.authorizations[ask.user as usize].as_slice();
+        let mut user = course.authorizations[ask.user as usize].as_slice();
+        if let Some(key) = request.key {
+            self.headers.clear();
+            self.headers.extend_from_slice(user);
+            write!(self.headers, "Idempotency-Key: \"{key:032x}\"\r\n").expect("writing to memory cannot fail");
+            user = &self.headers;
+        }
         let out = &mut connection.out;
         out.clear();
         match ask.kind {
@@ -524,9 +590,7 @@ impl Worker<'_> {
             }
         }
         connection.written = 0;
-        connection.ask = ask;
-        connection.due = due;
-        // Before the first byte leaves: a cancel ends a certain hold from here on.
+        connection.request = request;
         connection.sent = self.live.now();
         connection.phase = Phase::Busy;
         self.busy += 1;
@@ -565,8 +629,9 @@ impl Worker<'_> {
             match connection.reader.feed(&self.buffer[..read]) {
                 Ok(Fed::More) => {}
                 Ok(Fed::Done { reply, used }) => {
-                    let mut answer = Answer::of(connection.ask.kind, &reply);
-                    if answer.booking.is_none() && connection.ask.kind == Kind::Book && reply.status == 201 {
+                    let kind = connection.request.ask.kind;
+                    let mut answer = Answer::of(kind, &reply);
+                    if answer.booking.is_none() && kind == Kind::Book && reply.status == 201 {
                         let body = reply.body.map(|body| String::from_utf8_lossy(body).into_owned());
                         self.tally.log.unreadable += 1;
                         self.tally.log.unreadable_example.get_or_insert_with(|| body.unwrap_or_default());
@@ -596,18 +661,51 @@ impl Worker<'_> {
         self.tally.closed += 1;
         self.connections[index].stream = None;
         self.connections[index].phase = Phase::Down(0);
-        if self.asking {
+        if self.needs_connections() {
             self.connect(index);
         }
     }
 
-    /// A request has come to its end.
-    fn answered(&mut self, index: usize, answer: Answer) {
-        let now = self.live.now();
+    /// Not for the sake of the last replies only.
+    fn needs_connections(&self) -> bool {
+        self.asking || !self.repeats.is_empty()
+    }
+
+    fn may_repeat(&self, request: &Request, now: Micros) -> bool {
+        let limit = self.course.repeat_for.filter(|_| request.key.is_some() && self.live.broken.get().is_none());
+        limit.is_some_and(|limit| now.saturating_sub(request.sent) < limit.as_micros() as Micros)
+    }
+
+    /// A request was answered, or never will be.
+    fn answered(&mut self, index: usize, mut answer: Answer) {
         let connection = &mut self.connections[index];
-        let (ask, sent, due) = (connection.ask, connection.sent, connection.due);
+        let mut request = connection.request;
         connection.phase = Phase::Idle;
         self.busy -= 1;
+        if answer.outcome < 100 && answer.outcome != SAID_UNKNOWN && !self.course.keep_going {
+            let (target, kind) = (&self.course.targets[connection.target].url, request.ask.kind);
+            self.live.give_up(|| format!("{target}: {} to {kind:?}", outcome_name(answer.outcome)));
+        }
+        let now = self.live.now();
+        if (answer.unknown || answer.outcome == 503) && self.may_repeat(&request, now) {
+            request.doubtful |= answer.unknown;
+            self.repeats.push_back((now + REPEAT_AFTER, request, answer.outcome));
+        } else {
+            answer.settles = request.doubtful && matches!(answer.outcome, 200 | 201 | 409);
+            answer.unknown |= request.doubtful && !answer.settles;
+            self.finish(&request, &answer);
+        }
+        if answer.close {
+            self.hang_up(index);
+        } else {
+            self.idle.push_back(index);
+        }
+    }
+
+    /// A request has come to its end.
+    fn finish(&mut self, request: &Request, answer: &Answer) {
+        let now = self.live.now();
+        let &Request { ask, sent, due, .. } = request;
         self.replies += 1;
         let failed = !(200..500).contains(&answer.outcome);
         self.failures += u64::from(failed);
@@ -627,18 +725,9 @@ impl Worker<'_> {
             self.tally.timeline[slice] += 1;
         }
         match ask.kind {
-            Kind::Book => self.booked(ask, sent, now, &answer),
-            Kind::Cancel => self.cancelled(ask, sent, &answer),
+            Kind::Book => self.booked(ask, sent, now, answer),
+            Kind::Cancel => self.cancelled(ask, sent, answer),
             _ => {}
-        }
-        if answer.outcome < 100 && answer.outcome != SAID_UNKNOWN && !self.course.keep_going {
-            let (target, kind) = (&self.course.targets[self.connections[index].target].url, ask.kind);
-            self.live.give_up(|| format!("{target}: {} to {kind:?}", outcome_name(answer.outcome)));
-        }
-        if answer.close {
-            self.hang_up(index);
-        } else {
-            self.idle.push_back(index);
         }
     }
 
@@ -648,6 +737,9 @@ impl Worker<'_> {
         }
         if !self.course.record {
             return;
+        }
+        if answer.settles {
+            self.tally.log.settled_bookings.push((ask.user, ask.place, ask.seat));
         }
         // An unreadable 201 counts as unknown here; that it came is a violation by itself.
         if answer.booking.is_some() || answer.unknown || answer.outcome == 201 {
@@ -676,6 +768,7 @@ impl Worker<'_> {
         }
         if self.course.record {
             let (booking, request_id, user) = (ask.booking, answer.request_id, ask.user);
+            self.tally.log.settled_cancels += u64::from(answer.settles);
             self.tally.log.cancels.push(Cancel { booking, sent, request_id, user, outcome });
         }
     }

@@ -36,19 +36,19 @@ pub fn authorization_line(token: &str) -> Vec<u8> {
     if token.is_empty() { Vec::new() } else { format!("Authorization: Bearer {token}\r\n").into_bytes() }
 }
 
-/// Writes a request. `authorization` is empty or a whole line; a POST without body sends `Content-Length: 0`.
+/// Writes a request. `headers` are whole lines, or none; a POST without body sends `Content-Length: 0`.
 pub fn write_request(
     out: &mut Vec<u8>,
     target: &Target,
     method: &str,
     path: fmt::Arguments,
-    authorization: &[u8],
+    headers: &[u8],
     body: &[u8],
 ) {
     let written = "writing to memory cannot fail";
     write!(out, "{method} {path} HTTP/1.1\r\n").expect(written);
     out.extend_from_slice(&target.host_line);
-    out.extend_from_slice(authorization);
+    out.extend_from_slice(headers);
     if !body.is_empty() {
         write!(out, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()).expect(written);
     } else if method == "POST" {

@@ -83,6 +83,10 @@ pub struct Log {
     pub cancels: Vec<Cancel>,
     /// Seats for which a booking was answered 409.
     pub refused: SeatSet,
+    /// Bookings (user, show, seat) of which a repeat with the same key told what became.
+    pub settled_bookings: Vec<(u32, u32, u32)>,
+    /// How many cancels a repeat settled.
+    pub settled_cancels: u64,
     /// 201s whose booking could not be read: how many, and one of them in words.
     pub unreadable: u64,
     pub unreadable_example: Option<String>,
@@ -93,6 +97,8 @@ impl Log {
         self.bookings.append(&mut other.bookings);
         self.cancels.append(&mut other.cancels);
         self.refused.union(&other.refused);
+        self.settled_bookings.append(&mut other.settled_bookings);
+        self.settled_cancels += other.settled_cancels;
         self.unreadable += other.unreadable;
         self.unreadable_example = self.unreadable_example.take().or(other.unreadable_example);
     }

@@ -99,6 +99,10 @@ struct Options {
     /// Seconds after which a request counts as unanswered.
     #[arg(long, default_value = "35", value_parser = seconds)]
     timeout: Duration,
+    /// Send a fresh Idempotency-Key with each booking and cancelling. Those that stay without an outcome (no reply,
+    /// broken connection, timeout, 502, 503, 504) are sent again with their key, for up to --wait seconds.
+    #[arg(long)]
+    keys: bool,
     /// Use at most so many shows, the emptiest.
     #[arg(long)]
     shows: Option<usize>,
@@ -108,7 +112,7 @@ struct Options {
     /// Go on when connections break and the server fails; the verdict comes when it is back.
     #[arg(long)]
     keep_going: bool,
-    /// Seconds to wait for the server to be back before the verdict.
+    /// Seconds to wait for the server to be back: before the verdict, and with --keys before a request is given up.
     #[arg(long, default_value = "30", value_parser = seconds)]
     wait: Duration,
     /// Only measure.
@@ -194,6 +198,7 @@ impl Options {
             stop: Arc::default(),
             requests: self.requests,
             timeout: self.timeout.min(Duration::from_secs(3600)),
+            keys: self.keys,
             shows: self.shows,
             trusted_shows: self.trusted_shows.clone(),
             keep_going: self.keep_going,

@@ -49,6 +49,8 @@ pub struct Verdict {
     pub unknown: usize,
     /// Those of the unknown bookings that turned up in my-bookings.
     pub unknown_but_booked: usize,
+    /// Bookings and cancels of which only a repeat with the same key told what became.
+    pub settled: usize,
     pub users_checked: usize,
     pub shows_checked: usize,
     /// All of them; `violations` holds the first of each kind.
@@ -102,6 +104,7 @@ impl<'a> Judge<'a> {
     pub fn new(shows: &'a [Show], log: &'a mut Log) -> Self {
         log.bookings.sort_unstable_by_key(|booking| (booking.user, booking.id, booking.answered));
         log.cancels.sort_unstable_by_key(|cancel| (cancel.booking, cancel.sent));
+        log.settled_bookings.sort_unstable();
         let log = &*log;
         let mut judge = Judge {
             shows,
@@ -114,6 +117,7 @@ impl<'a> Judge<'a> {
                 cancelled: log.cancels.iter().filter(|cancel| cancel.outcome == CancelOutcome::Done).count(),
                 unknown: log.bookings.iter().filter(|booking| booking.id == 0).count()
                     + log.cancels.iter().filter(|cancel| cancel.outcome == CancelOutcome::Unknown).count(),
+                settled: log.settled_bookings.len() + log.settled_cancels as usize,
                 shows_checked: shows.len(),
                 ..Verdict::default()
             },
@@ -251,6 +255,10 @@ impl<'a> Judge<'a> {
                 let text = format!("booking {} of user {user} is cancelled, and nobody ever knew its id", row.id);
                 self.violated("cancelled by nobody", text, json!({ "listed": line(row) }));
             }
+            _ if show.is_some_and(|show| self.is_settled(user, show, row.seat)) => {
+                let text = format!("booking {} of user {user} is not what a repeat with its key was answered", row.id);
+                self.violated("two outcomes for one key", text, json!({ "listed": line(row) }));
+            }
             _ => {
                 let text = format!("booking {} of user {user} was never asked for, or refused", row.id);
                 self.violated("phantom", text, json!({ "listed": line(row) }));
@@ -259,6 +267,10 @@ impl<'a> Judge<'a> {
         if let (Some(show), true) = (show, row.booked) {
             self.holds.push(Hold { show, seat: row.seat, from: AT_THE_END, until: FOR_EVER, booking: row.id, user });
         }
+    }
+
+    fn is_settled(&self, user: u32, show: u32, seat: u32) -> bool {
+        self.log.settled_bookings.binary_search(&(user, show, seat)).is_ok()
     }
 
     /// Whether the shows' `available_seats` fit what the users hold. Asked before [`Judge::finish`], so that a server

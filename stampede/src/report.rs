@@ -38,6 +38,10 @@ pub struct Report {
     pub connections_closed: u64,
     /// Requests that were due and never sent: the rate was too high for this many connections.
     pub unsent: u64,
+    /// Whether bookings and cancels were sent with keys; then each counts once, by its last reply.
+    pub keys: bool,
+    /// How often a request was sent again with its key, warm-up included.
+    pub repeats: u64,
     /// The longest time without any reply below 500, of the whole run, in steps of a tenth of a second.
     pub longest_gap_ms: u64,
     /// Replies below 500 in each second since the beginning, warm-up included.
@@ -174,6 +178,8 @@ impl Report {
             connect_failures: tally.connect_failures,
             connections_closed: tally.closed,
             unsent: tally.unsent,
+            keys: load.keys,
+            repeats: tally.repeats,
             longest_gap_ms: longest_gap(&timeline).as_millis() as u64,
             decided_each_second: timeline.chunks(10).map(|slices| slices.iter().sum()).collect(),
             client_cpu_seconds: cpu.as_secs_f64(),
@@ -218,6 +224,9 @@ impl Display for Report {
                 self.unsent
             )?;
         }
+        if self.keys {
+            writeln!(f, "  with keys: {} requests were sent again", self.repeats)?;
+        }
         let (made, failed, closed) = (self.connects, self.connect_failures, self.connections_closed);
         writeln!(
             f,
@@ -240,12 +249,13 @@ impl Display for Report {
 }
 
 fn judged(f: &mut Formatter, verdict: &Verdict, settled_ms: u64) -> fmt::Result {
-    let Verdict { sold, seats_sold, cancelled, unknown, unknown_but_booked, users_checked, shows_checked, .. } =
-        verdict;
+    let Verdict {
+        sold, seats_sold, cancelled, unknown, unknown_but_booked, settled, users_checked, shows_checked, ..
+    } = verdict;
     writeln!(
         f,
         "  referee: {sold} answered 201 on {seats_sold} seats, {cancelled} cancelled, {unknown} without an outcome \
-         ({unknown_but_booked} of them booked); {users_checked} users and {shows_checked} shows looked at, \
+         ({unknown_but_booked} of them booked), {settled} settled by a repeat; {users_checked} users and {shows_checked} shows looked at, \
          counts agreed after {settled_ms} ms"
     )?;
     if verdict.is_clean() {

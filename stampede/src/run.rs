@@ -34,12 +34,14 @@ pub struct Load {
     pub stop: Arc<AtomicBool>,
     pub requests: Option<u64>,
     pub timeout: Duration,
+    /// Send each booking and cancelling with a key, and those whose outcome is unknown again, for at most `wait`.
+    pub keys: bool,
     /// Use at most so many shows, the emptiest.
     pub shows: Option<usize>,
     /// Shows (id, seats) taken on trust instead of being looked up, for servers that only answer bookings.
     pub trusted_shows: Vec<(u64, u32)>,
     pub keep_going: bool,
-    /// How long the server may take to be back before it is asked for the verdict.
+    /// How long the server may take to be back, for the verdict and for those who ask again.
     pub wait: Duration,
     pub referee: bool,
     /// Others book on the server at the same time: counts and refusals prove nothing.
@@ -97,6 +99,7 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
         duration: load.duration,
         requests: load.requests,
         timeout: load.timeout,
+        repeat_for: load.keys.then_some(load.wait),
         keep_going: load.keep_going,
         record,
         seed: load.seed,

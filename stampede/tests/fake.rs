@@ -1,6 +1,7 @@
 //! The whole tool against a small server in this process that misbehaves on purpose: the referee must say so, and say
 //! nothing about one that only fails.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
@@ -32,6 +33,14 @@ enum Vice {
     CutsAfterWriting,
     /// Every ninth booking is refused with 503 `busy`, every tenth is written or not and answered `outcome_unknown`.
     Fails,
+    /// Cuts like that, and books the seat once more for the repeat.
+    BooksTwiceForOneKey,
+    /// Cuts like that, and knows no keys: the repeat finds the seat taken.
+    KnowsNoKeys,
+    /// Cancels, and cuts the connection; knows no keys.
+    CutsCancels,
+    /// Every booking is answered `outcome_unknown`.
+    NeverKnows,
     /// Every reply ends its connection, and comes in pieces.
     ClosesAndDribbles,
     /// 200 replies without `Content-Length`.
@@ -54,6 +63,8 @@ struct State {
     rows: Vec<Row>,
     last_id: u64,
     bookings: u64,
+    /// Replies to keys, each in its scope: the user, the path and the key.
+    replies: HashMap<(usize, String, String), (u16, String)>,
 }
 
 struct Fake {
@@ -64,7 +75,8 @@ struct Fake {
 /// What the server does with a request.
 enum Act {
     Reply(u16, String),
-    Cut,
+    /// Does it, and tells something else instead of this reply; with None the connection is cut.
+    Hide(u16, String, Option<(u16, String)>),
 }
 
 impl Fake {
@@ -85,7 +97,7 @@ impl Fake {
         stream.set_nodelay(true).unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         loop {
-            let (mut line, mut user, mut length) = (String::new(), 0, 0);
+            let (mut line, mut user, mut length, mut key) = (String::new(), 0, 0, None);
             reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
             let path = line.split(' ').nth(1)?.to_owned();
             loop {
@@ -93,6 +105,7 @@ impl Fake {
                 reader.read_line(&mut header).ok()?;
                 match header.trim().split_once(": ") {
                     Some(("Authorization", token)) => user = token.strip_prefix("Bearer user")?.parse().ok()?,
+                    Some(("Idempotency-Key", value)) => key = Some(value.to_owned()),
                     Some(("Content-Length", value)) => length = value.parse().ok()?,
                     Some(_) => {}
                     None => break,
@@ -100,9 +113,7 @@ impl Fake {
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).ok()?;
-            let Act::Reply(status, body) = self.act(&path, user, &String::from_utf8(body).ok()?) else {
-                return None;
-            };
+            let (status, body) = self.act_once(path.clone(), user, key, &String::from_utf8(body).ok()?)?;
             let close = if self.vice == Vice::ClosesAndDribbles { "Connection: close\r\n" } else { "" };
             let length = if self.vice == Vice::Chunks && path.contains("/book/") {
                 "Transfer-Encoding: chunked".to_owned()
@@ -121,13 +132,36 @@ impl Fake {
         }
     }
 
-    fn act(&self, path: &str, user: usize, body: &str) -> Act {
+    /// What is told. A success is remembered with its key, also when it is hidden.
+    fn act_once(&self, path: String, user: usize, key: Option<String>, body: &str) -> Option<(u16, String)> {
         let mut state = self.state.lock().unwrap();
+        let knows_keys = !matches!(self.vice, Vice::KnowsNoKeys | Vice::CutsCancels);
+        let scope = key.filter(|_| knows_keys).map(|key| (user, path.clone(), key));
+        if let Some(first) = scope.as_ref().and_then(|scope| state.replies.get(scope)).cloned() {
+            if self.vice != Vice::BooksTwiceForOneKey || !path.contains("/book/") {
+                return Some(first);
+            }
+            let id: u64 =
+                first.1.trim_matches(|c: char| !c.is_ascii_digit()).split(',').next().unwrap().parse().unwrap();
+            let Row { show, seat, .. } = *state.rows.iter().find(|row: &&Row| row.id == id).unwrap();
+            return Some((201, state.write(user, show, seat)));
+        }
+        let act = self.act(&mut state, &path, user, body);
+        if let (Some(scope), Act::Reply(status @ (200 | 201), reply) | Act::Hide(status, reply, _)) = (scope, &act) {
+            state.replies.insert(scope, (*status, reply.clone()));
+        }
+        match act {
+            Act::Reply(status, reply) => Some((status, reply)),
+            Act::Hide(_, _, told) => told,
+        }
+    }
+
+    fn act(&self, state: &mut State, path: &str, user: usize, body: &str) -> Act {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         match parts[..] {
             ["api", "movies"] => Act::Reply(200, r#"[{"id":1,"title":"One","duration_minutes":90}]"#.to_owned()),
             ["api", "movies", "1", "shows"] => {
-                let shows: Vec<String> = (1..=SHOWS).map(|show| self.show(&state, show)).collect();
+                let shows: Vec<String> = (1..=SHOWS).map(|show| self.show(state, show)).collect();
                 Act::Reply(200, format!("[{}]", shows.join(",")))
             }
             ["api", "my-bookings"] => {
@@ -136,15 +170,20 @@ impl Fake {
             }
             ["api", "shows", show, "book"] => {
                 let seat = body.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
-                self.book(&mut state, user, show.parse().unwrap(), seat)
+                self.book(state, user, show.parse().unwrap(), seat)
             }
             ["api", "bookings", id, "cancel"] => {
                 let id: u64 = id.parse().unwrap();
                 let row = state.rows.iter_mut().find(|row| row.id == id && row.user == user).unwrap();
-                row.booked = false;
+                let was_booked = std::mem::replace(&mut row.booked, false);
                 let reply = booking(row);
+                let refused = self.vice == Vice::CutsCancels && !was_booked;
                 row.booked = self.vice == Vice::KeepsCancelled;
-                Act::Reply(200, reply)
+                match self.vice {
+                    _ if refused => Act::Reply(409, r#"{"detail":"This booking is already cancelled."}"#.to_owned()),
+                    Vice::CutsCancels => Act::Hide(200, reply, None),
+                    _ => Act::Reply(200, reply),
+                }
             }
             _ => Act::Reply(404, "{}".to_owned()),
         }
@@ -169,30 +208,47 @@ impl Fake {
         if self.vice == Vice::Fails && number.is_multiple_of(9) {
             return Act::Reply(503, r#"{"detail":"Busy.","code":"busy"}"#.to_owned());
         }
+        if self.vice == Vice::NeverKnows {
+            let (status, reply) = who_knows();
+            return Act::Reply(status, reply);
+        }
         if refused {
             return Act::Reply(409, r#"{"detail":"This seat is already booked."}"#.to_owned());
         }
         if self.vice == Vice::Fails && number.is_multiple_of(20) {
-            return Act::Reply(503, r#"{"detail":"Who knows.","code":"outcome_unknown"}"#.to_owned());
+            let (status, reply) = who_knows();
+            return Act::Reply(status, reply);
         }
-        state.last_id += 1;
-        let row = Row { id: state.last_id, user, show, seat, booked: true };
-        let reply = booking(&row);
-        if !(self.vice == Vice::LosesOne && number == 20) {
-            state.rows.push(row);
+        let reply = state.write(user, show, seat);
+        if self.vice == Vice::LosesOne && number == 20 {
+            state.rows.pop();
         }
         if self.vice == Vice::MakesOneUp && number == 1 {
-            state.last_id += 1;
-            state.rows.push(Row { id: state.last_id, user, show: 3, seat: SEATS, booked: true });
+            state.write(user, 3, SEATS);
         }
         match self.vice {
-            Vice::CutsAfterWriting if number.is_multiple_of(9) => Act::Cut,
-            Vice::Fails if number.is_multiple_of(10) => {
-                Act::Reply(503, r#"{"detail":"Who knows.","code":"outcome_unknown"}"#.to_owned())
+            Vice::CutsAfterWriting | Vice::BooksTwiceForOneKey | Vice::KnowsNoKeys if number.is_multiple_of(9) => {
+                Act::Hide(201, reply, None)
             }
+            Vice::Fails if number.is_multiple_of(10) => Act::Hide(201, reply, Some(who_knows())),
             _ => Act::Reply(201, reply),
         }
     }
+}
+
+impl State {
+    /// Books, whatever stands there; gives the reply.
+    fn write(&mut self, user: usize, show: u32, seat: u32) -> String {
+        self.last_id += 1;
+        let row = Row { id: self.last_id, user, show, seat, booked: true };
+        let reply = booking(&row);
+        self.rows.push(row);
+        reply
+    }
+}
+
+fn who_knows() -> (u16, String) {
+    (503, r#"{"detail":"Who knows.","code":"outcome_unknown"}"#.to_owned())
 }
 
 fn booking(row: &Row) -> String {
@@ -224,6 +280,7 @@ fn load(url: String, who: Who, scenario: Scenario) -> Load {
         stop: Arc::default(),
         requests: Some(1_500),
         timeout: Duration::from_secs(5),
+        keys: false,
         shows: None,
         trusted_shows: Vec::new(),
         keep_going: true,
@@ -238,6 +295,11 @@ fn load(url: String, who: Who, scenario: Scenario) -> Load {
 fn report(vice: Vice, scenario: Scenario) -> Report {
     let (_folder, who) = tokens();
     run(&load(Fake::start(vice), who, scenario)).unwrap()
+}
+
+fn report_with_keys(vice: Vice, scenario: Scenario) -> Report {
+    let (_folder, who) = tokens();
+    run(&Load { keys: true, ..load(Fake::start(vice), who, scenario) }).unwrap()
 }
 
 fn on_sale() -> Scenario {
@@ -304,6 +366,53 @@ fn a_server_that_only_fails_is_not_called_a_liar() {
     assert_eq!(cut.outcomes["no reply"], verdict.unknown as u64);
     let failing = report(Vice::Fails, Scenario::Spread);
     assert!(failing.outcomes["503"] > 0 && failing.outcomes["503 outcome unknown"] > 0, "{failing}");
+}
+
+#[test]
+fn with_keys_every_outcome_is_settled() {
+    for vice in [Vice::None, Vice::CutsAfterWriting, Vice::Fails] {
+        for scenario in [Scenario::Spread, churn(), Scenario::Mixed] {
+            let report = report_with_keys(vice, scenario);
+            assert!(kinds(&report).is_empty(), "{vice:?}: {report}");
+            assert!(
+                report.outcomes.keys().all(|outcome| ["200", "201", "409"].contains(&outcome.as_str())),
+                "{report}"
+            );
+            let verdict = report.referee.as_ref().unwrap();
+            assert_eq!(
+                (verdict.unknown, verdict.settled > 0, report.repeats > 0),
+                (0, vice != Vice::None, vice != Vice::None)
+            );
+        }
+    }
+    let cut = report_with_keys(Vice::CutsAfterWriting, Scenario::Spread);
+    assert_eq!(cut.outcomes["201"], u64::from(SEATS * SHOWS));
+}
+
+#[test]
+fn one_key_has_one_outcome() {
+    for (vice, scenario) in [
+        (Vice::BooksTwiceForOneKey, Scenario::Spread),
+        (Vice::KnowsNoKeys, Scenario::Spread),
+        (Vice::BooksTwiceForOneKey, churn()),
+    ] {
+        let report = report_with_keys(vice, scenario);
+        assert!(kinds(&report).contains(&"two outcomes for one key"), "{vice:?}: {report}");
+    }
+    let report = report_with_keys(Vice::CutsCancels, churn());
+    assert!(kinds(&report).contains(&"cancelled by nobody"), "{report}");
+}
+
+#[test]
+fn a_request_is_repeated_for_so_long_only() {
+    let (_folder, who) = tokens();
+    let load = load(Fake::start(Vice::NeverKnows), who, Scenario::Spread);
+    let report = run(&Load { keys: true, wait: Duration::from_millis(250), requests: Some(16), ..load }).unwrap();
+    assert_eq!((report.requests, report.outcomes["503 outcome unknown"]), (16, 16), "{report}");
+    // At 0, 100 and 200 milliseconds, and a last time after 250.
+    assert!((16..=3 * 16).contains(&report.repeats), "{report}");
+    let verdict = report.referee.unwrap();
+    assert_eq!((verdict.unknown, verdict.settled, verdict.violations_total), (16, 0, 0));
 }
 
 #[test]

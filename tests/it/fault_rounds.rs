@@ -1,7 +1,7 @@
 //! Processes die and wires break under load, round after round, while stampede's referee watches: no 201 is lost, no seat
 //! has two holders, no seat is stuck, counts are right, and bookings are taken again within five seconds.
 //!
-//! `MARQUEE_FAULT_ROUNDS` is the number of rounds of each test, 3 unless set.
+//! `MARQUEE_FAULT_ROUNDS` is the number of rounds of each test.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use stampede::scenario::Scenario;
 
 use crate::support::engine::DatabaseServer;
 use crate::support::relay::AtCommit;
-use crate::support::{App, Engine, Options, Test, User, booking, chance, is_consistent, load, not_tested};
+use crate::support::{App, Engine, Options, Test, User, booking, chance, is_consistent, load, not_tested, rounds};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -76,7 +76,8 @@ impl Rounds {
         }
     }
 
-    /// Rounds take turns: few seats that go from hand to hand, and many that are sold once.
+    /// Rounds take turns: few seats that go from hand to hand, and many that are sold once; then both with keys, by which
+    /// requests without an outcome are repeated.
     fn load(&self) -> Load {
         let scenario = if self.done.is_multiple_of(2) {
             Scenario::OnSale { contenders: 2, seats: Some(200), cancel_percent: 100 }
@@ -85,8 +86,9 @@ impl Rounds {
         };
         let first = self.prober.id.cast_unsigned() + 1;
         let load = self.app.load_of(scenario, first..=first + USERS - 1);
+        let keys = !(self.done / 2).is_multiple_of(2);
         // A commit is always under way, and the seats last.
-        Load { rate: Some(1_500.0), shows: Some(LOADED_SHOWS), seed: self.done as u64, ..load }
+        Load { keys, rate: Some(1_500.0), shows: Some(LOADED_SHOWS), seed: self.done as u64, ..load }
     }
 
     /// Runs `fault` at some moment under load; the load goes on until a while after it.
@@ -100,7 +102,7 @@ impl Rounds {
                 assert!(began.elapsed() < Duration::from_secs(20), "the load does not begin");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(50 + chance(500))).await;
+            tokio::time::sleep(Duration::from_millis(50 + chance(500) as u64)).await;
             fault(self).await;
             tokio::time::sleep(Duration::from_millis(200)).await;
             stop.store(true, Ordering::Relaxed);
@@ -166,10 +168,6 @@ impl Rounds {
     }
 }
 
-fn rounds() -> usize {
-    std::env::var("MARQUEE_FAULT_ROUNDS").map_or(3, |rounds| rounds.parse().expect("a number"))
-}
-
 async fn the_server_is_killed(engine: Engine) {
     let mut all = Rounds::on(App::start(engine).await).await;
     for _ in 0..rounds() {
@@ -194,7 +192,7 @@ async fn the_database_is_killed(engine: Engine) {
         all.round(async |all| {
             all.app.database_server().kill9();
             // It may be away for a while; the service stays up.
-            tokio::time::sleep(Duration::from_millis(chance(500))).await;
+            tokio::time::sleep(Duration::from_millis(chance(500) as u64)).await;
             all.app.database_server().start().unwrap_or_else(|reason| panic!("{reason}"));
             all.takes_bookings(0, Instant::now()).await;
         })
@@ -208,7 +206,7 @@ async fn one_of_two_instances_is_killed(engine: Engine) {
     let mut all = Rounds::on(app).await;
     for round in 0..rounds() {
         // Each of them under each load.
-        let [killed, survivor] = if (round / 2).is_multiple_of(2) { [1, 0] } else { [0, 1] };
+        let [killed, survivor] = if (round / 4 + round).is_multiple_of(2) { [1, 0] } else { [0, 1] };
         all.round(async |all| {
             all.app.instance(killed).kill9();
             all.takes_bookings(survivor, Instant::now()).await;
@@ -237,7 +235,7 @@ async fn connections_are_cut(engine: Engine) {
                 if chance(3) == 0 {
                     relay.cut();
                 }
-                tokio::time::sleep(Duration::from_millis(chance(80))).await;
+                tokio::time::sleep(Duration::from_millis(chance(80) as u64)).await;
                 relay.mend();
             }
             all.takes_bookings(0, Instant::now()).await;

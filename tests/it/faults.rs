@@ -32,12 +32,12 @@ pub fn tests() -> Vec<Test> {
 /// 2035-06-01T18:30:00Z, when the shows of these tests begin.
 const SHOW_TIME: i64 = 2_064_335_400_000_000;
 
-fn cancelling(user: &User, booking: i64) -> Call {
+pub fn cancelling(user: &User, booking: i64) -> Call {
     Call::post(format!("/api/bookings/{booking}/cancel/")).bearer(&user.access)
 }
 
 /// One movie, one screen and one show, all with the id 1.
-fn one_show(app: &App, total_seats: i64) {
+pub fn one_show(app: &App, total_seats: i64) {
     app.load(json!({
         "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
         "screens": [{"id": 1, "name": "Screen 1"}],
@@ -46,13 +46,13 @@ fn one_show(app: &App, total_seats: i64) {
 }
 
 /// A show's row, held as another instance holds it while it writes.
-enum Hold {
+pub enum Hold {
     Sqlite(rusqlite::Connection),
     Server(Box<mysql_async::Conn>),
 }
 
 impl Hold {
-    async fn show_1(app: &App) -> Hold {
+    pub async fn show_1(app: &App) -> Hold {
         if let Some(file) = app.database_url().strip_prefix("sqlite://") {
             let connection = rusqlite::Connection::open(file).expect("the file can be opened");
             connection.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
@@ -65,7 +65,7 @@ impl Hold {
         Hold::Server(Box::new(connection))
     }
 
-    async fn release(self) {
+    pub async fn release(self) {
         match self {
             Hold::Sqlite(connection) => connection.execute_batch("ROLLBACK").expect("it can be rolled back"),
             Hold::Server(mut connection) => connection.query_drop("ROLLBACK").await.expect("it can be rolled back"),
@@ -83,7 +83,7 @@ async fn waiting(app: &App, like: &str) -> usize {
 }
 
 /// Returns when so many bookings have decided and wait to write.
-async fn have_decided(app: &App, count: usize) {
+pub async fn have_decided(app: &App, count: usize) {
     if app.engine == Engine::Sqlite {
         // Deciding takes a millisecond, and nothing outside can see it. The test without the unique key fails if this
         // is too short.
@@ -178,7 +178,7 @@ async fn shrinking_never_oversells(engine: Engine) {
                     }
                 }
                 is_consistent(&app).await;
-                tokio::time::sleep(Duration::from_millis(chance(5))).await;
+                tokio::time::sleep(Duration::from_millis(chance(5) as u64)).await;
             }
         }
         outcomes

@@ -10,6 +10,7 @@ mod accounts;
 mod command_line;
 mod config;
 mod contract;
+mod desk;
 mod fault_rounds;
 mod faults;
 mod files;
@@ -17,7 +18,9 @@ mod harness;
 mod idempotency;
 mod import_django;
 mod operation;
+mod power_cut;
 mod readme;
+mod reads;
 mod support;
 
 fn main() -> std::process::ExitCode {
@@ -26,6 +29,7 @@ fn main() -> std::process::ExitCode {
         command_line::tests(),
         config::tests(),
         contract::tests(),
+        desk::tests(),
         fault_rounds::tests(),
         faults::tests(),
         files::tests(),
@@ -33,7 +37,9 @@ fn main() -> std::process::ExitCode {
         idempotency::tests(),
         import_django::tests(),
         operation::tests(),
+        power_cut::tests(),
         readme::tests(),
+        reads::tests(),
     ];
     support::run(features.into_iter().flatten().collect())
 }

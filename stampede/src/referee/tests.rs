@@ -208,6 +208,26 @@ fn others_on_the_same_server_excuse_counts_but_no_double_sale() {
 }
 
 #[test]
+fn a_repeat_is_held_to_its_word() {
+    let shows = shows();
+    let judged = |bookings: &[Booking], rows: &[Row], available: u32| {
+        let mut log = Log { bookings: bookings.to_vec(), settled_bookings: vec![(0, 0, 5)], ..Log::default() };
+        let mut judge = Judge::new(&shows, &mut log);
+        judge.user(0, &[], rows);
+        let verdict = judge.finish(Some(&[available]));
+        assert_eq!(verdict.settled, 1);
+        kinds(&verdict)
+    };
+    let sold = [booking(2, 0, 5, 100)];
+    assert!(judged(&sold, &[row(2, 5, true)], 9).is_empty());
+    assert_eq!(judged(&sold, &[], 10), ["lost"]);
+    assert_eq!(judged(&sold, &[row(1, 5, true), row(2, 5, true)], 8), ["two outcomes for one key", "sold twice"]);
+    // Written at first, and the repeat was refused.
+    assert_eq!(judged(&[], &[row(1, 5, true)], 9), ["two outcomes for one key"]);
+    assert!(judged(&[], &[], 10).is_empty());
+}
+
+#[test]
 fn a_201_that_could_not_be_read() {
     let mut log = Log { unreadable: 2, unreadable_example: Some("{}".to_owned()), ..Log::default() };
     let verdict = Judge::new(&[], &mut log).finish(None);

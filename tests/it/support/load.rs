@@ -30,6 +30,7 @@ impl App {
             timeout: Duration::from_secs(35),
             shows: None,
             trusted_shows: Vec::new(),
+            keys: false,
             keep_going: true,
             wait: Duration::from_secs(10),
             referee: true,

@@ -10,11 +10,12 @@ pub mod relay;
 pub mod world;
 
 use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -193,8 +194,12 @@ pub async fn is_consistent(app: &App) {
     }
 }
 
-/// A number that differs from run to run.
-pub fn chance(below: u64) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
-    u64::from(now.subsec_micros()) % below
+/// A number that differs from call to call.
+pub fn chance(below: usize) -> usize {
+    usize::try_from(RandomState::new().hash_one(()) % below as u64).expect("less than a usize")
+}
+
+/// `MARQUEE_FAULT_ROUNDS`: how often what can go wrong does, 5 unless set.
+pub fn rounds() -> usize {
+    std::env::var("MARQUEE_FAULT_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"))
 }

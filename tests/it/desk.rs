@@ -1,0 +1,297 @@
+//! The desk from outside: what waits, what is refused when too much waits, and what becomes of those who leave.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::join;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::faults::{Hold, have_decided};
+use crate::support::{App, Call, Engine, Options, Reply, Test, User, not_tested};
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test::new("desk::a_full_queue_refuses_at_once", a_full_queue_refuses_at_once),
+        Test::new("desk::who_leaves_before_the_batch_is_not_written", who_leaves_before_the_batch_is_not_written),
+        Test::new("desk::who_waited_too_long_is_not_written", who_waited_too_long_is_not_written),
+        Test::on(&Engine::SHARED, "desk::a_fault_of_one_is_not_the_others", a_fault_of_one_is_not_the_others),
+        Test::new("desk::every_change_has_the_next_number", every_change_has_the_next_number),
+        Test::on(&Engine::SHARED, "desk::lanes_do_not_wait_for_each_other", lanes_do_not_wait_for_each_other),
+    ]
+}
+
+async fn start(engine: Engine, env: &[(&'static str, &str)]) -> App {
+    let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    App::start_with(engine, Options { env, ..Options::default() }).await
+}
+
+fn booking(user: &User, show: i64, seat: i64) -> Call {
+    Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
+}
+
+/// The seats of a show that are held.
+async fn held(app: &App, show: i64) -> BTreeSet<i64> {
+    let sql = format!("SELECT seat_number FROM bookings WHERE show_id = {show} AND status = 'booked'");
+    app.sql(&sql).await.iter().map(|row| row[0].parse().expect("a number")).collect()
+}
+
+async fn bookings(app: &App) -> usize {
+    app.sql("SELECT COUNT(*) FROM bookings").await[0][0].parse().expect("a number")
+}
+
+/// A connection on which a booking of show 1 was sent, and nothing read.
+async fn ask(app: &App, user: &User, seat: i64) -> TcpStream {
+    let host = app.base().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).await.expect("the server accepts");
+    let body = json!({"seat_number": seat}).to_string();
+    let request = format!(
+        "POST /api/shows/1/book/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        user.access,
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    stream
+}
+
+/// The whole reply, head and body.
+async fn reply(mut stream: TcpStream) -> String {
+    let mut reply = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&reply);
+        let length =
+            text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let (whole, body) = (length.unwrap_or(usize::MAX), text.split_once("\r\n\r\n").map(|(_, body)| body.len()));
+        if body.is_some_and(|body| body >= whole) {
+            return text.into_owned();
+        }
+        let read = stream.read_buf(&mut reply).await.expect("the connection stands");
+        assert!(read > 0, "the server closed the connection");
+    }
+}
+
+/// Leaves, and waits until the server has noticed.
+async fn leave(mut stream: TcpStream) {
+    stream.shutdown().await.expect("the connection stands");
+    let mut rest = Vec::new();
+    let noticed = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
+    noticed.expect("the server closes too").expect("the connection stands");
+    assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+}
+
+/// `desk::QUEUE` and `desk::LARGEST_BATCH`.
+const QUEUE: usize = 8 * 1_024;
+const LARGEST_BATCH: usize = 1_024;
+
+/// How many more are asked for than the desk can hold.
+const SURPLUS: usize = 100;
+
+/// Whether this process, and those it starts, may open so many files; asks for it where that is allowed.
+fn may_open(files: usize) -> bool {
+    let script =
+        r#"[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge "$1" ] || prlimit --pid "$2" --nofile="$1:""#;
+    let me = std::process::id().to_string();
+    Command::new("sh").args(["-c", script, "sh", &files.to_string(), &me]).status().expect("a shell starts").success()
+}
+
+async fn a_full_queue_refuses_at_once(engine: Engine) {
+    let count = LARGEST_BATCH + QUEUE + SURPLUS;
+    if !may_open(count + 1_000) {
+        return not_tested("a full queue (too few files may be open)", "ulimit -n 12000 allows it.");
+    }
+    let app = start(engine, &[("REQUEST_TIMEOUT_SECONDS", "300"), ("MAX_CONNECTIONS", "20000")]).await;
+    app.load(json!({
+        "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
+        "screens": [{"id": 1, "name": "Screen 1"}],
+        "shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": count + 1}],
+    }));
+    let ann = app.customer("ann").await;
+    booking(&ann, 1, count as i64 + 1).send(&app).await.expect(201);
+
+    let hold = Hold::show_1(&app).await;
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    for seat in 1..=count as i64 {
+        let (stream, answered) = (ask(&app, &ann, seat).await, answered.clone());
+        tokio::spawn(async move { answered.send((seat, reply(stream).await)) });
+    }
+    let mut next = async || {
+        let next = tokio::time::timeout(Duration::from_secs(60), answers.recv()).await;
+        next.expect("everyone is answered").expect("the senders live")
+    };
+    // Nothing moves, and these are answered all the same.
+    let mut refused = BTreeSet::new();
+    while refused.len() < SURPLUS {
+        let (seat, reply) = next().await;
+        let lower = reply.to_ascii_lowercase();
+        assert!(reply.starts_with("HTTP/1.1 503") && reply.contains(r#""code":"busy""#), "{reply}");
+        assert!(lower.contains("\r\nretry-after: "), "{reply}");
+        refused.insert(seat);
+    }
+    // Other work goes on beside it.
+    Call::get("/api/movies/").bearer(&ann.access).send(&app).await.expect(200);
+    assert_eq!(held(&app, 1).await.len(), 1, "nothing is written yet");
+    hold.release().await;
+    let mut sold = BTreeSet::from([count as i64 + 1]);
+    while sold.len() + refused.len() <= count {
+        let (seat, reply) = next().await;
+        // Between the first batch and the full queue a few more may have found no place.
+        let is_new = match &reply[..12] {
+            "HTTP/1.1 201" => sold.insert(seat),
+            "HTTP/1.1 503" => refused.insert(seat),
+            _ => panic!("{reply}"),
+        };
+        assert!(is_new, "seat {seat} is answered once");
+    }
+    assert!(sold.len() > QUEUE, "{} waited", sold.len());
+    assert_eq!(held(&app, 1).await, sold, "what was answered 201, and nothing else");
+    for seat in refused.into_iter().take(5) {
+        booking(&ann, 1, seat).send(&app).await.expect(201);
+    }
+}
+
+async fn who_leaves_before_the_batch_is_not_written(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    booking(&world.ann, 1, 50).send(&app).await.expect(201);
+    let hold = Hold::show_1(&app).await;
+    let in_its_batch = ask(&app, &world.ann, 1).await;
+    have_decided(&app, 1).await;
+    let mut waiting = Vec::new();
+    for seat in 2..=20 {
+        waiting.push(ask(&app, &world.ann, seat).await);
+    }
+    let stays = ask(&app, &world.ann, 21).await;
+    // Time to come to the desk. Were it too short, they would not be served at all, and the test prove nothing.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    join_all(waiting.into_iter().chain([in_its_batch]).map(leave)).await;
+    hold.release().await;
+
+    let stayed = reply(stays).await;
+    assert!(stayed.starts_with("HTTP/1.1 201"), "{stayed}");
+    // Who was in the batch has the seat, though nobody was there to be told.
+    assert_eq!(held(&app, 1).await, BTreeSet::from([1, 21, 50]));
+    assert_eq!(bookings(&app).await, 3);
+    let listed = Call::get("/api/my-bookings/").bearer(&world.ann.access).send(&app).await.expect(200).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(3), "{listed}");
+    booking(&world.bob, 1, 1).send(&app).await.expect(409);
+    for seat in 2..=20 {
+        booking(&world.bob, 1, seat).send(&app).await.expect(201);
+    }
+    app.succeed(&["check"]);
+}
+
+async fn who_waited_too_long_is_not_written(engine: Engine) {
+    let app = start(engine, &[("REQUEST_TIMEOUT_SECONDS", "9")]).await;
+    let world = app.world().await;
+    booking(&world.ann, 1, 50).send(&app).await.expect(201);
+    let hold = Hold::show_1(&app).await;
+    let late = async {
+        have_decided(&app, 1).await;
+        let release = async {
+            // Two thirds of the time are for waiting.
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            hold.release().await;
+        };
+        join!(booking(&world.bob, 1, 2).send(&app), release).0
+    };
+    let (first, late) = join!(booking(&world.ann, 1, 1).send(&app), late);
+    first.expect(201);
+    // `timeout` if this machine was too slow to release in time.
+    assert_eq!(late.status, 503, "{late:?}");
+    assert!(["busy", "timeout"].contains(&late.json()["code"].as_str().expect("a code")), "{late:?}");
+    assert!(late.header("retry-after").is_some(), "{late:?}");
+    // Everything before it in the queue is done when this is answered.
+    booking(&world.ann, 1, 3).send(&app).await.expect(201);
+    assert_eq!(held(&app, 1).await, BTreeSet::from([1, 3, 50]));
+    booking(&world.ann, 1, 2).send(&app).await.expect(201);
+}
+
+/// The user of one request is deleted while it waits: the foreign key fails the whole batch's statement.
+async fn a_fault_of_one_is_not_the_others(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let cyd = app.customer("cyd").await;
+    booking(&world.ann, 1, 50).send(&app).await.expect(201);
+    let hold = Hold::show_1(&app).await;
+    let first = ask(&app, &world.ann, 1).await;
+    have_decided(&app, 1).await;
+    let mut waiting = vec![ask(&app, &cyd, 2).await];
+    for seat in 3..=10 {
+        waiting.push(ask(&app, if seat % 2 == 0 { &world.ann } else { &world.bob }, seat).await);
+    }
+    // Time for the token's check and to come to the desk.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    app.sql(&format!("DELETE FROM users WHERE id = {}", cyd.id)).await;
+    hold.release().await;
+    assert!(reply(first).await.starts_with("HTTP/1.1 201"));
+    let replies = join_all(waiting.into_iter().map(reply)).await;
+    assert!(replies[0].starts_with("HTTP/1.1 500"), "{}", replies[0]);
+    for reply in &replies[1..] {
+        assert!(reply.starts_with("HTTP/1.1 201"), "{reply}");
+    }
+    assert_eq!(held(&app, 1).await, BTreeSet::from_iter([1, 50].into_iter().chain(3..=10)));
+    app.succeed(&["check"]);
+}
+
+/// The sequence `seat_version` of a show: no number for what changed nothing, and none lost by what was rolled back.
+async fn every_change_has_the_next_number(engine: Engine) {
+    let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
+    let world = app.world().await;
+    let [here, there] = [&app.instance(0).base, &app.instance(1).base];
+    let number = async |show: i64| {
+        let sql = format!("SELECT seat_version FROM shows WHERE id = {show}");
+        app.sql(&sql).await[0][0].parse::<i64>().expect("a number")
+    };
+    let (began, other) = (number(1).await, number(2).await);
+    let booked = booking(&world.ann, 1, 1).send_to(here).await.expect(201).json();
+    assert_eq!(number(1).await, began + 1);
+    booking(&world.bob, 1, 1).send_to(there).await.expect(409);
+    booking(&world.bob, 1, 51).send_to(there).await.expect(400);
+    assert_eq!(number(1).await, began + 1);
+    booking(&world.bob, 1, 2).send_to(there).await.expect(201);
+    assert_eq!(number(1).await, began + 2);
+    let cancel = |user: &User| Call::post(format!("/api/bookings/{}/cancel/", booked["id"])).bearer(&user.access);
+    cancel(&world.bob).send_to(there).await.expect(403);
+    cancel(&world.ann).send_to(there).await.expect(200);
+    cancel(&world.ann).send_to(here).await.expect(409);
+    assert_eq!(number(1).await, began + 3);
+    // Both find the seat free, and one of them has to roll back.
+    let hold = Hold::show_1(&app).await;
+    let release = async {
+        have_decided(&app, 2).await;
+        hold.release().await;
+    };
+    let (one, two, ()) =
+        join!(booking(&world.ann, 1, 7).send_to(here), booking(&world.bob, 1, 7).send_to(there), release);
+    assert_eq!(BTreeSet::from([one.status, two.status]), BTreeSet::from([201, 409]));
+    assert_eq!((number(1).await, number(2).await), (began + 4, other));
+}
+
+/// Show 1 stands still; show 2 is of another lane, if there is one.
+async fn lanes_do_not_wait_for_each_other(engine: Engine) {
+    for (lanes, waits) in [("2", false), ("1", true)] {
+        let app = start(engine, &[("DESK_LANES", lanes)]).await;
+        let world = app.world().await;
+        booking(&world.ann, 1, 50).send(&app).await.expect(201);
+        let hold = Hold::show_1(&app).await;
+        let first = ask(&app, &world.ann, 1).await;
+        have_decided(&app, 1).await;
+        let mut other = Box::pin(booking(&world.bob, 2, 1).send(&app));
+        let early: Option<Reply> = if waits {
+            tokio::time::timeout(Duration::from_millis(500), &mut other).await.ok()
+        } else {
+            Some((&mut other).await.expect(201))
+        };
+        assert_eq!(early.is_none(), waits, "{lanes} lanes: {early:?}");
+        hold.release().await;
+        assert!(reply(first).await.starts_with("HTTP/1.1 201"));
+        if waits {
+            other.await.expect(201);
+        }
+    }
+}

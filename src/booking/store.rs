@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Instant;
 
-use serde_json::json;
-
 use super::Booking;
 use super::idempotency::{self, Key, Stored};
 use super::rules::{Ask, BookingState, ShowState, State};
@@ -368,7 +366,7 @@ fn all_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Statement {
 
 /// A list as the one parameter of [`Dialect::table`].
 fn list<T: serde::Serialize>(rows: &[T]) -> Value {
-    Value::Text(json!(rows).to_string())
+    Value::Text(serde_json::to_string(rows).expect("integers and text are always JSON"))
 }
 
 impl FromRow for Booking {

@@ -3,8 +3,9 @@
 //! Staleness: what this instance has answered is seen at once, since whoever changes something calls [`Reads::changed`]
 //! before answering; what other instances did is seen within [`MAX_AGE`].
 
+use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,18 +17,27 @@ pub const MAX_AGE: Duration = Duration::from_millis(900);
 /// How long is waited for others who read the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is asked for at this age is read again together with the next that has to be.
+const SOON_OLD: Duration = Duration::from_millis(450);
+
+/// How many keys are read together.
+const READ_TOGETHER: usize = 1_000;
+
 /// How many keys are remembered.
 const REMEMBERED: u64 = 50_000;
 
 /// What was last read for each key, and one reader at a time for each that has to be read again.
 pub struct Reads<K, T> {
     slots: Cache<K, Arc<Slot<T>>>,
+    /// Keys that were asked for when they were soon old.
+    due: Mutex<Vec<K>>,
 }
 
 struct Slot<T> {
     /// Counts the changes this instance knows of.
     changes: AtomicU64,
     last: Mutex<Option<Read<T>>>,
+    is_due: AtomicBool,
     /// Held by the one who reads.
     reading: tokio::sync::Mutex<()>,
 }
@@ -41,45 +51,95 @@ struct Read<T> {
 }
 
 impl<T: Clone> Slot<T> {
-    fn fresh(&self) -> Option<T> {
+    fn fresh(&self) -> Option<Read<T>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = self.changes.load(Ordering::Acquire);
-        last.as_ref()
-            .filter(|read| read.changes == changes && read.began.elapsed() < MAX_AGE)
-            .map(|read| read.found.clone())
+        last.as_ref().filter(|read| read.changes == changes && read.began.elapsed() < MAX_AGE).cloned()
+    }
+
+    fn keep(&self, read: Read<T>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
+        self.is_due.store(false, Ordering::Release);
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Default for Reads<K, T> {
+impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Default for Reads<K, T> {
     fn default() -> Self {
-        Reads { slots: Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(60)).build() }
+        let slots = Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(60)).build();
+        Reads { slots, due: Mutex::default() }
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Reads<K, T> {
+impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Reads<K, T> {
     /// What `read` finds, or what it has just found for someone else.
     ///
     /// # Errors
     /// That of `read`, to each who asks.
     pub async fn get<E>(&self, key: K, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let new = || Arc::new(Slot { changes: AtomicU64::new(0), last: Mutex::new(None), reading: Default::default() });
-        let slot = match self.slots.get(&key) {
-            Some(slot) => slot,
-            None => self.slots.get_with(key, new),
-        };
-        if let Some(found) = slot.fresh() {
-            return Ok(found);
+        let slot = self.slot(key);
+        if let Some(read) = slot.fresh() {
+            return Ok(read.found);
         }
         // Where one reader after the other fails, those behind them don't wait for all of them.
         let _reading = tokio::time::timeout(PATIENCE, slot.reading.lock()).await;
-        if let Some(found) = slot.fresh() {
-            return Ok(found);
+        if let Some(read) = slot.fresh() {
+            return Ok(read.found);
         }
         let (changes, began) = (slot.changes.load(Ordering::Acquire), Instant::now());
         let found = read.await?;
-        let last = Read { changes, began, found: found.clone() };
-        *slot.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        slot.keep(Read { changes, began, found: found.clone() });
         Ok(found)
+    }
+
+    /// The same, where `read` can read many keys at once: it is also given those that will have to be read soon, so that
+    /// a thousand keys in use don't cost a statement each. What it doesn't find is the default.
+    ///
+    /// # Errors
+    /// That of `read`, to each who asks.
+    pub async fn get_with_others<E, F>(&self, key: K, read: impl FnOnce(Vec<K>) -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<HashMap<K, T>, E>>,
+        T: Default,
+    {
+        let slot = self.slot(key);
+        if let Some(read) = slot.fresh() {
+            if read.began.elapsed() > SOON_OLD && !slot.is_due.swap(true, Ordering::AcqRel) {
+                self.due.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+            }
+            return Ok(read.found);
+        }
+        let read_all = async {
+            let others = self.take_due().into_iter().filter(|other| *other != key);
+            let slots: Vec<_> = others.filter_map(|other| Some((other, self.slots.get(&other)?))).collect();
+            let changes = |slot: &Slot<T>| slot.changes.load(Ordering::Acquire);
+            let slots: Vec<_> = slots.into_iter().map(|(other, slot)| (other, changes(&slot), slot)).collect();
+            let began = Instant::now();
+            let keys = slots.iter().map(|(other, ..)| *other).chain([key]).collect();
+            let mut found = read(keys).await?;
+            for (other, changes, slot) in slots {
+                slot.keep(Read { changes, began, found: found.remove(&other).unwrap_or_default() });
+            }
+            Ok(found.remove(&key).unwrap_or_default())
+        };
+        self.get(key, read_all).await
+    }
+
+    fn take_due(&self) -> Vec<K> {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = due.len().saturating_sub(READ_TOGETHER - 1);
+        due.split_off(rest)
+    }
+
+    fn slot(&self, key: K) -> Arc<Slot<T>> {
+        let new = || {
+            Arc::new(Slot {
+                changes: AtomicU64::new(0),
+                last: Mutex::new(None),
+                is_due: AtomicBool::new(false),
+                reading: Default::default(),
+            })
+        };
+        self.slots.get(&key).unwrap_or_else(|| self.slots.get_with(key, new))
     }
 
     /// Whoever asks from now on reads anew.
@@ -92,6 +152,8 @@ impl<K: Hash + Eq + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Rea
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use super::*;
 
     #[tokio::test]
@@ -117,5 +179,31 @@ mod tests {
         assert_eq!((old, new), (Ok(3), Ok(4)));
         tokio::time::sleep(MAX_AGE).await;
         assert_eq!(reads.get(1, read()).await, Ok(5));
+    }
+
+    #[tokio::test]
+    async fn what_is_soon_old_is_read_with_the_next() {
+        let reads = Reads::<i64, i64>::default();
+        let batches = Mutex::new(Vec::new());
+        let get = |key: i64| {
+            reads.get_with_others(key, |mut keys: Vec<i64>| {
+                keys.sort_unstable();
+                let found = keys.iter().filter(|key| **key != 9).map(|key| (*key, key * 10)).collect();
+                batches.lock().unwrap().push(keys);
+                ready(Ok::<_, ()>(found))
+            })
+        };
+        for key in [1, 2, 3, 9] {
+            assert_eq!(get(key).await, Ok(if key == 9 { 0 } else { key * 10 }));
+        }
+        tokio::time::sleep(SOON_OLD + Duration::from_millis(10)).await;
+        // Twice each: it is noted once. 3 is not in use.
+        for key in [1, 2, 1, 2, 9] {
+            get(key).await.unwrap();
+        }
+        assert_eq!((get(4).await, get(1).await, get(9).await), (Ok(40), Ok(10), Ok(0)));
+        reads.changed(&2);
+        assert_eq!(get(2).await, Ok(20));
+        assert_eq!(*batches.lock().unwrap(), [vec![1], vec![2], vec![3], vec![9], vec![1, 2, 4, 9], vec![2]]);
     }
 }

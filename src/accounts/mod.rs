@@ -131,7 +131,7 @@ pub async fn create(db: &Db, new: NewUser) -> Result<User, AccountError> {
 /// # Errors
 /// A17, A18.
 pub async fn active_user(app: &App, id: i64) -> Result<User, AccountError> {
-    match app.reads.users.get(id, store::by_id(&app.db, id)).await? {
+    match app.reads.users.get_with_others(id, |ids| store::by_ids(&app.db, ids)).await? {
         Some((user, true)) => Ok(user),
         Some((_, false)) => Err(AccountError::UserInactive),
         None => Err(AccountError::UserNotFound),

@@ -1,7 +1,9 @@
 //! The SQL of users.
 
+use std::collections::HashMap;
+
 use super::User;
-use crate::db::{Db, FromRow, Result, Row};
+use crate::db::{Db, FromRow, Result, Row, Value};
 
 /// What a login needs to know of an account.
 pub struct Credentials {
@@ -17,11 +19,16 @@ impl FromRow for Credentials {
     }
 }
 
-/// The user and whether the account is active.
-pub async fn by_id(db: &Db, id: i64) -> Result<Option<(User, bool)>> {
-    let found: Option<(i64, String, String, bool)> =
-        db.query_one("SELECT id, username, email, is_active FROM users WHERE id = ?", vec![id.into()]).await?;
-    Ok(found.map(|(id, username, email, is_active)| (User { id, username, email }, is_active)))
+/// Users by id, with whether the account is active.
+pub async fn by_ids(db: &Db, ids: Vec<i64>) -> Result<HashMap<i64, Option<(User, bool)>>> {
+    let ids: Vec<(i64,)> = ids.into_iter().map(|id| (id,)).collect();
+    let (in_order, asked) = (db.dialect().in_order(), db.dialect().table(&[("id", "BIGINT")]));
+    let sql = format!(
+        "SELECT {in_order} u.id, u.username, u.email, u.is_active FROM {asked} AS d JOIN users u ON u.id = d.id"
+    );
+    let found: Vec<(i64, String, String, bool)> = db.query(&sql, vec![Value::list(&ids)]).await?;
+    let user = |(id, username, email, is_active)| (id, Some((User { id, username, email }, is_active)));
+    Ok(found.into_iter().map(user).collect())
 }
 
 /// The account with this username key.

@@ -13,7 +13,7 @@ use super::rules::{self, Ask, ShowState};
 use super::store::{self, Change, Loaded, ShowFacts, Sql};
 use super::{Booking, BookingError};
 use crate::clock;
-use crate::db::{Db, DbError, Dialect};
+use crate::db::{Db, DbError};
 
 /// The most requests that are decided and written together.
 const LARGEST_BATCH: usize = 1_024;
@@ -54,15 +54,10 @@ struct Job {
 pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
 
 impl Desk {
-    /// Opens a desk; it closes when the last clone is dropped. It writes `lanes` batches at once, where the engine can. A
-    /// request waits at most for `patience`, then it is dropped unwritten.
+    /// Opens a desk; it closes when the last clone is dropped. It serves `lanes` batches at once. A request waits at most
+    /// for `patience`, then it is dropped unwritten.
     pub fn open(db: &Db, lanes: usize, patience: Duration, listener: Listener) -> Desk {
         let sql = Arc::new(Sql::new(db.dialect()));
-        let lanes = match db.dialect() {
-            // It has one writer.
-            Dialect::Sqlite => 1,
-            Dialect::Mysql => lanes,
-        };
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
             let (db, sql, memory, listener) = (db.clone(), Arc::clone(&sql), Memory::default(), Arc::clone(&listener));
@@ -179,7 +174,10 @@ impl Lane {
                 // What is remembered may say yes, and the write tells whether that is still true; it never says no.
                 continue;
             }
-            let (outcomes, change) = self.outcomes(asks, keys, decided, &loaded).await?;
+            let (outcomes, change) = match self.outcomes(asks, keys, decided, &loaded).await {
+                Err(DbError::Conflict(_)) => continue,
+                outcomes => outcomes?,
+            };
             if change.is_empty() {
                 self.memory.learn(&loaded, &change);
                 return Ok(outcomes);

@@ -181,7 +181,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
     bookings.sort_unstable();
     bookings.dedup();
     if !bookings.is_empty() {
-        for mut row in db.query::<Row>(&sql.bookings, vec![list(&bookings)]).await? {
+        for mut row in db.query::<Row>(&sql.bookings, vec![Value::list(&bookings)]).await? {
             let show_id = loaded.show(&mut row)?;
             let id = row.take()?;
             let state = BookingState {
@@ -195,7 +195,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
         }
     }
     if !seats.is_empty() {
-        for mut row in db.query::<Row>(&sql.seats, vec![list(&seats)]).await? {
+        for mut row in db.query::<Row>(&sql.seats, vec![Value::list(&seats)]).await? {
             let show_id = loaded.show(&mut row)?;
             if let (Some(seat), Some(show)) = (row.take::<Option<i64>>()?, loaded.state.shows.get_mut(&show_id)) {
                 show.taken.insert(seat);
@@ -204,7 +204,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
     }
     if !keys.is_empty() {
         let asked: Vec<_> = keys.iter().map(|key| key.hash).collect();
-        for mut row in db.query::<Row>(&sql.keys, vec![list(&asked)]).await? {
+        for mut row in db.query::<Row>(&sql.keys, vec![Value::list(&asked)]).await? {
             let hash = (row.take()?, row.take()?);
             let stored = Stored { payload: row.take()?, reply: row.take()? };
             let created_at = row.take::<i64>()?;
@@ -332,10 +332,10 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
         statements.push(all_of(&sql.insert, &bookings));
     }
     if !change.outlived.is_empty() {
-        statements.push(Statement::new(sql.forget_keys.clone(), vec![list(&change.outlived)]));
+        statements.push(Statement::new(sql.forget_keys.clone(), vec![Value::list(&change.outlived)]));
     }
     if !change.keys.is_empty() {
-        statements.push(Statement::new(sql.insert_keys.clone(), vec![list(&change.keys)]));
+        statements.push(Statement::new(sql.insert_keys.clone(), vec![Value::list(&change.keys)]));
     }
     db.write(statements).await?;
     Ok(())
@@ -361,12 +361,7 @@ pub async fn is_written(db: &Db, change: &Change) -> Result<bool> {
 
 /// A statement over a list that must change as many rows as the list has.
 fn all_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Statement {
-    Statement::changing(rows.len() as u64, sql.to_owned(), vec![list(rows)])
-}
-
-/// A list as the one parameter of [`Dialect::table`].
-fn list<T: serde::Serialize>(rows: &[T]) -> Value {
-    Value::Text(serde_json::to_string(rows).expect("integers and text are always JSON"))
+    Statement::changing(rows.len() as u64, sql.to_owned(), vec![Value::list(rows)])
 }
 
 impl FromRow for Booking {

@@ -36,7 +36,8 @@ pub async fn change_password(config: &Config, name: &str, noinput: bool) -> Resu
     let db = open_current(config).await?;
     let key = username::key(name);
     let account = store::credentials(&db, &key).await?.ok_or_else(|| unknown(name))?;
-    let Some((user, _)) = store::by_id(&db, account.id).await? else { return Err(unknown(name)) };
+    let found = store::by_ids(&db, vec![account.id]).await?.remove(&account.id).flatten();
+    let (user, _) = found.ok_or_else(|| unknown(name))?;
     let password = password("MARQUEE_PASSWORD", noinput, &user.username, &user.email)?;
     store::set_password(&db, &key, &hashing::hash(&password)).await?;
     println!("Changed the password of {}.", user.username);

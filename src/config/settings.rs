@@ -130,8 +130,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "DESK_LANES",
-        meaning: "How many batches of bookings are written at once, each for shows of its own, on \
-                  MySQL and MariaDB. SQLite has one writer, and one lane whatever is set here.",
+        meaning: "How many batches of bookings are served at once, each for shows of its own. SQLite \
+                  writes one at a time; the next is decided meanwhile.",
         accepts: Accepts::Integer(1, 16),
         default: Some("2"),
         example: "",

@@ -11,6 +11,13 @@ pub enum Value {
     Bytes(Vec<u8>),
 }
 
+impl Value {
+    /// A list as the one parameter of [`super::Dialect::table`].
+    pub fn list<T: serde::Serialize>(rows: &[T]) -> Value {
+        Value::Text(serde_json::to_string(rows).expect("integers and text are always JSON"))
+    }
+}
+
 macro_rules! value_from {
     ($($from:ty => |$value:ident| $made:expr),+ $(,)?) => {
         $(impl From<$from> for Value {

@@ -785,7 +785,9 @@ impl Worker<'_> {
             request.doubtful |= answer.unknown;
             self.repeats.push_back((now + REPEAT_AFTER, request, answer.outcome));
         } else {
-            answer.settles = request.doubtful && matches!(answer.outcome, 200 | 201 | 409);
+            // What was done would be answered as it was then, also when the hold is gone meanwhile.
+            let gone = request.ask.kind.is_family() && answer.outcome == 404;
+            answer.settles = request.doubtful && (gone || matches!(answer.outcome, 200 | 201 | 409));
             answer.unknown |= request.doubtful && !answer.settles;
             self.finish(&request, &answer);
         }
@@ -910,8 +912,14 @@ impl Worker<'_> {
                 if !matches!(outcome, Outcome::Done | Outcome::Unknown) {
                     return;
                 }
-                let mut order =
-                    Order { code: Default::default(), hold, user, show, seats: group.seats, bookings: Default::default() };
+                let mut order = Order {
+                    code: Default::default(),
+                    hold,
+                    user,
+                    show,
+                    seats: group.seats,
+                    bookings: Default::default(),
+                };
                 if let (true, Some(Told::Order(told))) = (done, &family.told) {
                     order.code = Code::new(&told.code).unwrap_or_default();
                     for booking in &told.bookings {
@@ -938,7 +946,8 @@ impl Worker<'_> {
                     _ => CancelOutcome::Refused,
                 };
                 let booking = |seat: u32| group.bookings[(seat - group.seats.first) as usize];
-                let cancels = ask.seats().iter().map(|seat| Cancel { booking: booking(seat), sent, request_id, user, outcome });
+                let cancels =
+                    ask.seats().iter().map(|seat| Cancel { booking: booking(seat), sent, request_id, user, outcome });
                 log.cancels.extend(cancels);
             }
             _ => log.settled_cancels += u64::from(answer.settles),

@@ -31,6 +31,8 @@ pub struct Order {
     pub code: String,
     pub show: u64,
     pub status: String,
+    /// Those that are not cancelled.
+    pub seats: Vec<u32>,
     pub bookings: Vec<Ordered>,
 }
 
@@ -43,9 +45,14 @@ pub struct Ordered {
 }
 
 impl Order {
-    /// The seats that are booked.
+    /// The seats that are booked, by its bookings.
     pub fn booked(&self) -> impl Iterator<Item = u32> {
         self.bookings.iter().filter(|booking| booking.status == "booked").map(|booking| booking.seat_number)
+    }
+
+    /// Whether its seats are those that are booked.
+    pub fn is_sound(&self) -> bool {
+        in_order(self.booked()).eq(in_order(self.seats.iter().copied()))
     }
 }
 
@@ -79,6 +86,7 @@ impl Told {
                 let booked = group.seats.iter().filter(|&seat| !given_back(seat));
                 Code::new(&order.code).is_some_and(|code| group.code.is_none_or(|known| known == code))
                     && order.show == show
+                    && order.is_sound()
                     && group.seats.are(all)
                     && booked.eq(in_order(order.booked()))
             }
@@ -253,7 +261,8 @@ impl Families {
                     None => self.unused.push(index),
                 }
             }
-            (Kind::Hold, Outcome::Done) | (Kind::Change | Kind::Extend, Outcome::Done | Outcome::Taken | Outcome::Refused) => {
+            (Kind::Hold, Outcome::Done)
+            | (Kind::Change | Kind::Extend, Outcome::Done | Outcome::Taken | Outcome::Refused) => {
                 group.changes += u8::from(ask.kind != Kind::Hold);
                 match rng.u8(0..100) {
                     0..25 if group.changes < MOST_CHANGES => group.next = Kind::Change,
@@ -341,9 +350,11 @@ mod tests {
     #[test]
     fn an_order_has_a_booking_for_each_seat() {
         let order = |bookings: &[(u32, &str)]| {
-            let booking = |&(seat_number, status): &(u32, &str)| Ordered { id: 1, seat_number, status: status.to_owned() };
+            let booking =
+                |&(seat_number, status): &(u32, &str)| Ordered { id: 1, seat_number, status: status.to_owned() };
+            let seats = bookings.iter().filter(|booking| booking.1 == "booked").map(|booking| booking.0).collect();
             let bookings = bookings.iter().map(booking).collect();
-            Told::Order(Order { code: "AAAAA-11111".to_owned(), show: 70, status: String::new(), bookings })
+            Told::Order(Order { code: "AAAAA-11111".to_owned(), show: 70, status: String::new(), seats, bookings })
         };
         let (both, one) = (order(&[(6, "booked"), (5, "booked")]), order(&[(5, "booked")]));
         assert!(both.fits(&ask(Kind::Confirm, 5, 2), &group(), 70));
@@ -368,19 +379,21 @@ mod tests {
             counts[ask.kind as usize] += 1;
             let group = *families.group(ask.group);
             let told = match ask.kind {
-                Kind::Confirm => {
+                Kind::Confirm | Kind::CancelOrder => {
+                    let cancels = ask.kind == Kind::CancelOrder;
+                    assert_eq!(cancels, group.code.is_some());
+                    assert!(ask.seats().iter().all(|seat| group.seats.contains(seat)));
                     let booking = |seat_number| Ordered { id: 1, seat_number, status: "booked".to_owned() };
                     let bookings = group.seats.iter().map(booking).collect();
-                    Told::Order(Order { code: "A".to_owned(), show: 70, status: String::new(), bookings })
-                }
-                Kind::CancelOrder => {
-                    assert!(group.code.is_some() && ask.seats().iter().all(|seat| group.seats.contains(seat)));
-                    Told::parse(Kind::Hold, HOLD.as_bytes()).unwrap()
+                    let (code, status, seats) = ("A".to_owned(), String::new(), Vec::new());
+                    Told::Order(Order { code, show: 70, status, seats, bookings })
                 }
                 kind => {
                     assert_eq!(kind != Kind::Hold, group.hold == 9);
                     if kind == Kind::Change {
-                        assert!(ask.seats() != group.seats && group.seats.iter().any(|seat| ask.seats().contains(seat)));
+                        assert!(
+                            ask.seats() != group.seats && group.seats.iter().any(|seat| ask.seats().contains(seat))
+                        );
                     }
                     Told::parse(Kind::Hold, HOLD.as_bytes()).unwrap()
                 }

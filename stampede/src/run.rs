@@ -218,7 +218,11 @@ fn tell_progress(elapsed: Duration, replies: u64, rate: f64, failures: u64) {
 fn wait_for_holds(log: &Log, live: &Live, longest: Duration, tell: &dyn Fn(&str)) {
     let wait = Duration::from_micros(all_over(log).saturating_sub(live.now()));
     if wait > longest {
-        tell(&format!("the last hold is over in {:.0} s; waiting for {:.0} s of it", wait.as_secs_f64(), longest.as_secs_f64()));
+        tell(&format!(
+            "the last hold is over in {:.0} s; waiting for {:.0} s of it",
+            wait.as_secs_f64(),
+            longest.as_secs_f64()
+        ));
     }
     thread::sleep(wait.min(longest));
 }

@@ -27,10 +27,7 @@ pub enum Kind {
 impl Kind {
     /// Whether it is a request about a hold or an order.
     pub fn is_family(self) -> bool {
-        matches!(
-            self,
-            Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder
-        )
+        matches!(self, Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder)
     }
 
     /// Whether it changes something, so that it is sent with a key.
@@ -233,9 +230,15 @@ impl<'a> Part<'a> {
                     Some(cancel(self.held.swap_remove(position)))
                 }
                 _ => match self.given_back.pop() {
-                    Some((show, seat)) => {
-                        Some(Ask { kind: Kind::Book, user: self.user(), place: show, seat, count: 1, booking: 0, group: 0 })
-                    }
+                    Some((show, seat)) => Some(Ask {
+                        kind: Kind::Book,
+                        user: self.user(),
+                        place: show,
+                        seat,
+                        count: 1,
+                        booking: 0,
+                        group: 0,
+                    }),
                     None => self.book(),
                 },
             },

@@ -274,6 +274,8 @@ pub fn hold_again(
             let (show, seat) = seats[index as usize];
             let path = format!("/api/shows/{}/holds/", shows[show as usize].id);
             let asked = format!("{{\"seats\":[{seat}]}}");
+            // Whether it may be held by an earlier try, whose reply was lost.
+            let mut doubt = false;
             for again in 0..ASK_AGAIN {
                 let token = &tokens[(index + again) as usize % tokens.len()];
                 match client.call("POST", &path, token, &asked) {
@@ -287,10 +289,13 @@ pub fn hold_again(
                     Ok((409, body)) => {
                         let refusal = String::from_utf8_lossy(&body).into_owned();
                         if refusal.contains("\"seat_taken\"") || refusal.contains("\"show_full\"") {
-                            return Ok(Some(((show, seat), Some(refusal))));
+                            return Ok((!doubt).then_some(((show, seat), Some(refusal))));
                         }
                     }
-                    _ => thread::sleep(Duration::from_millis(100 << again)),
+                    _ => {
+                        doubt = true;
+                        thread::sleep(Duration::from_millis(100 << again));
+                    }
                 }
             }
             Ok(None)

@@ -96,8 +96,7 @@ impl Tenure {
 
     fn overlaps(&self, other: &Tenure, clock: Clock) -> bool {
         let both = self.answered.max(other.answered);
-        let at_one_moment =
-            both < self.until.min(other.until) && clock.latest(both) < self.expires.min(other.expires);
+        let at_one_moment = both < self.until.min(other.until) && clock.latest(both) < self.expires.min(other.expires);
         at_one_moment || self.was_held_when_granted(other) || other.was_held_when_granted(self)
     }
 }
@@ -374,8 +373,8 @@ impl Judge<'_> {
             }
         }
         let over = matches!(order.status.as_str(), "cancelled" | "refunded");
-        if over != (order.booked().count() == 0) {
-            return Some(("order status", "has a status that its bookings do not have"));
+        if over != (order.booked().count() == 0) || !order.is_sound() {
+            return Some(("order status", "has a status or seats that its bookings do not have"));
         }
         let agrees = |booking: &family::Ordered| {
             rows.get(&booking.id).is_some_and(|row| row.booked == (booking.status == "booked"))

@@ -42,6 +42,14 @@ enum Vice {
     KeepsExpired,
     /// A hold that was released keeps its seats.
     KeepsReleased,
+    /// The tenth hold has the id of the one before.
+    UsesIdTwice,
+    /// Orders are listed as cancelled.
+    WrongStatus,
+    /// My-bookings has cancelled bookings as booked.
+    ListsDisagree,
+    /// Holds last a minute; nothing is wrong with that.
+    HoldsLong,
     /// Every ninth request is done, and instead of a reply the connection is cut.
     Cuts,
     /// Cuts like that, and knows no keys.
@@ -203,12 +211,20 @@ impl Fake {
                 (200, (1..=SHOWS).map(show).collect())
             }
             ["api", "my-bookings"] => {
-                (200, state.orders.iter().filter(|order| order.user == *user).flat_map(Order::bookings).collect())
+                let mine = state.orders.iter().filter(|order| order.user == *user);
+                let mut rows: Vec<Value> = mine.flat_map(Order::bookings).collect();
+                if self.vice == Vice::ListsDisagree {
+                    rows.iter_mut().for_each(|row| row["status"] = "booked".into());
+                }
+                (200, rows.into())
             }
             ["api", "orders"] => {
                 let from: usize = query.strip_prefix("cursor=").map_or(0, |cursor| cursor.parse().unwrap());
                 let mine = state.orders.iter().rev().filter(|order| order.user == *user && order.listed);
-                let mine: Vec<Value> = mine.map(Order::json).collect();
+                let mut mine: Vec<Value> = mine.map(Order::json).collect();
+                if self.vice == Vice::WrongStatus {
+                    mine.iter_mut().for_each(|order| order["status"] = "cancelled".into());
+                }
                 let next = (from + 3 < mine.len()).then(|| format!("http://elsewhere/api/orders/?cursor={}", from + 3));
                 (200, json!({ "next": next, "results": mine.iter().skip(from).take(3).collect::<Vec<_>>() }))
             }
@@ -241,7 +257,9 @@ impl Fake {
 
     fn hold(&self, state: &mut State, user: usize, show: u64, mut seats: Vec<u32>, now: i64) -> Reply {
         let taken = state.taken(self.vice, show, &seats, 0, now);
+        let reused = state.holds.last().map(|hold| hold.id).filter(|_| self.vice == Vice::UsesIdTwice);
         let id = state.new_id();
+        let id = reused.filter(|_| id.is_multiple_of(10)).unwrap_or(id);
         if self.vice == Vice::HoldsSome {
             seats.retain(|seat| !taken.contains(seat));
         }
@@ -258,7 +276,8 @@ impl Fake {
                 !retired
             });
         }
-        let hold = Hold { id, user, show, seats, created: now, expires: now + HOLD_MICROS };
+        let time = if self.vice == Vice::HoldsLong { 60_000_000 } else { HOLD_MICROS };
+        let hold = Hold { id, user, show, seats, created: now, expires: now + time };
         let reply = hold.reply(201);
         state.holds.push(hold);
         reply
@@ -364,6 +383,9 @@ fn the_referee_names_what_a_dishonest_server_did() {
         (Vice::CancelsOne, "cancel lost"),
         (Vice::KeepsExpired, "stuck seat"),
         (Vice::KeepsReleased, "stuck seat"),
+        (Vice::UsesIdTwice, "one hold for two requests"),
+        (Vice::WrongStatus, "order status"),
+        (Vice::ListsDisagree, "lists disagree"),
     ] {
         let report = report(vice);
         assert!(kinds(&report).contains(&expected), "{vice:?}: {report}");
@@ -391,6 +413,16 @@ fn one_key_has_one_outcome() {
     let (_folder, load) = family(Vice::CutsWithoutKeys);
     let report = run(&Load { keys: true, ..load }).unwrap();
     assert!(kinds(&report).contains(&"phantom order"), "{report}");
+}
+
+#[test]
+fn holds_that_last_longer_than_the_run_are_counted_but_not_tried() {
+    let (_folder, load) = family(Vice::HoldsLong);
+    let scenario = Scenario::Family { overlap_percent: 30, hold_wait: Duration::ZERO };
+    let report = run(&Load { scenario, ..load }).unwrap();
+    assert!(kinds(&report).is_empty(), "{report}");
+    let verdict = report.referee.as_ref().unwrap();
+    assert!(verdict.still_held > 50 && verdict.tried_again > 10, "{report}");
 }
 
 #[test]

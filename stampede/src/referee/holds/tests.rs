@@ -81,6 +81,14 @@ fn a_seat_held_by_two() {
 }
 
 #[test]
+fn two_that_were_under_way_together_are_told_apart_by_the_servers_time() {
+    let release = |sent| step(Kind::Release, Outcome::Done, 1, seats(1, 3), sent);
+    let (first, second) = (held(1, seats(1, 3), 100), held(2, seats(3, 2), 104));
+    assert_eq!(kinds(&judged(&[first, release(114), second])), ["held twice"]);
+    assert!(judged(&[first, release(113), second]).is_clean());
+}
+
+#[test]
 fn an_extended_hold_lasts_longer() {
     let extend = |outcome| until(15_000, step(Kind::Extend, outcome, 1, seats(1, 3), 5_000));
     let second = held(2, seats(3, 2), 12_000);
@@ -105,6 +113,9 @@ fn a_change_keeps_what_it_keeps_and_gives_the_rest_back() {
         .is_clean()
     );
     assert_eq!(kinds(&judged(&[first, changed, held(2, seats(2, 1), 199)])), ["held twice"]);
+    // While the change is under way too, and however short.
+    let short = [held(2, seats(2, 1), 200), step(Kind::Release, Outcome::Done, 2, seats(2, 1), 210)];
+    assert_eq!(kinds(&judged(&[first, changed, short[0], short[1]])), ["held twice"]);
     // Refused, it stays as it was; without an answer nobody knows, but what both ways hold is held.
     let refused = change(Outcome::Taken);
     assert_eq!(kinds(&judged(&[first, refused, held(2, seats(1, 1), 250)])), ["held twice"]);

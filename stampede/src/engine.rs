@@ -1,6 +1,6 @@
 //! The event loop: sends, waits, measures, and writes the log. One loop per thread, nothing shared but a few counters.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,9 +12,10 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::alarm::Alarm;
+use crate::family::Told;
 use crate::http::{Fed, Reply, ReplyReader, RequestId, Target, write_request};
-use crate::log::{Booking, Cancel, CancelOutcome, Log, Micros};
-use crate::scenario::{Ask, Held, KINDS, Kind, Part, Plan};
+use crate::log::{Booking, Cancel, CancelOutcome, Code, Log, Micros, Order, Outcome, Partial, Step};
+use crate::scenario::{Ask, Held, KINDS, Kind, Part, Plan, Scenario};
 
 /// What a run is told.
 pub struct Course<'a> {
@@ -33,7 +34,7 @@ pub struct Course<'a> {
     /// At most so many requests, warm-up included.
     pub requests: Option<u64>,
     pub timeout: Duration,
-    /// Send an `Idempotency-Key` with each booking and cancelling, and send those whose outcome is unknown again with the
+    /// Send an `Idempotency-Key` with each request that changes something, and send those whose outcome is unknown again with the
     /// same key, until so long after the first time.
     pub repeat_for: Option<Duration>,
     /// Go on when connections break.
@@ -60,6 +61,8 @@ const REPEAT_AFTER: Micros = 100_000;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// A 201 is shorter; a list of movies need not be read.
 const KEPT_BODY_BYTES: usize = 4096;
+/// An order of six bookings, each with the longest titles, is shorter.
+const KEPT_ORDER_BYTES: usize = 32 * 1024;
 const ALARM: Token = Token(usize::MAX - 1);
 
 /// What was measured of one kind of request.
@@ -100,6 +103,12 @@ pub struct Tally {
     pub unsent: u64,
     /// How often a request was sent again with its key.
     pub repeats: u64,
+    /// Measured: seats that were booked, held or given back, each time they were.
+    pub seats: u64,
+    /// Measured: orders that were made.
+    pub orders: u64,
+    /// Measured: refusals of a group's requests by the code they name.
+    pub refusals: BTreeMap<String, u64>,
     /// Decided replies (status below 500) per [`SLICE`] since the run began, warm-up included.
     pub timeline: Vec<u64>,
     /// How long was measured.
@@ -116,6 +125,9 @@ impl Tally {
             closed: 0,
             unsent: 0,
             repeats: 0,
+            seats: 0,
+            orders: 0,
+            refusals: BTreeMap::new(),
             timeline: Vec::new(),
             measured: Duration::ZERO,
             log: Log::default(),
@@ -131,6 +143,11 @@ impl Tally {
         self.closed += other.closed;
         self.unsent += other.unsent;
         self.repeats += other.repeats;
+        self.seats += other.seats;
+        self.orders += other.orders;
+        for (code, count) in other.refusals {
+            *self.refusals.entry(code).or_default() += count;
+        }
         if other.timeline.len() > self.timeline.len() {
             self.timeline.resize(other.timeline.len(), 0);
         }
@@ -175,7 +192,8 @@ impl Live {
         }
     }
 
-    fn now(&self) -> Micros {
+    /// Microseconds on the run's clock, which the log's times are of.
+    pub fn now(&self) -> Micros {
         self.clock.elapsed().as_micros() as Micros
     }
 
@@ -231,11 +249,51 @@ struct Answer {
     unknown: bool,
     /// It answers a repeat, and says what became of the times before.
     settles: bool,
+    family: Option<Box<FamilyAnswer>>,
+}
+
+/// What a reply about a hold or an order says.
+#[derive(Default)]
+struct FamilyAnswer {
+    told: Option<Told>,
+    /// What the refusal is called.
+    code: String,
+    /// Seats that a refusal names as taken.
+    taken: Vec<u32>,
+    /// The body, for a success that is not what was asked for.
+    text: String,
+}
+
+impl FamilyAnswer {
+    /// `fits` judges what was told.
+    fn of(kind: Kind, reply: &Reply, fits: impl Fn(&Told) -> bool) -> Self {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Refusal {
+            code: String,
+            seats: serde_json::Value,
+        }
+        let body = reply.body.unwrap_or_default();
+        let mut answer = FamilyAnswer::default();
+        if matches!(reply.status, 200 | 201) {
+            answer.told = Told::parse(kind, body);
+            if !answer.told.as_ref().is_some_and(fits) {
+                answer.text = format!("{} {}", reply.status, String::from_utf8_lossy(body));
+            }
+        } else {
+            let Refusal { code, seats } = serde_json::from_slice(body).unwrap_or_default();
+            let seats = seats.as_array().into_iter().flatten();
+            answer.taken = seats.filter_map(|seat| seat.as_u64()?.try_into().ok()).collect();
+            answer.code = if code.is_empty() { reply.status.to_string() } else { code };
+        }
+        answer
+    }
 }
 
 impl Answer {
     fn none(outcome: usize) -> Self {
-        Answer { outcome, close: true, request_id: RequestId::default(), booking: None, unknown: true, settles: false }
+        let request_id = RequestId::default();
+        Answer { outcome, close: true, request_id, booking: None, unknown: true, settles: false, family: None }
     }
 
     fn of(kind: Kind, reply: &Reply) -> Self {
@@ -248,7 +306,8 @@ impl Answer {
         };
         let outcome = if unknown && reply.status == 503 { SAID_UNKNOWN } else { reply.status.into() };
         let booking = (kind == Kind::Book && reply.status == 201).then(|| reply.body.and_then(booking_id)).flatten();
-        Answer { outcome, close: reply.close, request_id: reply.request_id, booking, unknown, settles: false }
+        let &Reply { close, request_id, .. } = reply;
+        Answer { outcome, close, request_id, booking, unknown, settles: false, family: None }
     }
 }
 
@@ -302,15 +361,17 @@ pub fn work(course: &Course, live: &Live, offsets: &[usize], number: usize) -> i
         }
     };
     let share = |total: usize| total / course.threads + usize::from(number < total % course.threads);
+    let is_family = matches!(course.plan.scenario, Scenario::Family { .. });
+    let kept_bytes = if is_family { KEPT_ORDER_BYTES } else { KEPT_BODY_BYTES };
     let connections = (0..share(course.connections)).map(|index| Connection {
         stream: None,
         target: (index * course.threads + number) % course.targets.len(),
         phase: Phase::Down(0),
-        reader: ReplyReader::new(KEPT_BODY_BYTES),
+        reader: ReplyReader::new(kept_bytes),
         out: Vec::new(),
         written: 0,
         request: Request {
-            ask: Ask { kind: Kind::Path, user: 0, place: 0, seat: 0, booking: 0 },
+            ask: Ask { kind: Kind::Path, user: 0, place: 0, seat: 0, count: 0, booking: 0, group: 0 },
             due: 0,
             sent: 0,
             key: None,
@@ -449,14 +510,14 @@ impl Worker<'_> {
             }
             let limit = self.course.requests;
             let over = limit.is_some_and(|limit| self.live.asked.fetch_add(1, Ordering::Relaxed) >= limit);
-            let Some(ask) = (if over { None } else { self.part.next_ask() }) else {
+            let Some(ask) = (if over { None } else { self.part.next_ask(now) }) else {
                 // Those who still have something to cancel go on by themselves.
                 self.stop_asking(now);
                 return Ok(longest);
             };
             self.idle.pop_front();
             self.next_due += 1;
-            let has_key = self.course.repeat_for.is_some() && matches!(ask.kind, Kind::Book | Kind::Cancel);
+            let has_key = self.course.repeat_for.is_some() && ask.kind.writes();
             let key = has_key.then(|| fastrand::u128(..));
             // Before the first byte leaves: a cancel ends a certain hold from here on.
             let sent = self.live.now();
@@ -585,8 +646,34 @@ impl Worker<'_> {
                 write_request(out, target, "POST", path, user, b"");
             }
             Kind::Path => {
-                let crate::scenario::Scenario::Read { path } = course.plan.scenario else { return };
+                let Scenario::Read { path } = course.plan.scenario else { return };
                 write_request(out, target, "GET", format_args!("{path}"), user, b"");
+            }
+            Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder => {
+                let group = self.part.families.group(ask.group);
+                self.body.clear();
+                let whole = ask.kind == Kind::CancelOrder && ask.seats() == group.seats;
+                if matches!(ask.kind, Kind::Hold | Kind::Change | Kind::CancelOrder) && !whole {
+                    self.body.push_str("{\"seats\":[");
+                    for seat in ask.seats().iter() {
+                        let comma = if seat == ask.seat { "" } else { "," };
+                        write!(self.body, "{comma}{seat}").expect("writing to memory cannot fail");
+                    }
+                    self.body.push_str("]}");
+                }
+                let (hold, body) = (ask.booking, self.body.as_bytes());
+                let mut post = |path: std::fmt::Arguments| write_request(out, target, "POST", path, user, body);
+                match (ask.kind, &group.code) {
+                    (Kind::Hold, _) => {
+                        let show = course.plan.shows[ask.place as usize].id;
+                        post(format_args!("/api/shows/{show}/holds/"));
+                    }
+                    (Kind::Change, _) => post(format_args!("/api/holds/{hold}/change/")),
+                    (Kind::Extend, _) => post(format_args!("/api/holds/{hold}/extend/")),
+                    (Kind::Release, _) => post(format_args!("/api/holds/{hold}/release/")),
+                    (_, Some(code)) => post(format_args!("/api/orders/{}/cancel/", code.as_str())),
+                    (_, None) => post(format_args!("/api/holds/{hold}/confirm/")),
+                }
             }
         }
         connection.written = 0;
@@ -629,8 +716,15 @@ impl Worker<'_> {
             match connection.reader.feed(&self.buffer[..read]) {
                 Ok(Fed::More) => {}
                 Ok(Fed::Done { reply, used }) => {
-                    let kind = connection.request.ask.kind;
+                    let ask = connection.request.ask;
+                    let kind = ask.kind;
                     let mut answer = Answer::of(kind, &reply);
+                    if kind.is_family() {
+                        let group = self.part.families.group(ask.group);
+                        let show = self.course.plan.shows[ask.place as usize].id;
+                        let family = FamilyAnswer::of(kind, &reply, |told| told.fits(&ask, group, show));
+                        answer.family = Some(Box::new(family));
+                    }
                     if answer.booking.is_none() && kind == Kind::Book && reply.status == 201 {
                         let body = reply.body.map(|body| String::from_utf8_lossy(body).into_owned());
                         self.tally.log.unreadable += 1;
@@ -691,7 +785,9 @@ impl Worker<'_> {
             request.doubtful |= answer.unknown;
             self.repeats.push_back((now + REPEAT_AFTER, request, answer.outcome));
         } else {
-            answer.settles = request.doubtful && matches!(answer.outcome, 200 | 201 | 409);
+            // What was done would be answered as it was then, also when the hold is gone meanwhile.
+            let gone = request.ask.kind.is_family() && answer.outcome == 404;
+            answer.settles = request.doubtful && (gone || matches!(answer.outcome, 200 | 201 | 409));
             answer.unknown |= request.doubtful && !answer.settles;
             self.finish(&request, &answer);
         }
@@ -709,7 +805,8 @@ impl Worker<'_> {
         self.replies += 1;
         let failed = !(200..500).contains(&answer.outcome);
         self.failures += u64::from(failed);
-        if (self.measure_from..self.end).contains(&due) {
+        let measured = (self.measure_from..self.end).contains(&due);
+        if measured {
             let figures = &mut self.tally.figures[ask.kind as usize];
             figures.outcomes[answer.outcome] += 1;
             // A connection that breaks tells nothing of how long a reply takes; one that is silent does.
@@ -727,7 +824,133 @@ impl Worker<'_> {
         match ask.kind {
             Kind::Book => self.booked(ask, sent, now, answer),
             Kind::Cancel => self.cancelled(ask, sent, answer),
-            _ => {}
+            _ if ask.kind.is_family() => return self.group_answered(ask, sent, now, answer, measured),
+            _ => return,
+        }
+        self.tally.seats += u64::from(measured && matches!(answer.outcome, 200 | 201));
+    }
+
+    /// What a group was answered, kept and told to it.
+    fn group_answered(&mut self, ask: Ask, sent: Micros, now: Micros, answer: &Answer, measured: bool) {
+        let group = *self.part.families.group(ask.group);
+        let family = answer.family.as_deref();
+        let outcome = match family {
+            Some(FamilyAnswer { told: Some(_), text, .. }) if text.is_empty() => Outcome::Done,
+            Some(FamilyAnswer { text, .. }) if !text.is_empty() => Outcome::Unknown,
+            _ if answer.unknown => Outcome::Unknown,
+            Some(FamilyAnswer { code, .. }) => match code.as_str() {
+                "seat_taken" | "show_full" => Outcome::Taken,
+                "hold_expired" => Outcome::Over,
+                _ if answer.outcome == 404 => Outcome::Over,
+                _ => Outcome::Refused,
+            },
+            None => Outcome::Refused,
+        };
+        let told = family.and_then(|family| family.told.as_ref());
+        if measured && outcome == Outcome::Done {
+            let other = ask.seats().iter().filter(|&seat| !group.seats.contains(seat)).count() as u64;
+            self.tally.orders += u64::from(ask.kind == Kind::Confirm);
+            self.tally.seats += match ask.kind {
+                // Those taken and those given back for them.
+                Kind::Change => 2 * other,
+                Kind::Extend => 0,
+                _ => ask.count.into(),
+            };
+        } else if let (true, Some(FamilyAnswer { code, .. })) = (measured, family)
+            && !code.is_empty()
+        {
+            match self.tally.refusals.get_mut(code) {
+                Some(count) => *count += 1,
+                None => _ = self.tally.refusals.insert(code.clone(), 1),
+            }
+        }
+        if self.course.record {
+            self.record_step(ask, outcome, sent, now, answer);
+        }
+        self.part.family(&ask, outcome, told.filter(|_| outcome == Outcome::Done), now);
+    }
+
+    fn record_step(&mut self, ask: Ask, outcome: Outcome, sent: Micros, now: Micros, answer: &Answer) {
+        let Ask { kind, user, place: show, booking: hold, .. } = ask;
+        let group = *self.part.families.group(ask.group);
+        let request_id = answer.request_id;
+        let log = &mut self.tally.log;
+        let nothing = FamilyAnswer::default();
+        let family = answer.family.as_deref().unwrap_or(&nothing);
+        if !family.text.is_empty() {
+            let told = family.text.clone();
+            log.partial.push(Partial { kind, user, show, asked: ask.seats(), request_id, told });
+        }
+        for &seat in family.taken.iter().filter(|&&seat| outcome == Outcome::Taken && ask.seats().contains(seat)) {
+            log.refused.insert(self.offsets[show as usize] + seat as usize - 1);
+        }
+        let mut step = Step {
+            hold,
+            sent,
+            answered: now,
+            created: 0,
+            expires: 0,
+            request_id,
+            user,
+            show,
+            seats: ask.seats(),
+            kind,
+            outcome,
+        };
+        let done = outcome == Outcome::Done;
+        if let (true, Some(Told::Hold(told))) = (done, &family.told) {
+            (step.created, step.expires) = (told.created_at.as_microsecond(), told.expires_at.as_microsecond());
+            step.hold = told.id;
+        }
+        if step.hold != 0 || outcome == Outcome::Unknown {
+            log.steps.push(step);
+        }
+        match kind {
+            Kind::Confirm => {
+                let settled = answer.settles.then_some(group.seats).into_iter().flat_map(|seats| seats.iter());
+                log.settled_bookings.extend(settled.map(|seat| (user, show, seat)));
+                if !matches!(outcome, Outcome::Done | Outcome::Unknown) {
+                    return;
+                }
+                let mut order = Order {
+                    code: Default::default(),
+                    hold,
+                    user,
+                    show,
+                    seats: group.seats,
+                    bookings: Default::default(),
+                };
+                if let (true, Some(Told::Order(told))) = (done, &family.told) {
+                    order.code = Code::new(&told.code).unwrap_or_default();
+                    for booking in &told.bookings {
+                        order.bookings[(booking.seat_number - group.seats.first) as usize] = booking.id;
+                    }
+                    log.orders.push(order);
+                }
+                let took = u32::try_from(now - sent).unwrap_or(u32::MAX);
+                log.bookings.extend(group.seats.iter().zip(order.bookings).map(|(seat, id)| Booking {
+                    id,
+                    answered: now,
+                    request_id,
+                    took,
+                    user,
+                    show,
+                    seat,
+                }));
+            }
+            Kind::CancelOrder => {
+                log.settled_cancels += u64::from(answer.settles);
+                let outcome = match outcome {
+                    Outcome::Done => CancelOutcome::Done,
+                    Outcome::Unknown => CancelOutcome::Unknown,
+                    _ => CancelOutcome::Refused,
+                };
+                let booking = |seat: u32| group.bookings[(seat - group.seats.first) as usize];
+                let cancels =
+                    ask.seats().iter().map(|seat| Cancel { booking: booking(seat), sent, request_id, user, outcome });
+                log.cancels.extend(cancels);
+            }
+            _ => log.settled_cancels += u64::from(answer.settles),
         }
     }
 

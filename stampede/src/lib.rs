@@ -9,8 +9,9 @@
 //! | [`client`] | one blocking connection, for setting up and for asking afterwards |
 //! | [`setup`] | where users, tokens and shows come from |
 //! | [`scenario`] | what is asked next |
+//! | [`family`] | groups that hold seats, and what they do next |
 //! | [`engine`] | the event loop that sends, waits, measures and writes the log |
-//! | [`log`] | what is kept of each booking and cancelling |
+//! | [`log`] | what is kept of each booking, cancelling, hold and order |
 //! | [`referee`] | the verdict: a function of the log and of what the server says at the end |
 //! | [`report`] | the figures as JSON and as text |
 //! | [`fixture`] | a programme of any size, for `loaddata` |
@@ -24,6 +25,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod family;
 pub mod fixture;
 pub mod http;
 pub mod log;

@@ -1,7 +1,11 @@
-//! What is kept of a run: 48 bytes for each booking that was made or may have been, 40 for each cancelling, one bit
-//! for each seat that was refused. A request that certainly changed nothing leaves no record.
+//! What is kept of a run: 48 bytes for each booking that was made or may have been, 40 for each cancelling, 80 for each
+//! thing done with a hold or an order, one bit for each seat that was refused. A request that certainly changed nothing
+//! leaves no record, unless it speaks of a hold that was granted.
+
+use std::ops::Range;
 
 use crate::http::RequestId;
+use crate::scenario::Kind;
 
 /// Times are microseconds since the run began, on one monotonic clock for all threads.
 pub type Micros = u64;
@@ -43,6 +47,122 @@ pub struct Cancel {
     pub outcome: CancelOutcome,
 }
 
+/// The largest group that asks for seats together.
+pub const MOST_SEATS: usize = 6;
+
+/// Adjacent seats of a show: `count` of them, from `first` on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Seats {
+    pub first: u32,
+    pub count: u32,
+}
+
+impl Seats {
+    pub fn iter(self) -> Range<u32> {
+        self.first..self.first + self.count
+    }
+
+    pub fn contains(self, seat: u32) -> bool {
+        self.iter().contains(&seat)
+    }
+
+    /// Whether `list` names each of them once and no other, in any order.
+    pub fn are(self, list: impl IntoIterator<Item = u32>) -> bool {
+        let mut missing = (1_u64 << self.count) - 1;
+        list.into_iter().all(|seat| {
+            let bit = if self.contains(seat) { 1 << (seat - self.first) } else { 0 };
+            let named = missing & bit != 0;
+            missing &= !bit;
+            named
+        }) && missing == 0
+    }
+}
+
+/// The code of an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code {
+    bytes: [u8; 15],
+    length: u8,
+}
+
+impl Code {
+    /// None when it is longer than fifteen characters, or would need escaping in a path.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; 15];
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        bytes.get_mut(..text.len()).filter(|_| plain && !text.is_empty())?.copy_from_slice(text.as_bytes());
+        Some(Code { bytes, length: text.len() as u8 })
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length.into()]).expect("it is ASCII")
+    }
+}
+
+/// What came of a request about a hold or an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// 200 or 201, and the reply says what was asked for.
+    Done,
+    /// The reply says that there is no such hold, or that its time is over.
+    Over,
+    /// A seat is not free.
+    Taken,
+    /// Another reply that says that nothing was changed.
+    Refused,
+    /// No reply, one that says that nobody knows, or one that cannot be read.
+    Unknown,
+}
+
+/// A request about a hold or an order, and its outcome. Those of one group follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The id of the hold, also for its order; 0 when it was never told.
+    pub hold: u64,
+    /// When it was sent first.
+    pub sent: Micros,
+    /// When the reply was complete, or when it was given up.
+    pub answered: Micros,
+    /// The hold's `created_at` and `expires_at`, by the server's clock in microseconds since 1970; 0 without a reply that
+    /// tells them.
+    pub created: i64,
+    pub expires: i64,
+    pub request_id: RequestId,
+    /// Index of the user.
+    pub user: u32,
+    /// Index of the show.
+    pub show: u32,
+    /// What was asked for, or given back; otherwise the seats of the hold.
+    pub seats: Seats,
+    pub kind: Kind,
+    pub outcome: Outcome,
+}
+
+/// An order as its 201 told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    pub code: Code,
+    /// The id of the hold it was.
+    pub hold: u64,
+    pub user: u32,
+    pub show: u32,
+    pub seats: Seats,
+    /// Ids of the bookings, in the order of the seats.
+    pub bookings: [u64; MOST_SEATS],
+}
+
+/// A reply that does not say what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    pub kind: Kind,
+    pub user: u32,
+    pub show: u32,
+    pub asked: Seats,
+    pub request_id: RequestId,
+    /// What the reply said.
+    pub told: String,
+}
+
 /// Seats as bits: those of show 0 first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeatSet {
@@ -81,11 +201,17 @@ impl SeatSet {
 pub struct Log {
     pub bookings: Vec<Booking>,
     pub cancels: Vec<Cancel>,
-    /// Seats for which a booking was answered 409.
+    /// What was done with holds and orders; refusals only where the hold was granted before.
+    pub steps: Vec<Step>,
+    pub orders: Vec<Order>,
+    pub partial: Vec<Partial>,
+    /// When the questions afterwards began.
+    pub asked_at: Micros,
+    /// Seats for which a booking was answered 409, or which a hold was told are taken.
     pub refused: SeatSet,
     /// Bookings (user, show, seat) of which a repeat with the same key told what became.
     pub settled_bookings: Vec<(u32, u32, u32)>,
-    /// How many cancels a repeat settled.
+    /// How many cancels, and other steps than making bookings, a repeat settled.
     pub settled_cancels: u64,
     /// 201s whose booking could not be read: how many, and one of them in words.
     pub unreadable: u64,
@@ -96,6 +222,10 @@ impl Log {
     pub fn append(&mut self, mut other: Log) {
         self.bookings.append(&mut other.bookings);
         self.cancels.append(&mut other.cancels);
+        self.steps.append(&mut other.steps);
+        self.orders.append(&mut other.orders);
+        self.partial.append(&mut other.partial);
+        self.asked_at = self.asked_at.max(other.asked_at);
         self.refused.union(&other.refused);
         self.settled_bookings.append(&mut other.settled_bookings);
         self.settled_cancels += other.settled_cancels;
@@ -110,7 +240,24 @@ mod tests {
 
     #[test]
     fn records_are_as_small_as_promised() {
-        assert_eq!((size_of::<Booking>(), size_of::<Cancel>()), (48, 40));
+        assert_eq!((size_of::<Booking>(), size_of::<Cancel>(), size_of::<Step>()), (48, 40, 80));
+    }
+
+    #[test]
+    fn seats_are_these_and_no_others() {
+        let seats = Seats { first: 5, count: 3 };
+        assert!(seats.are([5, 6, 7]) && seats.are([7, 5, 6]));
+        for other in [&[5, 6][..], &[5, 6, 6], &[5, 6, 7, 7], &[5, 6, 8], &[5, 6, 7, 8], &[4, 5, 6], &[]] {
+            assert!(!seats.are(other.iter().copied()), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn codes_fit_into_a_path() {
+        assert_eq!(Code::new("7KQ4M-92XRA").unwrap().as_str(), "7KQ4M-92XRA");
+        for bad in ["", "a/b", "a b", "ä", "0123456789abcdef"] {
+            assert_eq!(Code::new(bad), None, "{bad}");
+        }
     }
 
     #[test]

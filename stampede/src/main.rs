@@ -50,6 +50,18 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Groups of 2 to 6 hold adjacent seats, change their minds, extend, leave, release, confirm and cancel.
+    Family {
+        /// So many of the groups first want seats that another group was sent to.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
+        overlap_percent: u8,
+        /// Seconds to wait after the run, at most, for all holds to end: seats of holds that nobody came back to can
+        /// only then be asked for again.
+        #[arg(long, default_value = "0", value_parser = seconds)]
+        hold_wait: Duration,
+        #[command(flatten)]
+        options: Options,
+    },
     /// GET one path, again and again.
     Read {
         #[arg(long, default_value = "/api/movies/")]
@@ -99,7 +111,7 @@ struct Options {
     /// Seconds after which a request counts as unanswered.
     #[arg(long, default_value = "35", value_parser = seconds)]
     timeout: Duration,
-    /// Send a fresh Idempotency-Key with each booking and cancelling. Those that stay without an outcome (no reply,
+    /// Send a fresh Idempotency-Key with each request that changes something. Those that stay without an outcome (no reply,
     /// broken connection, timeout, 502, 503, 504) are sent again with their key, for up to --wait seconds.
     #[arg(long)]
     keys: bool,
@@ -218,6 +230,9 @@ fn main() -> ExitCode {
             load(&options, Scenario::OnSale { contenders, seats, cancel_percent })
         }
         Command::Mixed { options } => load(&options, Scenario::Mixed),
+        Command::Family { overlap_percent, hold_wait, options } => {
+            load(&options, Scenario::Family { overlap_percent, hold_wait })
+        }
         Command::Read { path, options } => load(&options, Scenario::Read { path }),
         Command::Fixture { movies, shows, seats } => {
             let mut out = BufWriter::new(io::stdout().lock());

@@ -10,6 +10,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::log::{Booking, Cancel, CancelOutcome, Log, Micros};
+use holds::Holds;
+
+pub mod holds;
 
 /// A show the run asked for, as it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,14 @@ pub struct Verdict {
     pub settled: usize,
     pub users_checked: usize,
     pub shows_checked: usize,
+    /// Holds that were answered 201.
+    pub holds: usize,
+    /// Orders that were answered 201.
+    pub orders: usize,
+    /// Seats that holds may have had when the questions began.
+    pub still_held: usize,
+    /// Seats that nobody had any more, and that were asked for again after the run.
+    pub tried_again: usize,
     /// All of them; `violations` holds the first of each kind.
     pub violations_total: usize,
     pub violations: Vec<Violation>,
@@ -89,6 +100,7 @@ pub struct Judge<'a> {
     counts: Vec<Count>,
     verdict: Verdict,
     kept: HashMap<&'static str, usize>,
+    groups: Holds,
 }
 
 /// How the seats taken of a show may have changed.
@@ -105,6 +117,8 @@ impl<'a> Judge<'a> {
         log.bookings.sort_unstable_by_key(|booking| (booking.user, booking.id, booking.answered));
         log.cancels.sort_unstable_by_key(|cancel| (cancel.booking, cancel.sent));
         log.settled_bookings.sort_unstable();
+        log.steps.sort_unstable_by_key(|step| (step.hold, step.sent));
+        log.orders.sort_unstable_by_key(|order| (order.user, order.code));
         let log = &*log;
         let mut judge = Judge {
             shows,
@@ -122,7 +136,9 @@ impl<'a> Judge<'a> {
                 ..Verdict::default()
             },
             kept: HashMap::new(),
+            groups: Holds::new(log),
         };
+        judge.follow_holds();
         if log.unreadable > 0 {
             let text = format!("{} replies 201 name no booking that was asked for", log.unreadable);
             judge.violated("unreadable", text, json!({ "one_of_them": log.unreadable_example }));
@@ -133,6 +149,9 @@ impl<'a> Judge<'a> {
     /// Compares what a user was answered with the user's my-bookings before and after the run.
     pub fn user(&mut self, user: u32, before: &[Row], after: &[Row]) {
         self.verdict.users_checked += 1;
+        if !self.log.steps.is_empty() {
+            self.groups.listed(user, &self.show_index, before, after);
+        }
         let bookings = &self.log.bookings;
         let first = bookings.partition_point(|booking| booking.user < user);
         let last = bookings.partition_point(|booking| booking.user <= user);
@@ -292,6 +311,7 @@ impl<'a> Judge<'a> {
     /// others booked at the same time, so that neither counts nor refusals prove anything.
     pub fn finish(mut self, available: Option<&[u32]>) -> Verdict {
         self.overlaps();
+        self.held_twice();
         if let Some(available) = available {
             let wrong: Vec<_> = self.wrong_counts(available).collect();
             for (index, taken, fewest, most) in wrong {
@@ -345,6 +365,11 @@ impl<'a> Judge<'a> {
         let mut taken = crate::log::SeatSet::default();
         for booking in &self.log.bookings {
             taken.insert(offsets[booking.show as usize] + booking.seat as usize - 1);
+        }
+        for step in &self.log.steps {
+            for seat in step.seats.iter() {
+                taken.insert(offsets[step.show as usize] + seat as usize - 1);
+            }
         }
         for (show, offset) in self.shows.iter().zip(offsets) {
             if show.available_before != show.total_seats {

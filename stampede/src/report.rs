@@ -33,6 +33,13 @@ pub struct Report {
     /// counts, from the moment it was due.
     pub latency_ms: Latency,
     pub kinds: BTreeMap<&'static str, KindFigures>,
+    /// Seats that were booked, held or given back, each time they were.
+    pub seats: u64,
+    pub seats_per_second: f64,
+    pub orders: u64,
+    pub orders_per_second: f64,
+    /// Refusals of what groups asked for, by their code.
+    pub refusals: BTreeMap<String, u64>,
     pub connects: u64,
     pub connect_failures: u64,
     pub connections_closed: u64,
@@ -180,6 +187,11 @@ impl Report {
             unsent: tally.unsent,
             keys: load.keys,
             repeats: tally.repeats,
+            seats: tally.seats,
+            seats_per_second: per_second(tally.seats),
+            orders: tally.orders,
+            orders_per_second: per_second(tally.orders),
+            refusals: tally.refusals.clone(),
             longest_gap_ms: longest_gap(&timeline).as_millis() as u64,
             decided_each_second: timeline.chunks(10).map(|slices| slices.iter().sum()).collect(),
             client_cpu_seconds: cpu.as_secs_f64(),
@@ -227,6 +239,11 @@ impl Display for Report {
         if self.keys {
             writeln!(f, "  with keys: {} requests were sent again", self.repeats)?;
         }
+        if self.scenario == "family" {
+            let (seats, orders) = (self.seats_per_second, self.orders_per_second);
+            writeln!(f, "  {seats:.0} seats/s held, ordered or given back; {orders:.0} orders/s")?;
+            writeln!(f, "  refused: {}", list(&self.refusals))?;
+        }
         let (made, failed, closed) = (self.connects, self.connect_failures, self.connections_closed);
         writeln!(
             f,
@@ -258,6 +275,14 @@ fn judged(f: &mut Formatter, verdict: &Verdict, settled_ms: u64) -> fmt::Result 
          ({unknown_but_booked} of them booked), {settled} settled by a repeat; {users_checked} users and {shows_checked} shows looked at, \
          counts agreed after {settled_ms} ms"
     )?;
+    if verdict.holds > 0 {
+        let Verdict { holds, orders, tried_again, still_held, .. } = verdict;
+        writeln!(
+            f,
+            "  referee: {holds} holds, {orders} orders; {tried_again} seats that are nobody's asked for again, \
+             {still_held} perhaps still held"
+        )?;
+    }
     if verdict.is_clean() {
         return writeln!(f, "  VERDICT: clean");
     }

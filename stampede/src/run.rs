@@ -12,6 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::engine::{Course, Live, Tally, work};
 use crate::http::{Target, authorization_line};
 use crate::log::Log;
+use crate::referee::holds::all_over;
 use crate::referee::{Judge, Row, Show, Verdict};
 use crate::report::Report;
 use crate::scenario::{Plan, Scenario};
@@ -34,7 +35,7 @@ pub struct Load {
     pub stop: Arc<AtomicBool>,
     pub requests: Option<u64>,
     pub timeout: Duration,
-    /// Send each booking and cancelling with a key, and those whose outcome is unknown again, for at most `wait`.
+    /// Send each request that changes something with a key, and those whose outcome is unknown again, for at most `wait`.
     pub keys: bool,
     /// Use at most so many shows, the emptiest.
     pub shows: Option<usize>,
@@ -69,6 +70,8 @@ impl From<io::Error> for Failure {
 
 /// Another instance may show a count this much later, by the contract of its caches; one second is promised.
 const COUNTS_SETTLE: Duration = Duration::from_secs(3);
+/// So many seats are asked for again, to see that none is stuck.
+const TRIED_AGAIN: usize = 400;
 
 pub fn run(load: &Load) -> Result<Report, Failure> {
     let targets = load.urls.iter().map(|url| Target::parse(url)).collect::<Result<Vec<_>, _>>()?;
@@ -108,7 +111,11 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
     let cpu_before = cpu_time();
     let mut tally = drive(&course, &live, load)?;
     let cpu = cpu_time().saturating_sub(cpu_before);
-    let log = std::mem::take(&mut tally.log);
+    let mut log = std::mem::take(&mut tally.log);
+    if let (true, Scenario::Family { hold_wait, .. }) = (record, &load.scenario) {
+        wait_for_holds(&log, &live, *hold_wait, &tell);
+        log.asked_at = live.now();
+    }
 
     let (verdict, settled) = if record {
         tell("asking the server what became of it");
@@ -207,6 +214,19 @@ fn tell_progress(elapsed: Duration, replies: u64, rate: f64, failures: u64) {
     );
 }
 
+/// Waits until all holds are over, but no longer than that.
+fn wait_for_holds(log: &Log, live: &Live, longest: Duration, tell: &dyn Fn(&str)) {
+    let wait = Duration::from_micros(all_over(log).saturating_sub(live.now()));
+    if wait > longest {
+        tell(&format!(
+            "the last hold is over in {:.0} s; waiting for {:.0} s of it",
+            wait.as_secs_f64(),
+            longest.as_secs_f64()
+        ));
+    }
+    thread::sleep(wait.min(longest));
+}
+
 /// Asks what every user has now, and judges. Gives also how long the counts took to agree.
 fn judge(
     load: &Load,
@@ -222,6 +242,12 @@ fn judge(
     setup::my_bookings(&alive, tokens, |user, rows| {
         judge.lock().expect("no thread panics with it").user(user, &before[user as usize], &rows);
     })?;
+    let is_family = matches!(load.scenario, Scenario::Family { .. });
+    if is_family {
+        setup::orders(&alive, tokens, |user, orders| {
+            judge.lock().expect("no thread panics with it").orders(user, &before[user as usize], &orders);
+        })?;
+    }
     let judge = judge.into_inner().expect("no thread panics with it");
     if load.others {
         return Ok((judge.finish(None), Duration::ZERO));
@@ -241,6 +267,12 @@ fn judge(
         }
         let elapsed = started.elapsed();
         if judge.counts_agree(&found) || elapsed >= COUNTS_SETTLE {
+            let seats = if is_family { judge.should_be_free(TRIED_AGAIN) } else { Vec::new() };
+            let judge = Mutex::new(judge);
+            setup::hold_again(&alive, tokens, shows, &seats, |(show, seat), refusal| {
+                judge.lock().expect("no thread panics with it").tried_again(show, seat, refusal.as_deref());
+            })?;
+            let judge = judge.into_inner().expect("no thread panics with it");
             return Ok((judge.finish(Some(&found)), elapsed));
         }
         thread::sleep(Duration::from_millis(100));

@@ -1,7 +1,10 @@
 //! What is asked next.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use crate::family::{Families, Told};
+use crate::log::{MOST_SEATS, Micros, Outcome, Seats};
 use crate::referee::Show;
 
 /// The kinds of request; figures are kept for each.
@@ -13,15 +16,39 @@ pub enum Kind {
     Book,
     Cancel,
     Path,
+    Hold,
+    Change,
+    Extend,
+    Release,
+    Confirm,
+    CancelOrder,
 }
 
-pub const KINDS: [(Kind, &str); 6] = [
+impl Kind {
+    /// Whether it is a request about a hold or an order.
+    pub fn is_family(self) -> bool {
+        matches!(self, Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder)
+    }
+
+    /// Whether it changes something, so that it is sent with a key.
+    pub fn writes(self) -> bool {
+        self.is_family() || matches!(self, Kind::Book | Kind::Cancel)
+    }
+}
+
+pub const KINDS: [(Kind, &str); 12] = [
     (Kind::Movies, "movies"),
     (Kind::Shows, "shows"),
     (Kind::Mine, "my-bookings"),
     (Kind::Book, "book"),
     (Kind::Cancel, "cancel"),
     (Kind::Path, "path"),
+    (Kind::Hold, "hold"),
+    (Kind::Change, "change"),
+    (Kind::Extend, "extend"),
+    (Kind::Release, "release"),
+    (Kind::Confirm, "confirm"),
+    (Kind::CancelOrder, "cancel order"),
 ];
 
 /// A request to be made.
@@ -31,9 +58,20 @@ pub struct Ask {
     pub user: u32,
     /// Index of the show to book or of the movie whose shows are asked for.
     pub place: u32,
+    /// The first of the seats.
     pub seat: u32,
-    /// The booking to cancel.
+    /// How many seats; only a group asks for several.
+    pub count: u32,
+    /// The booking to cancel; the hold of a group.
     pub booking: u64,
+    /// Index of the group.
+    pub group: u32,
+}
+
+impl Ask {
+    pub fn seats(&self) -> Seats {
+        Seats { first: self.seat, count: self.count }
+    }
 }
 
 /// A booking that this thread was answered and may cancel.
@@ -54,6 +92,10 @@ pub enum Scenario {
     OnSale { contenders: u64, seats: Option<u32>, cancel_percent: u8 },
     /// 30% movie list, 45% shows of a movie, 15% my-bookings, 8% booking, 2% cancelling.
     Mixed,
+    /// Groups of 2 to 6 hold adjacent seats, change their minds, extend, leave, release, confirm and cancel.
+    /// `overlap_percent` of them first want seats that another group was sent to. After the run, at most `hold_wait` is
+    /// given to holds to end, so that their seats can be tried.
+    Family { overlap_percent: u8, hold_wait: Duration },
     /// One path, again and again.
     Read { path: String },
 }
@@ -64,6 +106,7 @@ impl Scenario {
             Scenario::Spread => "spread",
             Scenario::OnSale { .. } => "on-sale",
             Scenario::Mixed => "mixed",
+            Scenario::Family { .. } => "family",
             Scenario::Read { .. } => "read",
         }
     }
@@ -116,6 +159,32 @@ impl<'a> Plan<'a> {
             },
         }
     }
+
+    /// The next place for a group, of as many seats as it is people. Each place has room for the largest group; when all
+    /// were given out, they go round. None when no show has room.
+    pub fn next_place(&self, rng: &mut fastrand::Rng) -> Option<(u32, Seats)> {
+        let Scenario::Family { overlap_percent, .. } = *self.scenario else { return None };
+        let room = MOST_SEATS as u64;
+        let rounds = self.most_available / room;
+        if rounds == 0 {
+            return None;
+        }
+        loop {
+            let mut number = self.next.fetch_add(1, Ordering::Relaxed);
+            let mut count = rng.u32(2..=MOST_SEATS as u32);
+            if rng.u8(0..100) < overlap_percent {
+                // Somebody was sent there a moment ago.
+                number = number.saturating_sub(rng.u64(1..=64));
+                count = MOST_SEATS as u32;
+            }
+            let place = (number % self.shows.len() as u64) as u32;
+            let slot = number / self.shows.len() as u64 % rounds;
+            let show = &self.shows[place as usize];
+            if (slot + 1) * room <= u64::from(show.available_before) {
+                break Some((place, Seats { first: seat(show, slot * room), count }));
+            }
+        }
+    }
 }
 
 /// The free seat of number `slot`, if the taken ones are the first.
@@ -130,16 +199,19 @@ pub struct Part<'a> {
     rng: fastrand::Rng,
     held: Vec<Held>,
     given_back: Vec<(u32, u32)>,
+    pub families: Families,
 }
 
 impl<'a> Part<'a> {
     pub fn new(plan: &'a Plan<'a>, seed: u64) -> Self {
-        Part { plan, rng: fastrand::Rng::with_seed(seed), held: Vec::new(), given_back: Vec::new() }
+        let rng = fastrand::Rng::with_seed(seed);
+        Part { plan, rng, held: Vec::new(), given_back: Vec::new(), families: Families::new() }
     }
 
     /// None when there is nothing left to ask for.
-    pub fn next_ask(&mut self) -> Option<Ask> {
+    pub fn next_ask(&mut self, now: Micros) -> Option<Ask> {
         match self.plan.scenario {
+            Scenario::Family { .. } => self.families.next_ask(self.plan, &mut self.rng, now),
             Scenario::Spread => self.book(),
             Scenario::OnSale { .. } => match self.held.pop() {
                 Some(held) => Some(cancel(held)),
@@ -158,9 +230,15 @@ impl<'a> Part<'a> {
                     Some(cancel(self.held.swap_remove(position)))
                 }
                 _ => match self.given_back.pop() {
-                    Some((show, seat)) => {
-                        Some(Ask { kind: Kind::Book, user: self.user(), place: show, seat, booking: 0 })
-                    }
+                    Some((show, seat)) => Some(Ask {
+                        kind: Kind::Book,
+                        user: self.user(),
+                        place: show,
+                        seat,
+                        count: 1,
+                        booking: 0,
+                        group: 0,
+                    }),
                     None => self.book(),
                 },
             },
@@ -183,13 +261,18 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Tells what came of a group's ask.
+    pub fn family(&mut self, ask: &Ask, outcome: Outcome, told: Option<&Told>, now: Micros) {
+        self.families.answered(ask, outcome, told, self.plan, &mut self.rng, now);
+    }
+
     fn book(&mut self) -> Option<Ask> {
         let (place, seat, user) = self.plan.next_seat()?;
-        Some(Ask { kind: Kind::Book, user, place, seat, booking: 0 })
+        Some(Ask { kind: Kind::Book, user, place, seat, count: 1, booking: 0, group: 0 })
     }
 
     fn read(&mut self, kind: Kind, place: u32) -> Ask {
-        Ask { kind, user: self.user(), place, seat: 0, booking: 0 }
+        Ask { kind, user: self.user(), place, seat: 0, count: 0, booking: 0, group: 0 }
     }
 
     fn user(&mut self) -> u32 {
@@ -198,7 +281,8 @@ impl<'a> Part<'a> {
 }
 
 fn cancel(held: Held) -> Ask {
-    Ask { kind: Kind::Cancel, user: held.user, place: held.show, seat: held.seat, booking: held.booking }
+    let Held { booking, user, show: place, seat } = held;
+    Ask { kind: Kind::Cancel, user, place, seat, count: 1, booking, group: 0 }
 }
 
 #[cfg(test)]
@@ -214,7 +298,7 @@ mod tests {
     fn all(scenario: &Scenario, shows: &[Show], users: u32) -> Vec<Ask> {
         let plan = Plan::new(scenario, shows, users, 0);
         let mut part = Part::new(&plan, 1);
-        std::iter::from_fn(|| part.next_ask()).collect()
+        std::iter::from_fn(|| part.next_ask(0)).collect()
     }
 
     #[test]
@@ -245,12 +329,31 @@ mod tests {
         let shows = [show(2, 2)];
         let plan = Plan::new(&scenario, &shows, 5, 0);
         let mut part = Part::new(&plan, 1);
-        let first = part.next_ask().unwrap();
+        let first = part.next_ask(0).unwrap();
         part.sold(Held { booking: 9, user: first.user, show: 0, seat: first.seat });
         assert_eq!(
-            (part.next_ask().unwrap().kind, part.next_ask().unwrap().seat, part.next_ask().unwrap().seat),
+            (part.next_ask(0).unwrap().kind, part.next_ask(0).unwrap().seat, part.next_ask(0).unwrap().seat),
             (Kind::Cancel, 2, 1)
         );
+    }
+
+    #[test]
+    fn places_of_groups_touch_only_where_they_are_meant_to() {
+        let shows = [show(20, 20), show(9, 7), show(5, 5)];
+        let places = |overlap_percent| {
+            let scenario = Scenario::Family { overlap_percent, hold_wait: Duration::ZERO };
+            let plan = Plan::new(&scenario, &shows, 5, 0);
+            let mut rng = fastrand::Rng::with_seed(1);
+            (0..4).map(|_| plan.next_place(&mut rng).unwrap()).collect::<Vec<_>>()
+        };
+        let apart = places(0);
+        let firsts: Vec<_> = apart.iter().map(|(place, seats)| (*place, seats.first)).collect();
+        assert_eq!(firsts, [(0, 1), (1, 3), (0, 7), (0, 13)]);
+        assert!(apart.iter().all(|(_, seats)| (2..=6).contains(&seats.count)));
+        assert!(places(100).iter().any(|&(place, seats)| (place, seats.first) == (0, 1) && seats.count == 6));
+        let small = [show(5, 5)];
+        let scenario = Scenario::Family { overlap_percent: 0, hold_wait: Duration::ZERO };
+        assert_eq!(Plan::new(&scenario, &small, 5, 0).next_place(&mut fastrand::Rng::with_seed(1)), None);
     }
 
     #[test]
@@ -261,7 +364,7 @@ mod tests {
         let mut part = Part::new(&plan, 1);
         let mut counts = HashMap::new();
         for number in 1..=100_000 {
-            let ask = part.next_ask().unwrap();
+            let ask = part.next_ask(0).unwrap();
             *counts.entry(ask.kind as u8).or_insert(0) += 1;
             match ask.kind {
                 Kind::Book => part.sold(Held { booking: number, user: ask.user, show: 0, seat: ask.seat }),

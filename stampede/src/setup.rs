@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::client::Client;
+use crate::family::{Hold, Order};
 use crate::http::Target;
 use crate::referee::{Row, Show};
 
@@ -222,6 +224,87 @@ pub fn my_bookings(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Ve
             rows.into_iter().map(row).collect::<Result<Vec<Row>, String>>()
         },
         each,
+    )
+}
+
+/// Reads all orders of every user, page by page, dealt to the servers in turn, and hands each list over as it comes.
+pub fn orders(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Vec<Order>) + Sync) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Page {
+        next: Option<String>,
+        results: Vec<Order>,
+    }
+    for_each_in(
+        tokens.len() as u32,
+        targets,
+        |client, index| {
+            let mut orders = Vec::new();
+            let mut path = "/api/orders/?limit=100".to_owned();
+            loop {
+                let body = expect(200, "orders", client.call("GET", &path, &tokens[index as usize], "")?)?;
+                let mut page: Page = serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))?;
+                orders.append(&mut page.results);
+                let Some(next) = page.next else { return Ok(orders) };
+                // The address may name the server as others see it.
+                let start = next.find("/api/").ok_or_else(|| format!("{path}: the next page is {next}"))?;
+                path = next[start..].to_owned();
+            }
+        },
+        each,
+    )
+}
+
+/// How often a seat is asked for again, each time by another user and after a longer while.
+const ASK_AGAIN: u32 = 4;
+
+/// Holds each of the seats (index of the show, seat) for a moment, by whichever user may. Hands over what came of it:
+/// None when it was granted, otherwise the refusal. A seat that no reply speaks of (the server is busy, every user has
+/// as many holds as are allowed) is left out.
+pub fn hold_again(
+    targets: &[&Target],
+    tokens: &[String],
+    shows: &[Show],
+    seats: &[(u32, u32)],
+    each: impl Fn((u32, u32), Option<String>) + Sync,
+) -> Result<(), String> {
+    for_each_in(
+        seats.len() as u32,
+        targets,
+        |client, index| {
+            let (show, seat) = seats[index as usize];
+            let path = format!("/api/shows/{}/holds/", shows[show as usize].id);
+            let asked = format!("{{\"seats\":[{seat}]}}");
+            // Whether it may be held by an earlier try, whose reply was lost.
+            let mut doubt = false;
+            for again in 0..ASK_AGAIN {
+                let token = &tokens[(index + again) as usize % tokens.len()];
+                match client.call("POST", &path, token, &asked) {
+                    Ok((201, body)) => {
+                        // One that is not given back ends by itself.
+                        if let Ok(Hold { id, .. }) = serde_json::from_slice(&body) {
+                            let _ = client.call("POST", &format!("/api/holds/{id}/release/"), token, "");
+                        }
+                        return Ok(Some(((show, seat), None)));
+                    }
+                    Ok((409, body)) => {
+                        let refusal = String::from_utf8_lossy(&body).into_owned();
+                        if refusal.contains("\"seat_taken\"") || refusal.contains("\"show_full\"") {
+                            return Ok((!doubt).then_some(((show, seat), Some(refusal))));
+                        }
+                    }
+                    _ => {
+                        doubt = true;
+                        thread::sleep(Duration::from_millis(100 << again));
+                    }
+                }
+            }
+            Ok(None)
+        },
+        |_, tried| {
+            if let Some((seat, refusal)) = tried {
+                each(seat, refusal);
+            }
+        },
     )
 }
 

@@ -1,9 +1,11 @@
 //! The whole tool against a small server in this process that misbehaves on purpose: the referee must say so, and say
 //! nothing about one that only fails.
 
+mod support;
+
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,8 +13,8 @@ use std::time::Duration;
 
 use stampede::report::Report;
 use stampede::scenario::Scenario;
-use stampede::setup::Who;
 use stampede::{Load, run};
+use support::{Request, kinds, listen, load, tokens};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Vice {
@@ -81,55 +83,27 @@ enum Act {
 
 impl Fake {
     fn start(vice: Vice) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let fake = Arc::new(Fake { vice, state: Mutex::default() });
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let fake = Arc::clone(&fake);
-                thread::spawn(move || fake.serve(stream.unwrap()));
-            }
-        });
-        url
+        let fake = Fake { vice, state: Mutex::default() };
+        listen(move |request, stream| fake.serve(request, stream))
     }
 
-    fn serve(&self, mut stream: TcpStream) -> Option<()> {
-        stream.set_nodelay(true).unwrap();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        loop {
-            let (mut line, mut user, mut length, mut key) = (String::new(), 0, 0, None);
-            reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-            let path = line.split(' ').nth(1)?.to_owned();
-            loop {
-                let mut header = String::new();
-                reader.read_line(&mut header).ok()?;
-                match header.trim().split_once(": ") {
-                    Some(("Authorization", token)) => user = token.strip_prefix("Bearer user")?.parse().ok()?,
-                    Some(("Idempotency-Key", value)) => key = Some(value.to_owned()),
-                    Some(("Content-Length", value)) => length = value.parse().ok()?,
-                    Some(_) => {}
-                    None => break,
-                }
+    fn serve(&self, Request { path, user, key, body }: Request, stream: &mut TcpStream) -> Option<()> {
+        let (status, body) = self.act_once(path.clone(), user, key, &body)?;
+        let close = if self.vice == Vice::ClosesAndDribbles { "Connection: close\r\n" } else { "" };
+        let length = if self.vice == Vice::Chunks && path.contains("/book/") {
+            "Transfer-Encoding: chunked".to_owned()
+        } else {
+            format!("Content-Length: {}", body.len())
+        };
+        let reply = format!("HTTP/1.1 {status} X\r\nX-Request-Id: {:032x}\r\n{close}{length}\r\n\r\n{body}", 5);
+        if self.vice == Vice::ClosesAndDribbles {
+            for piece in reply.as_bytes().chunks(reply.len() / 3 + 1) {
+                stream.write_all(piece).ok()?;
+                thread::sleep(Duration::from_micros(300));
             }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).ok()?;
-            let (status, body) = self.act_once(path.clone(), user, key, &String::from_utf8(body).ok()?)?;
-            let close = if self.vice == Vice::ClosesAndDribbles { "Connection: close\r\n" } else { "" };
-            let length = if self.vice == Vice::Chunks && path.contains("/book/") {
-                "Transfer-Encoding: chunked".to_owned()
-            } else {
-                format!("Content-Length: {}", body.len())
-            };
-            let reply = format!("HTTP/1.1 {status} X\r\nX-Request-Id: {:032x}\r\n{close}{length}\r\n\r\n{body}", 5);
-            if self.vice == Vice::ClosesAndDribbles {
-                for piece in reply.as_bytes().chunks(reply.len() / 3 + 1) {
-                    stream.write_all(piece).ok()?;
-                    thread::sleep(Duration::from_micros(300));
-                }
-                return None;
-            }
-            stream.write_all(reply.as_bytes()).ok()?;
+            return None;
         }
+        stream.write_all(reply.as_bytes()).ok()
     }
 
     /// What is told. A success is remembered with its key, also when it is hidden.
@@ -259,39 +233,6 @@ fn booking(row: &Row) -> String {
     )
 }
 
-fn tokens() -> (tempfile::TempDir, Who) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tokens");
-    let lines: Vec<String> = (0..30).map(|user| format!("user{user}")).collect();
-    std::fs::write(&path, lines.join("\n")).unwrap();
-    (folder, Who::File(path))
-}
-
-fn load(url: String, who: Who, scenario: Scenario) -> Load {
-    Load {
-        urls: vec![url],
-        who,
-        scenario,
-        connections: 8,
-        threads: 2,
-        rate: None,
-        warmup: Duration::ZERO,
-        duration: Duration::from_secs(20),
-        stop: Arc::default(),
-        requests: Some(1_500),
-        timeout: Duration::from_secs(5),
-        keys: false,
-        shows: None,
-        trusted_shows: Vec::new(),
-        keep_going: true,
-        wait: Duration::from_secs(5),
-        referee: true,
-        others: false,
-        seed: 1,
-        progress: false,
-    }
-}
-
 fn report(vice: Vice, scenario: Scenario) -> Report {
     let (_folder, who) = tokens();
     run(&load(Fake::start(vice), who, scenario)).unwrap()
@@ -308,13 +249,6 @@ fn on_sale() -> Scenario {
 
 fn churn() -> Scenario {
     Scenario::OnSale { contenders: 3, seats: Some(5), cancel_percent: 95 }
-}
-
-fn kinds(report: &Report) -> Vec<&'static str> {
-    let mut kinds: Vec<_> =
-        report.referee.as_ref().unwrap().violations.iter().map(|violation| violation.kind).collect();
-    kinds.dedup();
-    kinds
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn another_instance(app: &App) -> Db {
 }
 
 fn show_with(total_seats: i64) -> Plan {
-    Plan { movie_id: 1, screen_id: 1, date_time: SHOW_TIME, total_seats }
+    Plan { movie_id: 1, screen_id: 1, date_time: SHOW_TIME, total_seats, ..Plan::default() }
 }
 
 async fn shrinking_never_oversells(engine: Engine) {

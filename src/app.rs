@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
@@ -25,6 +25,7 @@ use crate::accounts::{Passwords, User};
 use crate::booking::desk::Desk;
 use crate::config::Config;
 use crate::db::Db;
+use crate::orders::codes::Codes;
 use crate::reads::Reads;
 
 /// What every request can reach; cheap to clone, which each request does many times over.
@@ -40,6 +41,8 @@ pub struct Parts {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub reads: Arc<SharedReads>,
+    /// Read when it is first needed.
+    pub codes: OnceCell<Codes>,
 }
 
 impl Deref for App {
@@ -83,7 +86,8 @@ impl App {
         let changed = Arc::clone(&reads);
         let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
         // Shorter than the time a request has, so that what is answered "timeout" mostly was dropped unwritten.
-        let desk = Desk::open(&db, config.desk_lanes, config.request_timeout * 2 / 3, listener);
+        let patience = config.request_timeout * 2 / 3;
+        let desk = Desk::open(&db, config.desk_lanes, patience, config.limits.clone(), listener);
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
         App(Arc::new(Parts {
             tokens: TokenKeys::new(
@@ -99,6 +103,7 @@ impl App {
             ),
             desk,
             reads,
+            codes: OnceCell::new(),
             db,
             config,
         }))

@@ -60,7 +60,10 @@ pub enum ApiError {
     /// No answer within the time a request may take; what was begun may still be done.
     Timeout,
     Account(AccountError),
+    /// At the contract's endpoints.
     Booking(BookingError),
+    /// At those for holds and orders.
+    Order(BookingError),
     Db(DbError),
     /// A defect; the cause is for the log.
     Internal(String),
@@ -174,6 +177,7 @@ impl ApiError {
             ApiError::Timeout => later("The request took too long. It may still be done.", "timeout"),
             ApiError::Account(error) => account(error),
             ApiError::Booking(error) => booking(error),
+            ApiError::Order(error) => order(error),
             ApiError::Db(error) => database(error),
             ApiError::Internal(cause) => {
                 tracing::error!(cause, "internal error");
@@ -195,21 +199,58 @@ fn account(error: AccountError) -> Refusal {
     }
 }
 
+/// The contract's refusals have the contract's bodies; what it does not know has a code.
 fn booking(error: BookingError) -> Refusal {
     match error {
-        BookingError::UnknownShow | BookingError::UnknownBooking => ApiError::NotFound.refusal(),
         BookingError::NotYours => detail(StatusCode::FORBIDDEN, error.to_string()),
-        BookingError::SeatBeyondCapacity { total_seats } => {
-            fields([("seat_number", vec![format!("Ensure this value is less than or equal to {total_seats}.")])])
-        }
+        BookingError::SeatBeyondCapacity { total_seats } => fields([("seat_number", vec![at_most(total_seats)])]),
         BookingError::ShowStarted
         | BookingError::ShowFull
         | BookingError::SeatTaken
         | BookingError::AlreadyCancelled => detail(StatusCode::CONFLICT, error.to_string()),
-        BookingError::KeyReused => coded(StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "idempotency_key_reused"),
-        BookingError::Busy | BookingError::Late => ApiError::Busy.refusal(),
-        BookingError::Db(error) => database(error),
+        error => order(error),
     }
+}
+
+/// See `docs/api-design.md`: what belongs to someone else is not there, and every conflict has a code.
+fn order(error: BookingError) -> Refusal {
+    let code = match &error {
+        BookingError::UnknownShow
+        | BookingError::UnknownBooking
+        | BookingError::UnknownOrder
+        | BookingError::NotYours => return ApiError::NotFound.refusal(),
+        BookingError::SeatBeyondCapacity { total_seats } => return fields([("seats", vec![at_most(*total_seats)])]),
+        BookingError::NotInOrder { .. } => return fields([("seats", vec![error.to_string()])]),
+        BookingError::KeyReused => {
+            return coded(StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "idempotency_key_reused");
+        }
+        BookingError::Busy | BookingError::Late => return ApiError::Busy.refusal(),
+        BookingError::Db(error) => return database(error.clone()),
+        BookingError::ShowStarted => "show_started",
+        BookingError::ShowFull => "show_full",
+        BookingError::SeatTaken | BookingError::SeatsTaken { .. } => "seat_taken",
+        BookingError::AlreadyCancelled => "already_cancelled",
+        BookingError::HoldExpired => "hold_expired",
+        BookingError::HoldConfirmed => "hold_confirmed",
+        BookingError::HoldAtItsLimit => "hold_limit_time",
+        BookingError::TooManySeatsHeld { .. } => "hold_limit_seats",
+        BookingError::TooManyHolds { .. } => "hold_limit_holds",
+        BookingError::HoldsTooFast { .. } => "hold_limit_rate",
+        BookingError::SalesNotOpen => "sales_not_open",
+        BookingError::SalesClosed => "sales_closed",
+        BookingError::OrderLimit { .. } => "order_limit",
+        BookingError::UserLimit { .. } => "user_limit",
+        BookingError::CancelTooLate => "cancel_too_late",
+    };
+    let mut refusal = coded(StatusCode::CONFLICT, error.to_string(), code);
+    if let BookingError::SeatsTaken { seats } = error {
+        refusal.body["seats"] = json!(seats);
+    }
+    refusal
+}
+
+fn at_most(most: i64) -> String {
+    format!("Ensure this value is less than or equal to {most}.")
 }
 
 fn database(error: DbError) -> Refusal {

@@ -2,7 +2,7 @@
 //!
 //! - [`config`] what an operator can set; [`app`] what a running server holds; [`router`] every URL
 //! - [`web`] what all endpoints share; [`error`] what a refusal looks like on the wire
-//! - [`accounts`], [`catalog`], [`schedule`], [`booking`]: the features, each with its types and rules in `mod.rs`, its
+//! - [`accounts`], [`catalog`], [`schedule`], [`booking`], [`holds`], [`orders`]: the features, each with its types and rules in `mod.rs`, its
 //!   SQL in `store.rs` and its endpoints in `api.rs`
 //! - [`reads`] what many read at once; [`db`] the two engines behind one face
 //! - [`commands`] what the command line does; [`data`] what it loads
@@ -17,6 +17,8 @@ pub mod config;
 pub mod data;
 pub mod db;
 pub mod error;
+pub mod holds;
+pub mod orders;
 pub mod reads;
 pub mod router;
 pub mod schedule;

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::{Access, CREATE, Endpoint, READ, mount, redirecting};
 use crate::web::{docs, health, layers};
-use crate::{accounts, booking, catalog, schedule};
+use crate::{accounts, booking, catalog, holds, orders, schedule};
 
 /// The whole program as one service.
 pub fn router(app: &App) -> Router {
@@ -22,6 +22,16 @@ pub fn router(app: &App) -> Router {
         ("/api/shows/{show_id}/book/", "Book Seat", Access::User, CREATE, post(booking::api::book)),
         ("/api/bookings/{booking_id}/cancel/", "Cancel Booking", Access::User, CREATE, post(booking::api::cancel)),
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(booking::api::my_bookings)),
+        ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, post(holds::api::hold)),
+        ("/api/holds/", "Hold List", Access::User, READ, get(holds::api::list)),
+        ("/api/holds/{hold_id}/", "Hold", Access::User, READ, get(holds::api::get)),
+        ("/api/holds/{hold_id}/extend/", "Extend Hold", Access::User, CREATE, post(holds::api::extend)),
+        ("/api/holds/{hold_id}/change/", "Change Hold", Access::User, CREATE, post(holds::api::change)),
+        ("/api/holds/{hold_id}/release/", "Release Hold", Access::User, CREATE, post(holds::api::release)),
+        ("/api/holds/{hold_id}/confirm/", "Confirm Hold", Access::User, CREATE, post(holds::api::confirm)),
+        ("/api/orders/", "Order List", Access::User, READ, get(orders::api::list)),
+        ("/api/orders/{code}/", "Order", Access::User, READ, get(orders::api::get)),
+        ("/api/orders/{code}/cancel/", "Cancel Order", Access::User, CREATE, post(orders::api::cancel)),
     ] {
         router = mount(router, app, Endpoint { path, name, access, allow }, handler);
     }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 
 use super::idempotency::KeyHeader;
 use super::rules::Ask;
-use super::{Booking, store};
+use super::{Booking, Reply, store};
 use crate::accounts::User;
 use crate::app::App;
 use crate::error::ApiError;
@@ -15,7 +15,7 @@ use crate::web::docs::Detail;
 use crate::web::endpoint::{Client, PathId};
 
 /// What the schema says of the header.
-const REPEATS: &str = "Up to 255 visible ASCII characters of your choice. A repeat with the same key, within 24 hours, is not done twice \
+pub const REPEATS: &str = "Up to 255 visible ASCII characters of your choice. A repeat with the same key, within 24 hours, is not done twice \
      and gets the first reply";
 
 /// The body of a booking request.
@@ -116,7 +116,10 @@ pub async fn cancel(
 }
 
 /// The one booking of a request for one.
-fn one(mut bookings: Vec<Booking>) -> Result<Booking, ApiError> {
+fn one(reply: Reply) -> Result<Booking, ApiError> {
+    let Reply::Bookings(mut bookings) = reply else {
+        return Err(ApiError::Internal("a request for a seat was answered with something else".into()));
+    };
     bookings.pop().ok_or_else(|| ApiError::Internal("a request for a seat changed none".into()))
 }
 

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::idempotency::{self, Key};
-use super::rules::{self, Ask, ShowState};
+use super::rules::{self, Ask, Decided, Limits};
 use super::store::{self, Change, Loaded, ShowFacts, Sql};
-use super::{Booking, BookingError};
+use super::{BookingError, Reply};
 use crate::clock;
 use crate::db::{Db, DbError};
 
@@ -47,7 +47,7 @@ struct Job {
     deadline: Instant,
     /// Gone when whoever asked is.
     client: Weak<()>,
-    answer: oneshot::Sender<Result<Vec<Booking>, BookingError>>,
+    answer: oneshot::Sender<Outcome>,
 }
 
 /// Told of the movies whose shows have changed, after the commit and before anyone is answered.
@@ -56,12 +56,14 @@ pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
 impl Desk {
     /// Opens a desk; it closes when the last clone is dropped. It serves `lanes` batches at once. A request waits at most
     /// for `patience`, then it is dropped unwritten.
-    pub fn open(db: &Db, lanes: usize, patience: Duration, listener: Listener) -> Desk {
+    pub fn open(db: &Db, lanes: usize, patience: Duration, limits: Limits, listener: Listener) -> Desk {
         let sql = Arc::new(Sql::new(db.dialect()));
+        let limits = Arc::new(limits);
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
             let (db, sql, memory, listener) = (db.clone(), Arc::clone(&sql), Memory::default(), Arc::clone(&listener));
-            tokio::spawn(Lane { db, sql, memory, listener }.run(inbox));
+            let limits = Arc::clone(&limits);
+            tokio::spawn(Lane { db, sql, limits, memory, listener }.run(inbox));
             sender
         });
         Desk { lanes: lanes.collect(), patience }
@@ -76,12 +78,19 @@ impl Desk {
     /// client is gone before the request's batch begins, it is dropped unwritten.
     ///
     /// # Errors
-    /// The contract's refusals, [`BookingError::Busy`], [`BookingError::Late`] and errors of the database: nothing was
+    /// The refusals of [`rules`], [`BookingError::Busy`], [`BookingError::Late`] and errors of the database: nothing was
     /// written then, but for [`DbError::OutcomeUnknown`].
-    pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Result<Vec<Booking>, BookingError> {
+    pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Result<Reply, BookingError> {
         // Requests for one show go to one lane, so that they are decided together; where the show is not known, any
         // lane decides as well: the database has the last word.
-        let (Ask::Book { show_id: number, .. } | Ask::Cancel { booking_id: number, .. }) = &ask;
+        let (Ask::Book { show_id: number, .. }
+        | Ask::Hold { show_id: number, .. }
+        | Ask::Cancel { booking_id: number, .. }
+        | Ask::Change { hold_id: number, .. }
+        | Ask::Extend { hold_id: number, .. }
+        | Ask::Release { hold_id: number, .. }
+        | Ask::Confirm { hold_id: number, .. }
+        | Ask::CancelOrder { order_id: number, .. }) = &ask;
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
         let job = Job { ask, key, deadline: Instant::now() + self.patience, client, answer };
@@ -101,6 +110,7 @@ fn closed() -> BookingError {
 struct Lane {
     db: Db,
     sql: Arc<Sql>,
+    limits: Arc<Limits>,
     memory: Memory,
     listener: Listener,
 }
@@ -159,22 +169,22 @@ impl Lane {
     /// The way of every change of a seat: know what it touches, decide, write the outcome guarded against what others
     /// did meanwhile. When a guard or a key says that the data changed, decide again from fresh data.
     async fn perform(&mut self, asks: &[Ask], keys: &[Option<Key>]) -> Result<Vec<Outcome>, DbError> {
-        let mut known = self.memory.recall(asks, keys);
+        let mut known = self.memory.recall(asks, keys, &self.limits);
         for _ in 0..TRIES {
             let remembered = known.is_some();
             let loaded = match known.take() {
                 Some(loaded) => loaded,
                 None => {
                     let sent: Vec<Key> = keys.iter().copied().flatten().collect();
-                    store::load(&self.db, &self.sql, asks, &sent).await?
+                    store::load(&self.db, &self.sql, asks, &sent, &self.limits).await?
                 }
             };
-            let decided = rules::decide(loaded.state.clone(), fresh(asks, keys, &loaded), loaded.now);
-            if remembered && decided.iter().any(Result::is_err) {
+            let decided = rules::decide(loaded.state.clone(), fresh(asks, keys, &loaded), loaded.now, &self.limits);
+            if remembered && decided.outcomes.iter().any(Result::is_err) {
                 // What is remembered may say yes, and the write tells whether that is still true; it never says no.
                 continue;
             }
-            let (outcomes, change) = match self.outcomes(asks, keys, decided, &loaded).await {
+            let (outcomes, change) = match self.outcomes(keys, decided, &loaded).await {
                 Err(DbError::Conflict(_)) => continue,
                 outcomes => outcomes?,
             };
@@ -205,32 +215,29 @@ impl Lane {
     /// Gives each request its reply, should the change be written.
     async fn outcomes(
         &self,
-        asks: &[Ask],
         keys: &[Option<Key>],
-        decided: Vec<Result<(), BookingError>>,
+        Decided { outcomes: decided, changes }: Decided,
         loaded: &Loaded,
     ) -> Result<(Vec<Outcome>, Change), DbError> {
-        let mut change = Change::on(loaded);
-        let mut outcomes = Vec::with_capacity(asks.len());
-        let seats = |(ask, decided): (&Ask, &Result<(), BookingError>)| match (ask, decided) {
-            (Ask::Book { seats, .. }, Ok(())) => seats.len(),
-            _ => 0,
+        let ids = match usize::try_from(changes.ids) {
+            Ok(wanted @ 1..) => self.db.booking_ids(wanted).await?,
+            _ => 0..0,
         };
-        let wanted = fresh(asks, keys, loaded).zip(&decided).map(seats).sum();
-        let mut ids = if wanted > 0 { self.db.booking_ids(wanted).await? } else { 0..0 };
+        let mut change = Change::of(loaded, &changes, &ids, &self.limits);
+        let mut outcomes = Vec::with_capacity(keys.len());
         let mut decided = decided.into_iter();
-        for (ask, key) in asks.iter().zip(keys) {
+        for key in keys {
             if let Some(repeated) = key.and_then(|key| earlier(&key, loaded)) {
                 outcomes.push(repeated);
                 continue;
             }
             outcomes.push(match decided.next() {
-                Some(Ok(())) => {
-                    let bookings = written(ask, loaded, &mut change, &mut ids);
+                Some(Ok(granted)) => {
+                    let reply = store::reply(granted, loaded, &ids)?;
                     if let Some(key) = key {
-                        change.remember(key, &bookings);
+                        change.remember(key, &reply);
                     }
-                    Ok(bookings)
+                    Ok(reply)
                 }
                 Some(Err(refused)) => Err(refused),
                 None => Err(DbError::Other("a request was not decided".into()).into()),
@@ -258,7 +265,7 @@ impl Lane {
     }
 }
 
-type Outcome = Result<Vec<Booking>, BookingError>;
+type Outcome = Result<Reply, BookingError>;
 
 /// Of several requests with one key the first goes on; the others wait for what becomes of it.
 fn one_of_each_key(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
@@ -282,21 +289,6 @@ fn earlier(key: &Key, loaded: &Loaded) -> Option<Outcome> {
     })
 }
 
-/// Notes what a granted request changes, and gives its reply.
-fn written(ask: &Ask, loaded: &Loaded, change: &mut Change, ids: &mut std::ops::Range<i64>) -> Vec<Booking> {
-    match ask {
-        Ask::Book { user_id, show_id, seats } => {
-            let facts = &loaded.shows[show_id];
-            seats.iter().zip(ids).map(|(seat, id)| change.book(id, *user_id, *show_id, *seat, facts)).collect()
-        }
-        Ask::Cancel { booking_id, .. } => {
-            let booking = &loaded.state.bookings[booking_id];
-            let created_at = loaded.created_at[booking_id];
-            vec![change.cancel(*booking_id, booking, created_at, &loaded.shows[&booking.show_id])]
-        }
-    }
-}
-
 /// What a lane has seen of shows a moment ago. It only saves reading before a write that is guarded against its errors:
 /// a request is never refused on it.
 #[derive(Default)]
@@ -315,7 +307,7 @@ struct Remembered {
 
 impl Memory {
     /// What is remembered of all that a batch touches; nothing when any of it has to be read.
-    fn recall(&self, asks: &[Ask], keys: &[Option<Key>]) -> Option<Loaded> {
+    fn recall(&self, asks: &[Ask], keys: &[Option<Key>], limits: &Limits) -> Option<Loaded> {
         if keys.iter().any(Option::is_some) {
             return None;
         }
@@ -323,13 +315,11 @@ impl Memory {
         for ask in asks {
             let Ask::Book { show_id, seats, .. } = ask else { return None };
             let show = self.shows.get(show_id).filter(|show| show.seen.elapsed() < MEMORY)?;
-            if seats.iter().any(|seat| show.taken.contains(seat)) {
+            if seats.iter().any(|seat| show.taken.contains(seat)) || show.facts.limits_users(limits) {
                 return None;
             }
             loaded.shows.entry(*show_id).or_insert_with(|| show.facts.clone());
-            let ShowFacts { date_time, total_seats, .. } = show.facts;
-            let state = || ShowState { date_time, total_seats, seats_taken: show.seats_taken, taken: HashSet::new() };
-            loaded.state.shows.entry(*show_id).or_insert_with(state);
+            loaded.state.shows.entry(*show_id).or_insert_with(|| show.facts.state(show.seats_taken));
         }
         Some(loaded)
     }
@@ -345,7 +335,7 @@ impl Memory {
         if let Some(seen) = loaded.read {
             for (id, facts) in &loaded.shows {
                 let Some(state) = loaded.state.shows.get(id) else { continue };
-                let (facts, taken) = (facts.clone(), state.taken.clone());
+                let (facts, taken) = (facts.clone(), state.holders.keys().copied().collect());
                 let mut new = Remembered { seen, facts, taken, seats_taken: state.seats_taken };
                 if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < MEMORY) {
                     // What was seen taken a moment ago mostly still is; it is forgotten with the rest in time.
@@ -355,7 +345,7 @@ impl Memory {
                 self.shows.insert(*id, new);
             }
         }
-        for (show, seat) in change.booked() {
+        for (show, seat) in change.taken() {
             if let Some(remembered) = self.shows.get_mut(&show) {
                 remembered.taken.insert(seat);
             }

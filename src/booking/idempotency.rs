@@ -2,17 +2,17 @@
 //! Field"). A key counts for its user, method and path, and is remembered for a day; what is remembered is the reply of
 //! a success, written in the transaction of what was done. Refusals are decided anew.
 
-use std::time::Duration;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Booking, store};
+use super::{Booking, Reply};
 use crate::accounts::User;
-use crate::clock::{self, SECOND};
-use crate::db::Db;
+use crate::clock::SECOND;
 use crate::error::ApiError;
+use crate::holds::Hold;
+use crate::orders::Order;
 
 /// How long a key is remembered, in microseconds.
 pub const LIFETIME: i64 = 24 * 60 * 60 * SECOND;
@@ -86,19 +86,54 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
 /// The fields of a booking, in their order.
 type Fields = (i64, i64, String, String, i64, i64, String, i64);
 
+/// A reply as it is kept, beside those with bookings alone.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    /// Its fields in their order.
+    Hold(i64, i64, String, String, i64, Vec<i64>, i64, i64),
+    /// Id, status, when it was made, bookings.
+    Order(i64, String, i64, Vec<Fields>),
+}
+
 /// A reply as it is kept.
-pub fn encode(bookings: &[Booking]) -> String {
-    let fields: Vec<Fields> = bookings
-        .iter()
-        .cloned()
-        .map(|b| (b.id, b.show, b.movie_title, b.screen_name, b.date_time, b.seat_number, b.status, b.created_at))
-        .collect();
-    serde_json::json!(fields).to_string()
+pub fn encode(reply: &Reply) -> String {
+    match reply {
+        Reply::Bookings(bookings) => serde_json::json!(fields(bookings)).to_string(),
+        Reply::Hold(hold) => {
+            let Hold { id, show, movie_title, screen_name, date_time, seats, created_at, expires_at } = hold.clone();
+            serde_json::json!(Kept::Hold(id, show, movie_title, screen_name, date_time, seats, created_at, expires_at))
+                .to_string()
+        }
+        Reply::Order(order) => {
+            let bookings = fields(&order.bookings);
+            serde_json::json!(Kept::Order(order.id, order.status.clone(), order.created_at, bookings)).to_string()
+        }
+    }
 }
 
 /// A reply as it was given; none when the text is not one of ours.
-pub fn decode(reply: &str) -> Option<Vec<Booking>> {
-    let fields: Vec<Fields> = serde_json::from_str(reply).ok()?;
+pub fn decode(reply: &str) -> Option<Reply> {
+    if reply.starts_with('[') {
+        return Some(Reply::Bookings(bookings(serde_json::from_str(reply).ok()?)));
+    }
+    Some(match serde_json::from_str(reply).ok()? {
+        Kept::Hold(id, show, movie_title, screen_name, date_time, seats, created_at, expires_at) => {
+            Reply::Hold(Hold { id, show, movie_title, screen_name, date_time, seats, created_at, expires_at })
+        }
+        Kept::Order(id, status, created_at, fields) => {
+            Reply::Order(Order::of(id, status, created_at, bookings(fields))?)
+        }
+    })
+}
+
+fn fields(bookings: &[Booking]) -> Vec<Fields> {
+    let fields =
+        |b: Booking| (b.id, b.show, b.movie_title, b.screen_name, b.date_time, b.seat_number, b.status, b.created_at);
+    bookings.iter().cloned().map(fields).collect()
+}
+
+fn bookings(fields: Vec<Fields>) -> Vec<Booking> {
     let booking = |(id, show, movie_title, screen_name, date_time, seat_number, status, created_at)| Booking {
         id,
         show,
@@ -109,21 +144,5 @@ pub fn decode(reply: &str) -> Option<Vec<Booking>> {
         status,
         created_at,
     };
-    Some(fields.into_iter().map(booking).collect())
-}
-
-/// Forgets old keys now and then, for as long as the server runs.
-pub async fn forget_old_keys(db: Db) {
-    let mut wait = Duration::from_secs(60);
-    loop {
-        tokio::time::sleep(wait).await;
-        wait = match store::forget_old_keys(&db, clock::now() - LIFETIME).await {
-            Ok(1..) => Duration::from_secs(1),
-            Ok(0) => Duration::from_secs(600),
-            Err(error) => {
-                tracing::warn!(%error, "old idempotency keys were not forgotten");
-                Duration::from_secs(600)
-            }
-        };
-    }
+    fields.into_iter().map(booking).collect()
 }

@@ -5,12 +5,15 @@ pub mod desk;
 pub mod idempotency;
 pub mod rules;
 pub mod store;
+pub mod tidying;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock;
 use crate::db::DbError;
+use crate::holds::Hold;
+use crate::orders::Order;
 
 /// Why a seat did not change hands. The texts are the contract's (sections 11 and 12).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +34,36 @@ pub enum BookingError {
     AlreadyCancelled,
     #[error("You do not have permission to perform this action.")]
     NotYours,
+    /// Of several seats that were asked for, these are not free.
+    #[error("This seat is already booked.")]
+    SeatsTaken { seats: Vec<i64> },
+    /// No such hold or order, or another user's.
+    #[error("no such hold or order")]
+    UnknownOrder,
+    #[error("This hold has expired.")]
+    HoldExpired,
+    #[error("This hold is confirmed already.")]
+    HoldConfirmed,
+    #[error("This hold can't be extended any further.")]
+    HoldAtItsLimit,
+    #[error("No more than {limit} seats of a show can be held at once.")]
+    TooManySeatsHeld { limit: i64 },
+    #[error("No more than {limit} holds of a show are possible at once.")]
+    TooManyHolds { limit: i64 },
+    #[error("No more than {limit} holds can be made in a minute.")]
+    HoldsTooFast { limit: i64 },
+    #[error("Sales for this show have not begun.")]
+    SalesNotOpen,
+    #[error("Sales for this show are closed.")]
+    SalesClosed,
+    #[error("No more than {limit} seats can be ordered at once.")]
+    OrderLimit { limit: i64 },
+    #[error("No more than {limit} seats of this show can be yours.")]
+    UserLimit { limit: i64 },
+    #[error("Seat {seat} is not in this order.")]
+    NotInOrder { seat: i64 },
+    #[error("It is too late to cancel this booking.")]
+    CancelTooLate,
     /// The key was sent before, with another payload.
     #[error("This Idempotency-Key was used for another request.")]
     KeyReused,
@@ -70,6 +103,15 @@ pub struct Booking {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: i64,
+}
+
+/// What a granted request is answered with.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// The seats that were booked, or the one that was cancelled.
+    Bookings(Vec<Booking>),
+    Hold(Hold),
+    Order(Order),
 }
 
 /// The two states of a booking; a cancelled one never comes back.

@@ -1,10 +1,11 @@
 //! Who gets a seat: the pure decision over a batch of requests. No I/O, no clock, no randomness.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::BookingError;
+use crate::orders::status::{self, Event, Status};
 
-/// A request that changes who holds a seat.
+/// A request that changes who holds a seat, or for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// The seats of one show, all or none; different ones, at least one.
@@ -17,15 +18,121 @@ pub enum Ask {
         user_id: i64,
         booking_id: i64,
     },
+    /// As [`Ask::Book`], for a while.
+    Hold {
+        user_id: i64,
+        show_id: i64,
+        seats: Vec<i64>,
+    },
+    /// The seats that a hold is to have; different ones, at least one.
+    Change {
+        user_id: i64,
+        hold_id: i64,
+        seats: Vec<i64>,
+    },
+    Extend {
+        user_id: i64,
+        hold_id: i64,
+    },
+    Release {
+        user_id: i64,
+        hold_id: i64,
+    },
+    /// Turns a hold into an order.
+    Confirm {
+        user_id: i64,
+        hold_id: i64,
+    },
+    /// These seats of an order; all that are left when none is named.
+    CancelOrder {
+        user_id: i64,
+        order_id: i64,
+        seats: Vec<i64>,
+    },
 }
 
-/// What is known of a show: its own row, and which of the asked seats have a holder.
+/// What an installation allows. Times are in microseconds; what is not there is off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a hold lasts from when it was made or extended, and from when it was made in all.
+    pub hold: i64,
+    pub hold_in_all: i64,
+    /// What a user may hold in a show, as seats and as holds.
+    pub held_seats: i64,
+    pub holds: i64,
+    /// Holds that a user may make in a minute.
+    pub holds_per_minute: i64,
+    /// When sales open and close, before the show begins.
+    pub opens_before: Option<i64>,
+    pub closes_before: Option<i64>,
+    /// Seats in an order, and seats of a user in a show.
+    pub order_seats: Option<i64>,
+    pub user_seats: Option<i64>,
+    /// Until when, before the show begins, a booking can be cancelled.
+    pub cancel_before: Option<i64>,
+}
+
+const MINUTE: i64 = 60 * 1_000_000;
+
+impl Default for Limits {
+    /// Those of an installation that has set none.
+    fn default() -> Self {
+        Limits {
+            hold: 8 * MINUTE,
+            hold_in_all: 24 * MINUTE,
+            held_seats: 20,
+            holds: 4,
+            holds_per_minute: 30,
+            opens_before: None,
+            closes_before: None,
+            order_seats: None,
+            user_seats: None,
+            cancel_before: None,
+        }
+    }
+}
+
+/// A show's own rules of sale; where one is not there, the installation's counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sales {
+    /// In UTC microseconds.
+    pub open_at: Option<i64>,
+    pub close_at: Option<i64>,
+    pub order_limit: Option<i64>,
+    pub user_limit: Option<i64>,
+}
+
+impl Limits {
+    /// The rules that count for a show.
+    pub fn sales(&self, own: Sales, date_time: i64) -> Sales {
+        let before = |micros: i64| date_time.saturating_sub(micros);
+        Sales {
+            open_at: own.open_at.or(self.opens_before.map(before)),
+            close_at: own.close_at.or(self.closes_before.map(before)),
+            order_limit: own.order_limit.or(self.order_seats),
+            user_limit: own.user_limit.or(self.user_seats),
+        }
+    }
+}
+
+/// What is known of a show: its own row, and who has which of the asked seats.
 #[derive(Debug, Clone, Default)]
 pub struct ShowState {
     pub date_time: i64,
     pub total_seats: i64,
+    /// Booked and blocked; what is held is not among them, since time alone frees it.
     pub seats_taken: i64,
-    pub taken: HashSet<i64>,
+    pub sales: Sales,
+    pub holders: HashMap<i64, Holder>,
+}
+
+/// Who has a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// It is booked or blocked.
+    Taken,
+    /// It is held by this row, or was until then: such a row makes way.
+    Held { row: i64, until: i64 },
 }
 
 /// What is known of a booking that is to be cancelled.
@@ -34,7 +141,56 @@ pub struct BookingState {
     pub user_id: i64,
     pub show_id: i64,
     pub seat_number: i64,
+    /// For a booking without an order; what belongs to one is told there.
     pub booked: bool,
+    pub created_at: i64,
+    pub order_id: Option<i64>,
+}
+
+/// A hold or an order with its seats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderState {
+    pub user_id: i64,
+    pub show_id: i64,
+    pub status: Status,
+    pub created_at: i64,
+    /// While it is held; [`RELEASED`] once it was given up.
+    pub expires_at: Option<i64>,
+    /// Another with each change, never the same again.
+    pub version: i64,
+    /// In the order of their numbers, each once.
+    pub seats: Vec<Seat>,
+}
+
+/// When a hold expired that was given up.
+pub const RELEASED: i64 = 0;
+
+/// A row of bookings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// Its id.
+    pub row: i64,
+    pub number: i64,
+    pub status: SeatStatus,
+    pub created_at: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatStatus {
+    Held,
+    Booked,
+    Cancelled,
+}
+
+/// What a user has in a show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub holds: i64,
+    pub held_seats: i64,
+    /// Known where there is a limit to it.
+    pub booked_seats: i64,
+    /// Holds made in the last minute, in any show.
+    pub recent_holds: i64,
 }
 
 /// All that a batch touches.
@@ -42,59 +198,514 @@ pub struct BookingState {
 pub struct State {
     pub shows: HashMap<i64, ShowState>,
     pub bookings: HashMap<i64, BookingState>,
+    pub orders: HashMap<i64, OrderState>,
+    /// By user and show.
+    pub usage: HashMap<(i64, i64), Usage>,
+}
+
+/// What a granted request gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Granted {
+    /// Seats that were booked, or the one that was cancelled.
+    Seats {
+        show_id: i64,
+        seats: Vec<Seat>,
+    },
+    Hold {
+        id: i64,
+        hold: OrderState,
+    },
+    Order {
+        id: i64,
+        order: OrderState,
+    },
+}
+
+/// What a batch changes. A row that is new has an id below zero, -1 first, until it is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub shows: BTreeMap<i64, ShowChange>,
+    pub new: Vec<NewSeat>,
+    /// Held rows whose hold is over, and held rows that their holders gave up.
+    pub expired: Vec<i64>,
+    pub dropped: Vec<i64>,
+    /// Held rows that are booked now.
+    pub confirmed: Vec<i64>,
+    /// Booked rows that are cancelled now.
+    pub cancelled: Vec<i64>,
+    /// Holds and orders as they are from now on.
+    pub orders: BTreeMap<i64, OrderState>,
+    /// Who was granted more seats because of what [`State::usage`] said.
+    pub relied_on: BTreeSet<(i64, i64)>,
+    /// How many ids are new.
+    pub ids: i64,
+}
+
+/// What a batch does to a show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShowChange {
+    /// More seats booked than before, or fewer.
+    pub taken: i64,
+    /// Among those that found a holder; 0 when seats are only given back, which is allowed at any time.
+    pub highest_seat: i64,
+}
+
+/// A row that is added to bookings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewSeat {
+    pub user_id: i64,
+    pub show_id: i64,
+    pub order_id: Option<i64>,
+    pub seat: Seat,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    pub outcomes: Vec<Result<Granted, BookingError>>,
+    pub changes: Changes,
 }
 
 /// Decides the requests of a batch in the order of their arrival, each as if those before it were already done.
 /// `now` is the moment that decides, in UTC microseconds.
-pub fn decide<'a>(
-    mut state: State,
-    asks: impl IntoIterator<Item = &'a Ask>,
+pub fn decide<'a>(state: State, asks: impl IntoIterator<Item = &'a Ask>, now: i64, limits: &Limits) -> Decided {
+    let mut batch = Batch { state, now, limits, changes: Changes::default() };
+    let outcomes = asks.into_iter().map(|ask| batch.decide(ask)).collect();
+    Decided { outcomes, changes: batch.changes }
+}
+
+struct Batch<'a> {
+    state: State,
     now: i64,
-) -> Vec<Result<(), BookingError>> {
-    let one = |ask: &Ask| match ask {
-        Ask::Book { show_id, seats, .. } => book(&mut state, *show_id, seats, now),
-        Ask::Cancel { user_id, booking_id } => cancel(&mut state, *user_id, *booking_id),
-    };
-    asks.into_iter().map(one).collect()
+    limits: &'a Limits,
+    changes: Changes,
 }
 
-/// The order of the checks is the contract's (section 1, points 7 to 9).
-fn book(state: &mut State, show_id: i64, seats: &[i64], now: i64) -> Result<(), BookingError> {
-    let show = state.shows.get_mut(&show_id).ok_or(BookingError::UnknownShow)?;
-    if seats.iter().any(|seat| *seat > show.total_seats) {
-        return Err(BookingError::SeatBeyondCapacity { total_seats: show.total_seats });
+type Outcome = Result<Granted, BookingError>;
+
+impl Batch<'_> {
+    fn decide(&mut self, ask: &Ask) -> Outcome {
+        match ask {
+            Ask::Book { user_id, show_id, seats } => self.book(*user_id, *show_id, seats),
+            Ask::Cancel { user_id, booking_id } => self.cancel(*user_id, *booking_id),
+            Ask::Hold { user_id, show_id, seats } => self.hold(*user_id, *show_id, seats),
+            Ask::Change { user_id, hold_id, seats } => self.change(*user_id, *hold_id, seats),
+            Ask::Extend { user_id, hold_id } => self.extend(*user_id, *hold_id),
+            Ask::Release { user_id, hold_id } => self.release(*user_id, *hold_id),
+            Ask::Confirm { user_id, hold_id } => self.confirm(*user_id, *hold_id),
+            Ask::CancelOrder { user_id, order_id, seats } => self.cancel_order(*user_id, *order_id, seats),
+        }
     }
-    if show.date_time <= now {
-        return Err(BookingError::ShowStarted);
+
+    fn book(&mut self, user_id: i64, show_id: i64, seats: &[i64]) -> Outcome {
+        self.may_have(show_id, seats, seats.len())?;
+        self.is_within(user_id, show_id, seats.len())?;
+        // A seat that is asked for twice is taken by the first of the two.
+        let is_twice = |place: usize| seats[..place].contains(&seats[place]);
+        if !self.not_free(show_id, seats).is_empty() || (0..seats.len()).any(is_twice) {
+            return Err(BookingError::SeatTaken);
+        }
+        let booked = seats.iter().map(|seat| self.take(user_id, show_id, None, *seat, SeatStatus::Booked)).collect();
+        self.count_taken(show_id, seats.len() as i64, 0);
+        if let Some(usage) = self.usage(user_id, show_id) {
+            usage.booked_seats += seats.len() as i64;
+        }
+        Ok(Granted::Seats { show_id, seats: booked })
     }
-    if show.seats_taken >= show.total_seats {
-        return Err(BookingError::ShowFull);
+
+    fn hold(&mut self, user_id: i64, show_id: i64, seats: &[i64]) -> Outcome {
+        self.may_have(show_id, seats, seats.len())?;
+        self.is_within(user_id, show_id, seats.len())?;
+        let used = self.state.usage.get(&(user_id, show_id)).copied().unwrap_or_default();
+        if used.holds >= self.limits.holds {
+            return Err(BookingError::TooManyHolds { limit: self.limits.holds });
+        }
+        if used.recent_holds >= self.limits.holds_per_minute {
+            return Err(BookingError::HoldsTooFast { limit: self.limits.holds_per_minute });
+        }
+        self.may_hold(user_id, show_id, seats.len())?;
+        self.are_free(show_id, seats)?;
+        let id = self.new_id();
+        let expires_at = self.now + self.limits.hold.min(self.limits.hold_in_all);
+        let mut hold = OrderState {
+            user_id,
+            show_id,
+            status: Status::Held,
+            created_at: self.now,
+            expires_at: Some(expires_at),
+            version: id,
+            seats: Vec::new(),
+        };
+        hold.seats.extend(
+            seats.iter().map(|seat| self.take(user_id, show_id, Some((id, expires_at)), *seat, SeatStatus::Held)),
+        );
+        hold.seats.sort_unstable_by_key(|seat| seat.number);
+        if let Some(usage) = self.usage(user_id, show_id) {
+            usage.holds += 1;
+            usage.held_seats += seats.len() as i64;
+        }
+        // These are counted over all shows.
+        for ((user, _), usage) in &mut self.state.usage {
+            usage.recent_holds += i64::from(*user == user_id);
+        }
+        self.note(id, hold.clone());
+        Ok(Granted::Hold { id, hold })
     }
-    // A seat that is asked for twice is taken by the first of the two.
-    let is_taken = |place: usize| show.taken.contains(&seats[place]) || seats[..place].contains(&seats[place]);
-    if (0..seats.len()).any(is_taken) {
-        return Err(BookingError::SeatTaken);
+
+    /// What is kept is not touched: it is never free in between.
+    fn change(&mut self, user_id: i64, id: i64, seats: &[i64]) -> Outcome {
+        let mut hold = self.live(user_id, id)?;
+        let (show_id, expires_at) = (hold.show_id, hold.expires_at.unwrap_or_default());
+        let has = |hold: &OrderState, number: i64| hold.seats.iter().any(|seat| seat.number == number);
+        let added: Vec<i64> = seats.iter().copied().filter(|seat| !has(&hold, *seat)).collect();
+        let (kept, gone): (Vec<Seat>, Vec<Seat>) = hold.seats.iter().partition(|seat| seats.contains(&seat.number));
+        if !added.is_empty() {
+            self.may_have(show_id, &added, seats.len())?;
+            let more = added.len().saturating_sub(gone.len());
+            if more > 0 {
+                self.is_within(user_id, show_id, more)?;
+                self.may_hold(user_id, show_id, more)?;
+            }
+            self.are_free(show_id, &added)?;
+        }
+        if added.is_empty() && gone.is_empty() {
+            return Ok(Granted::Hold { id, hold });
+        }
+        for seat in &gone {
+            self.drop_held(show_id, seat);
+        }
+        let had = hold.seats.len() as i64;
+        hold.seats = kept;
+        let place = Some((id, expires_at));
+        hold.seats.extend(added.iter().map(|seat| self.take(user_id, show_id, place, *seat, SeatStatus::Held)));
+        hold.seats.sort_unstable_by_key(|seat| seat.number);
+        if let Some(usage) = self.usage(user_id, show_id) {
+            usage.held_seats += hold.seats.len() as i64 - had;
+        }
+        hold.version = self.new_id();
+        self.note(id, hold.clone());
+        Ok(Granted::Hold { id, hold })
     }
-    show.taken.extend(seats);
-    show.seats_taken += seats.len() as i64;
-    Ok(())
+
+    fn extend(&mut self, user_id: i64, id: i64) -> Outcome {
+        let mut hold = self.live(user_id, id)?;
+        self.is_on_sale(hold.show_id)?;
+        let until = (self.now + self.limits.hold).min(hold.created_at + self.limits.hold_in_all);
+        if hold.expires_at.is_some_and(|expires_at| until <= expires_at) {
+            return Err(BookingError::HoldAtItsLimit);
+        }
+        hold.expires_at = Some(until);
+        hold.version = self.new_id();
+        self.note(id, hold.clone());
+        Ok(Granted::Hold { id, hold })
+    }
+
+    fn release(&mut self, user_id: i64, id: i64) -> Outcome {
+        let hold = self.live(user_id, id)?;
+        for seat in &hold.seats {
+            self.drop_held(hold.show_id, seat);
+        }
+        if let Some(usage) = self.usage(user_id, hold.show_id) {
+            usage.holds -= 1;
+            usage.held_seats -= hold.seats.len() as i64;
+        }
+        let version = self.new_id();
+        self.note(id, OrderState { expires_at: Some(RELEASED), version, seats: Vec::new(), ..hold.clone() });
+        Ok(Granted::Hold { id, hold })
+    }
+
+    /// Sales may have closed meanwhile: whoever holds a seat can take it.
+    fn confirm(&mut self, user_id: i64, id: i64) -> Outcome {
+        let mut order = self.live(user_id, id)?;
+        let has_started = self.state.shows.get(&order.show_id).is_none_or(|show| show.date_time <= self.now);
+        if has_started {
+            return Err(BookingError::ShowStarted);
+        }
+        order.status = status::next(order.status, Event::Confirm).ok_or(BookingError::HoldConfirmed)?;
+        order.expires_at = None;
+        for seat in &mut order.seats {
+            (seat.status, seat.created_at) = (SeatStatus::Booked, self.now);
+            match self.new_seat(seat.row) {
+                Some(new) => *new = *seat,
+                None => self.changes.confirmed.push(seat.row),
+            }
+            if let Some(show) = self.state.shows.get_mut(&order.show_id) {
+                show.holders.insert(seat.number, Holder::Taken);
+            }
+        }
+        let (count, highest) = (order.seats.len() as i64, order.seats.last().map_or(0, |seat| seat.number));
+        self.count_taken(order.show_id, count, highest);
+        if let Some(usage) = self.usage(user_id, order.show_id) {
+            usage.holds -= 1;
+            usage.held_seats -= count;
+            usage.booked_seats += count;
+        }
+        order.version = self.new_id();
+        self.note(id, order.clone());
+        Ok(Granted::Order { id, order })
+    }
+
+    /// The owner is checked before the state (C04); cancelling is not limited in time, unless the installation says so.
+    fn cancel(&mut self, user_id: i64, booking_id: i64) -> Outcome {
+        let booking = self.state.bookings.get(&booking_id).ok_or(BookingError::UnknownBooking)?;
+        if booking.user_id != user_id {
+            return Err(BookingError::NotYours);
+        }
+        let show_id = booking.show_id;
+        let seat = match booking.order_id {
+            None => self.cancel_alone(booking_id)?,
+            Some(order_id) => {
+                let order = self.state.orders.get(&order_id).ok_or(BookingError::UnknownBooking)?;
+                let seat = order.seats.iter().find(|seat| seat.row == booking_id);
+                let number = seat.ok_or(BookingError::UnknownBooking)?.number;
+                let order = self.cancel_seats(order_id, &[number])?;
+                order.seats.into_iter().find(|seat| seat.row == booking_id).ok_or(BookingError::UnknownBooking)?
+            }
+        };
+        Ok(Granted::Seats { show_id, seats: vec![seat] })
+    }
+
+    /// A booking without an order is an order of its own, with its own id.
+    fn cancel_order(&mut self, user_id: i64, id: i64, seats: &[i64]) -> Outcome {
+        if let Some(order) = self.state.orders.get(&id) {
+            if order.user_id != user_id || order.status == Status::Held {
+                return Err(BookingError::UnknownOrder);
+            }
+            let order = self.cancel_seats(id, seats)?;
+            return Ok(Granted::Order { id, order });
+        }
+        let booking = self.state.bookings.get(&id).filter(|booking| booking.order_id.is_none());
+        let booking = booking.filter(|booking| booking.user_id == user_id).ok_or(BookingError::UnknownOrder)?;
+        if let Some(seat) = seats.iter().find(|seat| **seat != booking.seat_number) {
+            return Err(BookingError::NotInOrder { seat: *seat });
+        }
+        self.cancel_alone(id)?;
+        let order = self.state.bookings[&id].as_order(id);
+        Ok(Granted::Order { id, order })
+    }
+
+    /// Cancels a booking without an order.
+    fn cancel_alone(&mut self, id: i64) -> Result<Seat, BookingError> {
+        let booking = self.state.bookings.get(&id).ok_or(BookingError::UnknownBooking)?;
+        let (user_id, show_id) = (booking.user_id, booking.show_id);
+        if !booking.booked {
+            return Err(BookingError::AlreadyCancelled);
+        }
+        self.may_cancel(show_id)?;
+        let booking = self.state.bookings.get_mut(&id).ok_or(BookingError::UnknownBooking)?;
+        booking.booked = false;
+        let seat = booking.seat(id);
+        self.give_back(user_id, show_id, &seat);
+        Ok(seat)
+    }
+
+    /// Cancels these seats of an order, or all that are left: all or none.
+    fn cancel_seats(&mut self, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
+        let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
+        if let Some(seat) = numbers.iter().find(|number| !order.seats.iter().any(|seat| seat.number == **number)) {
+            return Err(BookingError::NotInOrder { seat: *seat });
+        }
+        let is_meant = |seat: &Seat| numbers.is_empty() || numbers.contains(&seat.number);
+        let is_booked = |seat: &Seat| seat.status == SeatStatus::Booked;
+        let mut left = order.seats.iter().filter(|seat| is_meant(seat) && is_booked(seat)).peekable();
+        if left.peek().is_none() || (!numbers.is_empty() && left.count() < numbers.len()) {
+            return Err(BookingError::AlreadyCancelled);
+        }
+        self.may_cancel(order.show_id)?;
+        for seat in order.seats.iter_mut().filter(|seat| is_meant(seat) && is_booked(seat)) {
+            seat.status = SeatStatus::Cancelled;
+            self.give_back(order.user_id, order.show_id, seat);
+        }
+        if !order.seats.iter().any(is_booked) {
+            order.status = status::next(order.status, Event::Cancel).unwrap_or(order.status);
+        }
+        order.version = self.new_id();
+        self.note(id, order.clone());
+        Ok(order)
+    }
+
+    /// What the show has to say of more seats for someone, in the contract's order (section 1, points 7 to 9). `in_all` is
+    /// how many there will be in the order.
+    fn may_have(&self, show_id: i64, seats: &[i64], in_all: usize) -> Result<(), BookingError> {
+        let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
+        if seats.iter().any(|seat| *seat > show.total_seats) {
+            return Err(BookingError::SeatBeyondCapacity { total_seats: show.total_seats });
+        }
+        self.is_on_sale(show_id)?;
+        if show.seats_taken >= show.total_seats {
+            return Err(BookingError::ShowFull);
+        }
+        match self.limits.sales(show.sales, show.date_time).order_limit {
+            Some(limit) if in_all as i64 > limit => Err(BookingError::OrderLimit { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_on_sale(&self, show_id: i64) -> Result<(), BookingError> {
+        let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
+        let sales = self.limits.sales(show.sales, show.date_time);
+        if show.date_time <= self.now {
+            Err(BookingError::ShowStarted)
+        } else if sales.open_at.is_some_and(|open_at| self.now < open_at) {
+            Err(BookingError::SalesNotOpen)
+        } else if sales.close_at.is_some_and(|close_at| close_at <= self.now) {
+            Err(BookingError::SalesClosed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether a user may have so many more seats of a show.
+    fn is_within(&self, user_id: i64, show_id: i64, more: usize) -> Result<(), BookingError> {
+        let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
+        let Some(limit) = self.limits.sales(show.sales, show.date_time).user_limit else { return Ok(()) };
+        let used = self.state.usage.get(&(user_id, show_id)).copied().unwrap_or_default();
+        if used.booked_seats + used.held_seats + more as i64 > limit {
+            return Err(BookingError::UserLimit { limit });
+        }
+        Ok(())
+    }
+
+    /// Whether a user may hold so many more seats of a show.
+    fn may_hold(&self, user_id: i64, show_id: i64, more: usize) -> Result<(), BookingError> {
+        let used = self.state.usage.get(&(user_id, show_id)).copied().unwrap_or_default();
+        let limit = self.limits.held_seats;
+        if used.held_seats + more as i64 > limit { Err(BookingError::TooManySeatsHeld { limit }) } else { Ok(()) }
+    }
+
+    fn are_free(&self, show_id: i64, seats: &[i64]) -> Result<(), BookingError> {
+        let taken = self.not_free(show_id, seats);
+        if taken.is_empty() { Ok(()) } else { Err(BookingError::SeatsTaken { seats: taken }) }
+    }
+
+    /// A seat whose hold is over is free.
+    fn not_free(&self, show_id: i64, seats: &[i64]) -> Vec<i64> {
+        let Some(show) = self.state.shows.get(&show_id) else { return Vec::new() };
+        let has_holder = |seat: &&i64| match show.holders.get(seat) {
+            None => false,
+            Some(Holder::Taken) => true,
+            Some(Holder::Held { until, .. }) => *until > self.now,
+        };
+        seats.iter().filter(has_holder).copied().collect()
+    }
+
+    fn may_cancel(&self, show_id: i64) -> Result<(), BookingError> {
+        let (Some(before), Some(show)) = (self.limits.cancel_before, self.state.shows.get(&show_id)) else {
+            return Ok(());
+        };
+        if self.now > show.date_time.saturating_sub(before) { Err(BookingError::CancelTooLate) } else { Ok(()) }
+    }
+
+    /// The user's own hold, which is not over.
+    fn live(&self, user_id: i64, id: i64) -> Result<OrderState, BookingError> {
+        let hold = self.state.orders.get(&id).filter(|hold| hold.user_id == user_id);
+        let hold = hold.ok_or(BookingError::UnknownOrder)?;
+        match hold.expires_at {
+            None => Err(BookingError::HoldConfirmed),
+            Some(RELEASED) => Err(BookingError::UnknownOrder),
+            Some(expires_at) if expires_at <= self.now => Err(BookingError::HoldExpired),
+            Some(_) => Ok(hold.clone()),
+        }
+    }
+
+    fn new_id(&mut self) -> i64 {
+        self.changes.ids += 1;
+        -self.changes.ids
+    }
+
+    /// What a user has in a show, for a change; it is noted that it was relied on.
+    fn usage(&mut self, user_id: i64, show_id: i64) -> Option<&mut Usage> {
+        let usage = self.state.usage.get_mut(&(user_id, show_id))?;
+        self.changes.relied_on.insert((user_id, show_id));
+        Some(usage)
+    }
+
+    /// Gives a free seat to someone; `hold` is its hold and when that is over.
+    fn take(&mut self, user_id: i64, show_id: i64, hold: Option<(i64, i64)>, number: i64, status: SeatStatus) -> Seat {
+        let seat = Seat { row: self.new_id(), number, status, created_at: self.now };
+        let order_id = hold.map(|(id, _)| id);
+        self.changes.new.push(NewSeat { user_id, show_id, order_id, seat });
+        self.count_taken(show_id, 0, number);
+        if let Some(show) = self.state.shows.get_mut(&show_id) {
+            let holder = hold.map_or(Holder::Taken, |(_, until)| Holder::Held { row: seat.row, until });
+            if let Some(Holder::Held { row, .. }) = show.holders.insert(number, holder) {
+                self.changes.expired.push(row);
+            }
+        }
+        seat
+    }
+
+    fn new_seat(&mut self, row: i64) -> Option<&mut Seat> {
+        if row >= 0 {
+            return None;
+        }
+        self.changes.new.iter_mut().map(|new| &mut new.seat).rfind(|seat| seat.row == row)
+    }
+
+    /// Frees a held seat whose hold is not over.
+    fn drop_held(&mut self, show_id: i64, seat: &Seat) {
+        self.count_taken(show_id, 0, 0);
+        if let Some(show) = self.state.shows.get_mut(&show_id) {
+            show.holders.remove(&seat.number);
+        }
+        if seat.row >= 0 {
+            self.changes.dropped.push(seat.row);
+        } else {
+            self.changes.new.retain(|new| new.seat.row != seat.row);
+        }
+    }
+
+    /// Frees a booked seat, which is cancelled.
+    fn give_back(&mut self, user_id: i64, show_id: i64, seat: &Seat) {
+        match self.new_seat(seat.row) {
+            Some(new) => *new = *seat,
+            None => self.changes.cancelled.push(seat.row),
+        }
+        self.count_taken(show_id, -1, 0);
+        if let Some(show) = self.state.shows.get_mut(&show_id) {
+            show.holders.remove(&seat.number);
+        }
+        if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
+            usage.booked_seats -= 1;
+        }
+    }
+
+    fn count_taken(&mut self, show_id: i64, more: i64, highest_seat: i64) {
+        if let Some(show) = self.state.shows.get_mut(&show_id) {
+            show.seats_taken += more;
+        }
+        let change = self.changes.shows.entry(show_id).or_default();
+        change.taken += more;
+        change.highest_seat = change.highest_seat.max(highest_seat);
+    }
+
+    /// Every change of a hold or an order is one of its show.
+    fn note(&mut self, id: i64, order: OrderState) {
+        self.count_taken(order.show_id, 0, 0);
+        self.changes.orders.insert(id, order.clone());
+        self.state.orders.insert(id, order);
+    }
 }
 
-/// The owner is checked before the state (C04); cancelling is not limited in time.
-fn cancel(state: &mut State, user_id: i64, booking_id: i64) -> Result<(), BookingError> {
-    let booking = state.bookings.get_mut(&booking_id).ok_or(BookingError::UnknownBooking)?;
-    if booking.user_id != user_id {
-        return Err(BookingError::NotYours);
+impl BookingState {
+    /// As a row of bookings.
+    pub fn seat(&self, id: i64) -> Seat {
+        let status = if self.booked { SeatStatus::Booked } else { SeatStatus::Cancelled };
+        Seat { row: id, number: self.seat_number, status, created_at: self.created_at }
     }
-    if !booking.booked {
-        return Err(BookingError::AlreadyCancelled);
+
+    /// As the order that a booking without one is.
+    pub fn as_order(&self, id: i64) -> OrderState {
+        OrderState {
+            user_id: self.user_id,
+            show_id: self.show_id,
+            status: if self.booked { Status::AwaitingPayment } else { Status::Cancelled },
+            created_at: self.created_at,
+            expires_at: None,
+            version: id,
+            seats: vec![self.seat(id)],
+        }
     }
-    booking.booked = false;
-    if let Some(show) = state.shows.get_mut(&booking.show_id) {
-        show.taken.remove(&booking.seat_number);
-        show.seats_taken -= 1;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -103,121 +714,420 @@ mod tests {
 
     use super::*;
 
-    const NOW: i64 = 1_000;
+    const NOW: i64 = 1_000 * MINUTE;
 
     fn show(date_time: i64, total_seats: i64, taken: &[i64]) -> State {
-        let taken: HashSet<i64> = taken.iter().copied().collect();
-        let show = ShowState { date_time, total_seats, seats_taken: taken.len() as i64, taken };
-        State { shows: HashMap::from([(1, show)]), bookings: HashMap::new() }
+        let holders: HashMap<i64, Holder> = taken.iter().map(|seat| (*seat, Holder::Taken)).collect();
+        let seats_taken = holders.len() as i64;
+        let show = ShowState { date_time, total_seats, seats_taken, holders, ..ShowState::default() };
+        State { shows: HashMap::from([(1, show)]), ..State::default() }
     }
 
-    fn ask(seats: &[i64]) -> Ask {
-        Ask::Book { user_id: 7, show_id: 1, seats: seats.to_vec() }
+    fn one(state: State, ask: Ask, limits: &Limits) -> Option<BookingError> {
+        decide(state, &[ask], NOW, limits).outcomes.remove(0).err()
     }
 
     #[test]
     fn the_first_fault_in_the_contracts_order_answers() {
-        let one = |state: State, ask: Ask| decide(state, &[ask], NOW).remove(0);
-        assert_eq!(one(State::default(), ask(&[1])), Err(BookingError::UnknownShow));
-        assert_eq!(one(show(0, 10, &[]), ask(&[11])), Err(BookingError::SeatBeyondCapacity { total_seats: 10 }));
-        assert_eq!(one(show(NOW, 2, &[1, 2]), ask(&[1])), Err(BookingError::ShowStarted));
-        assert_eq!(one(show(NOW + 1, 2, &[1, 2]), ask(&[1])), Err(BookingError::ShowFull));
-        assert_eq!(one(show(NOW + 1, 3, &[1, 2]), ask(&[1])), Err(BookingError::SeatTaken));
-        assert_eq!(one(show(NOW + 1, 3, &[1, 2]), ask(&[3])), Ok(()));
+        let one = |state: State, seat: i64| {
+            one(state, Ask::Book { user_id: 7, show_id: 1, seats: vec![seat] }, &Limits::default())
+        };
+        assert_eq!(one(State::default(), 1), Some(BookingError::UnknownShow));
+        assert_eq!(one(show(0, 10, &[]), 11), Some(BookingError::SeatBeyondCapacity { total_seats: 10 }));
+        assert_eq!(one(show(NOW, 2, &[1, 2]), 1), Some(BookingError::ShowStarted));
+        assert_eq!(one(show(NOW + 1, 2, &[1, 2]), 1), Some(BookingError::ShowFull));
+        assert_eq!(one(show(NOW + 1, 3, &[1, 2]), 1), Some(BookingError::SeatTaken));
+        assert_eq!(one(show(NOW + 1, 3, &[1, 2]), 3), None);
     }
 
-    /// The naive model: one list of holdings, gone through anew for each request.
-    struct Naive {
-        totals: Vec<i64>,
-        starts: Vec<i64>,
-        /// (booking, user, show, seat), booked.
-        bookings: Vec<((i64, i64, i64, i64), bool)>,
+    #[test]
+    fn sales_open_and_close_for_every_way_to_a_seat() {
+        let ways = [
+            Ask::Book { user_id: 7, show_id: 1, seats: vec![1] },
+            Ask::Hold { user_id: 7, show_id: 1, seats: vec![1, 2] },
+            Ask::Change { user_id: 7, hold_id: 9, seats: vec![3] },
+        ];
+        let with_hold = |sales: Sales| {
+            let mut state = show(NOW + 60 * MINUTE, 10, &[]);
+            state.shows.get_mut(&1).unwrap().sales = sales;
+            let seats = vec![Seat { row: 10, number: 5, status: SeatStatus::Held, created_at: 0 }];
+            let expires_at = Some(NOW + MINUTE);
+            let hold = OrderState {
+                user_id: 7,
+                show_id: 1,
+                status: Status::Held,
+                created_at: NOW,
+                expires_at,
+                version: 9,
+                seats,
+            };
+            state.orders.insert(9, hold);
+            state
+        };
+        for (open_at, close_at, expected) in [
+            (Some(NOW), Some(NOW + 1), None),
+            (Some(NOW + 1), None, Some(BookingError::SalesNotOpen)),
+            (None, Some(NOW), Some(BookingError::SalesClosed)),
+        ] {
+            for ask in &ways {
+                let state = with_hold(Sales { open_at, close_at, ..Sales::default() });
+                assert_eq!(one(state, ask.clone(), &Limits::default()), expected, "{ask:?}");
+            }
+        }
+        // The installation's count where the show has none.
+        let early = Limits { opens_before: Some(59 * MINUTE), ..Limits::default() };
+        let late = Limits { closes_before: Some(60 * MINUTE), ..Limits::default() };
+        for ask in &ways {
+            assert_eq!(one(with_hold(Sales::default()), ask.clone(), &early), Some(BookingError::SalesNotOpen));
+            assert_eq!(one(with_hold(Sales::default()), ask.clone(), &late), Some(BookingError::SalesClosed));
+            let own = Sales { open_at: Some(0), close_at: Some(i64::MAX), ..Sales::default() };
+            assert_eq!(one(with_hold(own), ask.clone(), &early), None);
+            assert_eq!(one(with_hold(own), ask.clone(), &late), None);
+        }
+        // What is held may still be taken.
+        let confirm = Ask::Confirm { user_id: 7, hold_id: 9 };
+        assert_eq!(one(with_hold(Sales::default()), confirm, &late), None);
     }
 
-    impl Naive {
-        fn holds(&self, show: i64, seat: i64) -> bool {
-            self.bookings.iter().any(|((_, _, of, number), booked)| *booked && *of == show && *number == seat)
+    #[test]
+    fn cancelling_ends_where_the_installation_says() {
+        let booking =
+            BookingState { user_id: 7, show_id: 1, seat_number: 1, booked: true, created_at: 0, order_id: None };
+        for (before, expected) in [(60, None), (61, Some(BookingError::CancelTooLate))] {
+            let limits = Limits { cancel_before: Some(before * MINUTE), ..Limits::default() };
+            let mut state = show(NOW + 60 * MINUTE, 2, &[1]);
+            state.bookings.insert(3, booking.clone());
+            for ask in
+                [Ask::Cancel { user_id: 7, booking_id: 3 }, Ask::CancelOrder { user_id: 7, order_id: 3, seats: vec![] }]
+            {
+                assert_eq!(one(state.clone(), ask, &limits), expected);
+            }
+        }
+    }
+
+    /// A row of bookings, and what the database would be after a write.
+    #[derive(Debug, Clone, PartialEq)]
+    struct Row {
+        user_id: i64,
+        show_id: i64,
+        order_id: Option<i64>,
+        seat: Seat,
+    }
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct World {
+        /// Seats, start.
+        shows: Vec<(i64, i64)>,
+        rows: BTreeMap<i64, Row>,
+        orders: BTreeMap<i64, OrderState>,
+        next_id: i64,
+        now: i64,
+    }
+
+    impl World {
+        fn live(&self, order: &OrderState) -> bool {
+            order.expires_at.is_some_and(|expires_at| expires_at > self.now)
         }
 
-        fn ask(&mut self, ask: &Ask) -> Result<(), BookingError> {
-            match ask {
-                Ask::Book { user_id, show_id, seats } => {
-                    let place = *show_id as usize;
-                    let total = *self.totals.get(place).ok_or(BookingError::UnknownShow)?;
-                    if *seats.iter().max().unwrap() > total {
-                        return Err(BookingError::SeatBeyondCapacity { total_seats: total });
+        fn holds_seat(&self, row: &Row) -> bool {
+            match row.seat.status {
+                SeatStatus::Booked => true,
+                SeatStatus::Held => row.order_id.is_some_and(|id| self.live(&self.orders[&id])),
+                SeatStatus::Cancelled => false,
+            }
+        }
+
+        /// What would be loaded for any request.
+        fn state(&self) -> State {
+            let mut state = State::default();
+            for (id, (total_seats, date_time)) in self.shows.iter().enumerate() {
+                let rows = || self.rows.values().filter(|row| row.show_id == id as i64);
+                let holder = |row: &Row| match row.seat.status {
+                    SeatStatus::Cancelled => None,
+                    SeatStatus::Booked => Some((row.seat.number, Holder::Taken)),
+                    SeatStatus::Held => {
+                        let until = self.orders[&row.order_id.unwrap()].expires_at.unwrap();
+                        Some((row.seat.number, Holder::Held { row: row.seat.row, until }))
                     }
-                    if self.starts[place] <= NOW {
-                        return Err(BookingError::ShowStarted);
-                    }
-                    if (1..=total).all(|seat| self.holds(*show_id, seat)) {
-                        return Err(BookingError::ShowFull);
-                    }
-                    if seats.iter().any(|seat| self.holds(*show_id, *seat)) {
-                        return Err(BookingError::SeatTaken);
-                    }
-                    self.bookings.extend(seats.iter().map(|seat| ((-1, *user_id, *show_id, *seat), true)));
+                };
+                let show = ShowState {
+                    date_time: *date_time,
+                    total_seats: *total_seats,
+                    seats_taken: rows().filter(|row| row.seat.status == SeatStatus::Booked).count() as i64,
+                    sales: Sales::default(),
+                    holders: rows().filter_map(holder).collect(),
+                };
+                state.shows.insert(id as i64, show);
+            }
+            for row in self.rows.values().filter(|row| row.seat.status != SeatStatus::Held) {
+                let booking = BookingState {
+                    user_id: row.user_id,
+                    show_id: row.show_id,
+                    seat_number: row.seat.number,
+                    booked: row.seat.status == SeatStatus::Booked,
+                    created_at: row.seat.created_at,
+                    order_id: row.order_id,
+                };
+                state.bookings.insert(row.seat.row, booking);
+            }
+            for (id, order) in &self.orders {
+                let mut order = order.clone();
+                order.seats = self.rows.values().filter(|row| row.order_id == Some(*id)).map(|row| row.seat).collect();
+                order.seats.sort_by_key(|seat| seat.number);
+                state.orders.insert(*id, order);
+            }
+            for user in 0..3 {
+                for show in 0..self.shows.len() as i64 {
+                    let of = |order: &&OrderState| order.user_id == user && order.show_id == show && self.live(order);
+                    let mine = |row: &&Row| row.user_id == user && row.show_id == show && self.holds_seat(row);
+                    let count =
+                        |status| self.rows.values().filter(mine).filter(|row| row.seat.status == status).count() as i64;
+                    let recent = |order: &&OrderState| order.user_id == user && order.created_at > self.now - MINUTE;
+                    let usage = Usage {
+                        holds: self.orders.values().filter(of).count() as i64,
+                        held_seats: count(SeatStatus::Held),
+                        booked_seats: count(SeatStatus::Booked),
+                        recent_holds: self.orders.values().filter(recent).count() as i64,
+                    };
+                    state.usage.insert((user, show), usage);
                 }
-                Ask::Cancel { user_id, booking_id } => {
-                    let found = self.bookings.iter_mut().find(|((id, ..), _)| id == booking_id);
-                    let ((_, owner, ..), booked) = found.ok_or(BookingError::UnknownBooking)?;
-                    if owner != user_id {
-                        return Err(BookingError::NotYours);
-                    }
-                    if !std::mem::take(booked) {
-                        return Err(BookingError::AlreadyCancelled);
+            }
+            state
+        }
+
+        /// As the store writes it, with its guards.
+        fn write(&mut self, before: &State, changes: &Changes) {
+            let first = self.next_id;
+            let id = |id: i64| if id < 0 { first - 1 - id } else { id };
+            for (order, state) in &changes.orders {
+                let known = self.orders.get(order).map(|order| order.version);
+                assert_eq!(known, before.orders.get(order).map(|order| order.version));
+                let state = OrderState { version: id(state.version), seats: Vec::new(), ..state.clone() };
+                self.orders.insert(id(*order), state);
+            }
+            for row in &changes.expired {
+                let gone = self.rows.remove(row).unwrap();
+                assert!(gone.seat.status == SeatStatus::Held && !self.live(&self.orders[&gone.order_id.unwrap()]));
+            }
+            for row in &changes.dropped {
+                assert_eq!(self.rows.remove(row).unwrap().seat.status, SeatStatus::Held);
+            }
+            for (rows, from, to) in [
+                (&changes.confirmed, SeatStatus::Held, SeatStatus::Booked),
+                (&changes.cancelled, SeatStatus::Booked, SeatStatus::Cancelled),
+            ] {
+                for row in rows {
+                    let seat = &mut self.rows.get_mut(row).unwrap().seat;
+                    assert_eq!(seat.status, from);
+                    seat.status = to;
+                    if to == SeatStatus::Booked {
+                        seat.created_at = self.now;
                     }
                 }
             }
-            Ok(())
+            for new in &changes.new {
+                let seat = Seat { row: id(new.seat.row), ..new.seat };
+                let row = Row { user_id: new.user_id, show_id: new.show_id, order_id: new.order_id.map(id), seat };
+                assert!(self.rows.insert(seat.row, row).is_none());
+            }
+            self.next_id += changes.ids;
+            for (show, change) in &changes.shows {
+                let taken = |state: &State| state.shows[show].seats_taken;
+                assert_eq!(taken(&self.state()) - taken(before), change.taken, "show {show}");
+            }
+            let mut seats = HashMap::new();
+            for row in self.rows.values().filter(|row| row.seat.status != SeatStatus::Cancelled) {
+                assert!(seats.insert((row.show_id, row.seat.number), row).is_none(), "{row:?} has a rival");
+            }
         }
+    }
 
-        /// What the database would say of this.
-        fn state(&self) -> State {
-            let shows = self.totals.iter().zip(&self.starts).enumerate().map(|(show, (total, start))| {
-                let taken: HashSet<i64> = (1..=*total).filter(|seat| self.holds(show as i64, *seat)).collect();
-                let seats_taken = taken.len() as i64;
-                (show as i64, ShowState { date_time: *start, total_seats: *total, seats_taken, taken })
-            });
-            let bookings = self.bookings.iter().map(|((id, user_id, show_id, seat_number), booked)| {
-                let (user_id, show_id, seat_number) = (*user_id, *show_id, *seat_number);
-                (*id, BookingState { user_id, show_id, seat_number, booked: *booked })
-            });
-            State { shows: shows.collect(), bookings: bookings.collect() }
+    /// The naive model: who has which seat, gone through anew for each request. It knows no rows, ids or versions.
+    fn expected(world: &World, ask: &Ask, limits: &Limits) -> Result<(), BookingError> {
+        let holder = |show: i64, seat: i64| {
+            world.rows.values().find(|row| row.show_id == show && row.seat.number == seat && world.holds_seat(row))
+        };
+        let room = |user: i64, show: i64, seats: &[i64], kept: &[i64], old: i64, is_hold: bool, is_new: bool| {
+            let (total, start) = *world.shows.get(show as usize).ok_or(BookingError::UnknownShow)?;
+            if seats.iter().any(|seat| *seat > total) {
+                return Err(BookingError::SeatBeyondCapacity { total_seats: total });
+            }
+            if start <= world.now {
+                return Err(BookingError::ShowStarted);
+            }
+            let sold = |seat: &i64| holder(show, *seat).is_some_and(|row| row.seat.status == SeatStatus::Booked);
+            if (1..=total).filter(sold).count() as i64 == total {
+                return Err(BookingError::ShowFull);
+            }
+            let all = (seats.len() + kept.len()) as i64;
+            if let Some(limit) = limits.order_seats.filter(|limit| all > *limit) {
+                return Err(BookingError::OrderLimit { limit });
+            }
+            let mine = |status: Option<SeatStatus>| {
+                let is_mine = |row: &&Row| row.user_id == user && row.show_id == show && world.holds_seat(row);
+                let fits = |row: &&Row| status.is_none_or(|status| row.seat.status == status);
+                world.rows.values().filter(is_mine).filter(fits).count() as i64
+            };
+            let more = all - old;
+            if let Some(limit) = limits.user_seats.filter(|limit| more > 0 && mine(None) + more > *limit) {
+                return Err(BookingError::UserLimit { limit });
+            }
+            let holds = world.orders.values().filter(|order| order.user_id == user);
+            if is_new && holds.clone().filter(|o| o.show_id == show && world.live(o)).count() as i64 >= limits.holds {
+                return Err(BookingError::TooManyHolds { limit: limits.holds });
+            }
+            let recent = holds.filter(|order| order.created_at > world.now - MINUTE).count() as i64;
+            if is_new && recent >= limits.holds_per_minute {
+                return Err(BookingError::HoldsTooFast { limit: limits.holds_per_minute });
+            }
+            if is_hold && more > 0 && mine(Some(SeatStatus::Held)) + more > limits.held_seats {
+                return Err(BookingError::TooManySeatsHeld { limit: limits.held_seats });
+            }
+            let taken: Vec<i64> = seats.iter().copied().filter(|seat| holder(show, *seat).is_some()).collect();
+            match taken.is_empty() {
+                true => Ok(()),
+                false if is_hold => Err(BookingError::SeatsTaken { seats: taken }),
+                false => Err(BookingError::SeatTaken),
+            }
+        };
+        let live = |user: i64, id: i64| {
+            let order = world.orders.get(&id).filter(|order| order.user_id == user);
+            let order = order.ok_or(BookingError::UnknownOrder)?;
+            match (order.status, order.expires_at) {
+                (Status::Held, Some(0)) => Err(BookingError::UnknownOrder),
+                (Status::Held, _) if !world.live(order) => Err(BookingError::HoldExpired),
+                (Status::Held, _) => Ok(order),
+                _ => Err(BookingError::HoldConfirmed),
+            }
+        };
+        let seats_of = |id: i64| -> Vec<i64> {
+            world.rows.values().filter(|row| row.order_id == Some(id)).map(|row| row.seat.number).collect()
+        };
+        match ask {
+            Ask::Book { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, false, false),
+            Ask::Hold { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, true, true),
+            Ask::Change { user_id, hold_id, seats } => {
+                let show = live(*user_id, *hold_id)?.show_id;
+                let has = seats_of(*hold_id);
+                let (kept, added): (Vec<i64>, Vec<i64>) = seats.iter().partition(|seat| has.contains(seat));
+                if added.is_empty() {
+                    Ok(())
+                } else {
+                    room(*user_id, show, &added, &kept, has.len() as i64, true, false)
+                }
+            }
+            Ask::Extend { user_id, hold_id } => {
+                let hold = live(*user_id, *hold_id)?;
+                if world.shows[hold.show_id as usize].1 <= world.now {
+                    return Err(BookingError::ShowStarted);
+                }
+                let until = (world.now + limits.hold).min(hold.created_at + limits.hold_in_all);
+                if Some(until) > hold.expires_at { Ok(()) } else { Err(BookingError::HoldAtItsLimit) }
+            }
+            Ask::Release { user_id, hold_id } => live(*user_id, *hold_id).map(drop),
+            Ask::Confirm { user_id, hold_id } => {
+                let hold = live(*user_id, *hold_id)?;
+                let has_started = world.shows[hold.show_id as usize].1 <= world.now;
+                if has_started { Err(BookingError::ShowStarted) } else { Ok(()) }
+            }
+            Ask::Cancel { user_id, booking_id } => {
+                let row = world.rows.get(booking_id).filter(|row| row.seat.status != SeatStatus::Held);
+                let row = row.ok_or(BookingError::UnknownBooking)?;
+                if row.user_id != *user_id {
+                    return Err(BookingError::NotYours);
+                }
+                let is_left = row.seat.status == SeatStatus::Booked;
+                if is_left { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
+            }
+            Ask::CancelOrder { user_id, order_id, seats } => {
+                let order = world.orders.get(order_id).filter(|order| order.status != Status::Held);
+                let is_in =
+                    |row: &&Row| row.order_id == Some(*order_id) || row.order_id.is_none() && row.seat.row == *order_id;
+                let rows: Vec<&Row> = world.rows.values().filter(is_in).collect();
+                let is_order = order.is_some() || rows.iter().any(|row| row.order_id.is_none());
+                if !is_order || rows.iter().any(|row| row.user_id != *user_id) {
+                    return Err(BookingError::UnknownOrder);
+                }
+                let find = |seat: &i64| rows.iter().find(|row| row.seat.number == *seat);
+                if let Some(seat) = seats.iter().find(|seat| find(seat).is_none()) {
+                    return Err(BookingError::NotInOrder { seat: *seat });
+                }
+                let is_left = |row: &&Row| row.seat.status == SeatStatus::Booked;
+                let all_left = seats.iter().all(|seat| find(seat).is_some_and(is_left));
+                let any_left = rows.iter().any(is_left);
+                if all_left && any_left { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
+            }
         }
     }
 
     fn any_ask() -> impl Strategy<Value = Ask> {
-        let book = (0i64..3, 0i64..4, prop::collection::btree_set(1i64..7, 1..4))
-            .prop_map(|(user_id, show_id, seats)| Ask::Book { user_id, show_id, seats: seats.into_iter().collect() });
-        let cancel = (0i64..3, 0i64..8).prop_map(|(user_id, booking_id)| Ask::Cancel { user_id, booking_id });
-        prop_oneof![3 => book, 2 => cancel]
+        let seats =
+            || prop::collection::btree_set(1i64..7, 1..4).prop_map(|seats| seats.into_iter().collect::<Vec<_>>());
+        let some = prop_oneof![Just(Vec::new()), seats()];
+        let id = || 1i64..24;
+        prop_oneof![
+            3 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Ask::Book { user_id, show_id, seats }),
+            5 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Ask::Hold { user_id, show_id, seats }),
+            4 => (0i64..3, id(), seats()).prop_map(|(user_id, hold_id, seats)| Ask::Change { user_id, hold_id, seats }),
+            2 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Ask::Extend { user_id, hold_id }),
+            2 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Ask::Release { user_id, hold_id }),
+            4 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Ask::Confirm { user_id, hold_id }),
+            2 => (0i64..3, id()).prop_map(|(user_id, booking_id)| Ask::Cancel { user_id, booking_id }),
+            3 => (0i64..3, id(), some).prop_map(|(user_id, order_id, seats)| Ask::CancelOrder { user_id, order_id, seats }),
+        ]
+    }
+
+    fn any_limits() -> impl Strategy<Value = Limits> {
+        let few = || prop::option::weighted(0.3, 1i64..5);
+        (2i64..8, 1i64..5, 2i64..10, few(), few()).prop_map(|(held_seats, holds, rate, order_seats, user_seats)| {
+            Limits { held_seats, holds, holds_per_minute: rate, order_seats, user_seats, ..Limits::default() }
+        })
     }
 
     proptest! {
-        /// A batch decides as one request after the other would: the same winners for the same order of arrival, no seat
-        /// twice, capacity and ownership kept.
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        /// Batch after batch, while time passes: a batch decides as one request after the other would, each as the naive
+        /// model says, and leaves the same rows behind; no seat has two holders, and the counts are right.
         #[test]
         fn a_batch_decides_as_one_at_a_time(
-            totals in prop::collection::vec(0i64..6, 3),
-            started in prop::collection::vec(prop::bool::weighted(0.2), 3),
-            held in prop::collection::vec((0i64..3, 0i64..3, 1i64..6, any::<bool>()), 0..8),
-            asks in prop::collection::vec(any_ask(), 0..40),
+            shows in prop::collection::vec((0i64..7, prop_oneof![4 => Just(i64::MAX / 2), 1 => Just(NOW + 9 * MINUTE)]), 3),
+            limits in any_limits(),
+            batches in prop::collection::vec((prop::collection::vec(any_ask(), 0..12), 0i64..7), 1..6),
         ) {
-            let starts = started.into_iter().map(|started| if started { NOW } else { NOW + 1 }).collect();
-            let mut naive = Naive { totals, starts, bookings: Vec::new() };
-            for (id, (user, show, seat, booked)) in held.into_iter().enumerate() {
-                let booked = booked && seat <= naive.totals[show as usize] && !naive.holds(show, seat);
-                naive.bookings.push(((id as i64, user, show, seat), booked));
-            }
-            let decided = decide(naive.state(), &asks, NOW);
-            let expected: Vec<_> = asks.iter().map(|ask| naive.ask(ask)).collect();
-            prop_assert_eq!(decided, expected);
-            for show in 0..3 {
-                for seat in 1..7 {
-                    let holders = naive.bookings.iter().filter(|((_, _, of, number), booked)| *booked && *of == show && *number == seat);
-                    prop_assert!(holders.count() <= 1);
+            let mut world =
+                World { shows, rows: BTreeMap::new(), orders: BTreeMap::new(), next_id: 1, now: NOW };
+            for (asks, minutes) in batches {
+                let mut alone = world.clone();
+                let mut outcomes = Vec::new();
+                for ask in &asks {
+                    let naive = expected(&alone, ask, &limits);
+                    let state = alone.state();
+                    let mut decided = decide(state.clone(), [ask], alone.now, &limits);
+                    let outcome = decided.outcomes.remove(0).map(drop);
+                    prop_assert_eq!(&outcome, &naive, "{:?}", ask);
+                    alone.write(&state, &decided.changes);
+                    outcomes.push(outcome);
                 }
+                // Ids that a batch gives are known only after it, so it is held against asks that don't know them.
+                let known = |ask: &Ask| match ask {
+                    Ask::Book { .. } | Ask::Hold { .. } => true,
+                    Ask::Cancel { booking_id: id, .. } | Ask::CancelOrder { order_id: id, .. }
+                    | Ask::Change { hold_id: id, .. } | Ask::Extend { hold_id: id, .. }
+                    | Ask::Release { hold_id: id, .. } | Ask::Confirm { hold_id: id, .. } => *id < world.next_id,
+                };
+                if asks.iter().all(known) {
+                    let state = world.state();
+                    let decided = decide(state.clone(), &asks, world.now, &limits);
+                    let together: Vec<_> = decided.outcomes.into_iter().map(|outcome| outcome.map(drop)).collect();
+                    prop_assert_eq!(together, outcomes);
+                    world.write(&state, &decided.changes);
+                    prop_assert_eq!(&world.rows, &alone.rows);
+                    prop_assert_eq!(&world.orders, &alone.orders);
+                } else {
+                    world = alone;
+                }
+                world.now += minutes * MINUTE;
             }
         }
     }

@@ -2,13 +2,20 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::time::Instant;
 
-use super::Booking;
 use super::idempotency::{self, Key, Stored};
-use super::rules::{Ask, BookingState, ShowState, State};
-use crate::clock;
+use super::rules::{
+    Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, Sales, Seat, SeatStatus, ShowChange, ShowState,
+    State, Usage,
+};
+use super::{Booking, Reply};
+use crate::clock::{self, SECOND};
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
+use crate::holds::Hold;
+use crate::orders::Order;
+use crate::orders::status::Status;
 
 /// What replies show of a show beside what decides.
 #[derive(Debug, Clone)]
@@ -20,6 +27,7 @@ pub struct ShowFacts {
     pub total_seats: i64,
     /// Of the show's row: what was decided on these facts is written only while they are true.
     pub version: i64,
+    pub sales: Sales,
 }
 
 /// What a batch touches.
@@ -33,8 +41,6 @@ pub struct Loaded {
     pub read: Option<Instant>,
     pub shows: HashMap<i64, ShowFacts>,
     pub state: State,
-    /// When each booking to cancel was made.
-    pub created_at: HashMap<i64, i64>,
     /// What the keys of this batch have done before.
     pub stored: HashMap<(i64, i64), Stored>,
     /// Keys of this batch that are too old to count.
@@ -45,22 +51,36 @@ pub struct Loaded {
 pub struct Sql {
     seats: String,
     bookings: String,
+    orders: String,
+    usage: String,
     keys: String,
     forget_keys: String,
     update_shows: String,
+    same_usage: String,
+    update_orders: String,
+    insert_orders: String,
+    delete_held: String,
+    confirm: String,
     cancel: String,
     insert: String,
+    insert_for_orders: String,
     insert_keys: String,
 }
 
 const INT: &str = "BIGINT";
+const WORD: &str = "VARCHAR(16)";
+
+/// Stands for no `expires_at` in a list.
+const NEVER: i64 = -1;
 
 impl Sql {
     pub fn new(dialect: Dialect) -> Sql {
         let now = dialect.now();
         let in_order = dialect.in_order();
-        let facts =
-            format!("{now}, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.seats_taken");
+        let facts = format!(
+            "{now}, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at, \
+                     s.sales_close_at, s.order_limit, s.user_limit, s.seats_taken"
+        );
         let names = "JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
         let asked = dialect.table(&[("show_id", INT), ("seat", INT)]);
         let ids = dialect.table(&[("id", INT)]);
@@ -73,21 +93,67 @@ impl Sql {
             ("starts_after", INT),
             ("version", INT),
         ]);
-        let cancels = dialect.table(&[("id", INT), ("at", INT)]);
+        let moved = dialect.table(&[("id", INT), ("at", INT)]);
         let bookings = dialect.table(&[("id", INT), ("user_id", INT), ("show_id", INT), ("seat", INT), ("at", INT)]);
+        let for_orders = dialect.table(&[
+            ("id", INT),
+            ("user_id", INT),
+            ("show_id", INT),
+            ("seat", INT),
+            ("at", INT),
+            ("order_id", INT),
+            ("status", WORD),
+        ]);
+        let new_orders = dialect.table(&[
+            ("id", INT),
+            ("user_id", INT),
+            ("show_id", INT),
+            ("status", WORD),
+            ("created_at", INT),
+            ("expires_at", INT),
+            ("version", INT),
+        ]);
+        let orders = dialect.table(&[
+            ("id", INT),
+            ("was", INT),
+            ("version", INT),
+            ("status", WORD),
+            ("expires_at", INT),
+            ("was_held", INT),
+            ("now", INT),
+        ]);
         let replies =
             dialect.table(&[("key_high", INT), ("key_low", INT), ("payload", INT), ("reply", "TEXT"), ("at", INT)]);
         let guard = "s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version \
                      AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats";
-        let (update_shows, cancel) = match dialect {
+        // The version tells what others did, the clock what time did: a hold that is over can't be changed any more.
+        let order_guard = format!(
+            "o.version = d.was AND (d.was_held = 0 OR o.status = 'held' AND o.expires_at > {})",
+            dialect.now_or("d.now")
+        );
+        let held = "b.status = 'held' AND o.expires_at <= d.at";
+        let (update_shows, update_orders, delete_held, confirm, cancel) = match dialect {
             Dialect::Sqlite => (
                 format!(
                     "UPDATE shows AS s SET seats_taken = s.seats_taken + d.taken, seat_version = s.seat_version + 1
                      FROM {changes} AS d WHERE s.id = d.id AND {guard}"
                 ),
                 format!(
+                    "UPDATE orders AS o
+                     SET status = d.status, expires_at = NULLIF(d.expires_at, {NEVER}), version = d.version
+                     FROM {orders} AS d WHERE o.id = d.id AND {order_guard}"
+                ),
+                format!(
+                    "DELETE FROM bookings WHERE id IN (SELECT b.id FROM {moved} AS d JOIN bookings b ON b.id = d.id
+                     JOIN orders o ON o.id = b.order_id WHERE {held})"
+                ),
+                format!(
+                    "UPDATE bookings AS b SET status = 'booked', created_at = d.at
+                     FROM {moved} AS d WHERE b.id = d.id AND b.status = 'held'"
+                ),
+                format!(
                     "UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at
-                     FROM {cancels} AS d WHERE b.id = d.id AND b.status = 'booked'"
+                     FROM {moved} AS d WHERE b.id = d.id AND b.status = 'booked'"
                 ),
             ),
             Dialect::Mysql => (
@@ -96,19 +162,66 @@ impl Sql {
                      SET s.seats_taken = s.seats_taken + d.taken, s.seat_version = s.seat_version + 1 WHERE {guard}"
                 ),
                 format!(
-                    "UPDATE {cancels} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
+                    "UPDATE {orders} AS d STRAIGHT_JOIN orders o ON o.id = d.id
+                     SET o.status = d.status, o.expires_at = NULLIF(d.expires_at, {NEVER}), o.version = d.version
+                     WHERE {order_guard}"
+                ),
+                format!(
+                    "DELETE b FROM {moved} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
+                     STRAIGHT_JOIN orders o ON o.id = b.order_id WHERE {held}"
+                ),
+                format!(
+                    "UPDATE {moved} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
+                     SET b.status = 'booked', b.created_at = d.at WHERE b.status = 'held'"
+                ),
+                format!(
+                    "UPDATE {moved} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
                      SET b.status = 'cancelled', b.cancelled_at = d.at WHERE b.status = 'booked'"
                 ),
             ),
         };
+        let users = dialect.table(&[
+            ("user_id", INT),
+            ("show_id", INT),
+            ("now", INT),
+            ("minute_ago", INT),
+            ("counts_booked", INT),
+            ("holds", INT),
+            ("held", INT),
+            ("booked", INT),
+            ("recent", INT),
+        ]);
+        let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id";
+        let used = [
+            format!("(SELECT COUNT(*) FROM orders o WHERE {live})"),
+            format!("(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id WHERE {live})"),
+            "CASE WHEN d.counts_booked = 1 THEN (SELECT COUNT(*) FROM bookings b WHERE b.user_id = d.user_id \
+             AND b.show_id = d.show_id AND b.status = 'booked') ELSE 0 END"
+                .to_owned(),
+            "(SELECT COUNT(*) FROM orders o WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago)".to_owned(),
+        ];
         Sql {
             seats: format!(
-                "SELECT {in_order} {facts}, b.active_seat FROM {asked} AS d JOIN shows s ON s.id = d.show_id {names}
-                 LEFT JOIN bookings b ON b.show_id = d.show_id AND b.active_seat = d.seat"
+                "SELECT {in_order} {facts}, b.active_seat, b.id, o.expires_at
+                 FROM {asked} AS d JOIN shows s ON s.id = d.show_id {names}
+                 LEFT JOIN bookings b ON b.show_id = d.show_id AND b.active_seat = d.seat
+                 LEFT JOIN orders o ON o.id = b.order_id"
             ),
             bookings: format!(
-                "SELECT {in_order} {facts}, b.id, b.user_id, b.seat_number, b.status, b.created_at
-                 FROM {ids} AS d JOIN bookings b ON b.id = d.id JOIN shows s ON s.id = b.show_id {names}"
+                "SELECT {in_order} {facts}, b.id, b.user_id, b.seat_number, b.status, b.created_at, b.order_id
+                 FROM {ids} AS d JOIN bookings b ON b.id = d.id AND b.status IN ('booked', 'cancelled')
+                 JOIN shows s ON s.id = b.show_id {names}"
+            ),
+            orders: format!(
+                "SELECT {in_order} {facts}, o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version,
+                 b.id, b.seat_number, b.status, b.created_at
+                 FROM {ids} AS d JOIN orders o ON o.id = d.id JOIN shows s ON s.id = o.show_id {names}
+                 LEFT JOIN bookings b ON b.order_id = o.id"
+            ),
+            usage: format!("SELECT d.user_id, d.show_id, {} FROM {users} AS d", used.join(", ")),
+            same_usage: format!(
+                "SELECT d.user_id FROM {users} AS d WHERE {} = d.holds AND {} = d.held AND {} = d.booked AND {} = d.recent",
+                used[0], used[1], used[2], used[3]
             ),
             keys: format!(
                 "SELECT {in_order} k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
@@ -125,7 +238,19 @@ impl Sql {
                 ),
             },
             update_shows,
+            update_orders,
+            insert_orders: format!(
+                "INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+                 SELECT d.id, d.user_id, d.show_id, d.status, d.created_at, NULLIF(d.expires_at, {NEVER}), d.version
+                 FROM {new_orders} AS d"
+            ),
+            delete_held,
+            confirm,
             cancel,
+            insert_for_orders: format!(
+                "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
+                 SELECT d.id, d.user_id, d.show_id, d.seat, d.status, d.at, d.order_id FROM {for_orders} AS d"
+            ),
             insert: format!(
                 "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at)
                  SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', d.at FROM {bookings} AS d"
@@ -135,6 +260,14 @@ impl Sql {
                  SELECT d.key_high, d.key_low, d.payload, d.reply, d.at FROM {replies} AS d"
             ),
         }
+    }
+}
+
+impl ShowFacts {
+    /// What decides, without any holder.
+    pub fn state(&self, seats_taken: i64) -> ShowState {
+        let ShowFacts { date_time, total_seats, sales, .. } = *self;
+        ShowState { date_time, total_seats, seats_taken, sales, holders: HashMap::new() }
     }
 }
 
@@ -152,36 +285,46 @@ impl Loaded {
             date_time: row.take()?,
             total_seats: row.take()?,
             version: row.take()?,
+            sales: Sales {
+                open_at: row.take()?,
+                close_at: row.take()?,
+                order_limit: row.take()?,
+                user_limit: row.take()?,
+            },
         };
         let seats_taken = row.take()?;
         if let Entry::Vacant(place) = self.state.shows.entry(id) {
-            let ShowFacts { date_time, total_seats, .. } = facts;
-            place.insert(ShowState { date_time, total_seats, seats_taken, taken: Default::default() });
+            place.insert(facts.state(seats_taken));
             self.shows.insert(id, facts);
         }
         Ok(id)
     }
 }
 
-/// Loads what a batch touches: the shows, which of the asked seats have a holder, the bookings to cancel, and what the
-/// keys have done before.
-pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Loaded> {
+/// Loads what a batch touches: the shows, who has the asked seats, the bookings to cancel, holds and orders, what users
+/// with a limit have already, and what the keys have done before.
+pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limits) -> Result<Loaded> {
     let mut loaded = Loaded { now: clock::now(), read: Some(Instant::now()), ..Loaded::default() };
-    let mut seats: Vec<(i64, i64)> = Vec::new();
-    let mut bookings: Vec<(i64,)> = Vec::new();
+    let (mut seats, mut bookings, mut orders) = (Vec::new(), Vec::new(), Vec::new());
     for ask in asks {
         match ask {
-            Ask::Book { show_id, seats: asked, .. } => seats.extend(asked.iter().map(|seat| (*show_id, *seat))),
+            Ask::Book { show_id, seats: asked, .. } | Ask::Hold { show_id, seats: asked, .. } => {
+                seats.extend(asked.iter().map(|seat| (*show_id, *seat)));
+            }
             Ask::Cancel { booking_id, .. } => bookings.push((*booking_id,)),
+            // A booking without an order is one.
+            Ask::CancelOrder { order_id, .. } => {
+                bookings.push((*order_id,));
+                orders.push((*order_id,));
+            }
+            Ask::Change { hold_id, .. }
+            | Ask::Extend { hold_id, .. }
+            | Ask::Release { hold_id, .. }
+            | Ask::Confirm { hold_id, .. } => orders.push((*hold_id,)),
         }
     }
-    // A thousand people asking for one seat cost one row.
-    seats.sort_unstable();
-    seats.dedup();
-    bookings.sort_unstable();
-    bookings.dedup();
     if !bookings.is_empty() {
-        for mut row in db.query::<Row>(&sql.bookings, vec![Value::list(&bookings)]).await? {
+        for mut row in db.query::<Row>(&sql.bookings, vec![each_once(&mut bookings)]).await? {
             let show_id = loaded.show(&mut row)?;
             let id = row.take()?;
             let state = BookingState {
@@ -189,17 +332,52 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
                 user_id: row.take()?,
                 seat_number: row.take()?,
                 booked: row.take::<String>()? == "booked",
+                created_at: row.take()?,
+                order_id: row.take()?,
             };
+            orders.extend(state.order_id.map(|order_id| (order_id,)));
             loaded.state.bookings.insert(id, state);
-            loaded.created_at.insert(id, row.take()?);
+        }
+    }
+    if !orders.is_empty() {
+        for mut row in db.query::<Row>(&sql.orders, vec![each_once(&mut orders)]).await? {
+            loaded.order(&mut row)?;
+        }
+        for order in loaded.state.orders.values_mut() {
+            order.seats.sort_unstable_by_key(|seat| seat.number);
+        }
+    }
+    for ask in asks {
+        if let Ask::Change { hold_id, seats: asked, .. } = ask
+            && let Some(hold) = loaded.state.orders.get(hold_id)
+        {
+            seats.extend(asked.iter().map(|seat| (hold.show_id, *seat)));
         }
     }
     if !seats.is_empty() {
-        for mut row in db.query::<Row>(&sql.seats, vec![Value::list(&seats)]).await? {
+        // A thousand people asking for one seat cost one row.
+        for mut row in db.query::<Row>(&sql.seats, vec![each_once(&mut seats)]).await? {
             let show_id = loaded.show(&mut row)?;
-            if let (Some(seat), Some(show)) = (row.take::<Option<i64>>()?, loaded.state.shows.get_mut(&show_id)) {
-                show.taken.insert(seat);
+            let (seat, id, until): (Option<i64>, Option<i64>, Option<i64>) = (row.take()?, row.take()?, row.take()?);
+            if let (Some(seat), Some(row), Some(show)) = (seat, id, loaded.state.shows.get_mut(&show_id)) {
+                show.holders.insert(seat, until.map_or(Holder::Taken, |until| Holder::Held { row, until }));
             }
+        }
+    }
+    let mut users: Vec<(i64, i64)> = asks.iter().filter_map(|ask| loaded.limited(ask, limits)).collect();
+    if !users.is_empty() {
+        users.sort_unstable();
+        users.dedup();
+        let asked: Vec<_> = users.iter().map(|user| loaded.user(*user, Usage::default(), limits)).collect();
+        for mut row in db.query::<Row>(&sql.usage, vec![Value::list(&asked)]).await? {
+            let user = (row.take()?, row.take()?);
+            let usage = Usage {
+                holds: row.take()?,
+                held_seats: row.take()?,
+                booked_seats: row.take()?,
+                recent_holds: row.take()?,
+            };
+            loaded.state.usage.insert(user, usage);
         }
     }
     if !keys.is_empty() {
@@ -218,23 +396,92 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key]) -> Result<Load
     Ok(loaded)
 }
 
-/// One change of a show's seats by a batch, guarded by what was decided on.
-#[derive(Debug, Clone, Copy)]
-struct ShowChange {
-    taken: i64,
-    /// 0 when seats are only given back, which is allowed at any time.
-    highest_seat: i64,
-    version: i64,
+/// A user in a show as [`Sql::new`] asks and checks what is used.
+type User = (i64, i64, i64, i64, bool, i64, i64, i64, i64);
+
+impl Loaded {
+    /// Takes a row of a hold or an order, with one of its seats if it has any.
+    fn order(&mut self, row: &mut Row) -> Result<()> {
+        let show_id = self.show(row)?;
+        let id = row.take()?;
+        let user_id = row.take()?;
+        let status = known_status(&row.take::<String>()?)?;
+        let (created_at, expires_at, version) = (row.take()?, row.take()?, row.take()?);
+        let order = self.state.orders.entry(id).or_insert(OrderState {
+            user_id,
+            show_id,
+            status,
+            created_at,
+            expires_at,
+            version,
+            seats: Vec::new(),
+        });
+        let (row_id, number): (Option<i64>, Option<i64>) = (row.take()?, row.take()?);
+        let (status, created_at): (Option<String>, Option<i64>) = (row.take()?, row.take()?);
+        if let (Some(row), Some(number), Some(status), Some(created_at)) = (row_id, number, status, created_at) {
+            let status = match status.as_str() {
+                "held" => SeatStatus::Held,
+                "booked" => SeatStatus::Booked,
+                _ => SeatStatus::Cancelled,
+            };
+            order.seats.push(Seat { row, number, status, created_at });
+        }
+        Ok(())
+    }
+
+    /// The user and show of a request that is limited by what the user has already.
+    fn limited(&self, ask: &Ask, limits: &Limits) -> Option<(i64, i64)> {
+        match ask {
+            Ask::Hold { user_id, show_id, .. } => self.shows.get(show_id).map(|_| (*user_id, *show_id)),
+            Ask::Change { user_id, hold_id, .. } => self.state.orders.get(hold_id).map(|hold| (*user_id, hold.show_id)),
+            Ask::Book { user_id, show_id, .. } => {
+                self.shows.get(show_id).filter(|facts| facts.limits_users(limits)).map(|_| (*user_id, *show_id))
+            }
+            _ => None,
+        }
+    }
+
+    fn user(&self, (user_id, show_id): (i64, i64), usage: Usage, limits: &Limits) -> User {
+        let counts_booked = self.shows.get(&show_id).is_some_and(|facts| facts.limits_users(limits));
+        let Usage { holds, held_seats, booked_seats, recent_holds } = usage;
+        let minute_ago = self.now - 60 * SECOND;
+        (user_id, show_id, self.now, minute_ago, counts_booked, holds, held_seats, booked_seats, recent_holds)
+    }
+}
+
+impl ShowFacts {
+    /// Whether there is a limit to what a user may have of the show.
+    pub fn limits_users(&self, limits: &Limits) -> bool {
+        limits.sales(self.sales, self.date_time).user_limit.is_some()
+    }
+}
+
+/// # Errors
+/// [`DbError::Other`] for a word that is none.
+pub fn known_status(name: &str) -> Result<Status> {
+    Status::named(name).ok_or_else(|| DbError::Other(format!("{name:?} is no status of an order")))
 }
 
 /// All that a batch writes.
 #[derive(Default)]
 pub struct Change {
-    shows: HashMap<i64, ShowChange>,
+    /// Guarded by the version of the show's row.
+    shows: Vec<(i64, ShowChange, i64)>,
+    users: Vec<User>,
+    /// (id, version it has, new version, status, expires at, was held, now)
+    orders: Vec<(i64, i64, i64, &'static str, i64, bool, i64)>,
+    /// (id, user, show, status, moment, expires at, version)
+    new_orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
+    /// (id, when its hold must be over)
+    held: Vec<(i64, i64)>,
+    /// (id, moment)
+    confirmed: Vec<(i64, i64)>,
     /// (id, moment)
     cancels: Vec<(i64, i64)>,
     /// (show, seat, id, user, moment)
     bookings: Vec<(i64, i64, i64, i64, i64)>,
+    /// (show, seat, id, user, moment, order, status)
+    for_orders: Vec<(i64, i64, i64, i64, i64, i64, &'static str)>,
     /// (key, key, payload, reply, moment)
     keys: Vec<(i64, i64, i64, String, i64)>,
     /// Keys that make room for these.
@@ -242,95 +489,172 @@ pub struct Change {
     now: i64,
 }
 
+/// The id of a row, new ones among them.
+fn id_of(id: i64, new: &Range<i64>) -> i64 {
+    if id < 0 { new.start - 1 - id } else { id }
+}
+
 impl Change {
-    /// Nothing yet, on what was loaded.
-    pub fn on(loaded: &Loaded) -> Change {
-        Change { now: loaded.now, outlived: loaded.outlived.clone(), ..Change::default() }
+    /// What was decided on what was loaded, with ids for what is new.
+    pub fn of(loaded: &Loaded, changes: &Changes, new: &Range<i64>, limits: &Limits) -> Change {
+        let id = |id: i64| id_of(id, new);
+        let now = loaded.now;
+        let mut change = Change {
+            shows: changes.shows.iter().map(|(show, change)| (*show, *change, loaded.shows[show].version)).collect(),
+            held: changes.expired.iter().map(|row| (*row, now)).collect(),
+            confirmed: changes.confirmed.iter().map(|row| (*row, now)).collect(),
+            cancels: changes.cancelled.iter().map(|row| (*row, now)).collect(),
+            outlived: loaded.outlived.clone(),
+            now,
+            ..Change::default()
+        };
+        // Their hold is changed by this very write: when it is over does not matter.
+        change.held.extend(changes.dropped.iter().map(|row| (*row, i64::MAX)));
+        for user in &changes.relied_on {
+            let usage = loaded.state.usage.get(user).copied().unwrap_or_default();
+            change.users.push(loaded.user(*user, usage, limits));
+        }
+        for (order, state) in &changes.orders {
+            let (status, expires_at) = (state.status.name(), state.expires_at.unwrap_or(NEVER));
+            match loaded.state.orders.get(order) {
+                Some(was) => {
+                    let was_held = was.status == Status::Held;
+                    change.orders.push((*order, was.version, id(state.version), status, expires_at, was_held, now));
+                }
+                None => {
+                    let (user, show, at) = (state.user_id, state.show_id, state.created_at);
+                    change.new_orders.push((id(*order), user, show, status, at, expires_at, id(state.version)));
+                }
+            }
+        }
+        for one in &changes.new {
+            let Seat { row, number, status, created_at } = one.seat;
+            match one.order_id {
+                None => change.bookings.push((one.show_id, number, id(row), one.user_id, created_at)),
+                Some(order) => {
+                    let row = (one.show_id, number, id(row), one.user_id, created_at, id(order), status.name());
+                    change.for_orders.push(row);
+                }
+            }
+        }
+        change
     }
 
-    /// Whether no seat changes.
+    /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.shows.is_empty()
     }
 
     /// The shows whose seats change.
     pub fn shows(&self) -> impl Iterator<Item = i64> {
-        self.shows.keys().copied()
+        self.shows.iter().map(|(show, ..)| *show)
     }
 
-    /// The seats that are booked, as (show, seat).
-    pub fn booked(&self) -> impl Iterator<Item = (i64, i64)> {
-        self.bookings.iter().map(|(show, seat, ..)| (*show, *seat))
-    }
-
-    fn show(&mut self, id: i64, version: i64) -> &mut ShowChange {
-        self.shows.entry(id).or_insert(ShowChange { taken: 0, highest_seat: 0, version })
-    }
-
-    /// Notes a seat that is booked, and gives its reply.
-    pub fn book(&mut self, id: i64, user_id: i64, show_id: i64, seat: i64, facts: &ShowFacts) -> Booking {
-        let change = self.show(show_id, facts.version);
-        change.taken += 1;
-        change.highest_seat = change.highest_seat.max(seat);
-        self.bookings.push((show_id, seat, id, user_id, self.now));
-        reply(facts, id, show_id, seat, "booked", self.now)
-    }
-
-    /// Notes a booking that is cancelled, and gives its reply.
-    pub fn cancel(&mut self, id: i64, booking: &BookingState, created_at: i64, facts: &ShowFacts) -> Booking {
-        self.show(booking.show_id, facts.version).taken -= 1;
-        self.cancels.push((id, self.now));
-        reply(facts, id, booking.show_id, booking.seat_number, "cancelled", created_at)
+    /// The seats that find a holder, as (show, seat).
+    pub fn taken(&self) -> impl Iterator<Item = (i64, i64)> {
+        let booked = self.bookings.iter().map(|(show, seat, ..)| (*show, *seat));
+        booked.chain(self.for_orders.iter().map(|(show, seat, ..)| (*show, *seat)))
     }
 
     /// Notes the reply that a repeat of this key's request is to get.
-    pub fn remember(&mut self, key: &Key, bookings: &[Booking]) {
-        let reply = idempotency::encode(bookings);
-        self.keys.push((key.hash.0, key.hash.1, key.payload, reply, self.now));
+    pub fn remember(&mut self, key: &Key, reply: &Reply) {
+        self.keys.push((key.hash.0, key.hash.1, key.payload, idempotency::encode(reply), self.now));
     }
 }
 
-fn reply(facts: &ShowFacts, id: i64, show: i64, seat_number: i64, status: &str, created_at: i64) -> Booking {
-    Booking {
-        id,
-        show,
-        movie_title: facts.movie_title.clone(),
-        screen_name: facts.screen_name.clone(),
-        date_time: facts.date_time,
-        seat_number,
-        status: status.to_owned(),
-        created_at,
+impl SeatStatus {
+    /// As the database and the API write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SeatStatus::Held => "held",
+            SeatStatus::Booked => "booked",
+            SeatStatus::Cancelled => "cancelled",
+        }
     }
+}
+
+/// What a granted request is answered with, with ids for what is new.
+pub fn reply(granted: Granted, loaded: &Loaded, new: &Range<i64>) -> Result<Reply> {
+    let bookings = |show: i64, seats: &[Seat]| -> Vec<Booking> {
+        let facts = &loaded.shows[&show];
+        let booking = |seat: &Seat| Booking {
+            id: id_of(seat.row, new),
+            show,
+            movie_title: facts.movie_title.clone(),
+            screen_name: facts.screen_name.clone(),
+            date_time: facts.date_time,
+            seat_number: seat.number,
+            status: seat.status.name().to_owned(),
+            created_at: seat.created_at,
+        };
+        seats.iter().map(booking).collect()
+    };
+    Ok(match granted {
+        Granted::Seats { show_id, seats } => Reply::Bookings(bookings(show_id, &seats)),
+        Granted::Hold { id, hold } => {
+            let facts = &loaded.shows[&hold.show_id];
+            Reply::Hold(Hold {
+                id: id_of(id, new),
+                show: hold.show_id,
+                movie_title: facts.movie_title.clone(),
+                screen_name: facts.screen_name.clone(),
+                date_time: facts.date_time,
+                seats: hold.seats.iter().map(|seat| seat.number).collect(),
+                created_at: hold.created_at,
+                expires_at: hold.expires_at.unwrap_or_default(),
+            })
+        }
+        Granted::Order { id, order } => {
+            let bookings = bookings(order.show_id, &order.seats);
+            let order = Order::of(id_of(id, new), order.status.name().to_owned(), order.created_at, bookings);
+            Reply::Order(order.ok_or_else(|| DbError::Other(format!("order {id} has no seat")))?)
+        }
+    })
 }
 
 /// Writes a batch as one transaction.
 ///
 /// The shows come first, in the order of their ids, each guarded against what may have changed since it was loaded: the
-/// update holds its row until the commit, so that no one shrinks or starts it meanwhile (the other order deadlocks with
-/// the foreign key's shared lock). The unique key `one_holder_per_seat` has the last word on every seat.
+/// update holds its row until the commit, so that no one shrinks or starts it, or changes one of its holds and orders,
+/// meanwhile (the other order deadlocks with the foreign key's shared lock). Then what was relied on is looked at again,
+/// holds and orders follow, each guarded by its version and the clock, then rows that make way, and at last those that
+/// come. The unique key `one_holder_per_seat` has the last word on every seat.
 pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
-    let mut shows: Vec<_> = change.shows.iter().collect();
-    shows.sort_unstable_by_key(|(id, _)| **id);
-    let shows: Vec<_> = shows
-        .into_iter()
-        .map(|(id, show)| {
+    let shows: Vec<_> = change
+        .shows
+        .iter()
+        .map(|(id, show, version)| {
             let starts_after = if show.highest_seat > 0 { change.now } else { i64::MIN };
-            (*id, show.taken, show.highest_seat, starts_after, show.version)
+            (*id, show.taken, show.highest_seat, starts_after, *version)
         })
         .collect();
     let mut statements = vec![all_of(&sql.update_shows, &shows)];
-    if !change.cancels.is_empty() {
-        let mut cancels = change.cancels.clone();
-        cancels.sort_unstable();
-        statements.push(all_of(&sql.cancel, &cancels));
+    if !change.users.is_empty() {
+        let (found, users) = (change.users.len() as u64, Value::list(&change.users));
+        statements.push(Statement::finding(found, sql.same_usage.clone(), vec![users]));
     }
-    if !change.bookings.is_empty() {
-        let mut bookings = change.bookings.clone();
-        bookings.sort_unstable();
-        let bookings: Vec<_> =
-            bookings.into_iter().map(|(show, seat, id, user, at)| (id, user, show, seat, at)).collect();
-        statements.push(all_of(&sql.insert, &bookings));
-    }
+    let mut held = change.held.clone();
+    held.sort_unstable();
+    let mut confirmed = change.confirmed.clone();
+    confirmed.sort_unstable();
+    let mut cancels = change.cancels.clone();
+    cancels.sort_unstable();
+    let mut bookings = change.bookings.clone();
+    bookings.sort_unstable();
+    let bookings: Vec<_> = bookings.into_iter().map(|(show, seat, id, user, at)| (id, user, show, seat, at)).collect();
+    let mut for_orders = change.for_orders.clone();
+    for_orders.sort_unstable();
+    let for_orders: Vec<_> = for_orders
+        .into_iter()
+        .map(|(show, seat, id, user, at, order, status)| (id, user, show, seat, at, order, status))
+        .collect();
+    statements.extend(some_of(&sql.update_orders, &change.orders));
+    statements.extend(some_of(&sql.insert_orders, &change.new_orders));
+    statements.extend(some_of(&sql.delete_held, &held));
+    statements.extend(some_of(&sql.confirm, &confirmed));
+    statements.extend(some_of(&sql.cancel, &cancels));
+    statements.extend(some_of(&sql.insert, &bookings));
+    statements.extend(some_of(&sql.insert_for_orders, &for_orders));
     if !change.outlived.is_empty() {
         statements.push(Statement::new(sql.forget_keys.clone(), vec![Value::list(&change.outlived)]));
     }
@@ -342,26 +666,50 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
 }
 
 /// After [`DbError::OutcomeUnknown`]: whether a batch was written. It was written as a whole or not at all, so one of its
-/// rows tells, by what only this write can have made: an id that is never used twice, or the moment of a cancel.
+/// rows tells, by what only this write can have made: an id or a version that is never used twice, or a moment.
 pub async fn is_written(db: &Db, change: &Change) -> Result<bool> {
     let mut tx = db.begin().await?;
     // The write holds its shows' rows until it has ended, one way or the other; the server may still be at it.
     if let Some(show) = change.shows().min() {
         tx.execute("UPDATE shows SET seat_version = seat_version WHERE id = ?", vec![show.into()]).await?;
     }
-    let (sql, params) = match (change.bookings.first(), change.cancels.first()) {
-        (Some((_, _, id, ..)), _) => ("SELECT id FROM bookings WHERE id = ?", vec![(*id).into()]),
-        (None, Some((id, at))) => {
-            ("SELECT id FROM bookings WHERE id = ? AND cancelled_at = ?", vec![(*id).into(), (*at).into()])
-        }
-        (None, None) => return Ok(true),
+    let booking = change.bookings.first().map(|(_, _, id, ..)| *id);
+    let order = change.new_orders.first().map(|(id, ..)| *id);
+    let confirmed = change.confirmed.first();
+    let cancel = change.cancels.first();
+    let version = change.orders.first().map(|(id, _, version, ..)| (*id, *version));
+    let (sql, params): (&str, Vec<Value>) = if let Some(id) = booking {
+        ("SELECT id FROM bookings WHERE id = ?", vec![id.into()])
+    } else if let Some(id) = order {
+        ("SELECT id FROM orders WHERE id = ?", vec![id.into()])
+    } else if let Some((id, at)) = confirmed {
+        ("SELECT id FROM bookings WHERE id = ? AND created_at = ?", vec![(*id).into(), (*at).into()])
+    } else if let Some((id, at)) = cancel {
+        ("SELECT id FROM bookings WHERE id = ? AND cancelled_at = ?", vec![(*id).into(), (*at).into()])
+    } else if let Some((id, version)) = version {
+        // Its owner alone could have changed it again meanwhile.
+        ("SELECT id FROM orders WHERE id = ? AND version = ?", vec![id.into(), version.into()])
+    } else {
+        return Ok(true);
     };
     Ok(tx.query_one::<(i64,)>(sql, params).await?.is_some())
+}
+
+/// A statement over a list, unless it is empty.
+fn some_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Option<Statement> {
+    (!rows.is_empty()).then(|| all_of(sql, rows))
 }
 
 /// A statement over a list that must change as many rows as the list has.
 fn all_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Statement {
     Statement::changing(rows.len() as u64, sql.to_owned(), vec![Value::list(rows)])
+}
+
+/// The same, of rows that are named once each.
+fn each_once<T: serde::Serialize + Ord>(rows: &mut Vec<T>) -> Value {
+    rows.sort_unstable();
+    rows.dedup();
+    Value::list(rows)
 }
 
 impl FromRow for Booking {
@@ -385,18 +733,18 @@ pub async fn bookings_of(db: &Db, user_id: i64) -> Result<Vec<Booking>> {
         "SELECT b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at
          FROM bookings b JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
          JOIN screens c ON c.id = s.screen_id
-         WHERE b.user_id = ? ORDER BY b.created_at DESC, b.id DESC",
+         WHERE b.user_id = ? AND b.status IN ('booked', 'cancelled') ORDER BY b.created_at DESC, b.id DESC",
         vec![user_id.into()],
     )
     .await
 }
 
-/// The shows whose count of taken seats is not the number of bookings that hold one; there should be none, ever.
+/// The shows whose count of taken seats is not the number of seats that are booked or blocked; there should be none, ever.
 pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db
         .query(
             "SELECT s.id FROM shows s WHERE s.seats_taken <>
-             (SELECT COUNT(b.active_seat) FROM bookings b WHERE b.show_id = s.id) ORDER BY s.id",
+             (SELECT COUNT(b.active_seat) FROM bookings b WHERE b.show_id = s.id AND b.status <> 'held') ORDER BY s.id",
             vec![],
         )
         .await?;
@@ -413,4 +761,33 @@ pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<u64, DbError> {
         Dialect::Mysql => "DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 1000",
     };
     Ok(db.execute(sql, vec![older_than.into()]).await?.changed)
+}
+
+/// Forgets some of the holds that were over before this, and that were made before; tells how many.
+pub async fn forget_ended_holds(db: &Db, before: i64) -> Result<u64, DbError> {
+    // Show by show, as the index has them.
+    let ended: Vec<(i64,)> = db
+        .query(
+            "SELECT o.id FROM shows s JOIN orders o ON o.show_id = s.id
+             WHERE o.expires_at < ? AND o.created_at < ? LIMIT 1000",
+            vec![before.into(), before.into()],
+        )
+        .await?;
+    if ended.is_empty() {
+        return Ok(0);
+    }
+    let ids = db.dialect().table(&[("id", INT)]);
+    let (ended, count) = (Value::list(&ended), ended.len() as u64);
+    let statements = match db.dialect() {
+        Dialect::Sqlite => [
+            format!("DELETE FROM bookings WHERE order_id IN (SELECT id FROM {ids})"),
+            format!("DELETE FROM orders WHERE id IN (SELECT id FROM {ids})"),
+        ],
+        Dialect::Mysql => [
+            format!("DELETE b FROM {ids} AS d STRAIGHT_JOIN bookings b ON b.order_id = d.id"),
+            format!("DELETE o FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id"),
+        ],
+    };
+    db.write(statements.into_iter().map(|sql| Statement::new(sql, vec![ended.clone()])).collect()).await?;
+    Ok(count)
 }

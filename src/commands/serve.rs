@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, advice, open};
 use crate::app::{self, App};
-use crate::booking::idempotency;
+use crate::booking::tidying;
 use crate::config::{Config, DatabaseTarget, LogFormat};
 use crate::data::sample;
 use crate::db::MigrationState;
@@ -68,7 +68,7 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     println!("Listening on http://{address}");
     let stop = stop_signal()?;
     let max_connections = config.max_connections;
-    tokio::spawn(idempotency::forget_old_keys(db.clone()));
+    tokio::spawn(tidying::keep_tidy(db.clone()));
     let app = App::new(config, db, &secret_key);
     app::serve(listener, router::router(&app), max_connections, stop).await;
     Ok(())

@@ -22,6 +22,9 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::booking::rules::Limits;
+use crate::clock::SECOND;
+
 pub use database::{DatabaseTarget, TlsMode, parse_database_url};
 pub use settings::{Accepts, SETTINGS, Setting};
 
@@ -57,7 +60,12 @@ pub struct Config {
     /// Failed logins per window, from one address.
     pub login_failures_per_address: u32,
     pub login_failure_window: Duration,
+    /// On holds, sales and cancelling.
+    pub limits: Limits,
 }
+
+/// In microseconds, as [`Limits`] has its times.
+const MINUTE: i64 = 60 * SECOND;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -155,6 +163,18 @@ impl Config {
             login_failures_per_account: reader.integer("LOGIN_FAILURES_PER_ACCOUNT"),
             login_failures_per_address: reader.integer("LOGIN_FAILURES_PER_ADDRESS"),
             login_failure_window: reader.duration("LOGIN_FAILURE_WINDOW_SECONDS", 1),
+            limits: Limits {
+                hold: reader.integer::<i64>("HOLD_MINUTES") * MINUTE,
+                hold_in_all: reader.integer::<i64>("HOLD_LIMIT_MINUTES") * MINUTE,
+                held_seats: reader.integer("HOLD_SEATS_PER_USER"),
+                holds: reader.integer("HOLDS_PER_USER"),
+                holds_per_minute: reader.integer("HOLDS_PER_MINUTE"),
+                opens_before: reader.if_given("SALES_OPEN_DAYS").map(|days| days * 24 * 60 * MINUTE),
+                closes_before: reader.if_given("SALES_CLOSE_MINUTES").map(|minutes| minutes * MINUTE),
+                order_seats: reader.if_given("SEATS_PER_ORDER"),
+                user_seats: reader.if_given("SEATS_PER_USER"),
+                cancel_before: reader.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
+            },
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
     }
@@ -266,13 +286,17 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
     }
 
     fn integer<T: TryFrom<i64>>(&mut self, name: &str) -> T {
-        let Accepts::Integer(min, max) = setting(name).accepts else {
-            unreachable!("a test reads every setting");
-        };
-        self.parsed(name, |value| {
-            let number = dotenv::integer(value).filter(|number| (min..=max).contains(number))?;
-            T::try_from(number).ok()
-        })
+        self.parsed(name, |value| T::try_from(integer_in_range(name, value)?).ok())
+    }
+
+    /// A whole number; none when it is absent or empty.
+    fn if_given(&mut self, name: &str) -> Option<i64> {
+        let value = self.given(name)?;
+        let number = integer_in_range(name, &value);
+        if number.is_none() {
+            self.fault(name, format_args!("{} is not valid", shown(&value)));
+        }
+        number
     }
 
     /// A whole number of units of so many seconds.
@@ -407,6 +431,14 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
 
 fn setting(name: &str) -> &'static Setting {
     SETTINGS.iter().find(|setting| setting.name == name).expect("a test reads every setting")
+}
+
+/// A whole number that the setting accepts.
+fn integer_in_range(name: &str, value: &str) -> Option<i64> {
+    let Accepts::Integer(min, max) = setting(name).accepts else {
+        unreachable!("a test reads every setting");
+    };
+    dotenv::integer(value).filter(|number| (min..=max).contains(number))
 }
 
 /// A value as a fault repeats it: in quotes, escaped, and not too long.

@@ -240,4 +240,79 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("300"),
         example: "",
     },
+    Setting {
+        name: "HOLD_MINUTES",
+        meaning: "How long seats are held for someone who is deciding, in minutes.",
+        accepts: Accepts::Integer(1, 240),
+        default: Some("8"),
+        example: "",
+    },
+    Setting {
+        name: "HOLD_LIMIT_MINUTES",
+        meaning: "How long they can be held in all, by extending the hold.",
+        accepts: Accepts::Integer(1, 1440),
+        default: Some("24"),
+        example: "",
+    },
+    Setting {
+        name: "HOLD_SEATS_PER_USER",
+        meaning: "The most seats of a show that one user can hold at once.",
+        accepts: Accepts::Integer(1, 1000),
+        default: Some("20"),
+        example: "",
+    },
+    Setting {
+        name: "HOLDS_PER_USER",
+        meaning: "The most holds of a show that one user can have at once.",
+        accepts: Accepts::Integer(1, 1000),
+        default: Some("4"),
+        example: "",
+    },
+    Setting {
+        name: "HOLDS_PER_MINUTE",
+        meaning: "The most holds that one user can make in a minute, in all shows.",
+        accepts: Accepts::Integer(1, 1_000_000),
+        default: Some("30"),
+        example: "",
+    },
+    Setting {
+        name: "SALES_OPEN_DAYS",
+        meaning: "How many days before a show its sales begin; empty for at once. A show can have \
+                  a time of its own.",
+        accepts: Accepts::Integer(1, 3650),
+        default: None,
+        example: "",
+    },
+    Setting {
+        name: "SALES_CLOSE_MINUTES",
+        meaning: "How many minutes before a show its sales end; empty for when it begins. A show \
+                  can have a time of its own.",
+        accepts: Accepts::Integer(1, 525_600),
+        default: None,
+        example: "",
+    },
+    Setting {
+        name: "SEATS_PER_ORDER",
+        meaning: "The most seats in one order; empty for any number. A show can have a number of \
+                  its own.",
+        accepts: Accepts::Integer(1, 1000),
+        default: None,
+        example: "",
+    },
+    Setting {
+        name: "SEATS_PER_USER",
+        meaning: "The most seats of a show that one user can have, booked and held; empty for any \
+                  number. A show can have a number of its own.",
+        accepts: Accepts::Integer(1, 100_000),
+        default: None,
+        example: "",
+    },
+    Setting {
+        name: "CANCEL_UNTIL_MINUTES",
+        meaning: "Until how many minutes before a show its bookings can be cancelled; empty for at \
+                  any time.",
+        accepts: Accepts::Integer(0, 525_600),
+        default: None,
+        example: "",
+    },
 ];

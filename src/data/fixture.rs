@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use crate::booking::rules::Sales;
 use crate::catalog::store as catalog;
 use crate::clock;
 use crate::db::{Db, DbError, Tx};
@@ -47,6 +48,16 @@ struct Show {
     screen: Reference,
     date_time: String,
     total_seats: i64,
+    sales_open_at: Option<String>,
+    sales_close_at: Option<String>,
+    order_limit: Option<i64>,
+    user_limit: Option<i64>,
+}
+
+/// When a show is, and its rules of sale.
+struct Times {
+    date_time: i64,
+    sales: Sales,
 }
 
 /// Another row, by its id or by its very title or name.
@@ -105,8 +116,8 @@ pub async fn load(db: &Db, text: &str, zone: &TimeZone) -> Result<Loaded, Error>
     Ok(loaded)
 }
 
-/// Checks all that can be seen without the database; gives the shows' times in UTC microseconds.
-fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>) -> Vec<i64> {
+/// Checks all that can be seen without the database; gives the shows' times.
+fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>) -> Vec<Times> {
     let Fixture { movies, screens, shows } = fixture;
     let mut fault = |place: String, text: &str| faults.push(format!("{place}: {text}"));
     for (kind, ids) in [
@@ -144,10 +155,23 @@ fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>) -> Vec<i6
         if !(1..=MAX_SEATS).contains(&show.total_seats) {
             fault(format!("shows[{position}].total_seats"), "must be 1 to 100000");
         }
-        match time(&show.date_time, zone) {
-            Some(time) => times.push(time),
-            None => fault(format!("shows[{position}].date_time"), "must be a time like 2035-06-01T18:30:00Z"),
+        let mut read = |field: &str, text: &str| {
+            let read = time(text, zone);
+            if read.is_none() {
+                fault(format!("shows[{position}].{field}"), "must be a time like 2035-06-01T18:30:00Z");
+            }
+            read
+        };
+        let date_time = read("date_time", &show.date_time);
+        let open_at = show.sales_open_at.as_deref().and_then(|text| read("sales_open_at", text));
+        let close_at = show.sales_close_at.as_deref().and_then(|text| read("sales_close_at", text));
+        for (field, limit) in [("order_limit", show.order_limit), ("user_limit", show.user_limit)] {
+            if limit.is_some_and(|limit| !(1..=MAX_SEATS).contains(&limit)) {
+                fault(format!("shows[{position}].{field}"), "must be 1 to 100000");
+            }
         }
+        let sales = Sales { open_at, close_at, order_limit: show.order_limit, user_limit: show.user_limit };
+        times.extend(date_time.map(|date_time| Times { date_time, sales }));
     }
     times
 }
@@ -160,7 +184,7 @@ fn time(text: &str, zone: &TimeZone) -> Option<i64> {
     })
 }
 
-async fn put(tx: &mut Tx, fixture: &Fixture, times: &[i64], faults: &mut Vec<String>) -> Result<Loaded, DbError> {
+async fn put(tx: &mut Tx, fixture: &Fixture, times: &[Times], faults: &mut Vec<String>) -> Result<Loaded, DbError> {
     for movie in &fixture.movies {
         catalog::put_movie(tx, movie.id, movie.title.trim(), movie.duration_minutes).await?;
     }
@@ -174,7 +198,7 @@ async fn put(tx: &mut Tx, fixture: &Fixture, times: &[i64], faults: &mut Vec<Str
             catalog::put_screen(tx, screen.id.or(known), name).await?;
         }
     }
-    for (position, (show, date_time)) in fixture.shows.iter().zip(times).enumerate() {
+    for (position, (show, Times { date_time, sales })) in fixture.shows.iter().zip(times).enumerate() {
         let movie = match &show.movie {
             Reference::Id(id) => catalog::has_movie(tx, *id).await?.then_some(*id),
             Reference::Name(title) => match catalog::movies_titled(tx, title.trim()).await?.as_slice() {
@@ -193,7 +217,7 @@ async fn put(tx: &mut Tx, fixture: &Fixture, times: &[i64], faults: &mut Vec<Str
             faults.push(format!("shows[{position}].screen: there is no such screen"));
         }
         let (Some(movie_id), Some(screen_id)) = (movie, screen) else { continue };
-        let plan = Plan { movie_id, screen_id, date_time: *date_time, total_seats: show.total_seats };
+        let plan = Plan { movie_id, screen_id, date_time: *date_time, total_seats: show.total_seats, sales: *sales };
         if let Put::SeatTaken(seat) = schedule::put_show(tx, show.id, plan).await? {
             faults.push(format!("shows[{position}].total_seats: seat {seat} is taken"));
         }

@@ -9,7 +9,7 @@ use jiff::{ToSpan, Zoned};
 
 use crate::accounts::{self, AccountError, NewUser, hashing, store as users, username};
 use crate::booking::desk::Desk;
-use crate::booking::rules::Ask;
+use crate::booking::rules::{Ask, Limits};
 use crate::catalog::store as catalog;
 use crate::clock;
 use crate::db::{Db, DbError};
@@ -62,15 +62,16 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
                 // Counted from a fixed day, so that the same day gets the same programme on every run.
                 let turn = date_time.div_euclid(86_400 * clock::SECOND) as usize * 7 + screen * STARTS.len() + slot;
                 let movie_id = movies[turn % movies.len()];
-                let plan = Plan { movie_id, screen_id: *screen_id, date_time, total_seats: *total_seats };
+                let (screen_id, total_seats) = (*screen_id, *total_seats);
+                let plan = Plan { movie_id, screen_id, date_time, total_seats, ..Plan::default() };
                 if let schedule::Put::Done(id) = schedule::put_show(&mut tx, None, plan).await? {
-                    added.push((id, *total_seats));
+                    added.push((id, total_seats));
                 }
             }
         }
     }
     tx.commit().await?;
-    let desk = Desk::open(db, 1, Duration::from_secs(30), Arc::new(|_| {}));
+    let desk = Desk::open(db, 1, Duration::from_secs(30), Limits::default(), Arc::new(|_| {}));
     let present = Arc::new(());
     for (show_id, total_seats) in added.iter().copied().step_by(5) {
         let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();

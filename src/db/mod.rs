@@ -36,7 +36,7 @@ pub enum DbError {
     /// Deadlock, lock timeout or a busy database: nothing was written, the same work may be tried again.
     #[error("conflict: {0}")]
     Conflict(String),
-    /// A statement of [`Db::write`] changed another number of rows than it had to: nothing was written.
+    /// A statement of [`Db::write`] changed or found another number of rows than it had to: nothing was written.
     #[error("statement {0} found the data changed")]
     Guard(usize),
     /// The database can't be reached or can't serve now: nothing was written.
@@ -86,6 +86,14 @@ impl Dialect {
         }
     }
 
+    /// As [`Dialect::now`], with this in its place where this machine's clock is meant.
+    pub fn now_or(self, here: &str) -> String {
+        match self {
+            Dialect::Sqlite => here.to_owned(),
+            Dialect::Mysql => format!("COALESCE({}, {here})", self.now()),
+        }
+    }
+
     /// After SELECT: join the tables in the order they stand in. SQLite needs no telling.
     pub fn in_order(self) -> &'static str {
         match self {
@@ -102,17 +110,24 @@ pub struct Statement {
     pub params: Vec<Value>,
     /// How many rows it must change; any other number undoes the whole list.
     pub must_change: Option<u64>,
+    /// It is a query, and must find so many rows.
+    pub must_find: Option<u64>,
 }
 
 impl Statement {
     /// A statement that may change any number of rows.
     pub fn new(sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
-        Statement { sql: sql.into(), params, must_change: None }
+        Statement { sql: sql.into(), params, must_change: None, must_find: None }
     }
 
     /// A statement that must change just this many rows.
     pub fn changing(rows: u64, sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
-        Statement { sql: sql.into(), params, must_change: Some(rows) }
+        Statement { must_change: Some(rows), ..Statement::new(sql, params) }
+    }
+
+    /// A query that must find just this many rows.
+    pub fn finding(rows: u64, sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
+        Statement { must_find: Some(rows), ..Statement::new(sql, params) }
     }
 }
 

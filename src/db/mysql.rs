@@ -215,6 +215,14 @@ impl MysqlTx {
 async fn write(conn: &mut Conn, statements: &[Statement]) -> Result<Vec<Done>> {
     let mut all_done = Vec::with_capacity(statements.len());
     for (position, statement) in statements.iter().enumerate() {
+        if let Some(rows) = statement.must_find {
+            let found = conn.exec::<mysql_async::Row, _, _>(&*statement.sql, positional(statement.params.clone()));
+            if in_time(found).await?.len() as u64 != rows {
+                return Err(DbError::Guard(position));
+            }
+            all_done.push(Done::default());
+            continue;
+        }
         in_time(conn.exec_drop(&*statement.sql, positional(statement.params.clone()))).await?;
         let done = done(conn.affected_rows(), conn.last_insert_id());
         if statement.must_change.is_some_and(|rows| rows != done.changed) {

@@ -178,6 +178,13 @@ fn write(connection: &mut Connection, statements: &[Statement]) -> Result<Vec<Do
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| fault(&error, None))?;
     let mut all_done = Vec::with_capacity(statements.len());
     for (position, statement) in statements.iter().enumerate() {
+        if let Some(rows) = statement.must_find {
+            if query(&tx, &statement.sql, &statement.params)?.len() as u64 != rows {
+                return Err(DbError::Guard(position));
+            }
+            all_done.push(Done::default());
+            continue;
+        }
         let done = execute(&tx, &statement.sql, &statement.params)?;
         if statement.must_change.is_some_and(|rows| rows != done.changed) {
             return Err(DbError::Guard(position));

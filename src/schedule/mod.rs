@@ -29,7 +29,7 @@ pub struct Show {
     /// Seats are numbered from 1 to this.
     #[schema(minimum = 0)]
     pub total_seats: i64,
-    /// `total_seats` less those taken.
+    /// `total_seats` less those that are booked, held or blocked.
     #[schema(minimum = 0)]
     pub available_seats: i64,
 }

@@ -1,7 +1,9 @@
 //! The SQL of shows. Their taken seats are written by `booking` alone.
 
 use super::Show;
-use crate::db::{Db, FromRow, Result, Row, Tx};
+use crate::booking::rules::Sales;
+use crate::clock;
+use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 
 impl FromRow for Show {
     fn from_row(mut row: Row) -> Result<Self> {
@@ -20,21 +22,27 @@ impl FromRow for Show {
 /// The shows of a movie by time, then id, past ones too (H01).
 pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
     db.query(
-        "SELECT s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.total_seats - s.seats_taken
-         FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-         WHERE s.movie_id = ? ORDER BY s.date_time, s.id",
-        vec![movie_id.into()],
+        &format!(
+            "SELECT s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.total_seats - s.seats_taken -
+             (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
+              WHERE o.show_id = s.id AND o.expires_at > {})
+             FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+             WHERE s.movie_id = ? ORDER BY s.date_time, s.id",
+            db.dialect().now_or("?")
+        ),
+        vec![clock::now().into(), movie_id.into()],
     )
     .await
 }
 
 /// What a show is planned to be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Plan {
     pub movie_id: i64,
     pub screen_id: i64,
     pub date_time: i64,
     pub total_seats: i64,
+    pub sales: Sales,
 }
 
 /// What became of [`put_show`].
@@ -45,10 +53,12 @@ pub enum Put {
     SeatTaken(i64),
 }
 
-/// Adds a show, or changes the one with this id. A show never becomes smaller than its highest taken seat: its row is
-/// locked first, so no booking comes between the look and the write.
+/// Adds a show, or changes the one with this id. A show never becomes smaller than its highest seat that has a holder: its
+/// row is locked first, so no booking comes between the look and the write.
 pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
-    let Plan { movie_id, screen_id, date_time, total_seats } = plan;
+    let Plan { movie_id, screen_id, date_time, total_seats, sales } = plan;
+    let mut columns: Vec<Value> = vec![movie_id.into(), screen_id.into(), date_time.into(), total_seats.into()];
+    columns.extend([sales.open_at, sales.close_at, sales.order_limit, sales.user_limit].map(Value::from));
     if let Some(id) = id {
         let locked = tx
             .execute(
@@ -57,25 +67,32 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
             )
             .await?;
         if locked.changed == 1 {
-            let (highest,): (Option<i64>,) = tx
-                .query_one("SELECT MAX(active_seat) FROM bookings WHERE show_id = ?", vec![id.into()])
-                .await?
-                .unwrap_or_default();
+            let highest = format!(
+                "SELECT MAX(b.active_seat) FROM bookings b LEFT JOIN orders o ON o.id = b.order_id
+                 WHERE b.show_id = ? AND (o.expires_at IS NULL OR o.expires_at > {})",
+                tx.dialect().now_or("?")
+            );
+            let (highest,): (Option<i64>,) =
+                tx.query_one(&highest, vec![id.into(), clock::now().into()]).await?.unwrap_or_default();
             if let Some(seat) = highest.filter(|seat| *seat > total_seats) {
                 return Ok(Put::SeatTaken(seat));
             }
+            columns.push(id.into());
             tx.execute(
-                "UPDATE shows SET movie_id = ?, screen_id = ?, date_time = ?, total_seats = ? WHERE id = ?",
-                vec![movie_id.into(), screen_id.into(), date_time.into(), total_seats.into(), id.into()],
+                "UPDATE shows SET movie_id = ?, screen_id = ?, date_time = ?, total_seats = ?, sales_open_at = ?,
+                 sales_close_at = ?, order_limit = ?, user_limit = ? WHERE id = ?",
+                columns,
             )
             .await?;
             return Ok(Put::Done(id));
         }
     }
+    columns.push(id.into());
     let done = tx
         .execute(
-            "INSERT INTO shows (id, movie_id, screen_id, date_time, total_seats) VALUES (?, ?, ?, ?, ?)",
-            vec![id.into(), movie_id.into(), screen_id.into(), date_time.into(), total_seats.into()],
+            "INSERT INTO shows (movie_id, screen_id, date_time, total_seats, sales_open_at, sales_close_at, order_limit,
+             user_limit, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            columns,
         )
         .await?;
     Ok(Put::Done(id.unwrap_or(done.last_id)))

@@ -1,6 +1,7 @@
 //! Request bodies and their fields, read as the reference reads them (contract sections 4, 5 and 11).
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -31,6 +32,8 @@ const MAX_NUMBER_TEXT: usize = 1_000;
 pub struct Form {
     fields: Fields,
     faults: FieldFaults,
+    /// Not JSON: all values are text.
+    is_form: bool,
 }
 
 type Fields = HashMap<String, Field>;
@@ -42,9 +45,16 @@ enum Field {
     /// As it is written.
     Number(String),
     Text(String),
-    /// A boolean, a list, an object or a file: no field takes one.
+    /// A list, as it is written.
+    List(String),
+    /// What a form says under one name more than once; the last counts where one value is asked for.
+    Repeated(Vec<Field>),
+    /// A boolean, an object or a file: no field takes one.
     Other,
 }
+
+/// More values are not taken at once.
+const MAX_LIST: usize = 50;
 
 /// What a text field accepts.
 pub struct TextRule {
@@ -65,11 +75,11 @@ fn null_characters(text: &str) -> Vec<&'static str> {
 impl Form {
     /// A required text, trimmed. A number is read as its text (S27).
     pub fn text(&mut self, field: &'static str, rule: &TextRule) -> String {
-        let text = match self.fields.remove(field) {
+        let text = match self.one(field) {
             None => return self.fault(field, "This field is required."),
             Some(Field::Null) => return self.fault(field, "This field may not be null."),
             Some(Field::Text(text) | Field::Number(text)) => text,
-            Some(Field::Other) => return self.fault(field, rule.not_text),
+            Some(_) => return self.fault(field, rule.not_text),
         };
         let text = text.trim();
         if text.is_empty() {
@@ -83,22 +93,48 @@ impl Form {
 
     /// A required whole number of at least `least`; one beyond 64 bits is read as the nearest one inside.
     pub fn integer(&mut self, field: &'static str, least: i64) -> i64 {
-        let number = match self.fields.remove(field) {
+        let value = self.one(field);
+        match value.map_or(Err("This field is required.".to_owned()), |value| integer(value, least)) {
+            Ok(number) => number,
+            Err(fault) => self.fault(field, fault),
+        }
+    }
+
+    /// A required list of whole numbers of at least `least`, at least one and each once. Forms repeat the field.
+    pub fn integers(&mut self, field: &'static str, least: i64) -> Vec<i64> {
+        let values = match self.fields.remove(field) {
             None => return self.fault(field, "This field is required."),
             Some(Field::Null) => return self.fault(field, "This field may not be null."),
-            Some(Field::Number(number)) => integer_of_number(&number),
-            Some(Field::Text(text)) if text.chars().count() > MAX_NUMBER_TEXT => {
-                return self.fault(field, "String value too large.");
-            }
-            Some(Field::Text(text)) => integer_of_text(&text),
-            Some(Field::Other) => None,
+            Some(Field::List(text)) => list(&text),
+            Some(Field::Repeated(values)) => Some(values),
+            Some(Field::Text(text)) if self.is_form => Some(vec![Field::Text(text)]),
+            Some(_) => None,
         };
-        match number {
-            None => self.fault(field, "A valid integer is required."),
-            Some(number) if number < least => {
-                self.fault(field, format!("Ensure this value is greater than or equal to {least}."))
+        let Some(values) = values else { return self.fault(field, "Expected a list of integers.") };
+        if values.is_empty() {
+            return self.fault(field, "This list may not be empty.");
+        }
+        if values.len() > MAX_LIST {
+            return self.fault(field, format!("Ensure this field has no more than {MAX_LIST} elements."));
+        }
+        match values.into_iter().map(|value| integer(value, least)).collect::<Result<Vec<i64>, String>>() {
+            Err(fault) => self.fault(field, fault),
+            Ok(numbers) if numbers.iter().collect::<HashSet<_>>().len() < numbers.len() => {
+                self.fault(field, "Ensure these values are different.")
             }
-            Some(number) => number,
+            Ok(numbers) => numbers,
+        }
+    }
+
+    /// As [`Form::integers`], where none need be named: an empty list then.
+    pub fn optional_integers(&mut self, field: &'static str, least: i64) -> Vec<i64> {
+        if self.fields.contains_key(field) { self.integers(field, least) } else { Vec::new() }
+    }
+
+    fn one(&mut self, field: &str) -> Option<Field> {
+        match self.fields.remove(field)? {
+            Field::Repeated(mut values) => values.pop(),
+            value => Some(value),
         }
     }
 
@@ -138,6 +174,30 @@ impl IntoResponse for RawJson {
     fn into_response(self) -> Response {
         ([(CONTENT_TYPE, "application/json")], self.0).into_response()
     }
+}
+
+/// A whole number of at least `least`, or what is wrong with the value.
+fn integer(value: Field, least: i64) -> Result<i64, String> {
+    let number = match value {
+        Field::Null => return Err("This field may not be null.".to_owned()),
+        Field::Number(number) => integer_of_number(&number),
+        Field::Text(text) if text.chars().count() > MAX_NUMBER_TEXT => {
+            return Err("String value too large.".to_owned());
+        }
+        Field::Text(text) => integer_of_text(&text),
+        Field::List(_) | Field::Repeated(_) | Field::Other => None,
+    };
+    match number {
+        None => Err("A valid integer is required.".to_owned()),
+        Some(number) if number < least => Err(format!("Ensure this value is greater than or equal to {least}.")),
+        Some(number) => Ok(number),
+    }
+}
+
+/// The values of a list of JSON; none when one of them is no value for any field.
+fn list(text: &str) -> Option<Vec<Field>> {
+    let values: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    values.into_iter().map(|value| field(value).ok()).collect()
 }
 
 /// A JSON number is whole when its fraction is zero (B21, B22). Floats from 1e16 on have no plain decimal text in the
@@ -200,13 +260,28 @@ impl FromRequest<App> for Form {
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let fields = match media_type.as_str() {
             "application/json" => json(&body)?,
-            "application/x-www-form-urlencoded" => form_urlencoded::parse(&body)
-                .map(|(name, value)| (name.into_owned(), Field::Text(value.into_owned())))
-                .collect(),
+            "application/x-www-form-urlencoded" => {
+                let mut fields = Fields::new();
+                for (name, value) in form_urlencoded::parse(&body) {
+                    add(&mut fields, name.into_owned(), Field::Text(value.into_owned()));
+                }
+                fields
+            }
             "multipart/form-data" => multipart(Request::from_parts(parts, body.into())).await?,
             _ => return Err(ApiError::UnsupportedMediaType(content_type)),
         };
-        Ok(Form { fields, faults: Vec::new() })
+        Ok(Form { fields, faults: Vec::new(), is_form: media_type != "application/json" })
+    }
+}
+
+/// Adds a value of a form, which may say a name more than once.
+fn add(fields: &mut Fields, name: String, value: Field) {
+    match fields.entry(name) {
+        Entry::Vacant(place) => drop(place.insert(value)),
+        Entry::Occupied(mut place) => match place.get_mut() {
+            Field::Repeated(values) => values.push(value),
+            first => *first = Field::Repeated(vec![std::mem::replace(first, Field::Null), value]),
+        },
     }
 }
 
@@ -228,10 +303,10 @@ fn json(body: &Bytes) -> Result<Fields, ApiError> {
         }
         Field::Null => return Err(whole_body("No data provided".to_owned())),
         Field::Text(_) => "str",
+        Field::List(_) => "list",
         Field::Number(number) if number.contains(['.', 'e', 'E']) => "float",
         Field::Number(_) => "int",
-        Field::Other if document.get().starts_with('[') => "list",
-        Field::Other => "bool",
+        Field::Repeated(_) | Field::Other => "bool",
     };
     Err(whole_body(format!("Invalid data. Expected a dictionary, but got {kind}.")))
 }
@@ -261,6 +336,7 @@ fn field(value: &RawValue) -> Result<Field, String> {
         }
         Some(b'-' | b'0'..=b'9') => Field::Number(text.to_owned()),
         Some(b'n') => Field::Null,
+        Some(b'[') => Field::List(text.to_owned()),
         _ => Field::Other,
     })
 }
@@ -279,7 +355,7 @@ async fn multipart(request: Request) -> Result<Fields, ApiError> {
         let is_file = part.file_name().is_some();
         let bytes = part.bytes().await.map_err(|error| malformed(error.body_text()))?;
         let value = if is_file { Field::Other } else { Field::Text(String::from_utf8_lossy(&bytes).into_owned()) };
-        fields.insert(name, value);
+        add(&mut fields, name, value);
     }
     Ok(fields)
 }
@@ -323,7 +399,7 @@ mod tests {
     #[test]
     fn faults_are_told_together_in_the_order_of_the_fields() {
         let fields = json(&Bytes::from_static(br#"{"a":null,"c":" ","d":5}"#)).unwrap();
-        let mut form = Form { fields, faults: Vec::new() };
+        let mut form = Form { fields, ..Form::default() };
         assert_eq!(form.text("a", &ANY_TEXT), "");
         assert_eq!(form.integer("b", 1), 0);
         form.text("c", &ANY_TEXT);

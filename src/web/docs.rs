@@ -18,7 +18,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use super::endpoint::{accept, format};
 use super::negotiation::{self, Form, JSON};
 use crate::error::ApiError;
-use crate::{accounts, booking, catalog, schedule};
+use crate::{accounts, booking, catalog, holds, orders, schedule};
 
 /// Why a request was refused.
 #[derive(Serialize, ToSchema)]
@@ -31,6 +31,9 @@ pub struct Detail {
     /// `outcome_unknown` (look before you repeat it).
     #[schema(value_type = String, required = false)]
     code: Option<String>,
+    /// Where several seats were asked for: those that are not free.
+    #[schema(value_type = Vec<i64>, required = false)]
+    seats: Option<Vec<i64>>,
     /// What was tried on an access token.
     #[schema(value_type = Vec<TokenMessage>, required = false)]
     messages: Option<Vec<TokenMessage>>,
@@ -66,12 +69,17 @@ pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<
         accounts::api::signup, accounts::api::login, accounts::api::refresh,
         catalog::api::list_movies, schedule::api::list_shows,
         booking::api::book, booking::api::cancel, booking::api::my_bookings,
+        holds::api::hold, holds::api::list, holds::api::get, holds::api::extend, holds::api::change,
+        holds::api::release, holds::api::confirm,
+        orders::api::list, orders::api::get, orders::api::cancel,
     ),
     components(schemas(Detail, FieldErrors)),
     tags(
         (name = "Accounts", description = "Sign up, log in, stay logged in"),
         (name = "Movies", description = "What is shown, when, and the seats left"),
         (name = "Bookings", description = "Book a seat, give it back, see your own"),
+        (name = "Holds", description = "Keep several seats for some minutes, change your mind, confirm"),
+        (name = "Orders", description = "What was booked together, by its code"),
     ),
     modifiers(&CommonReplies),
 )]

@@ -169,9 +169,10 @@ async fn page(endpoint: Endpoint, response: Response) -> Response {
     Response::from_parts(parts, Body::from(page))
 }
 
-/// Path ids are ASCII digits; anything else is an unknown path (contract section 1).
+/// Path ids are ASCII digits; anything else is an unknown path (contract section 1). The code of an order is judged by
+/// its handler.
 fn are_ids(ids: &RawPathParams) -> bool {
-    ids.iter().all(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+    ids.iter().all(|(name, id)| name == "code" || !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether the client still waits: gone when it has left.
@@ -196,6 +197,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
         let ids = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
         let (_, digits) = ids.iter().next().ok_or(ApiError::NotFound)?;
         Ok(PathId(digits.parse().unwrap_or(i64::MAX)))
+    }
+}
+
+/// The code in the path, as it was sent.
+pub struct PathCode(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathCode {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
+        let (_, code) = params.iter().next().ok_or(ApiError::NotFound)?;
+        Ok(PathCode(code.to_owned()))
     }
 }
 

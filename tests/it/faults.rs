@@ -150,7 +150,7 @@ fn another_instance(app: &App) -> Db {
 }
 
 fn show_with(total_seats: i64) -> Plan {
-    Plan { movie_id: 1, screen_id: 1, date_time: SHOW_TIME, total_seats }
+    Plan { movie_id: 1, screen_id: 1, date_time: SHOW_TIME, total_seats, ..Plan::default() }
 }
 
 async fn shrinking_never_oversells(engine: Engine) {
@@ -267,7 +267,18 @@ async fn four_migrate_at_once(engine: Engine) {
         let url = match file {
             Some(file) => format!("sqlite://{file}-{round}"),
             None => {
-                for table in ["bookings", "shows", "screens", "movies", "users", "id_blocks", "marquee_migrations"] {
+                for table in [
+                    "bookings",
+                    "orders",
+                    "shows",
+                    "screens",
+                    "movies",
+                    "users",
+                    "id_blocks",
+                    "idempotency_keys",
+                    "own_keys",
+                    "marquee_migrations",
+                ] {
                     app.sql(&format!("DROP TABLE {table}")).await;
                 }
                 app.database_url().to_owned()

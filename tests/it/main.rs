@@ -15,9 +15,11 @@ mod fault_rounds;
 mod faults;
 mod files;
 mod harness;
+mod holds;
 mod idempotency;
 mod import_django;
 mod operation;
+mod orders;
 mod power_cut;
 mod readme;
 mod reads;
@@ -34,9 +36,11 @@ fn main() -> std::process::ExitCode {
         faults::tests(),
         files::tests(),
         harness::tests(),
+        holds::tests(),
         idempotency::tests(),
         import_django::tests(),
         operation::tests(),
+        orders::tests(),
         power_cut::tests(),
         readme::tests(),
         reads::tests(),

@@ -83,7 +83,7 @@ async fn run(command: Command) -> Result<serde_json::Value, Box<dyn std::error::
     let config = read_config(None)?;
     let db = Db::open(&config.database, config.database_connections)?;
     db.migrate().await?;
-    let desk = Desk::open(&db, config.desk_lanes, Duration::from_secs(20), Arc::new(|_| {}));
+    let desk = Desk::open(&db, config.desk_lanes, Duration::from_secs(20), config.limits, Arc::new(|_| {}));
     let database = Database::open(&config.database, 1)?;
     Ok(match command {
         Command::Lone { rounds } => lone(&db, &desk, &database, rounds).await?,
@@ -300,7 +300,7 @@ async fn shows_of(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::E
     let screen_id = catalog::store::put_screen(&mut tx, None, &format!("Screen {date_time}")).await?;
     let mut shows = Vec::new();
     for _ in 0..count {
-        let plan = Plan { movie_id, screen_id, date_time, total_seats: SEATS };
+        let plan = Plan { movie_id, screen_id, date_time, total_seats: SEATS, ..Plan::default() };
         match put_show(&mut tx, None, plan).await? {
             Put::Done(id) => shows.push(id),
             Put::SeatTaken(seat) => return Err(format!("seat {seat} of a new show is taken").into()),

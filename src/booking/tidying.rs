@@ -1,0 +1,33 @@
+//! What a running server throws away now and then: nothing here is needed for what anyone sees or may do.
+
+use std::time::Duration;
+
+use super::{idempotency, store};
+use crate::clock::{self, SECOND};
+use crate::db::{Db, DbError};
+
+/// How long a hold that is over is kept, in microseconds: its owner is told that it has expired, and it counts among those
+/// made in a minute.
+const ENDED_HOLDS: i64 = 60 * 60 * SECOND;
+
+/// Forgets old keys and holds, for as long as the server runs.
+pub async fn keep_tidy(db: Db) {
+    let mut wait = Duration::from_secs(60);
+    loop {
+        tokio::time::sleep(wait).await;
+        wait = match tidy(&db).await {
+            Ok(1..) => Duration::from_secs(1),
+            Ok(0) => Duration::from_secs(600),
+            Err(error) => {
+                tracing::warn!(%error, "old idempotency keys and holds were not forgotten");
+                Duration::from_secs(600)
+            }
+        };
+    }
+}
+
+async fn tidy(db: &Db) -> Result<u64, DbError> {
+    let now = clock::now();
+    let keys = store::forget_old_keys(db, now - idempotency::LIFETIME).await?;
+    Ok(keys + store::forget_ended_holds(db, now - ENDED_HOLDS).await?)
+}

@@ -1,0 +1,268 @@
+//! Holds over HTTP.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::{Hold, store};
+use crate::accounts::User;
+use crate::app::App;
+use crate::booking::Reply;
+use crate::booking::api::REPEATS;
+use crate::booking::idempotency::KeyHeader;
+use crate::booking::rules::Ask;
+use crate::error::ApiError;
+use crate::orders::{Order, api as orders};
+use crate::web::body::Form;
+use crate::web::docs::Detail;
+use crate::web::endpoint::{Client, PathId};
+
+/// The body of a request for several seats.
+#[derive(utoipa::ToSchema)]
+#[schema(example = json!({ "seats": [5, 6, 7] }))]
+#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+pub struct Seats {
+    /// 1 to the show's `total_seats`, each once.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>)]
+    seats: Vec<i64>,
+}
+
+/// Hold seats of a show
+///
+/// All of them or none. Until `expires_at` nobody else can have them; then they are free for everyone, at that moment.
+#[utoipa::path(
+    post, path = "/api/shows/{show_id}/holds/", tag = "Holds", operation_id = "hold_seats",
+    params(
+        ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
+        ),
+    ),
+    request_body = Seats,
+    responses(
+        (status = 201, description = "The hold", body = Hold),
+        (
+            status = 409, description = "Not these seats, not now, or not so many; `code` says why", body = Detail,
+            examples(
+                ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
+                ("show_full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked.", "code": "show_full" }))),
+                ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
+                ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "No more than 20 seats of a show can be held at once.", "code": "hold_limit_seats" }))),
+                ("hold_limit_holds" = (summary = "Too many holds", value = json!({ "detail": "No more than 4 holds of a show are possible at once.", "code": "hold_limit_holds" }))),
+                ("hold_limit_rate" = (summary = "Too many in a minute", value = json!({ "detail": "No more than 30 holds can be made in a minute.", "code": "hold_limit_rate" }))),
+                ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
+                ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
+                ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "No more than 10 seats can be ordered at once.", "code": "order_limit" }))),
+                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "No more than 10 seats of this show can be yours.", "code": "user_limit" }))),
+            ),
+        ),
+        (
+            status = 422, description = "The Idempotency-Key was used for another request", body = Detail,
+            example = json!({
+                "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
+            }),
+        ),
+    ),
+)]
+pub async fn hold(
+    State(app): State<App>,
+    user: User,
+    PathId(show_id): PathId,
+    key: KeyHeader,
+    Client(client): Client,
+    mut form: Form,
+) -> Result<(StatusCode, Json<Hold>), ApiError> {
+    let seats = form.integers("seats", 1);
+    form.check()?;
+    let key = key.of(&seats);
+    let ask = Ask::Hold { user_id: user.id, show_id, seats };
+    Ok((StatusCode::CREATED, Json(one(app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?)?)))
+}
+
+/// List your live holds
+///
+/// Newest first. What has expired, was released or confirmed is not there.
+#[utoipa::path(
+    get, path = "/api/holds/", tag = "Holds", operation_id = "list_holds",
+    responses((status = 200, description = "Your holds", body = [Hold])),
+)]
+pub async fn list(State(app): State<App>, user: User) -> Result<Json<Vec<Hold>>, ApiError> {
+    Ok(Json(store::holds_of(&app.db, user.id).await?))
+}
+
+/// Get one of your live holds
+#[utoipa::path(
+    get, path = "/api/holds/{hold_id}/", tag = "Holds", operation_id = "get_hold",
+    params(("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1)),
+    responses((status = 200, description = "The hold", body = Hold)),
+)]
+pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Json<Hold>, ApiError> {
+    store::hold_of(&app.db, user.id, id).await?.map(Json).ok_or(ApiError::NotFound)
+}
+
+/// Extend a hold
+///
+/// To as long from now as a new hold lasts, but not beyond what all holds last at most.
+#[utoipa::path(
+    post, path = "/api/holds/{hold_id}/extend/", tag = "Holds", operation_id = "extend_hold",
+    params(
+        ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
+        ),
+    ),
+    responses(
+        (status = 200, description = "The hold, which expires later", body = Hold),
+        (
+            status = 409, description = "It is over, or lasts as long as a hold can", body = Detail,
+            examples(
+                ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+                ("hold_limit_time" = (summary = "Confirm it or let it go", value = json!({ "detail": "This hold can't be extended any further.", "code": "hold_limit_time" }))),
+                ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
+                ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
+            ),
+        ),
+    ),
+)]
+pub async fn extend(
+    State(app): State<App>,
+    user: User,
+    PathId(hold_id): PathId,
+    key: KeyHeader,
+    Client(client): Client,
+) -> Result<Json<Hold>, ApiError> {
+    let ask = Ask::Extend { user_id: user.id, hold_id };
+    Ok(Json(one(app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?)?))
+}
+
+/// Change the seats of a hold
+///
+/// To these: the seats that it has already are kept and are never free in between. Either all of it is done or nothing.
+#[utoipa::path(
+    post, path = "/api/holds/{hold_id}/change/", tag = "Holds", operation_id = "change_hold",
+    params(
+        ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
+        ),
+    ),
+    request_body = Seats,
+    responses(
+        (status = 200, description = "The hold with its new seats", body = Hold),
+        (
+            status = 409, description = "Not these seats, or it is over; the hold is as it was", body = Detail,
+            examples(
+                ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
+                ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+                ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
+                ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "No more than 20 seats of a show can be held at once.", "code": "hold_limit_seats" }))),
+                ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
+                ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
+                ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "No more than 10 seats can be ordered at once.", "code": "order_limit" }))),
+                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "No more than 10 seats of this show can be yours.", "code": "user_limit" }))),
+            ),
+        ),
+        (
+            status = 422, description = "The Idempotency-Key was used for another request", body = Detail,
+            example = json!({
+                "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
+            }),
+        ),
+    ),
+)]
+pub async fn change(
+    State(app): State<App>,
+    user: User,
+    PathId(hold_id): PathId,
+    key: KeyHeader,
+    Client(client): Client,
+    mut form: Form,
+) -> Result<Json<Hold>, ApiError> {
+    let seats = form.integers("seats", 1);
+    form.check()?;
+    let key = key.of(&seats);
+    let ask = Ask::Change { user_id: user.id, hold_id, seats };
+    Ok(Json(one(app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?)?))
+}
+
+/// Release a hold
+///
+/// Its seats are free for others at once.
+#[utoipa::path(
+    post, path = "/api/holds/{hold_id}/release/", tag = "Holds", operation_id = "release_hold",
+    params(
+        ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
+        ),
+    ),
+    responses(
+        (status = 200, description = "The hold as it was", body = Hold),
+        (
+            status = 409, description = "It is over already", body = Detail,
+            examples(
+                ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+            ),
+        ),
+    ),
+)]
+pub async fn release(
+    State(app): State<App>,
+    user: User,
+    PathId(hold_id): PathId,
+    key: KeyHeader,
+    Client(client): Client,
+) -> Result<Json<Hold>, ApiError> {
+    let ask = Ask::Release { user_id: user.id, hold_id };
+    Ok(Json(one(app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?)?))
+}
+
+/// Confirm a hold
+///
+/// Turns it into an order, which is paid at the counter. Its seats are booked once this has answered 201.
+#[utoipa::path(
+    post, path = "/api/holds/{hold_id}/confirm/", tag = "Holds", operation_id = "confirm_hold",
+    params(
+        ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
+        ),
+    ),
+    responses(
+        (status = 201, description = "The order", body = Order),
+        (
+            status = 409, description = "It is over, or was confirmed before", body = Detail,
+            examples(
+                ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+                ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
+            ),
+        ),
+    ),
+)]
+pub async fn confirm(
+    State(app): State<App>,
+    user: User,
+    PathId(hold_id): PathId,
+    key: KeyHeader,
+    Client(client): Client,
+) -> Result<(StatusCode, Json<Order>), ApiError> {
+    let ask = Ask::Confirm { user_id: user.id, hold_id };
+    let reply = app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?;
+    Ok((StatusCode::CREATED, Json(orders::told(&app, reply).await?)))
+}
+
+fn one(reply: Reply) -> Result<Hold, ApiError> {
+    match reply {
+        Reply::Hold(hold) => Ok(hold),
+        _ => Err(ApiError::Internal("a request for a hold was answered with something else".into())),
+    }
+}

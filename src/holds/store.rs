@@ -1,0 +1,43 @@
+//! The SQL of holds that are read.
+
+use std::collections::BTreeMap;
+
+use super::Hold;
+use crate::clock;
+use crate::db::{Db, Result, Row, Value};
+
+/// The live holds of a user, newest first.
+pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<Hold>> {
+    live(db, "o.user_id = ?", vec![user_id.into()]).await
+}
+
+/// The live hold of a user with this id.
+pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Hold>> {
+    Ok(live(db, "o.user_id = ? AND o.id = ?", vec![user_id.into(), id.into()]).await?.pop())
+}
+
+async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>> {
+    let sql = format!(
+        "SELECT o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, b.seat_number
+         FROM orders o JOIN bookings b ON b.order_id = o.id JOIN shows s ON s.id = o.show_id
+         JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+         WHERE {which} AND o.expires_at > {} ORDER BY b.seat_number",
+        db.dialect().now_or("?")
+    );
+    params.push(clock::now().into());
+    let mut holds: BTreeMap<(i64, i64), Hold> = BTreeMap::new();
+    for mut row in db.query::<Row>(&sql, params).await? {
+        let hold = Hold {
+            id: row.take()?,
+            show: row.take()?,
+            movie_title: row.take()?,
+            screen_name: row.take()?,
+            date_time: row.take()?,
+            created_at: row.take()?,
+            expires_at: row.take()?,
+            seats: Vec::new(),
+        };
+        holds.entry((hold.created_at, hold.id)).or_insert(hold).seats.push(row.take()?);
+    }
+    Ok(holds.into_values().rev().collect())
+}

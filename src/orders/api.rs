@@ -1,0 +1,181 @@
+//! Orders over HTTP.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use super::codes::Codes;
+use super::{Order, store};
+use crate::accounts::User;
+use crate::app::App;
+use crate::booking::Reply;
+use crate::booking::api::REPEATS;
+use crate::booking::idempotency::KeyHeader;
+use crate::booking::rules::Ask;
+use crate::error::ApiError;
+use crate::web::body::Form;
+use crate::web::docs::{Detail, FieldErrors};
+use crate::web::endpoint::{Client, PathCode};
+
+/// How many orders a page has, unless asked for fewer or more, and at most.
+const PAGE: usize = 20;
+const LARGEST_PAGE: usize = 100;
+
+/// A part of a list, newest first.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct OrderPage {
+    /// Where the next page is; null on the last.
+    #[schema(example = "/api/orders/?cursor=MjA2NDMzNTQwMDAwMDAwMC4yOA&limit=20")]
+    next: Option<String>,
+    results: Vec<Order>,
+}
+
+/// The body of a request to cancel.
+#[derive(utoipa::ToSchema)]
+#[schema(example = json!({ "seats": [6] }))]
+#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+pub struct SeatsToCancel {
+    /// Seats of the order, each once; all that are left when this is not there.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>, required = false)]
+    seats: Option<Vec<i64>>,
+}
+
+/// List your orders
+///
+/// Newest first, a page at a time: follow `next`. A seat that was booked by itself is an order too.
+#[utoipa::path(
+    get, path = "/api/orders/", tag = "Orders", operation_id = "list_orders",
+    params(
+        ("cursor" = Option<String>, Query, description = "As in `next`"),
+        ("limit" = Option<i64>, Query, description = "How many, 20 unless given", minimum = 1, maximum = 100),
+    ),
+    responses(
+        (
+            status = 200, description = "Your orders", body = OrderPage,
+            example = json!({ "next": null, "results": [] }),
+        ),
+        (
+            status = 400, description = "The cursor or the limit is wrong", body = FieldErrors,
+            example = json!({ "cursor": ["Invalid cursor."] }),
+        ),
+    ),
+)]
+pub async fn list(State(app): State<App>, user: User, query: RawQuery) -> Result<Json<OrderPage>, ApiError> {
+    let (behind, limit) = page(query.0.as_deref().unwrap_or_default())?;
+    // One more tells whether there is a next page.
+    let mut results = store::orders_of(&app.db, user.id, behind, limit + 1).await?;
+    let is_last = results.len() <= limit;
+    results.truncate(limit);
+    let codes = codes(&app).await?;
+    for order in &mut results {
+        order.code = codes.of(order.id);
+    }
+    let last = results.last().filter(|_| !is_last);
+    let next = last.map(|last| format!("/api/orders/?cursor={}&limit={limit}", cursor(last.created_at, last.id)));
+    Ok(Json(OrderPage { next, results }))
+}
+
+/// Get one of your orders
+#[utoipa::path(
+    get, path = "/api/orders/{code}/", tag = "Orders", operation_id = "get_order",
+    params(("code" = String, Path, description = "Its code, in any letter case", example = "7KQ4M-92XRA")),
+    responses((status = 200, description = "The order", body = Order)),
+)]
+pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -> Result<Json<Order>, ApiError> {
+    let codes = codes(&app).await?;
+    let id = codes.id(&code).ok_or(ApiError::NotFound)?;
+    let order = store::order_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
+    Ok(Json(Order { code: codes.of(id), ..order }))
+}
+
+/// Cancel an order
+///
+/// The whole of it, or the seats that are named: all or none. They are free for others at once.
+#[utoipa::path(
+    post, path = "/api/orders/{code}/cancel/", tag = "Orders", operation_id = "cancel_order",
+    params(
+        ("code" = String, Path, description = "Its code, in any letter case", example = "7KQ4M-92XRA"),
+        (
+            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
+            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
+        ),
+    ),
+    request_body = SeatsToCancel,
+    responses(
+        (status = 200, description = "The order", body = Order),
+        (
+            status = 409, description = "Nothing is left to cancel, or it is too late", body = Detail,
+            examples(
+                ("already_cancelled" = (summary = "Nothing is left", value = json!({ "detail": "This booking is already cancelled.", "code": "already_cancelled" }))),
+                ("cancel_too_late" = (summary = "Too late", value = json!({ "detail": "It is too late to cancel this booking.", "code": "cancel_too_late" }))),
+            ),
+        ),
+        (
+            status = 422, description = "The Idempotency-Key was used for another request", body = Detail,
+            example = json!({
+                "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
+            }),
+        ),
+    ),
+)]
+pub async fn cancel(
+    State(app): State<App>,
+    user: User,
+    PathCode(code): PathCode,
+    key: KeyHeader,
+    Client(client): Client,
+    mut form: Form,
+) -> Result<Json<Order>, ApiError> {
+    let seats = form.optional_integers("seats", 1);
+    form.check()?;
+    let order_id = codes(&app).await?.id(&code).ok_or(ApiError::NotFound)?;
+    let key = key.of(&seats);
+    let ask = Ask::CancelOrder { user_id: user.id, order_id, seats };
+    Ok(Json(told(&app, app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?).await?))
+}
+
+/// The order of a reply, with its code.
+///
+/// # Errors
+/// When the reply is another, and those of the database.
+pub async fn told(app: &App, reply: Reply) -> Result<Order, ApiError> {
+    match reply {
+        Reply::Order(order) => Ok(Order { code: codes(app).await?.of(order.id), ..order }),
+        _ => Err(ApiError::Internal("a request for an order was answered with something else".into())),
+    }
+}
+
+async fn codes(app: &App) -> Result<&Codes, ApiError> {
+    let read = async || Ok::<_, ApiError>(Codes::new(&store::code_key(&app.db).await?));
+    app.codes.get_or_try_init(read).await
+}
+
+/// Behind which moment and id the page begins, and how many orders it may have.
+fn page(query: &str) -> Result<((i64, i64), usize), ApiError> {
+    let (mut behind, mut limit) = ((i64::MAX, i64::MAX), PAGE);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let fault = |text: String| |field| ApiError::Fields(vec![(field, vec![text])]);
+        match name.as_ref() {
+            "cursor" => behind = read_cursor(&value).ok_or_else(|| fault("Invalid cursor.".into())("cursor"))?,
+            "limit" => {
+                let given = value.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
+                let fault = || fault(format!("Must be a number from 1 to {LARGEST_PAGE}."))("limit");
+                limit = given.ok_or_else(fault)?;
+            }
+            _ => {}
+        }
+    }
+    Ok((behind, limit))
+}
+
+fn cursor(created_at: i64, id: i64) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{created_at}.{id}"))
+}
+
+fn read_cursor(text: &str) -> Option<(i64, i64)> {
+    let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (created_at, id) = plain.split_once('.')?;
+    Some((created_at.parse().ok()?, id.parse().ok()?))
+}

@@ -1,0 +1,109 @@
+//! The SQL of orders that are read, and of the key of their codes.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::Order;
+use super::status::Status;
+use crate::booking::Booking;
+use crate::booking::store::known_status;
+use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Value};
+
+/// An order before its bookings are known.
+struct Head {
+    id: i64,
+    /// None for a booking that is an order of its own.
+    status: Option<Status>,
+    created_at: i64,
+}
+
+impl FromRow for Head {
+    fn from_row(mut row: Row) -> Result<Self> {
+        let (id, created_at) = (row.take()?, row.take()?);
+        let status: Option<String> = row.take()?;
+        Ok(Head { id, created_at, status: status.as_deref().map(known_status).transpose()? })
+    }
+}
+
+/// What a booking without an order has in common with an order.
+const HEADS: [&str; 2] = [
+    "SELECT b.id, b.created_at, NULL FROM bookings b
+     WHERE b.user_id = ? AND b.order_id IS NULL AND b.status IN ('booked', 'cancelled')",
+    "SELECT o.id, o.created_at, o.status FROM orders o WHERE o.user_id = ? AND o.status <> 'held'",
+];
+
+/// The orders of a user, newest first, `limit` of them at most, from behind the one with this moment and id.
+pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) -> Result<Vec<Order>> {
+    let mut heads: Vec<Head> = Vec::new();
+    for (table, head) in ["b", "o"].into_iter().zip(HEADS) {
+        let sql = format!(
+            "{head} AND {table}.created_at <= ? AND ({table}.created_at < ? OR {table}.id < ?)
+             ORDER BY {table}.created_at DESC, {table}.id DESC LIMIT ?"
+        );
+        let (at, id) = behind;
+        let params = vec![user_id.into(), at.into(), at.into(), id.into(), i64::try_from(limit).unwrap_or(0).into()];
+        heads.extend(db.query::<Head>(&sql, params).await?);
+    }
+    heads.sort_unstable_by_key(|head| std::cmp::Reverse((head.created_at, head.id)));
+    heads.truncate(limit);
+    whole(db, heads).await
+}
+
+/// The order of a user with this id.
+pub async fn order_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Order>> {
+    let mut heads: Vec<Head> = Vec::new();
+    for (table, head) in ["b", "o"].into_iter().zip(HEADS) {
+        heads.extend(db.query::<Head>(&format!("{head} AND {table}.id = ?"), vec![user_id.into(), id.into()]).await?);
+    }
+    Ok(whole(db, heads).await?.pop())
+}
+
+async fn whole(db: &Db, heads: Vec<Head>) -> Result<Vec<Order>> {
+    if heads.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<(i64,)> = heads.iter().map(|head| (head.id,)).collect();
+    let ids = serde_json::to_string(&ids).map_err(|error| DbError::Other(error.to_string()))?;
+    let asked = db.dialect().table(&[("id", "BIGINT")]);
+    let booking = "b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at";
+    let names =
+        "JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
+    let sql = format!(
+        "SELECT d.id, {booking} FROM {asked} AS d JOIN bookings b ON b.order_id = d.id {names}
+         UNION ALL SELECT d.id, {booking} FROM {asked} AS d JOIN bookings b ON b.id = d.id AND b.order_id IS NULL {names}"
+    );
+    let mut bookings: HashMap<i64, Vec<Booking>> = HashMap::new();
+    for mut row in db.query::<Row>(&sql, vec![Value::Text(ids.clone()), Value::Text(ids)]).await? {
+        bookings.entry(row.take()?).or_default().push(Booking::from_row(row)?);
+    }
+    let order = |head: Head| {
+        let bookings = bookings.remove(&head.id)?;
+        let is_left = bookings.iter().any(|booking| booking.status == "booked");
+        let of_one = if is_left { Status::AwaitingPayment } else { Status::Cancelled };
+        Order::of(head.id, head.status.unwrap_or(of_one).name().to_owned(), head.created_at, bookings)
+    };
+    Ok(heads.into_iter().filter_map(order).collect())
+}
+
+/// The key of this installation's codes, which is made when it is first asked for.
+pub async fn code_key(db: &Db) -> Result<[u8; 32]> {
+    const NAME: &str = "order codes";
+    let find = "SELECT bytes FROM own_keys WHERE name = ?";
+    let mut found: Option<(Vec<u8>,)> = db.query_one(find, vec![NAME.into()]).await?;
+    if found.is_none() {
+        // Two halves of 122 random bits each.
+        let random = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(|uuid| uuid.into_bytes());
+        let key = Sha256::digest(random.concat()).to_vec();
+        let ignore = if db.dialect() == Dialect::Sqlite { "OR IGNORE" } else { "IGNORE" };
+        // Another instance may be faster; the first key stays.
+        db.execute(
+            format!("INSERT {ignore} INTO own_keys (name, bytes) VALUES (?, ?)"),
+            vec![NAME.into(), Value::Bytes(key)],
+        )
+        .await?;
+        found = db.query_one(find, vec![NAME.into()]).await?;
+    }
+    let key = found.and_then(|(bytes,)| bytes.try_into().ok());
+    key.ok_or_else(|| DbError::Other("the key of the orders' codes is not 32 bytes".into()))
+}

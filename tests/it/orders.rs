@@ -162,7 +162,7 @@ async fn pages(engine: Engine) {
         if n % 2 == 0 {
             booking(ann, 1, 10 * n + 1 - 5 * n).send(&app).await.expect(201);
         } else {
-            order(&app, ann, &[40 + n, 30 + n]).await;
+            order(&app, ann, &[40 + n, 33 + n]).await;
         }
         let newest = get(ann, "/api/orders/?limit=1").send(&app).await.expect(200).json();
         made.insert(0, newest["results"][0].clone());
@@ -177,7 +177,7 @@ async fn pages(engine: Engine) {
         next = page["next"].clone();
         pages += 1;
         // What is new meanwhile moves nothing.
-        booking(ann, 1, 20 + pages).send(&app).await.expect(201);
+        booking(ann, 1, 46 + pages).send(&app).await.expect(201);
     }
     assert_eq!((pages, seen), (3, made));
     for (query, fault) in [

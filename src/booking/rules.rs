@@ -1054,7 +1054,7 @@ mod tests {
                 }
                 let is_left = |row: &&Row| row.seat.status == SeatStatus::Booked;
                 let all_left = seats.iter().all(|seat| find(seat).is_some_and(is_left));
-                let any_left = rows.iter().any(|row| is_left(row));
+                let any_left = rows.iter().any(is_left);
                 if all_left && any_left { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
             }
         }

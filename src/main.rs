@@ -83,7 +83,8 @@ enum Command {
     /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name"}], "shows": [{"id",
     /// "movie", "screen", "date_time", "total_seats"}]}. An id may be left out; one that is known changes that row. A
     /// show names its movie and screen by id, or by the very title or name. A date_time has an offset or a Z; without,
-    /// it is a time in TIME_ZONE. A show can't become smaller than its highest taken seat.
+    /// it is a time in TIME_ZONE. A show can't become smaller than its highest taken seat. Its own rules of sale may
+    /// follow: "sales_open_at", "sales_close_at", "order_limit", "user_limit"; without, the settings' count.
     Loaddata {
         /// A JSON file, in UTF-8.
         #[arg(value_name = "FILE")]

@@ -133,12 +133,11 @@ async fn migrate_mysql(db: &Db) -> Result<Vec<String>> {
             continue;
         }
         for statement in statements(migration.mysql) {
+            if has_its_column(db, &statement).await? {
+                continue;
+            }
             let mut tx = db.begin().await?;
-            match tx.execute(&statement, vec![]).await {
-                // ER_DUP_FIELDNAME: an ALTER TABLE is done as a whole, and this one was before a crash.
-                Err(DbError::Other(text)) if text.contains("(1060)") => continue,
-                done => done?,
-            };
+            tx.execute(&statement, vec![]).await?;
             tx.commit().await?;
         }
         let note = vec![migration.number.into(), migration.name.into(), clock::now().into()];
@@ -146,6 +145,15 @@ async fn migrate_mysql(db: &Db) -> Result<Vec<String>> {
         done.push(migration.name.to_owned());
     }
     Ok(done)
+}
+
+/// Whether an ALTER TABLE was done before a crash: it is done as a whole, and begins with a new column.
+async fn has_its_column(db: &Db, statement: &str) -> Result<bool> {
+    let words: Vec<&str> = statement.split_whitespace().take(6).collect();
+    let ["ALTER", "TABLE", table, "ADD", "COLUMN", column] = words[..] else { return Ok(false) };
+    let sql = "SELECT 1 FROM information_schema.columns
+               WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?";
+    Ok(db.query_one::<(i64,)>(sql, vec![table.into(), column.into()]).await?.is_some())
 }
 
 /// The statements of a migration: each ends a line with `;`, comments have lines of their own.

@@ -267,18 +267,8 @@ async fn four_migrate_at_once(engine: Engine) {
         let url = match file {
             Some(file) => format!("sqlite://{file}-{round}"),
             None => {
-                for table in [
-                    "bookings",
-                    "orders",
-                    "shows",
-                    "screens",
-                    "movies",
-                    "users",
-                    "id_blocks",
-                    "idempotency_keys",
-                    "own_keys",
-                    "marquee_migrations",
-                ] {
+                let tables = ["bookings", "orders", "shows", "screens", "movies", "users", "id_blocks", "own_keys"];
+                for table in tables.into_iter().chain(["marquee_migrations"]) {
                     app.sql(&format!("DROP TABLE {table}")).await;
                 }
                 app.database_url().to_owned()
@@ -302,6 +292,12 @@ async fn four_migrate_at_once(engine: Engine) {
             assert!(ledger.iter().all(|row| row[1] == "1"), "{ledger:?}");
             assert_eq!(app.sql("SELECT name, next_id FROM id_blocks").await, [["bookings", "1"]]);
         }
+    }
+    if file.is_none() {
+        // As after a crash between the last statement of each and its note.
+        app.sql("DELETE FROM marquee_migrations WHERE number > 1").await;
+        app.succeed(&["migrate"]);
+        assert_eq!(schema(&app, None).await, expected);
     }
 }
 

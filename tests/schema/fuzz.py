@@ -32,6 +32,10 @@ SETTINGS = {
     # Wrong logins are what a fuzzer sends; the throttle has its own tests.
     "LOGIN_FAILURES_PER_ACCOUNT": "1000000",
     "LOGIN_FAILURES_PER_ADDRESS": "1000000",
+    # As many holds as it likes, for the same reason.
+    "HOLDS_PER_USER": "1000",
+    "HOLD_SEATS_PER_USER": "1000",
+    "HOLDS_PER_MINUTE": "1000000",
     "ACCESS_TOKEN_LIFETIME_HOURS": "24",
 }
 
@@ -113,7 +117,7 @@ def replies(log):
         if '"answered"' in line and line.endswith("}"):
             entry = json.loads(line)
             span = entry["span"]
-            path = re.sub(r"/[^/]+/(shows|book|cancel)/$", r"/{id}/\1/", span["path"])
+            path = re.sub(r"/[^/]+/(shows|book|cancel|holds|extend|change|release|confirm)/$", r"/{id}/\1/", span["path"])
             known = path.startswith("/api/") and path.count("/") < 7
             counts[f"{span['method']} {path if known else '(other paths)'}", entry["status"]] += 1
     return counts

@@ -35,9 +35,13 @@ def map_path_parameters(ctx, path_parameters):
 def map_body(ctx, body):
     """Likewise for seats. And half of the accounts get a good name, email and password."""
     if isinstance(body, dict):
-        seat, username = body.get("seat_number"), body.get("username")
+        seat, seats, username = body.get("seat_number"), body.get("seats"), body.get("username")
         if type(seat) is int and seat > SEAT_RANGE and seat % 2:
             body["seat_number"] = 1 + seat % SEAT_RANGE
+        if isinstance(seats, list):
+            body["seats"] = [
+                1 + seat % SEAT_RANGE if type(seat) is int and seat > SEAT_RANGE and seat % 2 else seat for seat in seats
+            ]
         if "password2" in body and isinstance(username, str) and len(username) % 2:
             plain = re.sub(r"[^\w.@+-]", "x", username)[:100]
             body["username"] = f"{plain}-{zlib.crc32(repr(body).encode()):x}"

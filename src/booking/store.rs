@@ -119,19 +119,22 @@ impl Sql {
             ("version", INT),
             ("status", WORD),
             ("expires_at", INT),
-            ("was_held", INT),
+            ("held_seats", INT),
             ("now", INT),
         ]);
         let replies =
             dialect.table(&[("key_high", INT), ("key_low", INT), ("payload", INT), ("reply", "TEXT"), ("at", INT)]);
         let guard = "s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version \
                      AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats";
-        // The version tells what others did, the clock what time did: a hold that is over can't be changed any more.
+        // The version tells what others did, the clock what time did: a hold that is over can't be changed any more. Its
+        // seats tell even where the clock went back: once one was given to someone else, it is over for good.
         let order_guard = format!(
-            "o.version = d.was AND (d.was_held = 0 OR o.status = 'held' AND o.expires_at > {})",
+            "o.version = d.was AND (d.held_seats < 0 OR o.status = 'held' AND o.expires_at > {} AND d.held_seats =
+             (SELECT COUNT(*) FROM bookings b WHERE b.order_id = o.id AND b.status = 'held'))",
             dialect.now_or("d.now")
         );
-        let held = "b.status = 'held' AND o.expires_at <= d.at";
+        // A held row of an order without an expiry was given up just before the order was confirmed by the same write.
+        let held = "b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at";
         let (update_shows, update_orders, delete_held, confirm, cancel) = match dialect {
             Dialect::Sqlite => (
                 format!(
@@ -468,8 +471,8 @@ pub struct Change {
     /// Guarded by the version of the show's row.
     shows: Vec<(i64, ShowChange, i64)>,
     users: Vec<User>,
-    /// (id, version it has, new version, status, expires at, was held, now)
-    orders: Vec<(i64, i64, i64, &'static str, i64, bool, i64)>,
+    /// (id, version it has, new version, status, expires at, seats it has as a hold or -1, now)
+    orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
     /// (id, user, show, status, moment, expires at, version)
     new_orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
     /// (id, when its hold must be over)
@@ -518,8 +521,8 @@ impl Change {
             let (status, expires_at) = (state.status.name(), state.expires_at.unwrap_or(NEVER));
             match loaded.state.orders.get(order) {
                 Some(was) => {
-                    let was_held = was.status == Status::Held;
-                    change.orders.push((*order, was.version, id(state.version), status, expires_at, was_held, now));
+                    let held_seats = if was.status == Status::Held { was.seats.len() as i64 } else { -1 };
+                    change.orders.push((*order, was.version, id(state.version), status, expires_at, held_seats, now));
                 }
                 None => {
                     let (user, show, at) = (state.user_id, state.show_id, state.created_at);
@@ -542,7 +545,7 @@ impl Change {
 
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.shows.is_empty()
+        self.shows.is_empty() && self.keys.is_empty()
     }
 
     /// The shows whose seats change.
@@ -628,7 +631,7 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
             (*id, show.taken, show.highest_seat, starts_after, *version)
         })
         .collect();
-    let mut statements = vec![all_of(&sql.update_shows, &shows)];
+    let mut statements: Vec<Statement> = some_of(&sql.update_shows, &shows).into_iter().collect();
     if !change.users.is_empty() {
         let (found, users) = (change.users.len() as u64, Value::list(&change.users));
         statements.push(Statement::finding(found, sql.same_usage.clone(), vec![users]));
@@ -675,20 +678,24 @@ pub async fn is_written(db: &Db, change: &Change) -> Result<bool> {
     }
     let booking = change.bookings.first().map(|(_, _, id, ..)| *id);
     let order = change.new_orders.first().map(|(id, ..)| *id);
-    let confirmed = change.confirmed.first();
-    let cancel = change.cancels.first();
-    let version = change.orders.first().map(|(id, _, version, ..)| (*id, *version));
+    let held = change.for_orders.first().map(|(_, _, id, ..)| *id);
     let (sql, params): (&str, Vec<Value>) = if let Some(id) = booking {
         ("SELECT id FROM bookings WHERE id = ?", vec![id.into()])
     } else if let Some(id) = order {
         ("SELECT id FROM orders WHERE id = ?", vec![id.into()])
-    } else if let Some((id, at)) = confirmed {
+    } else if let Some((id, at)) = change.confirmed.first() {
         ("SELECT id FROM bookings WHERE id = ? AND created_at = ?", vec![(*id).into(), (*at).into()])
-    } else if let Some((id, at)) = cancel {
+    } else if let Some((id, at)) = change.cancels.first() {
         ("SELECT id FROM bookings WHERE id = ? AND cancelled_at = ?", vec![(*id).into(), (*at).into()])
-    } else if let Some((id, version)) = version {
-        // Its owner alone could have changed it again meanwhile.
-        ("SELECT id FROM orders WHERE id = ? AND version = ?", vec![id.into(), version.into()])
+    } else if let Some(id) = held {
+        ("SELECT id FROM bookings WHERE id = ?", vec![id.into()])
+    } else if !change.orders.is_empty() {
+        // Their owners alone could have changed them again meanwhile, and hardly all of them.
+        let versions: Vec<_> = change.orders.iter().map(|(id, _, version, ..)| (*id, *version)).collect();
+        let versions = (tx.dialect().table(&[("id", INT), ("version", INT)]), Value::list(&versions));
+        let sql =
+            format!("SELECT o.id FROM {} AS d JOIN orders o ON o.id = d.id AND o.version = d.version", versions.0);
+        return Ok(tx.query_one::<(i64,)>(&sql, vec![versions.1]).await?.is_some());
     } else {
         return Ok(true);
     };
@@ -763,31 +770,42 @@ pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<u64, DbError> {
     Ok(db.execute(sql, vec![older_than.into()]).await?.changed)
 }
 
-/// Forgets some of the holds that were over before this, and that were made before; tells how many.
-pub async fn forget_ended_holds(db: &Db, before: i64) -> Result<u64, DbError> {
+/// Forgets some of the holds that have been over for so many microseconds, and that are as old; tells how many.
+pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError> {
+    let dialect = db.dialect();
+    // By the clock that holds live by, and looked at again where they are deleted: a hold in use is never touched.
+    let ended = format!(
+        "o.status = 'held' AND o.expires_at < {now} - {ended_for} AND o.created_at < {now} - {ended_for}",
+        now = dialect.now_or("?")
+    );
     // Show by show, as the index has them.
-    let ended: Vec<(i64,)> = db
-        .query(
-            "SELECT o.id FROM shows s JOIN orders o ON o.show_id = s.id
-             WHERE o.expires_at < ? AND o.created_at < ? LIMIT 1000",
-            vec![before.into(), before.into()],
-        )
-        .await?;
-    if ended.is_empty() {
+    let sql = format!("SELECT o.id FROM shows s JOIN orders o ON o.show_id = s.id WHERE {ended} LIMIT 1000");
+    let now = Value::from(clock::now());
+    let mut found: Vec<(i64,)> = db.query(&sql, vec![now.clone(), now.clone()]).await?;
+    if found.is_empty() {
         return Ok(0);
     }
-    let ids = db.dialect().table(&[("id", INT)]);
-    let (ended, count) = (Value::list(&ended), ended.len() as u64);
-    let statements = match db.dialect() {
+    found.sort_unstable();
+    let ids = dialect.table(&[("id", INT)]);
+    let statements = match dialect {
         Dialect::Sqlite => [
-            format!("DELETE FROM bookings WHERE order_id IN (SELECT id FROM {ids})"),
-            format!("DELETE FROM orders WHERE id IN (SELECT id FROM {ids})"),
+            format!(
+                "DELETE FROM bookings WHERE status = 'held' AND order_id IN
+                 (SELECT o.id FROM {ids} AS d JOIN orders o ON o.id = d.id WHERE {ended})"
+            ),
+            format!(
+                "DELETE FROM orders WHERE id IN (SELECT o.id FROM {ids} AS d JOIN orders o ON o.id = d.id WHERE {ended})"
+            ),
         ],
         Dialect::Mysql => [
-            format!("DELETE b FROM {ids} AS d STRAIGHT_JOIN bookings b ON b.order_id = d.id"),
-            format!("DELETE o FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id"),
+            format!(
+                "DELETE b FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id
+                 STRAIGHT_JOIN bookings b ON b.order_id = o.id WHERE b.status = 'held' AND {ended}"
+            ),
+            format!("DELETE o FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id WHERE {ended}"),
         ],
     };
-    db.write(statements.into_iter().map(|sql| Statement::new(sql, vec![ended.clone()])).collect()).await?;
-    Ok(count)
+    let params = vec![Value::list(&found), now.clone(), now];
+    let done = db.write(statements.into_iter().map(|sql| Statement::new(sql, params.clone())).collect()).await?;
+    Ok(done[1].changed)
 }

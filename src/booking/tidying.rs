@@ -27,7 +27,6 @@ pub async fn keep_tidy(db: Db) {
 }
 
 async fn tidy(db: &Db) -> Result<u64, DbError> {
-    let now = clock::now();
-    let keys = store::forget_old_keys(db, now - idempotency::LIFETIME).await?;
-    Ok(keys + store::forget_ended_holds(db, now - ENDED_HOLDS).await?)
+    let keys = store::forget_old_keys(db, clock::now() - idempotency::LIFETIME).await?;
+    Ok(keys + store::forget_ended_holds(db, ENDED_HOLDS).await?)
 }

@@ -255,6 +255,8 @@ pub async fn confirm(
     key: KeyHeader,
     Client(client): Client,
 ) -> Result<(StatusCode, Json<Order>), ApiError> {
+    // Before the change: once it is done, nothing may fail any more.
+    orders::codes(&app).await?;
     let ask = Ask::Confirm { user_id: user.id, hold_id };
     let reply = app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?;
     Ok((StatusCode::CREATED, Json(orders::told(&app, reply).await?)))

@@ -147,7 +147,11 @@ pub async fn told(app: &App, reply: Reply) -> Result<Order, ApiError> {
     }
 }
 
-async fn codes(app: &App) -> Result<&Codes, ApiError> {
+/// The codes of this installation.
+///
+/// # Errors
+/// Those of the database, where it is asked for their key for the first time.
+pub async fn codes(app: &App) -> Result<&Codes, ApiError> {
     let read = async || Ok::<_, ApiError>(Codes::new(&store::code_key(&app.db).await?));
     app.codes.get_or_try_init(read).await
 }

@@ -20,6 +20,9 @@ pub fn tests() -> Vec<Test> {
         Test::new("holds::limits_stand_against_many_at_once", limits_stand_against_many_at_once),
         Test::new("holds::nobody_else_can_touch_a_hold", nobody_else_can_touch_a_hold),
         Test::new("holds::a_repeat_is_not_done_twice", a_repeat_is_not_done_twice),
+        Test::new("holds::a_change_of_nothing_is_remembered_too", a_change_of_nothing_is_remembered_too),
+        Test::new("holds::only_what_is_long_over_is_forgotten", only_what_is_long_over_is_forgotten),
+        Test::new("holds::a_hold_whose_seats_went_is_over", a_hold_whose_seats_went_is_over),
         Test::new("holds::a_hold_can_be_extended_up_to_a_limit", a_hold_can_be_extended_up_to_a_limit),
         Test::new("holds::a_show_does_not_shrink_below_a_live_hold", a_show_does_not_shrink_below_a_live_hold),
         Test::new("holds::sales_have_their_times_and_limits", sales_have_their_times_and_limits),
@@ -506,5 +509,63 @@ async fn two_instances_are_one(engine: Engine) {
     let others = get(&world.ann, "/api/orders/").send_to(there).await.expect(200).json();
     assert_eq!(orders, others, "the codes are the same everywhere");
     assert_eq!(orders["results"].as_array().map(Vec::len), Some(1));
+    is_consistent(&app).await;
+}
+
+async fn a_change_of_nothing_is_remembered_too(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let ann = &world.ann;
+    let held = hold(ann, 1, &[5, 6]).send(&app).await.expect(201).json();
+    let first = change(ann, &held, &[5, 6]).header("Idempotency-Key", "\"one\"");
+    let answered = first.clone().send(&app).await.expect(200).json();
+    change(ann, &held, &[6, 7]).send(&app).await.expect(200);
+    assert_eq!(first.send(&app).await.expect(200).json(), answered);
+    let other = change(ann, &held, &[8]).header("Idempotency-Key", "\"one\"");
+    other.send(&app).await.expect(422);
+    let now = get(ann, &format!("/api/holds/{}/", held["id"])).send(&app).await.expect(200).json();
+    assert_eq!(now["seats"], json!([6, 7]));
+}
+
+async fn only_what_is_long_over_is_forgotten(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let ann = &world.ann;
+    let hour = 60 * 60 * marquee::clock::SECOND;
+    let (mut holds, mut ids) = (Vec::new(), Vec::new());
+    for seat in 1..=4 {
+        let held = hold(ann, 1, &[seat, seat + 10]).send(&app).await.expect(201).json();
+        ids.push(held["id"].clone());
+        holds.push(held);
+    }
+    act(ann, &holds[3], "confirm").send(&app).await.expect(201);
+    // Over for long; over since just now; live, and an order, both made long ago.
+    app.sql(&format!("UPDATE orders SET created_at = 1, expires_at = 2 WHERE id = {}", ids[0])).await;
+    let now = marquee::clock::now();
+    app.sql(&format!("UPDATE orders SET created_at = 1, expires_at = {now} WHERE id = {}", ids[1])).await;
+    app.sql(&format!("UPDATE orders SET created_at = 1 WHERE id IN ({}, {})", ids[2], ids[3])).await;
+    let target = marquee::config::parse_database_url(app.database_url()).expect("the app's own");
+    let db = marquee::db::Db::open(&target, 4).expect("it opens");
+    assert_eq!(marquee::booking::store::forget_ended_holds(&db, hour).await, Ok(1));
+    assert_eq!(marquee::booking::store::forget_ended_holds(&db, hour).await, Ok(0));
+    assert_eq!((rows(&app, "held").await, rows(&app, "booked").await), ("4".to_owned(), "2".to_owned()));
+    act(ann, &holds[0], "confirm").send(&app).await.expect(404);
+    is_refused(&act(ann, &holds[1], "confirm").send(&app).await, "hold_expired");
+    act(ann, &holds[2], "confirm").send(&app).await.expect(201);
+}
+
+/// As if the clock had gone back behind its end.
+async fn a_hold_whose_seats_went_is_over(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let (ann, bob) = (&world.ann, &world.bob);
+    let held = hold(ann, 1, &[5]).send(&app).await.expect(201).json();
+    expire(&app, &held).await;
+    booking(bob, 1, 5).send(&app).await.expect(201);
+    let later = marquee::clock::now() + 60 * marquee::clock::SECOND;
+    app.sql(&format!("UPDATE orders SET expires_at = {later} WHERE id = {}", held["id"])).await;
+    for what in ["extend", "confirm", "release"] {
+        is_refused(&act(ann, &held, what).send(&app).await, "hold_expired");
+    }
     is_consistent(&app).await;
 }

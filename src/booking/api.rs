@@ -14,10 +14,6 @@ use crate::web::body::Form;
 use crate::web::docs::Detail;
 use crate::web::endpoint::{Client, PathId};
 
-/// What the schema says of the header.
-pub const REPEATS: &str = "Up to 255 visible ASCII characters of your choice. A repeat with the same key, within 24 hours, is not done twice \
-     and gets the first reply";
-
 /// The body of a booking request.
 #[derive(utoipa::ToSchema)]
 #[schema(example = json!({ "seat_number": 6 }))]
@@ -35,10 +31,7 @@ pub struct BookSeat {
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
     params(
         ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     request_body = BookSeat,
     responses(
@@ -80,10 +73,7 @@ pub async fn book(
     post, path = "/api/bookings/{booking_id}/cancel/", tag = "Bookings", operation_id = "cancel_booking",
     params(
         ("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     responses(
         (

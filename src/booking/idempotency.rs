@@ -6,6 +6,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use super::{Booking, Reply};
 use crate::accounts::User;
@@ -38,6 +42,27 @@ pub struct Stored {
 
 /// The scope and key that a request carries, before its payload is known.
 pub struct KeyHeader(Option<[u8; 32]>);
+
+/// What the schema says of the header, in every operation that has it.
+impl IntoParams for KeyHeader {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[!#-~]+$"));
+        let header = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "Up to 255 visible ASCII characters of your choice. A repeat with the same key, within 24 hours, is not \
+                 done twice and gets the first reply",
+            ))
+            .schema(Some(text));
+        vec![header.build()]
+    }
+}
 
 impl KeyHeader {
     /// The key with the payload it was sent with.

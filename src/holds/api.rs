@@ -8,7 +8,6 @@ use super::{Hold, store};
 use crate::accounts::User;
 use crate::app::App;
 use crate::booking::Reply;
-use crate::booking::api::REPEATS;
 use crate::booking::idempotency::KeyHeader;
 use crate::booking::rules::Ask;
 use crate::error::ApiError;
@@ -34,10 +33,7 @@ pub struct Seats {
     post, path = "/api/shows/{show_id}/holds/", tag = "Holds", operation_id = "hold_seats",
     params(
         ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     request_body = Seats,
     responses(
@@ -108,10 +104,7 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
     post, path = "/api/holds/{hold_id}/extend/", tag = "Holds", operation_id = "extend_hold",
     params(
         ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     responses(
         (status = 200, description = "The hold, which expires later", body = Hold),
@@ -145,10 +138,7 @@ pub async fn extend(
     post, path = "/api/holds/{hold_id}/change/", tag = "Holds", operation_id = "change_hold",
     params(
         ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     request_body = Seats,
     responses(
@@ -197,10 +187,7 @@ pub async fn change(
     post, path = "/api/holds/{hold_id}/release/", tag = "Holds", operation_id = "release_hold",
     params(
         ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     responses(
         (status = 200, description = "The hold as it was", body = Hold),
@@ -231,10 +218,7 @@ pub async fn release(
     post, path = "/api/holds/{hold_id}/confirm/", tag = "Holds", operation_id = "confirm_hold",
     params(
         ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     responses(
         (status = 201, description = "The order", body = Order),

@@ -11,7 +11,6 @@ use super::{Order, store};
 use crate::accounts::User;
 use crate::app::App;
 use crate::booking::Reply;
-use crate::booking::api::REPEATS;
 use crate::booking::idempotency::KeyHeader;
 use crate::booking::rules::Ask;
 use crate::error::ApiError;
@@ -97,10 +96,7 @@ pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -
     post, path = "/api/orders/{code}/cancel/", tag = "Orders", operation_id = "cancel_order",
     params(
         ("code" = String, Path, description = "Its code, in any letter case", example = "7KQ4M-92XRA"),
-        (
-            "Idempotency-Key" = Option<String>, Header, description = REPEATS,
-            min_length = 1, max_length = 255, pattern = "^[!#-~]+$"
-        ),
+        KeyHeader,
     ),
     request_body = SeatsToCancel,
     responses(

@@ -8,7 +8,9 @@
 //! - [`commands`] what the command line does; [`data`] what it loads
 
 pub mod accounts;
+pub mod admin;
 pub mod app;
+pub mod back_office;
 pub mod booking;
 pub mod catalog;
 pub mod clock;

@@ -4,11 +4,13 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
+use crate::admin::Permission::{Add, Change, Delete, View};
+use crate::admin::guard::Needs::{Login, NoSuch, Nothing, On};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::{Access, CREATE, Endpoint, READ, mount, redirecting};
 use crate::web::{docs, health, layers};
-use crate::{accounts, booking, catalog, holds, orders, schedule};
+use crate::{accounts, admin, back_office, booking, catalog, holds, orders, schedule};
 
 /// The whole program as one service.
 pub fn router(app: &App) -> Router {
@@ -39,6 +41,25 @@ pub fn router(app: &App) -> Router {
         [("/api/schema/", get(docs::schema)), ("/swagger/", get(docs::swagger)), ("/redoc/", get(docs::redoc))]
     {
         router = redirecting(router, path).route(path, handler);
+    }
+    for (path, get_needs, post_needs, handler) in [
+        ("/admin/", Login, NoSuch, get(admin::index::page)),
+        ("/admin/login/", Nothing, Nothing, get(admin::login::page).post(admin::login::log_in)),
+        ("/admin/logout/", NoSuch, Login, post(admin::login::log_out)),
+        ("/admin/password/", Login, Login, get(admin::login::password_page).post(admin::login::set_password)),
+        ("/admin/log/", Login, NoSuch, get(admin::history::recent)),
+        ("/admin/static/{file}", Nothing, NoSuch, get(admin::assets::file)),
+        ("/admin/{model}/", On(View), On(Change), get(admin::list::page).post(admin::list::save_column)),
+        ("/admin/{model}/export/", On(View), NoSuch, get(admin::export::download)),
+        ("/admin/{model}/names/", On(View), NoSuch, get(admin::lookup::names)),
+        ("/admin/{model}/actions/{action}/", On(View), On(View), get(admin::actions::ask).post(admin::actions::run)),
+        ("/admin/{model}/add/", On(Add), On(Add), get(admin::change::add_page).post(admin::change::add)),
+        ("/admin/{model}/{id}/change/", On(View), On(Change), get(admin::change::page).post(admin::change::save)),
+        ("/admin/{model}/{id}/delete/", On(Delete), On(Delete), get(admin::delete::page).post(admin::delete::delete)),
+        ("/admin/{model}/{id}/history/", On(View), NoSuch, get(admin::history::of_object)),
+    ] {
+        let route = admin::guard::Route { path, get: get_needs, post: post_needs };
+        router = admin::guard::mount(router, app, &back_office::SITE, route, handler);
     }
     let router = router
         .route("/swagger/{*file}", get(docs::swagger_file))

@@ -1,5 +1,6 @@
 //! What is shown and where: movies and screens.
 
+pub mod admin;
 pub mod api;
 pub mod store;
 

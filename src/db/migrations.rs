@@ -10,7 +10,7 @@ pub struct Migration {
     pub name: &'static str,
     pub sqlite: &'static str,
     /// Each statement ends a line with `;` and can be run again, as DDL commits by itself there: it says IF NOT EXISTS, or
-    /// it is an ALTER TABLE that begins with a new column.
+    /// it is an ALTER TABLE that begins with a new column or key.
     pub mysql: &'static str,
 }
 
@@ -26,7 +26,7 @@ macro_rules! migrations {
     };
 }
 
-migrations![1 "0001_box_office", 2 "0002_idempotency_keys", 3 "0003_orders"];
+migrations![1 "0001_box_office", 2 "0002_idempotency_keys", 3 "0003_orders", 4 "0004_admin"];
 
 /// Where a database stands against this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,13 +133,13 @@ async fn migrate_mysql(db: &Db) -> Result<Vec<String>> {
             continue;
         }
         for statement in statements(migration.mysql) {
-            if has_its_column(db, &statement).await? {
+            if was_altered(db, &statement).await? {
                 continue;
             }
             let mut tx = db.begin().await?;
             match tx.execute(&statement, vec![]).await {
                 // The server had gone on with what an instance began that is gone.
-                Err(_) if has_its_column(db, &statement).await? => continue,
+                Err(_) if was_altered(db, &statement).await? => continue,
                 done => done?,
             };
             tx.commit().await?;
@@ -151,13 +151,25 @@ async fn migrate_mysql(db: &Db) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Whether an ALTER TABLE was done before a crash: it is done as a whole, and begins with a new column.
-async fn has_its_column(db: &Db, statement: &str) -> Result<bool> {
+/// Whether an ALTER TABLE was done before a crash: it is done as a whole, and begins with a new column or key.
+async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
     let words: Vec<&str> = statement.split_whitespace().take(6).collect();
-    let ["ALTER", "TABLE", table, "ADD", "COLUMN", column] = words[..] else { return Ok(false) };
-    let sql = "SELECT 1 FROM information_schema.columns
-               WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?";
-    Ok(db.query_one::<(i64,)>(sql, vec![table.into(), column.into()]).await?.is_some())
+    let (sql, table, name) = match words[..] {
+        ["ALTER", "TABLE", table, "ADD", "COLUMN", column] => (
+            "SELECT 1 FROM information_schema.columns
+             WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?",
+            table,
+            column,
+        ),
+        ["ALTER", "TABLE", table, "ADD", "KEY", key] => (
+            "SELECT 1 FROM information_schema.statistics
+             WHERE table_schema = DATABASE() AND table_name = ? AND index_name = ? LIMIT 1",
+            table,
+            key,
+        ),
+        _ => return Ok(false),
+    };
+    Ok(db.query_one::<(i64,)>(sql, vec![table.into(), name.into()]).await?.is_some())
 }
 
 /// The statements of a migration: each ends a line with `;`, comments have lines of their own.

@@ -1,0 +1,1 @@
+//! Lists, counts, filters and searches.

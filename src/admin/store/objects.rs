@@ -1,0 +1,1 @@
+//! One object: its fields, its version, what depends on it.

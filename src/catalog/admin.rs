@@ -1,0 +1,81 @@
+//! Movies and screens in the admin panel.
+
+use super::store;
+use crate::admin::{Column, Field, Fieldset, Kind, Model, Refused, Search, SearchKind, Shown, UsedBy, Values, Work};
+
+pub static MOVIES: Model = Model {
+    name: "movies",
+    one: "movie",
+    many: "movies",
+    table: "movies",
+    label: "t.title",
+    version: "t.version",
+    columns: &[
+        Column { name: "title", label: "Title", sql: "t.title", sort: Some("t.title"), ..Column::PLAIN },
+        Column {
+            name: "duration",
+            label: "Minutes",
+            sql: "t.duration_minutes",
+            shown: Shown::Number,
+            sort: Some("t.duration_minutes"),
+            edits: Some("duration_minutes"),
+        },
+    ],
+    order: "title",
+    search: &[Search { column: "t.title", kind: SearchKind::Text, from: "" }],
+    fieldsets: &[Fieldset {
+        title: "",
+        help: "",
+        fields: &[
+            Field { name: "title", label: "Title", sql: "t.title", ..Field::PLAIN },
+            Field {
+                name: "duration_minutes",
+                label: "Running time",
+                help: "Minutes.",
+                sql: "t.duration_minutes",
+                kind: Kind::Number { least: 1, most: 1_440 },
+                ..Field::PLAIN
+            },
+        ],
+    }],
+    save: Some(|work, id, values| Box::pin(save_movie(work, id, values))),
+    used_by: &[UsedBy { model: "shows", by: "t.movie_id" }],
+    on_site: Some("/api/movies/{id}/shows/"),
+    changed: |app, _| app.reads.movies.changed(&()),
+    ..Model::PLAIN
+};
+
+async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+    let minutes = values.int("duration_minutes").unwrap_or_default();
+    Ok(store::put_movie(work.tx, id, values.text("title"), minutes).await?)
+}
+
+pub static SCREENS: Model = Model {
+    name: "screens",
+    one: "screen",
+    many: "screens",
+    table: "screens",
+    label: "t.name",
+    version: "t.version",
+    columns: &[Column { name: "name", label: "Name", sql: "t.name", sort: Some("t.name"), ..Column::PLAIN }],
+    order: "name",
+    search: &[Search { column: "t.name", kind: SearchKind::Text, from: "" }],
+    fieldsets: &[Fieldset {
+        title: "",
+        help: "",
+        fields: &[Field { name: "name", label: "Name", sql: "t.name", ..Field::PLAIN }],
+    }],
+    save: Some(|work, id, values| Box::pin(save_screen(work, id, values))),
+    used_by: &[UsedBy { model: "shows", by: "t.screen_id" }],
+    ..Model::PLAIN
+};
+
+async fn save_screen(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+    let name = values.text("name");
+    match store::screen_named(work.tx, name).await? {
+        Some(other) if Some(other) != id => {
+            Err(Refused::Faults(vec![("name", "A screen with this name already exists.".into())]))
+        }
+        _ => Ok(store::put_screen(work.tx, id, name).await?),
+    }
+}

@@ -13,6 +13,7 @@ pub mod index;
 pub mod list;
 pub mod login;
 pub mod lookup;
+pub mod moments;
 pub mod render;
 pub mod store;
 
@@ -70,7 +71,8 @@ impl Permission {
 }
 
 /// A kind of object, told as data. Texts called SQL are expressions over `t`, the model's table, and what `joins` adds;
-/// `{now}` in them is the database's clock in UTC microseconds. They are constants of the program: values are parameters.
+/// `{now}`, `{today}` and `{tomorrow}` in them are moments, see [`moments`]. They are constants of the program: values are
+/// parameters.
 #[derive(Debug)]
 pub struct Model {
     /// In URLs and permissions: `movies`.
@@ -90,8 +92,8 @@ pub struct Model {
     /// The sort that lists begin with, as in the URL: the name of a column, with a minus for descending.
     pub order: &'static str,
     pub search: &'static [Search],
-    /// Finds an object by something that is no column, as a code that is computed from the id.
-    pub exact: Option<for<'a> fn(&'a App, &'a str) -> Doing<'a, Result<Option<i64>, DbError>>>,
+    /// Finds objects by something that is no column, as a code that is computed from the id: their ids.
+    pub exact: Option<for<'a> fn(&'a App, &'a str) -> Doing<'a, Result<Vec<i64>, DbError>>>,
     pub filters: &'static [Filter],
     /// The date hierarchy.
     pub dates: Option<Dates>,

@@ -15,6 +15,7 @@ pub mod login;
 pub mod lookup;
 pub mod moments;
 pub mod render;
+pub mod session;
 pub mod store;
 
 use std::collections::BTreeMap;

@@ -144,16 +144,16 @@ impl Query {
         pairs
     }
 
-    /// With a question mark, or empty.
-    pub fn url(&self) -> String {
-        let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish();
-        if text.is_empty() { text } else { format!("?{text}") }
+    /// As it stands after the question mark.
+    pub fn text(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
     }
 
+    /// A link from the first page of this list to another one.
     fn with(&self, change: impl FnOnce(&mut Query)) -> String {
         let mut query = Query { page: 1, ..self.clone() };
         change(&mut query);
-        query.url()
+        format!("?{}", query.text())
     }
 
     /// The bounds of the period in UTC microseconds.
@@ -321,7 +321,7 @@ async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<Li
         },
         model,
         csrf: page.staff.csrf.clone(),
-        back: query.url(),
+        back: query.text(),
         heads: heads(model, &query),
         filters: filters(page, model, &query).await?,
         dates: dates(app, model, &query).await?,
@@ -355,7 +355,7 @@ fn heads(model: &'static Model, query: &Query) -> Vec<Head> {
         let next = (column.name, here.is_some_and(|descends| !descends));
         Head {
             label: column.label,
-            url: column.sort.map_or_else(String::new, |_| or_plain(query.with(|query| query.sort = Some(next)))),
+            url: column.sort.map_or_else(String::new, |_| query.with(|query| query.sort = Some(next))),
             sorted: match here {
                 None => "",
                 Some(true) => "descending",
@@ -365,11 +365,6 @@ fn heads(model: &'static Model, query: &Query) -> Vec<Head> {
         }
     };
     model.columns.iter().map(head).collect()
-}
-
-/// A link to the same page without a query must not be empty.
-fn or_plain(url: String) -> String {
-    if url.is_empty() { "?".into() } else { url }
 }
 
 async fn line(page: &Page, model: &'static Model, shot: Shot, edits: bool) -> Result<Line> {
@@ -480,7 +475,7 @@ async fn dates(app: &App, model: &'static Model, query: &Query) -> Result<Vec<Li
     let (first, last) = (date(first), date(last));
     let link = |text: String, period: Option<Period>| Link {
         text,
-        url: or_plain(query.with(|query| query.period = period)),
+        url: query.with(|query| query.period = period),
         is_here: query.period == period,
     };
     let mut links = vec![link("All dates".into(), None)];
@@ -546,7 +541,7 @@ fn pages(model: &Model, query: &Query, count: Count, has_next: bool, last_page: 
     }
     let link = |text: String, page: usize, is_here: bool| Link {
         text,
-        url: or_plain(query.with(|query| query.page = page)),
+        url: query.with(|query| query.page = page),
         is_here,
     };
     let mut links = Vec::new();

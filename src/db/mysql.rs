@@ -158,6 +158,13 @@ pub fn pool_options(connections: usize) -> PoolOpts {
         .with_reset_connection(false)
 }
 
+/// A `SELECT` that the server stops when its time is over. Each of the two servers takes the other's way for a comment.
+pub(super) fn limited(select: &str, limit: Duration) -> String {
+    let rest = select.trim_start().trim_start_matches("SELECT");
+    let (seconds, millis) = (limit.as_secs_f64(), limit.as_millis());
+    format!("/*M! SET STATEMENT max_statement_time = {seconds} FOR */ SELECT /*+ MAX_EXECUTION_TIME({millis}) */{rest}")
+}
+
 /// What is said on each new connection.
 const SETUP: [&str; 3] = [
     "SET NAMES utf8mb4",

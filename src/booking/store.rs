@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::idempotency::{self, Key, Stored};
 use super::rules::{
-    Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, Sales, Seat, SeatStatus, ShowChange, ShowState,
-    State, Usage,
+    Act, Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, Sales, Seat, SeatStatus, ShowChange,
+    ShowState, State, Usage,
 };
 use super::{Booking, Reply};
 use crate::clock::{self, SECOND};
@@ -28,6 +28,7 @@ pub struct ShowFacts {
     /// Of the show's row: what was decided on these facts is written only while they are true.
     pub version: i64,
     pub sales: Sales,
+    pub cancelled: bool,
 }
 
 /// What a batch touches.
@@ -79,7 +80,7 @@ impl Sql {
         let in_order = dialect.in_order();
         let facts = format!(
             "{now}, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at, \
-                     s.sales_close_at, s.order_limit, s.user_limit, s.seats_taken"
+                     s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken"
         );
         let names = "JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
         let asked = dialect.table(&[("show_id", INT), ("seat", INT)]);
@@ -269,8 +270,8 @@ impl Sql {
 impl ShowFacts {
     /// What decides, without any holder.
     pub fn state(&self, seats_taken: i64) -> ShowState {
-        let ShowFacts { date_time, total_seats, sales, .. } = *self;
-        ShowState { date_time, total_seats, seats_taken, sales, holders: HashMap::new() }
+        let ShowFacts { date_time, total_seats, sales, cancelled, .. } = *self;
+        ShowState { date_time, total_seats, seats_taken, sales, cancelled, holders: HashMap::new() }
     }
 }
 
@@ -294,6 +295,7 @@ impl Loaded {
                 order_limit: row.take()?,
                 user_limit: row.take()?,
             },
+            cancelled: row.take::<Option<i64>>()?.is_some(),
         };
         let seats_taken = row.take()?;
         if let Entry::Vacant(place) = self.state.shows.entry(id) {
@@ -314,9 +316,11 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
             Ask::Book { show_id, seats: asked, .. } | Ask::Hold { show_id, seats: asked, .. } => {
                 seats.extend(asked.iter().map(|seat| (*show_id, *seat)));
             }
-            Ask::Cancel { booking_id, .. } => bookings.push((*booking_id,)),
+            Ask::Cancel { booking_id, .. } | Ask::House { id: booking_id, act: Act::CancelBooking } => {
+                bookings.push((*booking_id,));
+            }
             // A booking without an order is one.
-            Ask::CancelOrder { order_id, .. } => {
+            Ask::CancelOrder { order_id, .. } | Ask::House { id: order_id, .. } => {
                 bookings.push((*order_id,));
                 orders.push((*order_id,));
             }

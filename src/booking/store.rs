@@ -11,6 +11,7 @@ use super::rules::{
     ShowState, State, Usage,
 };
 use super::{Booking, Reply};
+use crate::app::App;
 use crate::clock::{self, SECOND};
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
 use crate::holds::Hold;
@@ -756,6 +757,62 @@ pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
         "SELECT id FROM bookings WHERE order_id = ? UNION SELECT id FROM bookings WHERE id = ? AND order_id IS NULL";
     let found: Vec<(i64,)> = db.query(sql, vec![order_id.into(), order_id.into()]).await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// What a booking, an order or a hold is called in the back office.
+pub struct Name {
+    movie_title: String,
+    date_time: i64,
+    username: String,
+    /// One, of a booking.
+    seat: Option<i64>,
+}
+
+impl Name {
+    pub fn told(&self, app: &App) -> String {
+        let Name { movie_title, date_time, username, seat } = self;
+        let seat = seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
+        format!("{username}, {movie_title}, {}{seat}", clock::local(*date_time, &app.config.time_zone))
+    }
+}
+
+/// What these bookings are called, by id.
+pub async fn names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
+    named(db, "bookings", "t.seat_number", ids).await
+}
+
+/// What these orders and holds are called, by id.
+pub async fn order_names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
+    named(db, "orders", "NULL", ids).await
+}
+
+async fn named(db: &Db, table: &str, seat: &str, ids: &[i64]) -> Result<HashMap<i64, Name>> {
+    let sql = format!(
+        "SELECT {} t.id, m.title, s.date_time, u.username, {seat} FROM {} AS d JOIN {table} t ON t.id = d.id
+         JOIN shows s ON s.id = t.show_id JOIN movies m ON m.id = s.movie_id JOIN users u ON u.id = t.user_id",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", INT)])
+    );
+    let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
+    let mut names = HashMap::new();
+    for mut row in db.query::<Row>(&sql, vec![Value::list(&ids)]).await? {
+        let (id, movie_title, date_time) = (row.take()?, row.take()?, row.take()?);
+        names.insert(id, Name { movie_title, date_time, username: row.take()?, seat: row.take()? });
+    }
+    Ok(names)
+}
+
+/// The bookings of a show that are not cancelled, and its live holds.
+pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
+    let booked: Vec<(i64,)> = db
+        .query(
+            "SELECT id FROM bookings WHERE show_id = ? AND active_seat >= 1 AND status = 'booked'",
+            vec![show_id.into()],
+        )
+        .await?;
+    let held = format!("SELECT id FROM orders WHERE show_id = ? AND expires_at > {}", db.dialect().now_or("?"));
+    let held: Vec<(i64,)> = db.query(&held, vec![show_id.into(), clock::now().into()]).await?;
+    Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }
 
 /// The shows whose count of taken seats is not the number of seats that are booked or blocked; there should be none, ever.

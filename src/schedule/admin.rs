@@ -11,7 +11,6 @@ use crate::app::App;
 use crate::booking::admin::{BOOKINGS, by_house, told};
 use crate::booking::rules::{Act, Limits, Sales};
 use crate::booking::store::left_of_show;
-use crate::catalog;
 use crate::clock::{self, SECOND};
 use crate::db::{DbError, Tx};
 
@@ -279,20 +278,10 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i
             user_limit: values.int("user_limit"),
         },
     };
-    let mut faults = Vec::new();
     if let (Some(open_at), Some(close_at)) = (plan.sales.open_at, plan.sales.close_at)
         && close_at <= open_at
     {
-        faults.push(("sales_close_at", "Sales can't close before they open.".to_owned()));
-    }
-    if !catalog::store::has_movie(work.tx, plan.movie_id).await? {
-        faults.push(("movie_id", "There is no such movie.".to_owned()));
-    }
-    if !catalog::store::has_screen(work.tx, plan.screen_id).await? {
-        faults.push(("screen_id", "There is no such screen.".to_owned()));
-    }
-    if !faults.is_empty() {
-        return Err(Refused::Faults(faults));
+        return Err(Refused::Faults(vec![("sales_close_at", "Sales can't close before they open.".to_owned())]));
     }
     let before = match id {
         Some(id) => store::shows(work.tx, &[id]).await?.pop(),

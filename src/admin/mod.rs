@@ -7,6 +7,7 @@ pub mod assets;
 pub mod change;
 pub mod delete;
 pub mod export;
+pub mod fields;
 pub mod guard;
 pub mod history;
 pub mod index;

@@ -29,6 +29,8 @@ const REMEMBERED: u64 = 50_000;
 /// What was last read for each key, and one reader at a time for each that has to be read again.
 pub struct Reads<K, T> {
     slots: Cache<K, Arc<Slot<T>>>,
+    /// Counts the changes this instance knows of that may touch any key.
+    changes_of_all: AtomicU64,
     /// Keys that were asked for when they were soon old.
     due: Mutex<Vec<K>>,
 }
@@ -51,9 +53,8 @@ struct Read<T> {
 }
 
 impl<T: Clone> Slot<T> {
-    fn fresh(&self) -> Option<Read<T>> {
+    fn fresh(&self, changes: u64) -> Option<Read<T>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes = self.changes.load(Ordering::Acquire);
         last.as_ref().filter(|read| read.changes == changes && read.began.elapsed() < MAX_AGE).cloned()
     }
 
@@ -66,7 +67,7 @@ impl<T: Clone> Slot<T> {
 impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Default for Reads<K, T> {
     fn default() -> Self {
         let slots = Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(60)).build();
-        Reads { slots, due: Mutex::default() }
+        Reads { slots, changes_of_all: AtomicU64::new(0), due: Mutex::default() }
     }
 }
 
@@ -77,15 +78,15 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
     /// That of `read`, to each who asks.
     pub async fn get<E>(&self, key: K, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let slot = self.slot(key);
-        if let Some(read) = slot.fresh() {
+        if let Some(read) = slot.fresh(self.changes(&slot)) {
             return Ok(read.found);
         }
         // Where one reader after the other fails, those behind them don't wait for all of them.
         let _reading = tokio::time::timeout(PATIENCE, slot.reading.lock()).await;
-        if let Some(read) = slot.fresh() {
+        if let Some(read) = slot.fresh(self.changes(&slot)) {
             return Ok(read.found);
         }
-        let (changes, began) = (slot.changes.load(Ordering::Acquire), Instant::now());
+        let (changes, began) = (self.changes(&slot), Instant::now());
         let found = read.await?;
         slot.keep(Read { changes, began, found: found.clone() });
         Ok(found)
@@ -102,7 +103,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
         T: Default,
     {
         let slot = self.slot(key);
-        if let Some(read) = slot.fresh() {
+        if let Some(read) = slot.fresh(self.changes(&slot)) {
             if read.began.elapsed() > SOON_OLD && !slot.is_due.swap(true, Ordering::AcqRel) {
                 self.due.lock().unwrap_or_else(PoisonError::into_inner).push(key);
             }
@@ -111,8 +112,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
         let read_all = async {
             let others = self.take_due().into_iter().filter(|other| *other != key);
             let slots: Vec<_> = others.filter_map(|other| Some((other, self.slots.get(&other)?))).collect();
-            let changes = |slot: &Slot<T>| slot.changes.load(Ordering::Acquire);
-            let slots: Vec<_> = slots.into_iter().map(|(other, slot)| (other, changes(&slot), slot)).collect();
+            let slots: Vec<_> = slots.into_iter().map(|(other, slot)| (other, self.changes(&slot), slot)).collect();
             let began = Instant::now();
             let keys = slots.iter().map(|(other, ..)| *other).chain([key]).collect();
             let mut found = read(keys).await?;
@@ -140,6 +140,16 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
             })
         };
         self.slots.get(&key).unwrap_or_else(|| self.slots.get_with(key, new))
+    }
+
+    /// Both counts only grow: their sum is the same while neither has changed.
+    fn changes(&self, slot: &Slot<T>) -> u64 {
+        slot.changes.load(Ordering::Acquire) + self.changes_of_all.load(Ordering::Acquire)
+    }
+
+    /// Whoever asks for whatever key from now on reads anew.
+    pub fn all_changed(&self) {
+        self.changes_of_all.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whoever asks from now on reads anew.
@@ -177,8 +187,10 @@ mod tests {
             reads.get(1, read()).await
         });
         assert_eq!((old, new), (Ok(3), Ok(4)));
+        reads.all_changed();
+        assert_eq!((reads.get(1, read()).await, reads.get(2, read()).await), (Ok(5), Ok(6)));
         tokio::time::sleep(MAX_AGE).await;
-        assert_eq!(reads.get(1, read()).await, Ok(5));
+        assert_eq!(reads.get(1, read()).await, Ok(7));
     }
 
     #[tokio::test]

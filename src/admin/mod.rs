@@ -94,7 +94,7 @@ pub struct Model {
     pub order: &'static str,
     pub search: &'static [Search],
     /// Finds objects by something that is no column, as a code that is computed from the id: their ids.
-    pub exact: Option<for<'a> fn(&'a App, &'a str) -> Doing<'a, Result<Vec<i64>, DbError>>>,
+    pub exact: Option<Exact>,
     pub filters: &'static [Filter],
     /// The date hierarchy.
     pub dates: Option<Dates>,
@@ -379,6 +379,9 @@ impl From<DbError> for Refused {
         Refused::Db(error)
     }
 }
+
+/// Gives the ids of what this word of a search names.
+pub type Exact = for<'a> fn(&'a App, &'a str) -> Doing<'a, Result<Vec<i64>, DbError>>;
 
 /// Gives the object's id.
 pub type Save = for<'a> fn(&'a mut Work<'_>, Option<i64>, &'a Values) -> Doing<'a, Result<i64, Refused>>;

@@ -6,14 +6,43 @@ use crate::clock;
 use crate::db::Dialect;
 
 /// The SQL with its moments in UTC microseconds: `{now}` by the clock that decides, `{today}` and `{tomorrow}` the
-/// beginnings of these days on the cinema's calendar.
+/// beginnings of these days on the cinema's calendar. `{time:t.at}` is a text, like `2026-11-23 20:15`: what the cinema's
+/// clocks show at that moment.
 pub fn told(sql: &str, dialect: Dialect, zone: &TimeZone) -> String {
     if !sql.contains('{') {
         return sql.to_owned();
     }
     let [today, tomorrow] = [0, 1].map(|days| beginning(&Timestamp::now().to_zoned(zone.clone()), days).to_string());
     let now = dialect.now_or(&clock::now().to_string());
-    sql.replace("{now}", &now).replace("{today}", &today).replace("{tomorrow}", &tomorrow)
+    let mut told = sql.replace("{now}", &now).replace("{today}", &today).replace("{tomorrow}", &tomorrow);
+    while let Some((before, rest)) = told.split_once("{time:")
+        && let Some((moment, after)) = rest.split_once('}')
+    {
+        told = format!("{before}{}{after}", written(moment, dialect, zone));
+    }
+    told
+}
+
+/// For so many years to both sides the changes of the cinema's clocks are known.
+const YEARS: i64 = 12;
+
+/// An expression for what the cinema's clocks show.
+fn written(moment: &str, dialect: Dialect, zone: &TimeZone) -> String {
+    let now = Timestamp::now();
+    let [first, last] = [-YEARS, YEARS].map(|years| now.saturating_add((years * 366 * 24).hours()).unwrap_or(now));
+    let mut offset = zone.to_offset(first).seconds();
+    let mut case = String::new();
+    for change in zone.following(first).take_while(|change| change.timestamp() < last) {
+        case += &format!(" WHEN {moment} < {} THEN {offset}", change.timestamp().as_microsecond());
+        offset = change.offset().seconds();
+    }
+    let offset = if case.is_empty() { offset.to_string() } else { format!("(CASE{case} ELSE {offset} END)") };
+    match dialect {
+        Dialect::Sqlite => format!("strftime('%Y-%m-%d %H:%M', {moment} / 1000000 + {offset}, 'unixepoch')"),
+        Dialect::Mysql => format!(
+            "DATE_FORMAT(DATE_ADD('1970-01-01', INTERVAL FLOOR({moment} / 1000000) + {offset} SECOND), '%Y-%m-%d %H:%i')"
+        ),
+    }
 }
 
 /// When the day begins that is so many days after this moment's, in UTC microseconds.
@@ -33,6 +62,26 @@ mod tests {
         let noon: Zoned = "2026-03-29T12:00[Europe/Berlin]".parse().unwrap();
         assert_eq!(clock::iso(beginning(&noon, 0)), "2026-03-28T23:00:00Z");
         assert_eq!(clock::iso(beginning(&noon, 1)), "2026-03-29T22:00:00Z");
+    }
+
+    #[tokio::test]
+    async fn a_time_is_written_as_the_clocks_show_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = crate::config::DatabaseTarget::Sqlite { path: directory.path().join("times.sqlite3") };
+        let db = crate::db::Db::open(&target, 1).unwrap();
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let sql = told("SELECT {time:t.at} FROM (SELECT ? AS at) t", Dialect::Sqlite, &zone);
+        for (moment, expected) in [
+            ("2026-03-29T00:59:59Z", "2026-03-29 01:59"),
+            ("2026-03-29T01:00:00Z", "2026-03-29 03:00"),
+            ("2026-10-25T00:59:59Z", "2026-10-25 02:59"),
+            ("2026-10-25T01:00:00Z", "2026-10-25 02:00"),
+            ("2035-06-01T18:30:00Z", "2035-06-01 20:30"),
+        ] {
+            let params = vec![clock::parse(moment).into()];
+            let found: Option<(String,)> = db.query_one(&sql, params).await.unwrap();
+            assert_eq!(found.unwrap().0, expected);
+        }
     }
 
     #[test]

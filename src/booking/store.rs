@@ -746,6 +746,14 @@ pub async fn bookings_of(db: &Db, user_id: i64) -> Result<Vec<Booking>> {
     .await
 }
 
+/// The ids of the bookings of an order; a booking without one is an order of its own.
+pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
+    let sql =
+        "SELECT id FROM bookings WHERE order_id = ? UNION SELECT id FROM bookings WHERE id = ? AND order_id IS NULL";
+    let found: Vec<(i64,)> = db.query(sql, vec![order_id.into(), order_id.into()]).await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
 /// The shows whose count of taken seats is not the number of seats that are booked or blocked; there should be none, ever.
 pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db

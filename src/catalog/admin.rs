@@ -41,7 +41,10 @@ pub static MOVIES: Model = Model {
     save: Some(|work, id, values| Box::pin(save_movie(work, id, values))),
     used_by: &[UsedBy { model: "shows", by: "t.movie_id" }],
     on_site: Some("/api/movies/{id}/shows/"),
-    changed: |app, _| app.reads.movies.changed(&()),
+    changed: |app, id| {
+        app.reads.movies.changed(&());
+        app.reads.shows.changed(&id);
+    },
     ..Model::PLAIN
 };
 
@@ -67,6 +70,7 @@ pub static SCREENS: Model = Model {
     }],
     save: Some(|work, id, values| Box::pin(save_screen(work, id, values))),
     used_by: &[UsedBy { model: "shows", by: "t.screen_id" }],
+    changed: |app, _| app.reads.shows.all_changed(),
     ..Model::PLAIN
 };
 

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::booking::Reply;
 use crate::booking::idempotency::KeyHeader;
 use crate::booking::rules::Ask;
+use crate::db::DbError;
 use crate::error::ApiError;
 use crate::web::body::Form;
 use crate::web::docs::{Detail, FieldErrors};
@@ -147,8 +148,8 @@ pub async fn told(app: &App, reply: Reply) -> Result<Order, ApiError> {
 ///
 /// # Errors
 /// Those of the database, where it is asked for their key for the first time.
-pub async fn codes(app: &App) -> Result<&Codes, ApiError> {
-    let read = async || Ok::<_, ApiError>(Codes::new(&store::code_key(&app.db).await?));
+pub async fn codes(app: &App) -> Result<&Codes, DbError> {
+    let read = async || Ok::<_, DbError>(Codes::new(&store::code_key(&app.db).await?));
     app.codes.get_or_try_init(read).await
 }
 

@@ -1,6 +1,7 @@
 //! What people have booked, as they booked it: the seats of one confirmed hold, or one seat. `booking` decides and writes
 //! them.
 
+pub mod admin;
 pub mod api;
 pub mod codes;
 pub mod status;

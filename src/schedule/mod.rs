@@ -1,5 +1,6 @@
 //! When a movie is shown on a screen.
 
+pub mod admin;
 pub mod api;
 pub mod store;
 

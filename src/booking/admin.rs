@@ -1,0 +1,116 @@
+//! Bookings in the admin panel.
+
+use crate::admin::{Column, Dates, Field, FieldAccess, Fieldset, Filter, FilterBy, Kind, Model, Search, SearchKind};
+use crate::admin::{Doing, Shown};
+use crate::app::App;
+use crate::db::DbError;
+use crate::orders;
+
+const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
+
+/// The order a booking belongs to; without one it is an order of its own.
+const ORDER: &str = "COALESCE(t.order_id, t.id)";
+
+/// A field that is only looked at.
+pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, kind: Kind) -> Field {
+    Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
+}
+
+pub static BOOKINGS: Model = Model {
+    name: "bookings",
+    one: "booking",
+    many: "bookings",
+    table: "bookings",
+    joins: "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
+            JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id",
+    only: "t.status <> 'held'",
+    label: "CONCAT('Seat ', t.seat_number, ', ', m.title, ', ', {time:s.date_time})",
+    columns: &[
+        Column { name: "order", label: "Order", sql: ORDER, shown: Shown::Made(code), ..Column::PLAIN },
+        Column {
+            name: "user",
+            label: "Customer",
+            sql: "u.username",
+            shown: Shown::Link { model: "users", id: "t.user_id" },
+            ..Column::PLAIN
+        },
+        Column {
+            name: "movie",
+            label: "Show",
+            sql: "m.title",
+            shown: Shown::Link { model: "shows", id: "t.show_id" },
+            ..Column::PLAIN
+        },
+        Column { name: "begins", label: "Begins", sql: "s.date_time", shown: Shown::Moment, ..Column::PLAIN },
+        Column { name: "screen", label: "Screen", sql: "c.name", ..Column::PLAIN },
+        Column { name: "seat", label: "Seat", sql: "t.seat_number", shown: Shown::Number, ..Column::PLAIN },
+        Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
+        Column { name: "booked_at", label: "Booked", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
+        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
+    ],
+    search: &[
+        of_the_user("u.username_key", SearchKind::Folded),
+        of_the_user("u.email", SearchKind::Text),
+        of_the_user("u.first_name", SearchKind::Text),
+        of_the_user("u.last_name", SearchKind::Text),
+        Search {
+            column: "m.title",
+            kind: SearchKind::Text,
+            from: "movies m JOIN shows s ON s.movie_id = m.id JOIN bookings t ON t.show_id = s.id",
+        },
+        Search { column: "t.id", kind: SearchKind::Number, from: "" },
+    ],
+    exact: Some(|app, word| Box::pin(with_code(app, word))),
+    filters: &[
+        Filter {
+            name: "status",
+            label: "Status",
+            by: FilterBy::Choice { sql: "t.status", choices: STATUS, counted: false },
+        },
+        Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "s.movie_id", model: "movies" } },
+        Filter { name: "screen", label: "Screen", by: FilterBy::Related { sql: "s.screen_id", model: "screens" } },
+        Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.show_id", model: "shows" } },
+        Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } },
+    ],
+    dates: Some(Dates { sql: "s.date_time", from: "shows s JOIN bookings t ON t.show_id = s.id" }),
+    fieldsets: &[
+        Fieldset {
+            title: "",
+            help: "",
+            fields: &[
+                shown("order", "Order", ORDER, Kind::Made(code)),
+                shown("status", "Status", "t.status", Kind::Choice(STATUS)),
+                shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
+                shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
+                shown("seat", "Seat", "t.seat_number", Kind::Number { least: 1, most: i64::MAX }),
+            ],
+        },
+        Fieldset {
+            title: "When",
+            help: "",
+            fields: &[
+                shown("booked_at", "Booked", "t.created_at", Kind::Moment),
+                shown("cancelled_at", "Cancelled", "t.cancelled_at", Kind::Moment),
+            ],
+        },
+    ],
+    adds: false,
+    ..Model::PLAIN
+};
+
+const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
+    Search { column, kind, from: "users u JOIN bookings t ON t.user_id = u.id" }
+}
+
+/// The code of the order with this id.
+pub fn code(app: &App, order_id: i64) -> Doing<'_, Result<String, DbError>> {
+    Box::pin(async move { Ok(orders::api::codes(app).await?.of(order_id)) })
+}
+
+/// The bookings of the order with this code.
+async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
+    match orders::api::codes(app).await?.id(word) {
+        Some(order_id) => super::store::bookings_of_order(&app.db, order_id).await,
+        None => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,165 @@
+//! Orders and holds in the admin panel.
+
+use super::api::codes;
+use crate::admin::{Column, Dates, Fieldset, Filter, FilterBy, Kind, Model, Search, SearchKind, Shown};
+use crate::app::App;
+use crate::booking::admin::{code, shown};
+use crate::db::DbError;
+
+const JOINS: &str = "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
+                     JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
+
+/// The seats that are not cancelled, by number.
+const SEATS: &str =
+    "(SELECT GROUP_CONCAT(b.active_seat ORDER BY b.active_seat) FROM bookings b WHERE b.order_id = t.id)";
+
+const STATUS: &[(&str, &str)] =
+    &[("awaiting_payment", "Awaiting payment"), ("paid", "Paid"), ("cancelled", "Cancelled"), ("refunded", "Refunded")];
+
+const USER: Column = Column {
+    name: "user",
+    label: "Customer",
+    sql: "u.username",
+    shown: Shown::Link { model: "users", id: "t.user_id" },
+    ..Column::PLAIN
+};
+const SHOW: Column = Column {
+    name: "show",
+    label: "Show",
+    sql: "m.title",
+    shown: Shown::Link { model: "shows", id: "t.show_id" },
+    ..Column::PLAIN
+};
+const BEGINS: Column =
+    Column { name: "begins", label: "Begins", sql: "s.date_time", shown: Shown::Moment, ..Column::PLAIN };
+const SEATS_LEFT: Column = Column { name: "seats", label: "Seats", sql: SEATS, ..Column::PLAIN };
+
+const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
+    Search { column, kind, from: "users u JOIN orders t ON t.user_id = u.id" }
+}
+
+const SEARCH: &[Search] = &[
+    of_the_user("u.username_key", SearchKind::Folded),
+    of_the_user("u.email", SearchKind::Text),
+    of_the_user("u.first_name", SearchKind::Text),
+    of_the_user("u.last_name", SearchKind::Text),
+    Search {
+        column: "m.title",
+        kind: SearchKind::Text,
+        from: "movies m JOIN shows s ON s.movie_id = m.id JOIN orders t ON t.show_id = s.id",
+    },
+    Search { column: "t.id", kind: SearchKind::Number, from: "" },
+];
+
+const BY_SHOW: Filter =
+    Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.show_id", model: "shows" } };
+const BY_USER: Filter =
+    Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } };
+const BY_MOVIE: Filter =
+    Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "s.movie_id", model: "movies" } };
+const DATES: Option<Dates> = Some(Dates { sql: "s.date_time", from: "shows s JOIN orders t ON t.show_id = s.id" });
+
+/// Confirmed ones. A seat that was booked by itself is found among the bookings alone.
+pub static ORDERS: Model = Model {
+    name: "orders",
+    one: "order",
+    many: "orders",
+    table: "orders",
+    joins: JOINS,
+    only: "t.status <> 'held'",
+    label: "CONCAT('Order of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
+    columns: &[
+        Column { name: "code", label: "Code", sql: "t.id", shown: Shown::Made(code), ..Column::PLAIN },
+        USER,
+        SHOW,
+        BEGINS,
+        SEATS_LEFT,
+        Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
+        Column { name: "made", label: "Made", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
+        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
+    ],
+    search: SEARCH,
+    exact: Some(|app, word| Box::pin(with_code(app, word))),
+    filters: &[
+        Filter {
+            name: "status",
+            label: "Status",
+            by: FilterBy::Choice { sql: "t.status", choices: STATUS, counted: false },
+        },
+        BY_MOVIE,
+        BY_SHOW,
+        BY_USER,
+    ],
+    dates: DATES,
+    fieldsets: &[Fieldset {
+        title: "",
+        help: "",
+        fields: &[
+            shown("code", "Code", "t.id", Kind::Made(code)),
+            shown("status", "Status", "t.status", Kind::Choice(STATUS)),
+            shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
+            shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
+            shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
+            shown("made", "Made", "t.created_at", Kind::Moment),
+        ],
+    }],
+    adds: false,
+    ..Model::PLAIN
+};
+
+async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
+    Ok(codes(app).await?.id(word).into_iter().collect())
+}
+
+/// Seats that customers hold, or held until a while ago.
+pub static HOLDS: Model = Model {
+    name: "holds",
+    one: "hold",
+    many: "holds",
+    table: "orders",
+    joins: JOINS,
+    only: "t.status = 'held'",
+    label: "CONCAT('Hold of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
+    columns: &[
+        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
+        USER,
+        SHOW,
+        BEGINS,
+        SEATS_LEFT,
+        Column {
+            name: "state",
+            label: "State",
+            sql: "CASE WHEN t.expires_at > {now} THEN 'live' WHEN t.expires_at = 0 THEN 'released' ELSE 'over' END",
+            shown: Shown::Choice(&[("live", "Held"), ("over", "Over"), ("released", "Given up")]),
+            ..Column::PLAIN
+        },
+        Column { name: "until", label: "Until", sql: "NULLIF(t.expires_at, 0)", shown: Shown::Moment, ..Column::PLAIN },
+        Column { name: "made", label: "Made", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
+    ],
+    search: SEARCH,
+    filters: &[
+        Filter {
+            name: "state",
+            label: "State",
+            by: FilterBy::Conditions(&[
+                ("live", "Held", "t.expires_at > {now}"),
+                ("over", "Over or given up", "t.expires_at <= {now}"),
+            ]),
+        },
+        BY_SHOW,
+        BY_USER,
+    ],
+    fieldsets: &[Fieldset {
+        title: "",
+        help: "",
+        fields: &[
+            shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
+            shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
+            shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
+            shown("made", "Made", "t.created_at", Kind::Moment),
+            shown("until", "Until", "NULLIF(t.expires_at, 0)", Kind::Moment),
+        ],
+    }],
+    adds: false,
+    ..Model::PLAIN
+};

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::fields::{self, Control, Names, Read, Shape};
 use super::guard::{Id, Of, Page, Posted};
-use super::render::{Frame, html, moment, see_other};
+use super::notes::see_other;
+use super::render::{Frame, html, moment};
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
 use super::{
@@ -22,8 +23,8 @@ use crate::error::ApiError;
 /// More rows of an inline than this are not shown in a form, but linked.
 const MOST_ROWS: usize = 100;
 
-/// How often a change is tried again that met another one.
-const TRIES: usize = 3;
+/// How often a change is tried again that has met another one.
+pub const TRIES: usize = 3;
 
 pub async fn add_page(page: Page, Of(model): Of, RawQuery(query): RawQuery) -> Response {
     answer(async {
@@ -50,7 +51,7 @@ pub async fn add(page: Page, Of(model): Of, posted: Posted) -> Response {
         if !adds(&page, model) {
             return Err(ApiError::NotFound);
         }
-        let mut form = Form::blank(&page, model, &Posted::default());
+        let form = Form::blank(&page, model, &Posted::default());
         form.save(&page, &posted).await
     })
     .await
@@ -71,7 +72,8 @@ pub async fn save(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Resp
     .await
 }
 
-async fn answer(page: impl Future<Output = Result<Response, ApiError>>) -> Response {
+/// A page, or what it was refused with.
+pub async fn answer(page: impl Future<Output = Result<Response, ApiError>>) -> Response {
     page.await.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -1002,6 +1004,8 @@ async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> 
         }
     }
     let id = part.stored.as_ref().map(|object| object.id);
+    // An empty row may stay empty.
+    controls.iter_mut().for_each(|control| control.required &= id.is_some());
     Ok(RowShown {
         prefix: part.prefix(),
         id,

@@ -15,6 +15,7 @@ pub mod list;
 pub mod login;
 pub mod lookup;
 pub mod moments;
+pub mod notes;
 pub mod render;
 pub mod store;
 
@@ -108,6 +109,8 @@ pub struct Model {
     pub adds: bool,
     /// Removes one; the feature refuses what must stay.
     pub delete: Option<Delete>,
+    /// Why objects are not deleted, and what to do instead; for models without `delete`.
+    pub kept: &'static str,
     pub used_by: &'static [UsedBy],
     /// Where the public sees the object; `{id}` is its id.
     pub on_site: Option<&'static str>,
@@ -139,6 +142,7 @@ impl Model {
         save: None,
         adds: true,
         delete: None,
+        kept: "",
         used_by: &[],
         on_site: None,
         changed: |_, _| {},

@@ -34,6 +34,10 @@ pub enum ApiError {
     BadAccessToken(TokenFault),
     /// The refresh token is no good (T02 … T06).
     BadRefreshToken(TokenFault),
+    /// In the admin panel: staff who may not do this.
+    NotPermitted,
+    /// In the admin panel: a form that was not sent by one of its own pages.
+    Forged,
     /// G05 … G38.
     MethodNotAllowed(Method),
     /// J16; the Content-Type as sent.
@@ -73,6 +77,8 @@ impl From<AccountError> for ApiError {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::Db(error) => ApiError::Db(error),
+            AccountError::Throttled(seconds) => ApiError::Throttled(seconds),
+            AccountError::Busy => ApiError::Busy,
             error => ApiError::Account(error),
         }
     }
@@ -147,6 +153,12 @@ impl ApiError {
                 retry_after: None,
             },
             ApiError::BadRefreshToken(fault) => coded(StatusCode::UNAUTHORIZED, fault.message(), "token_not_valid"),
+            ApiError::NotPermitted => detail(StatusCode::FORBIDDEN, "You have no permission to do this."),
+            ApiError::Forged => detail(
+                StatusCode::FORBIDDEN,
+                "This was not sent from a page of this panel, or the page is too old. Nothing was done; go back, load the \
+                 page again and repeat it.",
+            ),
             ApiError::MethodNotAllowed(method) => {
                 detail(StatusCode::METHOD_NOT_ALLOWED, format!("Method \"{method}\" not allowed."))
             }
@@ -195,6 +207,8 @@ fn account(error: AccountError) -> Refusal {
             detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials")
         }
         AccountError::UsernameTaken => fields([("username", vec![error.to_string()])]),
+        AccountError::Throttled(seconds) => ApiError::Throttled(seconds).refusal(),
+        AccountError::Busy => ApiError::Busy.refusal(),
         AccountError::Db(error) => database(error),
     }
 }

@@ -2,10 +2,11 @@
 
 use axum::Router;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::admin::Permission::{Add, Change, Delete, View};
 use crate::admin::guard::Needs::{Login, NoSuch, Nothing, On};
+use crate::admin::guard::Route;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::{Access, CREATE, Endpoint, READ, mount, redirecting};
@@ -42,7 +43,23 @@ pub fn router(app: &App) -> Router {
     {
         router = redirecting(router, path).route(path, handler);
     }
-    for (path, get_needs, post_needs, handler) in [
+    for (route, handler) in admin_panel() {
+        router = admin::guard::mount(router, app, &back_office::SITE, route, handler);
+    }
+    let router = router
+        .route("/swagger/{*file}", get(docs::swagger_file))
+        .route("/redoc/{*file}", get(docs::redoc_file))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(async || ApiError::NotFound.into_response())
+        .method_not_allowed_fallback(async |method| ApiError::MethodNotAllowed(method).into_response())
+        .with_state(app.clone());
+    layers::around(router, app)
+}
+
+/// The admin panel: each path, what GET and POST need, and who answers.
+pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
+    let rows = [
         ("/admin/", Login, NoSuch, get(admin::index::page)),
         ("/admin/login/", Nothing, Nothing, get(admin::login::page).post(admin::login::log_in)),
         ("/admin/logout/", NoSuch, Login, post(admin::login::log_out)),
@@ -57,17 +74,6 @@ pub fn router(app: &App) -> Router {
         ("/admin/{model}/{id}/change/", On(View), On(Change), get(admin::change::page).post(admin::change::save)),
         ("/admin/{model}/{id}/delete/", On(Delete), On(Delete), get(admin::delete::page).post(admin::delete::delete)),
         ("/admin/{model}/{id}/history/", On(View), NoSuch, get(admin::history::of_object)),
-    ] {
-        let route = admin::guard::Route { path, get: get_needs, post: post_needs };
-        router = admin::guard::mount(router, app, &back_office::SITE, route, handler);
-    }
-    let router = router
-        .route("/swagger/{*file}", get(docs::swagger_file))
-        .route("/redoc/{*file}", get(docs::redoc_file))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .fallback(async || ApiError::NotFound.into_response())
-        .method_not_allowed_fallback(async |method| ApiError::MethodNotAllowed(method).into_response())
-        .with_state(app.clone());
-    layers::around(router, app)
+    ];
+    rows.into_iter().map(|(path, get, post, handler)| (Route { path, get, post }, handler)).collect()
 }

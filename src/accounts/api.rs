@@ -7,8 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::hashing::Verdict;
-use super::{AccountError, NewUser, Overloaded, User, email, hashing, password_rules, store, username};
+use super::{AccountError, NewUser, Overloaded, User, email, password_rules, store, username};
 use crate::app::App;
 use crate::clock;
 use crate::error::ApiError;
@@ -145,37 +144,9 @@ pub async fn login(
     let username = form.text("username", &ANY_TEXT);
     let password = form.text("password", &ANY_TEXT);
     form.check()?;
-    // Longer names are nobody's; their key would cost work and memory.
-    let is_too_long = username.chars().count() > username::MAX_CHARS;
-    let key = if is_too_long { String::new() } else { username::key(&username) };
-    app.throttle.check(&key, address).map_err(ApiError::Throttled)?;
-    let found = store::credentials(&app.db, &key).await?;
-    // For an unknown user as much time is spent as for a known one.
-    let encoded = found.as_ref().map_or(hashing::dummy_hash(), |account| &account.password).to_owned();
-    let verdict = app.passwords.verify(password.clone(), encoded).await?;
-    // Of guesses sent together the first have failed by now; what the others came to is not told.
-    app.throttle.check(&key, address).map_err(ApiError::Throttled)?;
-    let account = match (found, verdict) {
-        (Some(account), Verdict::Right | Verdict::RightButOld) if account.is_active => account,
-        _ => {
-            app.throttle.failed(&key, address);
-            return Err(AccountError::WrongCredentials.into());
-        }
-    };
-    app.throttle.succeeded(&key, address);
-    if verdict == Verdict::RightButOld {
-        renew_hash(&app, &account, password).await;
-    }
+    let account = super::check_password(&app, &username, &password, address).await?;
     let tokens = app.tokens.issue_pair(account.id, now());
     Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
-}
-
-/// Writes an old hash anew. Should it fail, the login is good all the same, and the next one tries again.
-async fn renew_hash(app: &App, account: &store::Credentials, password: String) {
-    let Ok(hash) = app.passwords.hash(password).await else { return };
-    if let Err(error) = store::replace_hash(&app.db, account.id, &account.password, &hash).await {
-        tracing::warn!(%error, "an old hash was not renewed");
-    }
 }
 
 /// Get a new access token

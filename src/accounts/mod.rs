@@ -9,13 +9,18 @@ pub mod throttle;
 pub mod tokens;
 pub mod username;
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
+use hashing::Verdict;
+
+use crate::admin::store::sessions;
 use crate::app::App;
 use crate::clock;
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, Tx};
 
 /// Why an account was not given out. The texts are the contract's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +37,12 @@ pub enum AccountError {
     /// S03.
     #[error("A user with that username already exists.")]
     UsernameTaken,
+    /// Too many failed attempts; the seconds to wait.
+    #[error("Too many failed attempts. Try again in {0} s.")]
+    Throttled(u64),
+    /// More passwords wait to be looked at than can be in time.
+    #[error("Too many logins at once.")]
+    Busy,
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -74,6 +85,12 @@ const WAITING_SIGNUPS: usize = 24;
 /// The server has more passwords to hash than it can in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overloaded;
+
+impl From<Overloaded> for AccountError {
+    fn from(_: Overloaded) -> Self {
+        AccountError::Busy
+    }
+}
 
 impl Default for Passwords {
     fn default() -> Self {
@@ -136,4 +153,62 @@ pub async fn active_user(app: &App, id: i64) -> Result<User, AccountError> {
         Some((_, false)) => Err(AccountError::UserInactive),
         None => Err(AccountError::UserNotFound),
     }
+}
+
+/// The active account that these words open. `address` is where they came from: failures are counted, and too many
+/// refused unseen. An old hash is made anew.
+///
+/// # Errors
+/// L04, L06, L07, [`AccountError::Throttled`], [`AccountError::Busy`].
+pub async fn check_password(
+    app: &App,
+    username: &str,
+    password: &str,
+    address: IpAddr,
+) -> Result<store::Credentials, AccountError> {
+    // Longer names are nobody's; their key would cost work and memory.
+    let is_too_long = username.chars().count() > username::MAX_CHARS;
+    let key = if is_too_long { String::new() } else { username::key(username) };
+    app.throttle.check(&key, address).map_err(AccountError::Throttled)?;
+    let found = store::credentials(&app.db, &key).await?;
+    // For an unknown user as much time is spent as for a known one.
+    let encoded = found.as_ref().map_or(hashing::dummy_hash(), |account| &account.password).to_owned();
+    let verdict = app.passwords.verify(password.to_owned(), encoded).await?;
+    // Of guesses sent together the first have failed by now; what the others came to is not told.
+    app.throttle.check(&key, address).map_err(AccountError::Throttled)?;
+    let account = match (found, verdict) {
+        (Some(account), Verdict::Right | Verdict::RightButOld) if account.is_active => account,
+        _ => {
+            app.throttle.failed(&key, address);
+            return Err(AccountError::WrongCredentials);
+        }
+    };
+    app.throttle.succeeded(&key, address);
+    match verdict {
+        Verdict::RightButOld => Ok(renew_hash(app, account, &key, password).await),
+        _ => Ok(account),
+    }
+}
+
+/// Writes an old hash anew. Should it fail, the login is good all the same, and the next one tries again.
+async fn renew_hash(app: &App, account: store::Credentials, key: &str, password: &str) -> store::Credentials {
+    let Ok(hash) = app.passwords.hash(password.to_owned()).await else { return account };
+    match store::replace_hash(&app.db, account.id, &account.password, &hash).await {
+        Ok(true) => store::Credentials { password: hash, ..account },
+        // Another login was faster.
+        Ok(false) => store::credentials(&app.db, key).await.ok().flatten().unwrap_or(account),
+        Err(error) => {
+            tracing::warn!(%error, "an old hash was not renewed");
+            account
+        }
+    }
+}
+
+/// Sets another password, given as its hash, and ends the user's sessions in the admin panel.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn set_password(tx: &mut Tx, id: i64, hash: &str) -> Result<(), DbError> {
+    store::set_password(tx, id, hash).await?;
+    sessions::end_all(tx, id).await
 }

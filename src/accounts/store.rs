@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 
 use super::User;
-use crate::db::{Db, FromRow, Result, Row, Value};
+use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 
 /// What a login needs to know of an account.
 pub struct Credentials {
     pub id: i64,
     pub is_active: bool,
+    pub is_staff: bool,
     /// The password's hash.
     pub password: String,
 }
 
 impl FromRow for Credentials {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(Credentials { id: row.take()?, is_active: row.take()?, password: row.take()? })
+        Ok(Credentials { id: row.take()?, is_active: row.take()?, is_staff: row.take()?, password: row.take()? })
     }
 }
 
@@ -33,7 +34,7 @@ pub async fn by_ids(db: &Db, ids: Vec<i64>) -> Result<HashMap<i64, Option<(User,
 
 /// The account with this username key.
 pub async fn credentials(db: &Db, key: &str) -> Result<Option<Credentials>> {
-    db.query_one("SELECT id, is_active, password FROM users WHERE username_key = ?", vec![key.into()]).await
+    db.query_one("SELECT id, is_active, is_staff, password FROM users WHERE username_key = ?", vec![key.into()]).await
 }
 
 /// Adds an account and gives its id.
@@ -64,25 +65,22 @@ pub async fn insert(
     Ok(done.last_id)
 }
 
-/// Writes a new hash of the same password, unless the password was changed meanwhile.
-pub async fn replace_hash(db: &Db, id: i64, old: &str, new: &str) -> Result<()> {
-    db.execute(
-        "UPDATE users SET password = ?, version = version + 1 WHERE id = ? AND password = ?",
-        vec![new.into(), id.into(), old.into()],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Sets another password; tells whether there is such an account.
-pub async fn set_password(db: &Db, key: &str, hash: &str) -> Result<bool> {
+/// Writes a new hash of the same password, unless the password was changed meanwhile; tells whether it was not.
+pub async fn replace_hash(db: &Db, id: i64, old: &str, new: &str) -> Result<bool> {
     let done = db
         .execute(
-            "UPDATE users SET password = ?, version = version + 1 WHERE username_key = ?",
-            vec![hash.into(), key.into()],
+            "UPDATE users SET password = ?, version = version + 1 WHERE id = ? AND password = ?",
+            vec![new.into(), id.into(), old.into()],
         )
         .await?;
     Ok(done.changed == 1)
+}
+
+/// Sets another password, given as its hash.
+pub async fn set_password(tx: &mut Tx, id: i64, hash: &str) -> Result<()> {
+    tx.execute("UPDATE users SET password = ?, version = version + 1 WHERE id = ?", vec![hash.into(), id.into()])
+        .await?;
+    Ok(())
 }
 
 /// Switches an account off: its tokens are refused from now on. Tells whether there is such an account.

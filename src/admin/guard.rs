@@ -4,13 +4,22 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use axum::Router;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams, RawQuery, Request, State};
+use axum::http::header::{ALLOW, LOCATION};
 use axum::http::request::Parts;
-use axum::routing::MethodRouter;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any_service};
+use tower::ServiceBuilder;
 
+use super::session::{self, Secret};
 use super::{Model, Permission, Site};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::web::body;
+use crate::web::endpoint::redirecting;
+use crate::web::layers::{ClientAddress, came_over_tls};
 
 /// Who is logged in to the panel: an active user who is staff.
 #[derive(Debug, Clone)]
@@ -58,7 +67,7 @@ pub struct Route {
     pub post: Needs,
 }
 
-/// Adds a path of the panel to the router.
+/// Adds a path of the panel to the router, and the redirect to it from the same without its last slash.
 pub fn mount(
     router: Router<App>,
     app: &App,
@@ -66,8 +75,22 @@ pub fn mount(
     route: Route,
     handler: MethodRouter<App>,
 ) -> Router<App> {
-    let _ = (app, site);
-    router.route(route.path, handler)
+    let router = if route.path.ends_with('/') { redirecting(router, route.path) } else { router };
+    let checks = middleware::from_fn_with_state((app.clone(), site, route), check);
+    // As a service for any method, so that nothing answers before the checks.
+    let checked = ServiceBuilder::new().layer(checks).service(handler.with_state(app.clone()));
+    router.route(route.path, any_service(checked))
+}
+
+/// Every request, whoever sends it.
+#[derive(Clone)]
+pub struct Visitor {
+    pub app: App,
+    pub site: &'static Site,
+    /// That of the browser's cookie; it stands for a session only where there is a [`Page`] too.
+    pub secret: Option<Secret>,
+    pub address: IpAddr,
+    pub over_tls: bool,
 }
 
 /// What a page is about. The guard has looked at all of it before a handler runs.
@@ -82,9 +105,24 @@ pub struct Page {
 #[derive(Clone, Copy)]
 pub struct Of(pub &'static Model);
 
-/// The object's id in the path.
+/// The object's id in the path. One beyond 64 bits is read as the largest, which no row has.
 #[derive(Clone, Copy)]
 pub struct Id(pub i64);
+
+/// What a form has sent, in its order, names as often as they were there; without the token, which was good.
+#[derive(Clone, Default)]
+pub struct Posted(pub Vec<(String, String)>);
+
+impl Posted {
+    /// The first value of this name; empty where there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(sent, _)| sent == name).map_or("", |(_, value)| value)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(sent, _)| sent == name)
+    }
+}
 
 macro_rules! from_the_guard {
     ($($kind:ty),+) => {
@@ -98,4 +136,243 @@ macro_rules! from_the_guard {
     };
 }
 
-from_the_guard!(Page, Of, Id);
+from_the_guard!(Visitor, Page, Of, Id, Posted);
+
+/// The first value of this name in a query; empty where there is none.
+pub fn asked(query: &RawQuery, name: &str) -> String {
+    let query = query.0.as_deref().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(sent, _)| sent == name)
+        .map(|(_, value)| value.into())
+        .unwrap_or_default()
+}
+
+/// The field of every form, and the header of scripts, that carry the token.
+pub const CSRF_FIELD: &str = "csrf";
+const CSRF_HEADER: &str = "x-csrf-token";
+
+async fn check(
+    State((app, site, route)): State<(App, &'static Site, Route)>,
+    ClientAddress(address): ClientAddress,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let secret = Secret::of(request.headers());
+    let over_tls = came_over_tls(request.headers(), app.config.trusted_proxies);
+    let visitor = Visitor { app, site, secret, address, over_tls };
+    let mut staff = None;
+    let mut response = match admit(&visitor, route, &params, &mut request, &mut staff).await {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused,
+    };
+    if let Some(staff) = staff {
+        // A refusal shows the menu too.
+        response.extensions_mut().insert(staff);
+    }
+    response
+}
+
+/// Lets a request pass to its handler: is there such a method, who asks, is there such a model, may they, and did they
+/// mean to.
+async fn admit(
+    visitor: &Visitor,
+    route: Route,
+    params: &RawPathParams,
+    request: &mut Request,
+    known: &mut Option<Staff>,
+) -> Result<(), Response> {
+    let refuse = |error: ApiError| error.into_response();
+    let needs = route.needs(request.method());
+    if needs == Needs::NoSuch {
+        let refused = ApiError::MethodNotAllowed(request.method().clone());
+        return Err(([(ALLOW, route.allow())], refused).into_response());
+    }
+    if needs != Needs::Nothing {
+        let staff = visitor.staff().await.map_err(refuse)?;
+        let staff = staff.ok_or_else(|| to_login(route, request))?;
+        *known = Some(staff.clone());
+        let model = match param(params, "model") {
+            Some(name) => Some(visitor.site.model(name).ok_or_else(|| refuse(ApiError::NotFound))?),
+            None => None,
+        };
+        if let Needs::On(permission) = needs {
+            let may = |model: &'static Model| match permission {
+                Permission::View => staff.sees(model),
+                permission => staff.may(permission, model),
+            };
+            if !model.is_some_and(may) {
+                return Err(refuse(ApiError::NotPermitted));
+            }
+        }
+        if let Some(id) = param(params, "id") {
+            let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+            let id = is_id.then(|| id.parse().unwrap_or(i64::MAX)).ok_or_else(|| refuse(ApiError::NotFound))?;
+            request.extensions_mut().insert(Id(id));
+        }
+        model.map(|model| request.extensions_mut().insert(Of(model)));
+        request.extensions_mut().insert(Page { app: visitor.app.clone(), site: visitor.site, staff });
+    }
+    if request.method() == Method::POST {
+        let posted = meant(visitor, request).await.map_err(refuse)?;
+        request.extensions_mut().insert(posted);
+    }
+    request.extensions_mut().insert(visitor.clone());
+    Ok(())
+}
+
+impl Route {
+    fn needs(&self, method: &Method) -> Needs {
+        match *method {
+            Method::GET | Method::HEAD => self.get,
+            Method::POST => self.post,
+            _ => Needs::NoSuch,
+        }
+    }
+
+    fn allow(&self) -> &'static str {
+        match (self.get, self.post) {
+            (_, Needs::NoSuch) => "GET, HEAD",
+            (Needs::NoSuch, _) => "POST",
+            _ => "GET, HEAD, POST",
+        }
+    }
+}
+
+impl Visitor {
+    /// Who is logged in.
+    ///
+    /// # Errors
+    /// [`ApiError::Db`].
+    pub async fn staff(&self) -> Result<Option<Staff>, ApiError> {
+        match &self.secret {
+            Some(secret) => Ok(session::staff(&self.app, secret, self.address).await?),
+            None => Ok(None),
+        }
+    }
+}
+
+fn param<'a>(params: &'a RawPathParams, name: &str) -> Option<&'a str> {
+    params.iter().find(|(named, _)| *named == name).map(|(_, value)| value)
+}
+
+/// The body of a form, if one of our pages sent it: no other site knows the token, and what browsers tell of where a form
+/// stood must not speak against it.
+async fn meant(visitor: &Visitor, request: &mut Request) -> Result<Posted, ApiError> {
+    let headers = request.headers();
+    if !is_from_here(headers) {
+        return Err(ApiError::Forged);
+    }
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let (in_header, content_type) = (text(CSRF_HEADER), text("content-type").unwrap_or_default());
+    let body = body::read(&visitor.app, std::mem::take(request.body_mut())).await?;
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !body.is_empty() && !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(ApiError::UnsupportedMediaType(content_type));
+    }
+    let sent = form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let (tokens, rest): (Vec<_>, Vec<_>) = sent.partition(|(name, _)| name == CSRF_FIELD);
+    let token = in_header.or_else(|| tokens.into_iter().next().map(|(_, token)| token)).unwrap_or_default();
+    match &visitor.secret {
+        Some(secret) if secret.is_csrf(&token) => Ok(Posted(rest)),
+        _ => Err(ApiError::Forged),
+    }
+}
+
+/// What browsers tell: `Sec-Fetch-Site`, which scripts can't set, and where it is missing, as over plain HTTP, `Origin`.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(origin)) => {
+            origin.split_once("://").is_some_and(|(_, from)| text("host").is_some_and(|to| from == to))
+        }
+        (None, None) => true,
+    }
+}
+
+/// To the login, and back to the page that was asked for; after a form, to the page with the form.
+fn to_login(route: Route, request: &Request) -> Response {
+    let asked_for = match route.get {
+        Needs::NoSuch => "/admin/",
+        _ => request.uri().path_and_query().map_or("/admin/", |path| path.as_str()),
+    };
+    let status = if request.method() == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
+    (status, [(LOCATION, format!("/admin/login/?next={}", in_a_query(asked_for)))]).into_response()
+}
+
+/// Slashes stay as they are, for people's eyes.
+fn in_a_query(path: &str) -> String {
+    let kept = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+    path.bytes().map(|byte| if kept(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// Where to go after the login: a path of the panel, or else its first page. No other site, whatever was asked.
+pub fn next_page(asked_for: &str) -> &str {
+    let path = asked_for.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let is_ours = path.starts_with("/admin/") && !path.contains("..") && !path.contains("%2e");
+    let is_plain = asked_for.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_ours && is_plain { asked_for } else { "/admin/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_page_after_the_login_is_one_of_ours() {
+        for ours in ["/admin/", "/admin/movies/?q=a+b&p=2", "/admin/movies/7/change/#title"] {
+            assert_eq!(next_page(ours), ours);
+        }
+        let others = [
+            "",
+            "//evil.example/admin/",
+            "/\\evil.example",
+            "https://evil.example/admin/",
+            "/admin",
+            "/administer/",
+            "admin/",
+            "/admin/\r\nSet-Cookie: a=b",
+            "/admin/\\evil",
+            "/admin/../api/",
+            "/admin/%2E%2e/",
+            "/admin/\u{e9}",
+            " /admin/",
+            "/api/movies/",
+            "javascript:alert(1)",
+        ];
+        for other in others {
+            assert_eq!(next_page(other), "/admin/", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_one_value_of_the_query() {
+        assert_eq!(in_a_query("/admin/movies/?q=50%25&p=2#x"), "/admin/movies/%3Fq%3D50%2525%26p%3D2%23x");
+    }
+
+    #[test]
+    fn forms_of_other_sites_are_told_by_what_browsers_say() {
+        let told = |lines: &[(&'static str, &'static str)]| {
+            let lines = lines.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+            is_from_here(
+                &[("host".parse().unwrap(), HeaderValue::from_static("box.example:8000"))]
+                    .into_iter()
+                    .chain(lines)
+                    .collect(),
+            )
+        };
+        assert!(told(&[]));
+        assert!(told(&[("sec-fetch-site", "same-origin")]));
+        assert!(told(&[("origin", "http://box.example:8000")]));
+        for site in ["cross-site", "same-site", ""] {
+            assert!(!told(&[("sec-fetch-site", site), ("origin", "http://box.example:8000")]), "{site}");
+        }
+        for origin in ["null", "", "http://evil.example", "http://box.example", "http://box.example:8000.evil.example"]
+        {
+            assert!(!told(&[("origin", origin)]), "{origin}");
+        }
+    }
+}

@@ -1,25 +1,151 @@
 //! Logging in and out, and one's own password.
 
+use askama::Template;
+use axum::extract::RawQuery;
+use axum::http::StatusCode;
+use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
-use super::guard::Page;
+use super::guard::{Page, Posted, Visitor, asked, next_page};
+use super::render::{Frame, html};
+use super::session::{self, Secret};
+use super::store::log;
+use crate::accounts::{self, AccountError, password_rules};
+use crate::db::DbError;
+use crate::error::ApiError;
 
-pub async fn password_page(page: Page) -> Response {
-    page.staff.username.into_response()
+#[derive(Template)]
+#[template(path = "admin/login.html")]
+struct LoginPage<'a> {
+    frame: Frame,
+    csrf: String,
+    next: &'a str,
+    username: &'a str,
+    fault: String,
 }
 
-pub async fn set_password(page: Page) -> Response {
-    page.staff.username.into_response()
+pub async fn page(visitor: Visitor, query: RawQuery) -> Result<Response, ApiError> {
+    let asked_for = asked(&query, "next");
+    let next = next_page(&asked_for);
+    if visitor.staff().await?.is_some() {
+        return Ok((StatusCode::FOUND, [(LOCATION, next.to_owned())]).into_response());
+    }
+    Ok(login_page(&visitor, next, "", String::new()))
 }
 
-pub async fn log_out(page: Page) -> Response {
-    page.staff.username.into_response()
+/// The form, for whoever has a cookie, and with one for whoever has none.
+fn login_page(visitor: &Visitor, next: &str, username: &str, fault: String) -> Response {
+    let secret = visitor.secret.clone().unwrap_or_else(Secret::random);
+    let frame = Frame { site: visitor.site, staff: None, model: None, path: Vec::new(), notes: Vec::new() };
+    let mut response = html(&LoginPage { frame, csrf: secret.csrf(), next, username, fault });
+    if visitor.secret.is_none() {
+        response.headers_mut().insert(SET_COOKIE, secret.cookie(visitor.over_tls));
+    }
+    response
 }
 
-pub async fn page() -> Response {
-    "".into_response()
+/// Of wrong words, and of customers: it doesn't tell which.
+const REFUSED: &str = "Please enter the correct username and password for a staff account.";
+
+pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiError> {
+    let next = next_page(posted.text("next"));
+    // Trimmed, as the API trims them.
+    let [username, password] = ["username", "password"].map(|name| posted.text(name).trim());
+    let again =
+        |status: StatusCode, fault: String| (status, login_page(&visitor, next, username, fault)).into_response();
+    let account = match accounts::check_password(&visitor.app, username, password, visitor.address).await {
+        Ok(account) if account.is_staff => account,
+        Ok(_) | Err(AccountError::WrongCredentials) => return Ok(again(StatusCode::FORBIDDEN, REFUSED.to_owned())),
+        Err(fault @ AccountError::Throttled(seconds)) => {
+            let page = again(StatusCode::TOO_MANY_REQUESTS, fault.to_string());
+            return Ok(([(RETRY_AFTER, seconds.to_string())], page).into_response());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match session::begin(&visitor.app, &account, visitor.secret.as_ref()).await {
+        Ok(secret) => Ok(to(next, &secret, &visitor)),
+        Err(DbError::Guard(_)) => Ok(again(StatusCode::FORBIDDEN, REFUSED.to_owned())),
+        Err(error) => Err(error.into()),
+    }
 }
 
-pub async fn log_in() -> Response {
-    "".into_response()
+fn to(page: &str, secret: &Secret, visitor: &Visitor) -> Response {
+    let headers = [(LOCATION, page.to_owned())];
+    (StatusCode::SEE_OTHER, headers, [(SET_COOKIE, secret.cookie(visitor.over_tls))]).into_response()
+}
+
+/// Ends this session, or, with the field `everywhere`, all of the user's.
+pub async fn log_out(visitor: Visitor, page: Page, posted: Posted) -> Result<Response, ApiError> {
+    match &visitor.secret {
+        Some(secret) if !posted.has("everywhere") => session::end(&page.app, secret).await?,
+        _ => session::end_all(&page.app, page.staff.user_id).await?,
+    }
+    let forgotten = [(SET_COOKIE, Secret::forgotten(visitor.over_tls))];
+    Ok((StatusCode::SEE_OTHER, [(LOCATION, "/admin/login/")], forgotten).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "admin/password.html")]
+struct PasswordPage {
+    frame: Frame,
+    csrf: String,
+    fields: [PasswordField; 3],
+}
+
+struct PasswordField {
+    name: &'static str,
+    label: &'static str,
+    /// What a browser's memory of passwords should make of it.
+    autocomplete: &'static str,
+    faults: Vec<String>,
+}
+
+/// `faults` are those of the old password, the new one, and the new one again.
+fn form(page: Page, [old, new, again]: [Vec<String>; 3], notes: Vec<String>) -> Response {
+    let csrf = page.staff.csrf.clone();
+    let path = vec![("Change password".to_owned(), String::new())];
+    let frame = Frame { site: page.site, staff: Some(page.staff), model: None, path, notes };
+    let field = |name, label, autocomplete, faults| PasswordField { name, label, autocomplete, faults };
+    let fields = [
+        field("old", "Old password", "current-password", old),
+        field("new", "New password", "new-password", new),
+        field("again", "New password again", "new-password", again),
+    ];
+    html(&PasswordPage { frame, csrf, fields })
+}
+
+pub async fn password_page(page: Page, query: RawQuery) -> Response {
+    let done = "Your password is changed, and you are logged out everywhere else.";
+    let notes = if asked(&query, "done").is_empty() { Vec::new() } else { vec![done.to_owned()] };
+    form(page, Default::default(), notes)
+}
+
+/// Another password for oneself. All other sessions end.
+pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Result<Response, ApiError> {
+    let app = page.app.clone();
+    let [old, new, again] = ["old", "new", "again"].map(|name| posted.text(name).trim());
+    let staff = page.staff.clone();
+    let (user, _) = accounts::store::by_ids(&app.db, vec![staff.user_id])
+        .await?
+        .remove(&staff.user_id)
+        .flatten()
+        .ok_or(ApiError::NotFound)?;
+    let of_old = match accounts::check_password(&app, &user.username, old, visitor.address).await {
+        Ok(_) => None,
+        Err(AccountError::WrongCredentials) => Some("This is not your password.".to_owned()),
+        Err(fault @ AccountError::Throttled(_)) => Some(fault.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    let of_new = password_rules::faults(new, &user.username, &user.email);
+    let of_again = (new != again).then(|| "The two new passwords differ.".to_owned());
+    if of_old.is_some() || !of_new.is_empty() || of_again.is_some() {
+        return Ok(form(page, [of_old.into_iter().collect(), of_new, of_again.into_iter().collect()], Vec::new()));
+    }
+    let hash = app.passwords.hash(new.to_owned()).await?;
+    let mut tx = app.db.begin().await?;
+    accounts::set_password(&mut tx, staff.user_id, &hash).await?;
+    let secret = session::begin_anew(&mut tx, staff.user_id).await?;
+    log::add(&mut tx, &staff, "users", staff.user_id, &staff.username, "password", &[]).await?;
+    tx.commit().await?;
+    Ok(to("/admin/password/?done=1", &secret, &visitor))
 }

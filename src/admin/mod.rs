@@ -17,6 +17,7 @@ pub mod lookup;
 pub mod moments;
 pub mod notes;
 pub mod render;
+pub mod session;
 pub mod store;
 
 use std::collections::BTreeMap;

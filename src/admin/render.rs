@@ -1,7 +1,11 @@
 //! Values as people read them.
 
 use askama::Template;
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Model, Site, Staff};
 use crate::error::ApiError;
@@ -39,4 +43,61 @@ pub fn html(template: &impl Template) -> Response {
         Ok(text) => Html(text).into_response(),
         Err(error) => ApiError::Internal(error.to_string()).into_response(),
     }
+}
+
+/// A time on the cinema's clocks.
+pub fn moment(zone: &TimeZone, micros: i64) -> String {
+    let time = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX).to_zoned(zone.clone());
+    time.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Whether a path is the panel's.
+pub fn is_of_the_panel(path: &str) -> bool {
+    path == "/admin" || path.starts_with("/admin/")
+}
+
+/// Only what the panel itself serves, and no code or look within pages: stored text that got there as markup could do
+/// nothing.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+const HEADERS: [(HeaderName, HeaderValue); 1] = [(CONTENT_SECURITY_POLICY, POLICY)];
+
+/// What is on every reply of the panel, and a page in place of a refusal that is made for programs. `id` is the
+/// request's, by which its line in the log is found.
+pub async fn dress(site: &'static Site, response: Response, id: &str) -> Response {
+    let is_refusal = response.status().is_client_error() || response.status().is_server_error();
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let mut response = if is_refusal && is_json { refusal(site, response, id).await } else { response };
+    let headers = response.headers_mut();
+    headers.extend(HEADERS);
+    // What staff see is nobody else's to keep; static files say for themselves how long they are good.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+#[derive(Template)]
+#[template(path = "admin/refusal.html")]
+struct Refusal<'a> {
+    frame: Frame,
+    heading: &'a str,
+    text: &'a str,
+    id: &'a str,
+}
+
+async fn refusal(site: &'static Site, response: Response, id: &str) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let told: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let frame =
+        Frame { site, staff: parts.extensions.remove::<Staff>(), model: None, path: Vec::new(), notes: Vec::new() };
+    let heading = parts.status.canonical_reason().unwrap_or("Refused");
+    let text = told["detail"].as_str().unwrap_or_default();
+    // Without a page, the words must do.
+    let page = Refusal { frame, heading, text, id }.render().unwrap_or_else(|_| heading.to_owned());
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    Response::from_parts(parts, Body::from(page))
 }

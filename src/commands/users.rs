@@ -39,7 +39,9 @@ pub async fn change_password(config: &Config, name: &str, noinput: bool) -> Resu
     let found = store::by_ids(&db, vec![account.id]).await?.remove(&account.id).flatten();
     let (user, _) = found.ok_or_else(|| unknown(name))?;
     let password = password("MARQUEE_PASSWORD", noinput, &user.username, &user.email)?;
-    store::set_password(&db, &key, &hashing::hash(&password)).await?;
+    let mut tx = db.begin().await?;
+    accounts::set_password(&mut tx, account.id, &hashing::hash(&password)).await?;
+    tx.commit().await?;
     println!("Changed the password of {}.", user.username);
     Ok(())
 }

@@ -60,6 +60,10 @@ pub struct Config {
     /// Failed logins per window, from one address.
     pub login_failures_per_address: u32,
     pub login_failure_window: Duration,
+    /// Without a request for so long, a session of the admin panel is over.
+    pub admin_idle: Duration,
+    /// So long after the login it is over in any case.
+    pub admin_session: Duration,
     /// On holds, sales and cancelling.
     pub limits: Limits,
 }
@@ -163,6 +167,8 @@ impl Config {
             login_failures_per_account: reader.integer("LOGIN_FAILURES_PER_ACCOUNT"),
             login_failures_per_address: reader.integer("LOGIN_FAILURES_PER_ADDRESS"),
             login_failure_window: reader.duration("LOGIN_FAILURE_WINDOW_SECONDS", 1),
+            admin_idle: reader.duration("ADMIN_IDLE_MINUTES", 60),
+            admin_session: reader.duration("ADMIN_SESSION_HOURS", 60 * 60),
             limits: Limits {
                 hold: reader.integer::<i64>("HOLD_MINUTES") * MINUTE,
                 hold_in_all: reader.integer::<i64>("HOLD_LIMIT_MINUTES") * MINUTE,

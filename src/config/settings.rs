@@ -241,6 +241,20 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "ADMIN_IDLE_MINUTES",
+        meaning: "After how many minutes without a request someone has to log in to the admin panel again.",
+        accepts: Accepts::Integer(1, 10_080),
+        default: Some("120"),
+        example: "",
+    },
+    Setting {
+        name: "ADMIN_SESSION_HOURS",
+        meaning: "After how many hours they have to in any case.",
+        accepts: Accepts::Integer(1, 720),
+        default: Some("12"),
+        example: "",
+    },
+    Setting {
         name: "HOLD_MINUTES",
         meaning: "How long seats are held for someone who is deciding, in minutes.",
         accepts: Accepts::Integer(1, 240),

@@ -241,19 +241,8 @@ impl FromRequest<App> for Form {
             .get(CONTENT_TYPE)
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .unwrap_or_default();
-        // Refused before it is sent, where the client says how much it will be.
-        let announced = request.body().size_hint().lower();
-        if announced > app.config.max_body_bytes as u64 {
-            return Err(ApiError::TooLarge);
-        }
         let (parts, body) = request.into_parts();
-        // The request's own limit answers the client; this one lets go of a body that still trickles in.
-        let read = axum::body::to_bytes(body, app.config.max_body_bytes);
-        let read = tokio::time::timeout(app.config.request_timeout, read).await.map_err(|_| ApiError::BodyUnread)?;
-        let body = read.map_err(|error| {
-            let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
-            if too_large { ApiError::TooLarge } else { ApiError::BodyUnread }
-        })?;
+        let body = read(app, body).await?;
         if body.is_empty() {
             return Ok(Form::default());
         }
@@ -272,6 +261,24 @@ impl FromRequest<App> for Form {
         };
         Ok(Form { fields, faults: Vec::new(), is_form: media_type != "application/json" })
     }
+}
+
+/// The bytes of a body, as many as this installation takes.
+///
+/// # Errors
+/// [`ApiError::TooLarge`], [`ApiError::BodyUnread`].
+pub async fn read(app: &App, body: axum::body::Body) -> Result<Bytes, ApiError> {
+    // Refused before it is sent, where the client says how much it will be.
+    if body.size_hint().lower() > app.config.max_body_bytes as u64 {
+        return Err(ApiError::TooLarge);
+    }
+    // The request's own limit answers the client; this one lets go of a body that still trickles in.
+    let read = axum::body::to_bytes(body, app.config.max_body_bytes);
+    let read = tokio::time::timeout(app.config.request_timeout, read).await.map_err(|_| ApiError::BodyUnread)?;
+    read.map_err(|error| {
+        let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
+        if too_large { ApiError::TooLarge } else { ApiError::BodyUnread }
+    })
 }
 
 /// Adds a value of a form, which may say a name more than once.

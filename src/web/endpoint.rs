@@ -169,10 +169,11 @@ async fn page(endpoint: Endpoint, response: Response) -> Response {
     Response::from_parts(parts, Body::from(page))
 }
 
-/// Path ids are ASCII digits; anything else is an unknown path (contract section 1). The code of an order is judged by
-/// its handler.
+/// Path ids are ASCII digits; anything else is an unknown path (contract section 1). Codes and names are judged by those
+/// who know them.
 fn are_ids(ids: &RawPathParams) -> bool {
-    ids.iter().all(|(name, id)| name == "code" || !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+    let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    ids.iter().all(|(name, id)| !name.ends_with("id") || is_id(id))
 }
 
 /// Whether the client still waits: gone when it has left.

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{self, HeaderName};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
@@ -18,6 +18,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::Client;
+use crate::{admin, back_office};
 
 /// Sent with every reply; the id is in every log line of the request too.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,6 +61,9 @@ async fn surround(State(app): State<App>, mut request: Request, next: Next) -> R
     let mut response = answered.instrument(span.clone()).await;
     let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros() as u64);
     span.in_scope(|| tracing::info!(status, micros, "answered"));
+    if admin::render::is_of_the_panel(&path) {
+        response = admin::render::dress(&back_office::SITE, response, &id).await;
+    }
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -109,6 +113,16 @@ fn client_address(request: &Request, proxies: usize) -> IpAddr {
     let seen: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
     let client = seen.len().checked_sub(proxies).and_then(|first| address_of(seen[first]));
     client.unwrap_or(peer)
+}
+
+/// Whether the client's request came encrypted, as far as the proxies in front are to be believed. A proxy writes the
+/// header anew or adds to its end, as with X-Forwarded-For.
+pub fn came_over_tls(headers: &HeaderMap, proxies: usize) -> bool {
+    let lines = headers.get_all("x-forwarded-proto").iter();
+    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    let seen: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
+    proxies > 0
+        && seen.get(seen.len().saturating_sub(proxies)).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 /// Some proxies add the port.

@@ -1,1 +1,94 @@
 //! The log of changes, which only grows.
+
+use crate::admin::{FieldChange, Staff};
+use crate::clock;
+use crate::db::{Db, DbError, FromRow, Result, Row, Tx};
+
+/// Notes what `staff` did with an object, in the transaction that does it. `label` is what the object is called at this
+/// moment; `action` a word, as `add`, `change`, `delete`, or the name of an action.
+pub async fn add(
+    tx: &mut Tx,
+    staff: &Staff,
+    model: &str,
+    object_id: i64,
+    label: &str,
+    action: &str,
+    changes: &[FieldChange],
+) -> Result<()> {
+    let changes = serde_json::to_string(changes).map_err(|error| DbError::Other(error.to_string()))?;
+    tx.execute(
+        "INSERT INTO admin_log (at, user_id, username, address, model, object_id, object, action, changes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        vec![
+            clock::now().into(),
+            staff.user_id.into(),
+            (&staff.username).into(),
+            staff.address.to_string().into(),
+            model.into(),
+            object_id.into(),
+            label.into(),
+            action.into(),
+            changes.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A line of the log.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub id: i64,
+    /// UTC microseconds.
+    pub at: i64,
+    pub username: String,
+    /// From where.
+    pub address: String,
+    pub model: String,
+    pub object_id: i64,
+    /// What the object was called then.
+    pub object: String,
+    pub action: String,
+    pub changes: Vec<FieldChange>,
+}
+
+const ENTRY: &str = "SELECT id, at, username, address, model, object_id, object, action, changes FROM admin_log";
+
+impl FromRow for Entry {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Entry {
+            id: row.take()?,
+            at: row.take()?,
+            username: row.take()?,
+            address: row.take()?,
+            model: row.take()?,
+            object_id: row.take()?,
+            object: row.take()?,
+            action: row.take()?,
+            changes: serde_json::from_str(&row.take::<String>()?).map_err(|error| DbError::Other(error.to_string()))?,
+        })
+    }
+}
+
+/// The latest lines about an object, of those older than `before`.
+pub async fn of_object(db: &Db, model: &str, object_id: i64, before: i64, limit: i64) -> Result<Vec<Entry>> {
+    db.query(
+        &format!("{ENTRY} WHERE model = ? AND object_id = ? AND id < ? ORDER BY id DESC LIMIT ?"),
+        vec![model.into(), object_id.into(), before.into(), limit.into()],
+    )
+    .await
+}
+
+/// The latest lines about any objects of these models, of those older than `before`.
+pub async fn recent(db: &Db, models: &[&str], before: i64, limit: i64) -> Result<Vec<Entry>> {
+    if models.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = vec!["?"; models.len()].join(", ");
+    let models = models.iter().map(|model| (*model).into());
+    db.query(
+        &format!("{ENTRY} WHERE id < ? AND model IN ({places}) ORDER BY id DESC LIMIT ?"),
+        std::iter::once(before.into()).chain(models).chain([limit.into()]).collect(),
+    )
+    .await
+}

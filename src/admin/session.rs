@@ -1,0 +1,146 @@
+//! The secret in a browser's cookie, and the session it may stand for. The database keeps only its SHA-256.
+
+use std::net::IpAddr;
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::guard::Staff;
+use super::store::sessions;
+use crate::accounts::store::Credentials;
+use crate::app::App;
+use crate::clock;
+use crate::config::Config;
+use crate::db::{Result, Tx};
+
+const NAME: &str = "marquee_admin";
+
+/// What makes of a secret the token that forms carry.
+const FORMS: &[u8] = b"forms of the admin panel";
+
+/// How old the note of a session's last use may get, in microseconds.
+const NOTED_EVERY: i64 = 60 * clock::SECOND;
+
+/// Who shows a secret again is the browser that got it. Visitors get one before they log in, so that the token in forms
+/// follows one rule; a session begins with a new one.
+#[derive(Clone)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// # Panics
+    /// When the system has no randomness to give.
+    pub fn random() -> Secret {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("a system without randomness cannot keep secrets");
+        Secret(bytes)
+    }
+
+    /// That of the request's cookie.
+    pub fn of(headers: &HeaderMap) -> Option<Secret> {
+        let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+        let (_, text) = cookies.find(|(name, _)| *name == NAME)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Secret(bytes.try_into().ok()?))
+    }
+
+    /// For `Set-Cookie`: until the browser is closed, and not for scripts, other sites or other paths.
+    pub fn cookie(&self, over_tls: bool) -> HeaderValue {
+        set_cookie(&BASE64_URL_SAFE_NO_PAD.encode(self.0), over_tls, "")
+    }
+
+    /// For `Set-Cookie`: forgets it.
+    pub fn forgotten(over_tls: bool) -> HeaderValue {
+        set_cookie("", over_tls, "; Max-Age=0")
+    }
+
+    /// What the database knows a session by.
+    fn hash(&self) -> Vec<u8> {
+        Sha256::digest(self.0).to_vec()
+    }
+
+    /// What a form must carry to be taken for one of ours: another site can send the cookie, but not read it.
+    pub fn csrf(&self) -> String {
+        let hmac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        BASE64_URL_SAFE_NO_PAD.encode(hmac.chain_update(FORMS).finalize().into_bytes())
+    }
+
+    pub fn is_csrf(&self, sent: &str) -> bool {
+        self.csrf().as_bytes().ct_eq(sent.as_bytes()).into()
+    }
+}
+
+fn set_cookie(value: &str, over_tls: bool, age: &str) -> HeaderValue {
+    let secure = if over_tls { "; Secure" } else { "" };
+    let cookie = format!("{NAME}={value}; Path=/admin; HttpOnly; SameSite=Lax{secure}{age}");
+    HeaderValue::from_str(&cookie).expect("base64 and constants")
+}
+
+/// Sessions that were last used, or begun, before these times are over.
+fn limits(config: &Config, now: i64) -> (i64, i64) {
+    let micros = |time: std::time::Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    (now - micros(config.admin_idle), now - micros(config.admin_session))
+}
+
+/// Who is logged in with this secret: as the database knows them now, so that whoever is switched off, no longer staff, or
+/// has lost a group is refused at once.
+pub async fn staff(app: &App, secret: &Secret, address: IpAddr) -> Result<Option<Staff>> {
+    let Some(session) = sessions::find(&app.db, secret.hash()).await? else { return Ok(None) };
+    let now = clock::now();
+    let (seen_before, begun_before) = limits(&app.config, now);
+    if session.seen_at < seen_before || session.created_at < begun_before {
+        sessions::end(&app.db, secret.hash()).await?;
+        return Ok(None);
+    }
+    if session.seen_at < now - NOTED_EVERY {
+        sessions::seen(&app.db, secret.hash(), now).await?;
+    }
+    let permissions = match session.is_superuser {
+        true => Default::default(),
+        false => sessions::permissions(&app.db, session.user_id).await?,
+    };
+    Ok(Some(Staff {
+        user_id: session.user_id,
+        username: session.username,
+        is_superuser: session.is_superuser,
+        permissions,
+        address,
+        csrf: secret.csrf(),
+    }))
+}
+
+/// Begins a session for whoever has shown the account's password, with a new secret: one that was put into the browser
+/// before is worth nothing.
+///
+/// # Errors
+/// [`crate::db::DbError::Guard`] when the password was changed, or the user switched off, meanwhile.
+pub async fn begin(app: &App, account: &Credentials, former: Option<&Secret>) -> Result<Secret> {
+    let (secret, now) = (Secret::random(), clock::now());
+    let former = former.map(Secret::hash).unwrap_or_default();
+    let over = limits(&app.config, now);
+    sessions::open(&app.db, (account.id, &account.password), secret.hash(), former, now, over).await?;
+    Ok(secret)
+}
+
+/// Begins a new session in the transaction that has set another password, and thereby ended all others.
+pub async fn begin_anew(tx: &mut Tx, user_id: i64) -> Result<Secret> {
+    let secret = Secret::random();
+    sessions::open_in(tx, user_id, secret.hash(), clock::now()).await?;
+    Ok(secret)
+}
+
+pub async fn end(app: &App, secret: &Secret) -> Result<()> {
+    sessions::end(&app.db, secret.hash()).await
+}
+
+/// Ends all sessions of a user.
+pub async fn end_all(app: &App, user_id: i64) -> Result<()> {
+    let mut tx = app.db.begin().await?;
+    sessions::end_all(&mut tx, user_id).await?;
+    tx.commit().await
+}

@@ -14,9 +14,7 @@ use super::notes::see_other;
 use super::render::{Frame, html, moment};
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
-use super::{
-    Field, FieldAccess, FieldChange, FilterBy, Given, Inline, Kind, Model, Permission, Refused, Values, Work,
-};
+use super::{Field, FieldAccess, FieldChange, FilterBy, Given, Inline, Kind, Model, Permission, Refused, Values, Work};
 use crate::db::{DbError, Result, Tx};
 use crate::error::ApiError;
 
@@ -240,7 +238,7 @@ impl Part {
         let prefix = self.prefix();
         self.version = posted.text(&format!("{prefix}_version")).parse().unwrap_or(0);
         for field in self.edited_fields().collect::<Vec<_>>() {
-            self.raw.insert(field.name, posted.all(&self.name(field)).map(str::to_owned).collect());
+            self.raw.insert(field.name, posted.all(&self.name(field)));
         }
         if self.row.is_some() && posted.has(&format!("{prefix}_delete")) && self.stored.is_some() {
             self.wanted = if deletes(page, self.model) { Wanted::Delete } else { Wanted::Nothing };
@@ -300,7 +298,7 @@ impl Form {
     /// For a new object. Fields can be filled in by the URL.
     fn blank(page: &Page, model: &'static Model, query: &Posted) -> Form {
         let fields: Vec<&'static Field> = model.fields().collect();
-        let filled = |field: &&'static Field| (field.name, query.all(field.name).map(str::to_owned).collect());
+        let filled = |field: &&'static Field| (field.name, query.all(field.name));
         let part = Part {
             model,
             row: None,
@@ -488,9 +486,9 @@ impl Form {
                 }
             }
             let last = log::of_object(&app.db, part.model.name, object.id, i64::MAX, 1).await?;
-            let by = last.first().map_or(String::new(), |entry| {
-                format!("by {} at {}", entry.username, moment(zone, entry.at))
-            });
+            let by = last
+                .first()
+                .map_or(String::new(), |entry| format!("by {} at {}", entry.username, moment(zone, entry.at)));
             part.version = object.version;
             part.faults.clear();
             self.stale.push(Stale { label: part.label(), by, fields: differences });
@@ -510,7 +508,9 @@ impl Form {
                     Some((field, fields::raw(&field.kind, given, &page.app.config.time_zone)))
                 })
                 .collect();
-            names.learn(Reader::Db(&page.app), page.site, named.iter().map(|(field, raw)| (*field, raw.as_slice()))).await?;
+            names
+                .learn(Reader::Db(&page.app), page.site, named.iter().map(|(field, raw)| (*field, raw.as_slice())))
+                .await?;
             for (field, raw) in named {
                 let (Kind::Related { model } | Kind::SeveralRelated { model }) = field.kind else { continue };
                 let is_known = |text: &String| text.parse().is_ok_and(|id| names.name(model, id).is_some());
@@ -992,7 +992,15 @@ impl Form {
         };
         let parent = self.parts[0].stored.as_ref().map_or(0, |object| object.id);
         let more = if rows.more { list_of(model, self.model, parent) } else { String::new() };
-        Ok(InlineShown { place, title: capital(model.many), many: model.many, one: model.one, rows: shown, blank, more })
+        Ok(InlineShown {
+            place,
+            title: capital(model.many),
+            many: model.many,
+            one: model.one,
+            rows: shown,
+            blank,
+            more,
+        })
     }
 }
 
@@ -1019,16 +1027,9 @@ async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> 
     })
 }
 
-async fn control_of(
-    page: &Page,
-    names: &Names,
-    part: &Part,
-    field: &'static Field,
-    name: String,
-) -> Result<Control> {
+async fn control_of(page: &Page, names: &Names, part: &Part, field: &'static Field, name: String) -> Result<Control> {
     let edited = part.edits(field);
-    let mut control =
-        fields::control(page, names, field, name, part.raw(field), part.stored(field), edited).await?;
+    let mut control = fields::control(page, names, field, name, part.raw(field), part.stored(field), edited).await?;
     let of_field = part.faults.iter().filter(|(name, _)| *name == field.name);
     control.faults = of_field.map(|(_, text)| text.clone()).collect();
     // What is left empty keeps its password.
@@ -1038,7 +1039,8 @@ async fn control_of(
 
 /// The list of a model's objects that belong to this one.
 fn list_of(model: &Model, parent: &Model, id: i64) -> String {
-    let by_parent = |filter: &&super::Filter| matches!(filter.by, FilterBy::Related { model, .. } if model == parent.name);
+    let by_parent =
+        |filter: &&super::Filter| matches!(filter.by, FilterBy::Related { model, .. } if model == parent.name);
     match model.filters.iter().find(by_parent) {
         Some(filter) => format!("/admin/{}/?{}={id}", model.name, filter.name),
         None => format!("/admin/{}/", model.name),

@@ -155,9 +155,7 @@ pub fn read(
                 text.parse().map_err(|_| "Enter a date as year-month-day, like 2026-11-23.".to_owned())?;
             Given::Text(day.to_string())
         }
-        Kind::Related { .. } => {
-            Given::Int(text.parse().map_err(|_| "Choose one, or enter its number.".to_owned())?)
-        }
+        Kind::Related { .. } => Given::Int(text.parse().map_err(|_| "Choose one, or enter its number.".to_owned())?),
         Kind::Several(offered) => {
             let values = list(posted);
             let offered: HashSet<String> = offered(site).into_iter().map(|(value, _)| value).collect();
@@ -175,9 +173,7 @@ pub fn read(
             Given::Several(values)
         }
         // Not trimmed: blanks are part of a password.
-        Kind::Password => {
-            Given::Password { plain: posted.last().cloned().unwrap_or_default(), hash: String::new() }
-        }
+        Kind::Password => Given::Password { plain: posted.last().cloned().unwrap_or_default(), hash: String::new() },
         Kind::Made(_) => return Err("This field is only shown.".into()),
     };
     Ok(Read { given, note })
@@ -313,19 +309,49 @@ pub struct Control {
 #[derive(Debug)]
 pub enum Shape {
     /// Only shown; the URL of what it names, or none.
-    Shown { text: String, url: String },
-    Text { value: String, longest: usize },
-    Long { value: String, longest: usize },
-    Number { value: String, least: i64, most: i64 },
-    YesNo { on: bool },
+    Shown {
+        text: String,
+        url: String,
+    },
+    Text {
+        value: String,
+        longest: usize,
+    },
+    Long {
+        value: String,
+        longest: usize,
+    },
+    Number {
+        value: String,
+        least: i64,
+        most: i64,
+    },
+    YesNo {
+        on: bool,
+    },
     /// Value, text, chosen.
-    Choice { options: Vec<(String, String, bool)> },
-    Moment { value: String, seconds: bool },
-    Day { value: String },
+    Choice {
+        options: Vec<(String, String, bool)>,
+    },
+    Moment {
+        value: String,
+        seconds: bool,
+    },
+    Day {
+        value: String,
+    },
     /// An id, the name of what it names, and where names are looked up; empty where the reader may not.
-    Related { value: String, shown: String, names: String },
+    Related {
+        value: String,
+        shown: String,
+        names: String,
+    },
     /// Value, text, chosen; and where more are looked up, empty when all are there.
-    Several { options: Vec<(String, String, bool)>, names: String, more: bool },
+    Several {
+        options: Vec<(String, String, bool)>,
+        names: String,
+        more: bool,
+    },
     Password,
 }
 

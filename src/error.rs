@@ -271,7 +271,7 @@ fn database(error: DbError) -> Refusal {
     tracing::error!(%error, "database");
     match error {
         DbError::Unavailable(_) => later("The service is unavailable. Nothing was changed; try again.", "unavailable"),
-        DbError::Conflict(_) | DbError::Guard(_) => ApiError::Busy.refusal(),
+        DbError::Conflict(_) | DbError::Guard(_) | DbError::TooLong => ApiError::Busy.refusal(),
         DbError::OutcomeUnknown(_) => later(
             "The outcome is unknown: the change was either made or not. Look before you repeat it.",
             "outcome_unknown",

@@ -1,13 +1,570 @@
 //! Change lists: what the URL says, what is shown.
 
+use askama::Template;
+use axum::extract::RawQuery;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
-use super::guard::Page;
+use super::guard::{Of, Page};
+use super::render::{Frame, html};
+use super::store::lists::{self, BOUND, Count, List, Shot};
+use super::{Column, Filter, FilterBy, Model, Permission, Shown};
+use crate::app::App;
+use crate::clock;
+use crate::db::{DbError, Decode, Result, Value};
 
-pub async fn page(page: Page) -> Response {
-    page.staff.username.into_response()
+/// Words of a search beyond these are not looked at.
+const MOST_WORDS: usize = 8;
+
+/// Models with so many objects at most are offered to choose from; of others the id is asked for, by name.
+const MOST_CHOICES: usize = 50;
+
+/// What a list is asked for, as its URL says it. What makes no sense there is left out.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// What is searched for.
+    pub words: String,
+    /// By the name of a filter: what was given, and what it means.
+    pub filters: Vec<(&'static Filter, String, Chosen)>,
+    /// The name of a column, and whether it descends.
+    pub sort: Option<(&'static str, bool)>,
+    /// From 1 on.
+    pub page: usize,
+    pub period: Option<Period>,
 }
 
-pub async fn save_column(page: Page) -> Response {
-    page.staff.username.into_response()
+/// What a filter was set to.
+#[derive(Debug, Clone)]
+pub enum Chosen {
+    /// This SQL is this value.
+    Is(&'static str, Value),
+    /// This SQL is true.
+    When(&'static str),
+}
+
+/// A year, a month or a day on the cinema's calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    pub year: i16,
+    pub month: Option<i8>,
+    pub day: Option<i8>,
+}
+
+impl Period {
+    /// None when there is no such day.
+    fn new(year: i16, month: Option<i8>, day: Option<i8>) -> Option<Period> {
+        let day = month.and(day);
+        Date::new(year, month.unwrap_or(1), day.unwrap_or(1)).ok()?;
+        (1..=9998).contains(&year).then_some(Period { year, month, day })
+    }
+
+    fn first(self) -> Date {
+        Date::new(self.year, self.month.unwrap_or(1), self.day.unwrap_or(1)).unwrap_or(Date::ZERO)
+    }
+
+    /// Its beginning and its end, in UTC microseconds.
+    pub fn bounds(self, zone: &TimeZone) -> (i64, i64) {
+        let first = self.first();
+        let length = match (self.month, self.day) {
+            (None, _) => 1.year(),
+            (_, None) => 1.month(),
+            _ => 1.day(),
+        };
+        let begin = |day: Date| day.to_zoned(zone.clone()).map_or(i64::MAX, |zoned| zoned.timestamp().as_microsecond());
+        (begin(first), begin(first.saturating_add(length)))
+    }
+
+    fn text(self) -> String {
+        let format = match (self.month, self.day) {
+            (None, _) => "%Y",
+            (_, None) => "%B %Y",
+            _ => "%-d %B %Y",
+        };
+        self.first().strftime(format).to_string()
+    }
+}
+
+impl Query {
+    /// Reads what stands after the question mark.
+    pub fn read(model: &'static Model, raw: &str) -> Query {
+        let mut query = Query { page: 1, ..Query::default() };
+        let (mut year, mut month, mut day) = (None, None, None);
+        for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
+            let value = value.trim();
+            match name.as_ref() {
+                "q" => query.words = Query::of_words(value).words,
+                "o" => query.sort = sort(model, value),
+                "p" => query.page = value.parse().unwrap_or(1).max(1),
+                "year" => year = value.parse().ok(),
+                "month" => month = value.parse().ok(),
+                "day" => day = value.parse().ok(),
+                name => {
+                    if let Some(filter) = model.filters.iter().find(|filter| filter.name == name)
+                        && let Some(chosen) = filter.chosen(value)
+                    {
+                        query.filters.retain(|(other, ..)| other.name != name);
+                        query.filters.push((filter, value.to_owned(), chosen));
+                    }
+                }
+            }
+        }
+        if model.dates.is_some() {
+            query.period = year.and_then(|year| Period::new(year, month, day));
+        }
+        query
+    }
+
+    /// A search for these words, and nothing else.
+    pub fn of_words(text: &str) -> Query {
+        let words = text.split(char::is_control).flat_map(str::split_whitespace).take(MOST_WORDS);
+        Query { words: words.collect::<Vec<_>>().join(" "), page: 1, ..Query::default() }
+    }
+
+    /// As it stands in a URL, by name.
+    pub fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = Vec::new();
+        if !self.words.is_empty() {
+            pairs.push(("q", self.words.clone()));
+        }
+        pairs.extend(self.filters.iter().map(|(filter, value, _)| (filter.name, value.clone())));
+        if let Some(Period { year, month, day }) = self.period {
+            pairs.push(("year", year.to_string()));
+            pairs.extend(month.map(|month| ("month", month.to_string())));
+            pairs.extend(day.map(|day| ("day", day.to_string())));
+        }
+        if let Some((name, descends)) = self.sort {
+            pairs.push(("o", format!("{}{name}", if descends { "-" } else { "" })));
+        }
+        if self.page > 1 {
+            pairs.push(("p", self.page.to_string()));
+        }
+        pairs
+    }
+
+    /// As it stands after the question mark.
+    pub fn text(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
+    }
+
+    /// A link from the first page of this list to another one.
+    fn with(&self, change: impl FnOnce(&mut Query)) -> String {
+        let mut query = Query { page: 1, ..self.clone() };
+        change(&mut query);
+        format!("?{}", query.text())
+    }
+
+    /// The bounds of the period in UTC microseconds.
+    pub fn period_bounds(&self, zone: &TimeZone) -> Option<(i64, i64)> {
+        self.period.map(|period| period.bounds(zone))
+    }
+
+    fn is_narrowed(&self) -> bool {
+        !self.words.is_empty() || !self.filters.is_empty() || self.period.is_some()
+    }
+}
+
+/// A sort as a URL says it.
+fn sort(model: &Model, text: &str) -> Option<(&'static str, bool)> {
+    let (name, descends) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+    let column = model.columns.iter().find(|column| column.name == name && column.sort.is_some());
+    column.map(|column| (column.name, descends))
+}
+
+impl Filter {
+    /// What it is set to by this value.
+    fn chosen(&self, value: &str) -> Option<Chosen> {
+        match &self.by {
+            FilterBy::Choice { sql, choices, .. } => {
+                let (word, _) = choices.iter().find(|(word, _)| *word == value)?;
+                Some(Chosen::Is(sql, stored(word)))
+            }
+            FilterBy::Conditions(conditions) => {
+                conditions.iter().find(|(name, ..)| *name == value).map(|(.., sql)| Chosen::When(sql))
+            }
+            FilterBy::Related { sql, .. } => Some(Chosen::Is(sql, Value::Int(value.parse().ok()?))),
+        }
+    }
+}
+
+/// Words that are numbers are stored as such.
+fn stored(word: &str) -> Value {
+    word.parse().map_or_else(|_| Value::Text(word.to_owned()), Value::Int)
+}
+
+/// A cell as it is shown.
+pub enum Cell {
+    Text(String),
+    Number(String),
+    Moment { iso: String, text: String },
+    Bar { value: i64, of: i64 },
+    Link { url: String, text: String },
+    /// A field that is edited in the list: what it is called in the form, and its value.
+    Edited { name: String, label: String, value: String },
+}
+
+struct Line {
+    id: i64,
+    label: String,
+    version: i64,
+    cells: Vec<Cell>,
+}
+
+struct Head {
+    label: &'static str,
+    /// Where the list is sorted by it; empty where it can't be.
+    url: String,
+    /// As `aria-sort` has it.
+    sorted: &'static str,
+    is_number: bool,
+}
+
+struct Choice {
+    value: String,
+    label: String,
+    is_chosen: bool,
+}
+
+struct Narrowing {
+    filter: &'static Filter,
+    choices: Vec<Choice>,
+    /// Where names are looked up, for what is not offered; with the id and the name of what is chosen.
+    names: String,
+    value: String,
+    shown: String,
+}
+
+struct Link {
+    text: String,
+    url: String,
+    is_here: bool,
+}
+
+#[derive(Template)]
+#[template(path = "admin/list.html")]
+struct ListPage {
+    frame: Frame,
+    model: &'static Model,
+    csrf: String,
+    query: Query,
+    /// The list's own URL after the question mark, for pages that come back here.
+    back: String,
+    heads: Vec<Head>,
+    lines: Vec<Line>,
+    filters: Vec<Narrowing>,
+    dates: Vec<Link>,
+    /// How many there are, in words.
+    count: String,
+    /// What the list can't do as it was asked to.
+    notice: &'static str,
+    pages: Vec<Link>,
+    actions: Vec<(&'static str, &'static str)>,
+    may_add: bool,
+    edits: bool,
+}
+
+pub async fn page(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Response {
+    let query = Query::read(model, raw.as_deref().unwrap_or_default());
+    match show(&page, model, query).await {
+        Ok(shown) => html(&shown),
+        Err(error) => crate::error::ApiError::Db(error).into_response(),
+    }
+}
+
+async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<ListPage> {
+    let app = &page.app;
+    let last_page = BOUND.div_ceil(per_page(model));
+    query.page = query.page.min(last_page);
+    let mut notice = "";
+    let mut found = (Count { rows: 0, more: false }, Vec::new(), false);
+    match look(app, model, &query).await {
+        Ok(looked) => found = looked,
+        Err(DbError::TooLong) => notice = "That takes too long to look for. Narrow the list or the search.",
+        Err(error) => return Err(error),
+    }
+    let (mut count, mut shots, unsorted) = found;
+    if unsorted {
+        notice = "Too many to be sorted like that: they are in the order of their dates.";
+    }
+    let is_beyond = shots.is_empty() && query.page > 1 && notice.is_empty();
+    if is_beyond {
+        query.page = count.rows.div_ceil(per_page(model)).clamp(1, last_page);
+        (count, shots, _) = look(app, model, &query).await?;
+    }
+    let edits = model.save.is_some()
+        && page.staff.may(Permission::Change, model)
+        && model.columns.iter().any(|column| column.edits.is_some());
+    let mut lines = Vec::with_capacity(shots.len());
+    for shot in shots {
+        lines.push(line(page, model, shot, edits).await?);
+    }
+    let may_delete = model.delete.is_some() && page.staff.may(Permission::Delete, model);
+    let mut actions: Vec<(&str, &str)> = model
+        .actions
+        .iter()
+        .filter(|action| page.staff.may(action.needs, model))
+        .map(|action| (action.name, action.label))
+        .collect();
+    actions.extend(may_delete.then_some(("delete", "Delete…")));
+    let has_next = lines.len() == per_page(model) && query.page < last_page && (count.more || {
+        query.page * per_page(model) < count.rows
+    });
+    Ok(ListPage {
+        frame: Frame {
+            site: page.site,
+            staff: Some(page.staff.clone()),
+            model: Some(model),
+            path: vec![(capital(model.many), String::new())],
+            notes: Vec::new(),
+        },
+        model,
+        csrf: page.staff.csrf.clone(),
+        back: query.text(),
+        heads: heads(model, &query),
+        filters: filters(page, model, &query).await?,
+        dates: dates(app, model, &query).await?,
+        count: counted(model, count, query.page, lines.len()),
+        notice,
+        pages: pages(model, &query, count, has_next, last_page),
+        actions,
+        may_add: model.adds && model.save.is_some() && page.staff.may(Permission::Add, model),
+        edits,
+        lines,
+        query,
+    })
+}
+
+fn per_page(model: &Model) -> usize {
+    usize::try_from(model.per_page).unwrap_or(1).clamp(1, 500)
+}
+
+async fn look(app: &App, model: &'static Model, query: &Query) -> Result<(Count, Vec<Shot>, bool)> {
+    let list = List::find(app, model, query).await?;
+    let ids = list.ids((query.page - 1) * per_page(model), per_page(model)).await?;
+    let shots = lists::shots(app, model, &ids).await?;
+    Ok((list.count().await?, shots, list.unsorted))
+}
+
+fn heads(model: &'static Model, query: &Query) -> Vec<Head> {
+    let by_default = sort(model, model.order);
+    let current = query.sort.or(by_default);
+    let head = |column: &'static Column| {
+        let here = current.filter(|(name, _)| *name == column.name).map(|(_, descends)| descends);
+        let next = (column.name, here.is_some_and(|descends| !descends));
+        Head {
+            label: column.label,
+            url: column.sort.map_or_else(String::new, |_| query.with(|query| query.sort = Some(next))),
+            sorted: match here {
+                None => "",
+                Some(true) => "descending",
+                Some(false) => "ascending",
+            },
+            is_number: matches!(column.shown, Shown::Number),
+        }
+    };
+    model.columns.iter().map(head).collect()
+}
+
+async fn line(page: &Page, model: &'static Model, shot: Shot, edits: bool) -> Result<Line> {
+    let mut cells = Vec::with_capacity(shot.cells.len());
+    for (column, (value, beside)) in model.columns.iter().zip(shot.cells) {
+        cells.push(match column.edits.filter(|_| edits) {
+            Some(field) => Cell::Edited {
+                name: format!("{}-{field}", shot.id),
+                label: format!("{} of {}", column.label, shot.label),
+                value: lists::text(value),
+            },
+            None => cell(page, column, value, beside).await?,
+        });
+    }
+    Ok(Line { id: shot.id, label: shot.label, version: shot.version, cells })
+}
+
+async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Result<Cell> {
+    let number = |value: Value| i64::decode(value).unwrap_or_default();
+    if value == Value::Null {
+        return Ok(Cell::Text(String::new()));
+    }
+    Ok(match column.shown {
+        Shown::Text => Cell::Text(lists::text(value)),
+        Shown::Number => Cell::Number(lists::text(value)),
+        Shown::YesNo => Cell::Text(if number(value) == 0 { "No" } else { "Yes" }.into()),
+        Shown::Choice(choices) => Cell::Text(chosen(choices, lists::text(value))),
+        Shown::Moment => {
+            let micros = number(value);
+            Cell::Moment { iso: clock::iso(micros), text: moment(micros, &page.app.config.time_zone) }
+        }
+        Shown::Bar { .. } => Cell::Bar { value: number(value), of: number(beside) },
+        Shown::Link { model, .. } => {
+            let text = lists::text(value);
+            match page.site.model(model).filter(|model| page.staff.sees(model) && beside != Value::Null) {
+                Some(model) => Cell::Link { url: format!("/admin/{}/{}/change/", model.name, number(beside)), text },
+                None => Cell::Text(text),
+            }
+        }
+        Shown::Made(make) => Cell::Text(make(&page.app, number(value)).await?),
+    })
+}
+
+/// A stored word as people read it.
+pub fn chosen(choices: &[(&str, &str)], word: String) -> String {
+    choices.iter().find(|(known, _)| *known == word).map_or(word, |(_, label)| (*label).to_owned())
+}
+
+/// What the cinema's clocks show at a moment.
+pub fn moment(micros: i64, zone: &TimeZone) -> String {
+    let moment = Timestamp::from_microsecond(micros).unwrap_or_default().to_zoned(zone.clone());
+    moment.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+async fn filters(page: &Page, model: &'static Model, query: &Query) -> Result<Vec<Narrowing>> {
+    let mut all = Vec::new();
+    for filter in model.filters {
+        let value = query.filters.iter().find(|(chosen, ..)| chosen.name == filter.name);
+        let value = value.map_or_else(String::new, |(_, value, _)| value.clone());
+        let mut narrowing = Narrowing { filter, choices: Vec::new(), names: String::new(), shown: String::new(), value };
+        let mut offered: Vec<(String, String)> = Vec::new();
+        match &filter.by {
+            FilterBy::Choice { sql, choices, counted } => {
+                for (word, label) in *choices {
+                    let mut label = (*label).to_owned();
+                    if *counted {
+                        match lists::counted(&page.app, model, sql, &stored(word)).await {
+                            Ok(count) => label += &format!(" ({})", thousands(count)),
+                            Err(DbError::TooLong) => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
+                    offered.push(((*word).to_owned(), label));
+                }
+            }
+            FilterBy::Conditions(conditions) => {
+                offered.extend(conditions.iter().map(|(name, label, _)| ((*name).to_owned(), (*label).to_owned())));
+            }
+            FilterBy::Related { model: of, .. } => {
+                let Some(of) = page.site.model(of).filter(|of| page.staff.sees(of)) else { continue };
+                let some = lists::names(&page.app, of, "", MOST_CHOICES + 1).await?;
+                if some.len() > MOST_CHOICES {
+                    narrowing.names = format!("/admin/{}/names/", of.name);
+                    if let Ok(id) = narrowing.value.parse() {
+                        let named = lists::shots(&page.app, of, &[id]).await?;
+                        narrowing.shown = named.into_iter().next().map_or_else(String::new, |shot| shot.label);
+                    }
+                } else {
+                    offered.extend(some.into_iter().map(|(id, label)| (id.to_string(), label)));
+                }
+            }
+        }
+        let choice = |(value, label): (String, String)| {
+            let is_chosen = value == narrowing.value;
+            Choice { value, label, is_chosen }
+        };
+        narrowing.choices = offered.into_iter().map(choice).collect();
+        all.push(narrowing);
+    }
+    Ok(all)
+}
+
+/// The way up, and the years, months or days that can be chosen next.
+async fn dates(app: &App, model: &'static Model, query: &Query) -> Result<Vec<Link>> {
+    let Some((first, last)) = lists::span(app, model).await? else { return Ok(Vec::new()) };
+    let zone = &app.config.time_zone;
+    let date = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or_default().to_zoned(zone.clone()).date();
+    let (first, last) = (date(first), date(last));
+    let link = |text: String, period: Option<Period>| Link {
+        text,
+        url: query.with(|query| query.period = period),
+        is_here: query.period == period,
+    };
+    let mut links = vec![link("All dates".into(), None)];
+    let Some(here) = query.period else {
+        let years = first.year()..=last.year();
+        let years = years.rev().take(30).filter_map(|year| Period::new(year, None, None));
+        links.extend(years.map(|period| link(period.text(), Some(period))));
+        return Ok(links);
+    };
+    links.push(link(here.year.to_string(), Some(Period { month: None, day: None, ..here })));
+    let is_there = |period: &Period, last_day: Date| period.first() <= last && last_day >= first;
+    match here.month {
+        None => {
+            for month in 1..=12 {
+                if let Some(period) = Period::new(here.year, Some(month), None)
+                    && is_there(&period, period.first().last_of_month())
+                {
+                    links.push(link(period.first().strftime("%B").to_string(), Some(period)));
+                }
+            }
+        }
+        Some(month) => {
+            links.push(link(here.first().strftime("%B").to_string(), Some(Period { day: None, ..here })));
+            for day in 1..=here.first().days_in_month() {
+                if let Some(period) = Period::new(here.year, Some(month), Some(day))
+                    && is_there(&period, period.first())
+                {
+                    links.push(link(day.to_string(), Some(period)));
+                }
+            }
+        }
+    }
+    Ok(links)
+}
+
+/// `1,234` or `10,000+`.
+fn thousands(count: Count) -> String {
+    let digits = count.rows.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if count.more { text + "+" } else { text }
+}
+
+fn counted(model: &Model, count: Count, page: usize, shown: usize) -> String {
+    let many = |rows: usize| if rows == 1 { model.one } else { model.many };
+    if count.more && count.rows == 0 {
+        let seen = Count { rows: (page - 1) * per_page(model) + shown, more: true };
+        return format!("{} {}", thousands(seen), model.many);
+    }
+    format!("{} {}", thousands(count), many(count.rows))
+}
+
+fn pages(model: &Model, query: &Query, count: Count, has_next: bool, last_page: usize) -> Vec<Link> {
+    let last = count.rows.div_ceil(per_page(model)).clamp(1, last_page);
+    let here = query.page;
+    if here == 1 && !has_next {
+        return Vec::new();
+    }
+    let link = |text: String, page: usize, is_here: bool| Link {
+        text,
+        url: query.with(|query| query.page = page),
+        is_here,
+    };
+    let mut links = Vec::new();
+    if here > 1 {
+        links.push(link("First".into(), 1, false));
+        links.push(link("Previous".into(), here - 1, false));
+    }
+    links.push(link(format!("Page {here}"), here, true));
+    if has_next {
+        links.push(link("Next".into(), here + 1, false));
+        // Where it is not known how many there are, nobody can go to the last.
+        if count.rows > 0 {
+            links.push(link("Last".into(), last, false));
+        }
+    }
+    links
+}
+
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+pub async fn save_column(_page: Page) -> Response {
+    StatusCode::NOT_IMPLEMENTED.into_response()
 }

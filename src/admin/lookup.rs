@@ -1,9 +1,26 @@
 //! Names of objects for a field that refers to one, as JSON.
 
+use axum::Json;
+use axum::extract::RawQuery;
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
-use super::guard::Page;
+use super::guard::{Of, Page};
+use super::store::lists;
+use crate::error::ApiError;
 
-pub async fn names(page: Page) -> Response {
-    page.staff.username.into_response()
+/// The most names at once; who types on finds the others.
+const MOST: usize = 20;
+
+/// `?q=` some words: what they find, as `[{"id": 1, "label": "…"}]`.
+pub async fn names(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Response {
+    let raw = raw.unwrap_or_default();
+    let words = form_urlencoded::parse(raw.as_bytes()).find(|(name, _)| name == "q").map(|(_, words)| words);
+    match lists::names(&page.app, model, &words.unwrap_or_default(), MOST).await {
+        Ok(named) => {
+            let named = named.into_iter().map(|(id, label)| json!({"id": id, "label": label}));
+            Json(named.collect::<Vec<_>>()).into_response()
+        }
+        Err(error) => ApiError::Db(error).into_response(),
+    }
 }

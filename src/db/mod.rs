@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::config::DatabaseTarget;
 
@@ -45,6 +45,9 @@ pub enum DbError {
     /// The connection was lost while a commit was under way: the work is either wholly done or not at all.
     #[error("outcome of the commit unknown: {0}")]
     OutcomeUnknown(String),
+    /// A read of [`Db::query_aside`] was stopped when its time was over.
+    #[error("a read took too long")]
+    TooLong,
     /// Anything else: a defect of this program or of its schema.
     #[error("database: {0}")]
     Other(String),
@@ -91,6 +94,14 @@ impl Dialect {
         match self {
             Dialect::Sqlite => here.to_owned(),
             Dialect::Mysql => format!("COALESCE({}, {here})", self.now()),
+        }
+    }
+
+    /// After a SELECT: locks the rows it finds until the transaction ends. SQLite's one writer has locked everything.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Mysql => " FOR UPDATE",
         }
     }
 
@@ -142,11 +153,15 @@ pub struct Done {
 /// How long work waits for a connection, a lock or the engine's writer before it gives up.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
+/// How many reads of [`Db::query_aside`] run at once: staff who look around must not slow down those who book.
+const ASIDE: usize = 4;
+
 /// A database, cheap to clone.
 #[derive(Clone)]
 pub struct Db {
     engine: Engine,
     booking_ids: Arc<Mutex<IdBlock>>,
+    aside: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -185,7 +200,7 @@ impl Db {
             DatabaseTarget::Sqlite { path } => Engine::Sqlite(sqlite::Sqlite::open(path)?),
             DatabaseTarget::Mysql { .. } => Engine::Mysql(Arc::new(mysql::Mysql::new(target, connections)?)),
         };
-        Ok(Db { engine, booking_ids: Arc::default() })
+        Ok(Db { engine, booking_ids: Arc::default(), aside: Arc::new(Semaphore::new(ASIDE)) })
     }
 
     /// A transaction that sees one state of a database from its first look to its end and can't change it, on a
@@ -216,6 +231,26 @@ impl Db {
     /// The first row of a query, if there is one.
     pub async fn query_one<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Option<T>> {
         Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// As [`Db::query`], for a `SELECT` that may look at many rows: not in the way of others, and no longer than `limit`,
+    /// after which it is stopped in the database too.
+    ///
+    /// # Errors
+    /// [`DbError::TooLong`], beside those of a query.
+    pub async fn query_aside<T: FromRow>(&self, sql: &str, params: Vec<Value>, limit: Duration) -> Result<Vec<T>> {
+        let place = tokio::time::timeout(WAIT, self.aside.acquire()).await;
+        let busy = || DbError::Unavailable(format!("{ASIDE} long reads are under way"));
+        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let rows = match &self.engine {
+            Engine::Sqlite(engine) => engine.query_aside(sql, params, limit).await?,
+            Engine::Mysql(engine) => match engine.query(&mysql::limited(sql, limit), params).await {
+                // A read takes no locks, so it was the time.
+                Err(DbError::Conflict(_)) => return Err(DbError::TooLong),
+                rows => rows?,
+            },
+        };
+        rows.into_iter().map(T::from_row).collect()
     }
 
     /// One statement in a transaction of its own.

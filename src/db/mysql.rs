@@ -158,12 +158,19 @@ pub fn pool_options(connections: usize) -> PoolOpts {
         .with_reset_connection(false)
 }
 
+/// A `SELECT` that the server stops when its time is over. Each of the two servers takes the other's way for a comment.
+pub(super) fn limited(select: &str, limit: Duration) -> String {
+    let rest = select.trim_start().trim_start_matches("SELECT");
+    let (seconds, millis) = (limit.as_secs_f64(), limit.as_millis());
+    format!("/*M! SET STATEMENT max_statement_time = {seconds} FOR */ SELECT /*+ MAX_EXECUTION_TIME({millis}) */{rest}")
+}
+
 /// What is said on each new connection.
 const SETUP: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5",
+     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5, group_concat_max_len = 1048576",
 ];
 
 /// A transaction that only reads, as the database is at its beginning.

@@ -20,6 +20,9 @@ const QUEUE: usize = 1_024;
 /// Readers kept open; more are opened for a moment when more read at once.
 const KEPT_READERS: usize = 16;
 
+/// So many steps of SQLite's machine lie between two looks at the clock: less than a millisecond.
+const STEPS: i32 = 10_000;
+
 /// An SQLite database, cheap to clone.
 #[derive(Clone)]
 pub(super) struct Sqlite {
@@ -57,17 +60,37 @@ impl Sqlite {
     /// A short indexed read costs a few microseconds, less than handing it to another thread, so it runs where it is
     /// asked for.
     pub(super) fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
-        let spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let reader = match spare {
-            Some(reader) => reader,
-            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-        };
+        let reader = self.reader()?;
         let rows = query(&reader, sql, params);
+        self.keep(reader);
+        rows
+    }
+
+    fn reader(&self) -> Result<Connection> {
+        let spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.map_or_else(|| connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY), Ok)
+    }
+
+    fn keep(&self, reader: Connection) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < KEPT_READERS {
             readers.push(reader);
         }
-        rows
+    }
+
+    /// On a thread that may wait; stopped after `limit`.
+    pub(super) async fn query_aside(&self, sql: &str, params: Vec<Value>, limit: Duration) -> Result<Vec<Row>> {
+        let (engine, sql) = (self.clone(), sql.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            let until = Instant::now() + limit;
+            let mut reader = engine.reader()?;
+            reader.progress_handler(STEPS, Some(move || Instant::now() > until)).map_err(|error| fault(&error, None))?;
+            let rows = query(&reader, &sql, &params);
+            reader.progress_handler(0, None::<fn() -> bool>).map_err(|error| fault(&error, None))?;
+            engine.keep(reader);
+            rows
+        });
+        read.await.map_err(|error| DbError::Other(error.to_string()))?
     }
 
     pub(super) async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
@@ -303,6 +326,7 @@ pub fn fault(error: &rusqlite::Error, connection: Option<&Connection>) -> DbErro
     }
     match code.code {
         ffi::ErrorCode::DatabaseBusy | ffi::ErrorCode::DatabaseLocked => DbError::Conflict(text),
+        ffi::ErrorCode::OperationInterrupted => DbError::TooLong,
         ffi::ErrorCode::SystemIoFailure
         | ffi::ErrorCode::DiskFull
         | ffi::ErrorCode::CannotOpen

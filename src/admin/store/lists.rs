@@ -1,1 +1,644 @@
-//! Lists, counts, filters and searches.
+//! Lists, counts, filters and searches, quick also over millions of rows.
+//!
+//! Each condition is first looked for by itself, through its index, up to [`BOUND`] objects. One that finds no more than
+//! that leads: its objects are looked up by their ids, and the other conditions are checked on them. Where every condition
+//! finds more, the list is walked in its order and each row checked until the page is full, which is soon.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use crate::accounts::username;
+use crate::admin::list::{Chosen, Query};
+use crate::admin::moments::told;
+use crate::admin::{Model, Search, SearchKind, Shown};
+use crate::app::App;
+use crate::db::{DbError, Decode, Dialect, FromRow, Result, Row, Value};
+
+/// Objects are counted up to here, and pages end here.
+pub const BOUND: usize = 10_000;
+
+/// How long a statement of a list may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it may take only to say how many more there are.
+const COUNTING: Duration = Duration::from_millis(100);
+
+/// Of a set that is so small, each object may as well be checked as looked for.
+const FEW: usize = 500;
+
+/// A condition, or a part of one.
+#[derive(Debug, Clone)]
+struct Sql {
+    text: String,
+    params: Vec<Value>,
+}
+
+impl Sql {
+    fn plain(text: impl Into<String>) -> Sql {
+        Sql { text: text.into(), params: Vec::new() }
+    }
+
+    fn joined(parts: impl IntoIterator<Item = Sql>, word: &str, empty: &str) -> Sql {
+        let (texts, params): (Vec<String>, Vec<Vec<Value>>) =
+            parts.into_iter().map(|part| (format!("({})", part.text), part.params)).unzip();
+        let text = if texts.is_empty() { empty.to_owned() } else { texts.join(word) };
+        Sql { text, params: params.concat() }
+    }
+
+    fn any(parts: impl IntoIterator<Item = Sql>) -> Sql {
+        Sql::joined(parts, " OR ", "1 = 0")
+    }
+
+    fn all(parts: impl IntoIterator<Item = Sql>) -> Sql {
+        Sql::joined(parts, " AND ", "1 = 1")
+    }
+
+    /// The same condition, in a form that no engine looks for in an index.
+    fn checked(mut self) -> Sql {
+        self.text = format!("(({}) + 0)", self.text);
+        self
+    }
+}
+
+/// A table that a model joins, with just one row for each object.
+#[derive(Debug, Clone, Copy)]
+struct Join {
+    table: &'static str,
+    alias: &'static str,
+    on: &'static str,
+    /// The row may be missing.
+    left: bool,
+}
+
+/// `JOIN users u ON u.id = t.user_id LEFT JOIN …` in its parts.
+fn joins(model: &Model) -> Vec<Join> {
+    let mut found = Vec::new();
+    let mut left = false;
+    for part in model.joins.split("JOIN ") {
+        let text = part.trim();
+        let (on, next_is_left) = text.strip_suffix("LEFT").map_or((text, false), |on| (on, true));
+        if let Some((named, on)) = on.split_once(" ON ")
+            && let Some((table, alias)) = named.trim().split_once(' ')
+        {
+            found.push(Join { table, alias: alias.trim(), on: on.trim(), left });
+        }
+        left = next_is_left;
+    }
+    found
+}
+
+/// Whether an expression speaks of this alias.
+fn mentions(sql: &str, alias: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    sql.match_indices(alias).any(|(place, _)| {
+        sql[place + alias.len()..].starts_with('.') && !sql[..place].chars().next_back().is_some_and(is_part)
+    })
+}
+
+/// What builds the statements about one model.
+struct Builder<'a> {
+    app: &'a App,
+    model: &'static Model,
+    dialect: Dialect,
+    joins: Vec<Join>,
+}
+
+impl Builder<'_> {
+    fn new<'a>(app: &'a App, model: &'static Model) -> Builder<'a> {
+        Builder { app, model, dialect: app.db.dialect(), joins: joins(model) }
+    }
+
+    fn told(&self, sql: &str) -> String {
+        told(sql, self.dialect, &self.app.config.time_zone)
+    }
+
+    async fn ask<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
+        self.app.db.query_aside(sql, params, PATIENCE).await
+    }
+
+    /// `SELECT` that joins in the order in which it is written.
+    fn select(&self) -> String {
+        format!("SELECT {}", self.dialect.in_order())
+    }
+
+    fn join(&self, table: &str, alias: &str, on: &str, left: bool) -> String {
+        let word = match (left, self.dialect) {
+            (true, _) => "LEFT JOIN",
+            // The one that SQLite joins in the order in which it is written.
+            (false, Dialect::Sqlite) => "CROSS JOIN",
+            (false, Dialect::Mysql) => "JOIN",
+        };
+        format!(" {word} {table} {alias} ON {on}")
+    }
+
+    /// The joins that these expressions need, but for those with the aliases that are there already.
+    fn needed(&self, texts: &[&str], there: &[&str]) -> String {
+        let mut chosen: Vec<&Join> = Vec::new();
+        for join in self.joins.iter().rev().filter(|join| !there.contains(&join.alias)) {
+            let on_behalf = chosen.iter().any(|other| mentions(other.on, join.alias));
+            if on_behalf || texts.iter().any(|text| mentions(text, join.alias)) {
+                chosen.push(join);
+            }
+        }
+        chosen.iter().rev().map(|join| self.join(join.table, join.alias, join.on, join.left)).collect()
+    }
+
+    /// The one joined table that an expression is over, if it is over one.
+    fn over(&self, text: &str) -> Option<&Join> {
+        let mut over = self.joins.iter().filter(|join| mentions(text, join.alias));
+        let first = over.next().filter(|join| !join.left)?;
+        (over.next().is_none() && !mentions(text, "t")).then_some(first)
+    }
+
+    /// From a joined table back to the model's own: `FROM`, and the aliases in it.
+    fn back_from(&self, join: &Join) -> (String, Vec<&'static str>) {
+        let (mut text, mut aliases) = (format!("{} {}", join.table, join.alias), vec![join.alias]);
+        let mut here = *join;
+        while let Some(next) = self.joins.iter().find(|next| next.alias != here.alias && mentions(here.on, next.alias)) {
+            text += &self.join(next.table, next.alias, here.on, false);
+            aliases.push(next.alias);
+            here = *next;
+        }
+        text += &self.join(self.model.table, "t", here.on, false);
+        (text, aliases)
+    }
+
+    /// What finds the ids for which a condition is true, beginning where it can be looked up.
+    fn finder(&self, condition: &Sql) -> String {
+        let from = match self.over(&condition.text) {
+            Some(join) => self.back_from(join).0,
+            None => format!("{} t{}", self.model.table, self.needed(&[&condition.text], &[])),
+        };
+        format!("{} t.id FROM {from} WHERE {}", self.select(), condition.text)
+    }
+
+    /// The ids for which a condition is true; None when there are more than [`BOUND`].
+    async fn find(&self, condition: &Sql) -> Result<Option<HashSet<i64>>> {
+        let sql = format!("{} LIMIT {}", self.finder(condition), BOUND + 1);
+        let found: Vec<(i64,)> = self.ask(&sql, condition.params.clone()).await?;
+        Ok((found.len() <= BOUND).then(|| found.into_iter().map(|(id,)| id).collect()))
+    }
+
+    /// Rows as they are wanted, by a list of ids.
+    fn by_ids(&self, texts: &[&str]) -> String {
+        let ids = self.dialect.table(&[("id", "BIGINT")]);
+        format!("{ids} wanted{}{}", self.join(self.model.table, "t", "t.id = wanted.id", false), self.needed(texts, &[]))
+    }
+
+    /// The condition that a field begins with this, or is this number.
+    fn begins(&self, search: &Search, phrase: &str) -> Option<Sql> {
+        let column = search.column;
+        Some(match search.kind {
+            SearchKind::Number => {
+                let number: i64 = phrase.parse().ok()?;
+                Sql { text: format!("{column} = ?"), params: vec![number.into()] }
+            }
+            SearchKind::Folded => self.prefix(column, "", &username::key(phrase)),
+            SearchKind::Text => {
+                Sql::any(cases(phrase).iter().map(|phrase| self.prefix(column, " COLLATE NOCASE", phrase)))
+            }
+        })
+    }
+
+    fn prefix(&self, column: &str, collation: &str, begin: &str) -> Sql {
+        match self.dialect {
+            Dialect::Sqlite => Sql {
+                text: format!("{column}{collation} >= ? AND {column}{collation} < ?"),
+                params: vec![begin.into(), format!("{begin}\u{10FFFF}").into()],
+            },
+            Dialect::Mysql => {
+                let escaped = begin.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+                Sql { text: format!("{column} LIKE ?"), params: vec![format!("{escaped}%").into()] }
+            }
+        }
+    }
+
+    /// The SQL of a sort, as the index has it.
+    fn sort(&self, sql: &str) -> String {
+        let is_text = self.model.search.iter().any(|one| one.column == sql && one.kind == SearchKind::Text);
+        match self.dialect {
+            Dialect::Sqlite if is_text => format!("{sql} COLLATE NOCASE"),
+            _ => sql.to_owned(),
+        }
+    }
+}
+
+/// Letter cases in which a word is looked for. Engines know all of them for ASCII letters, and not all for others.
+fn cases(word: &str) -> Vec<String> {
+    if word.is_ascii() {
+        // Those of a column that is compared to the letter, as names of screens are on a server.
+        let lower = word.to_ascii_lowercase();
+        return distinct(vec![word.to_owned(), capitalised(&lower), word.to_ascii_uppercase(), lower]);
+    }
+    let lower = word.to_lowercase();
+    distinct(vec![word.to_owned(), capitalised(&lower), word.to_uppercase(), lower])
+}
+
+fn capitalised(lower: &str) -> String {
+    let mut letters = lower.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn distinct(mut words: Vec<String>) -> Vec<String> {
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// A word of a search: by the alias of a table, the conditions on its fields.
+struct Word {
+    ways: BTreeMap<&'static str, Vec<Sql>>,
+    /// Objects that the word names in another way.
+    named: Vec<i64>,
+    length: usize,
+}
+
+impl Word {
+    /// The condition on a joined row.
+    fn check(&self) -> Sql {
+        let named = self.named.iter().map(|id| Sql { text: "t.id = ?".into(), params: vec![(*id).into()] });
+        Sql::any(self.ways.values().flatten().cloned().chain(named)).checked()
+    }
+}
+
+impl Builder<'_> {
+    /// The words of a search. One may also continue those before it: `the long` finds `The Long Take`.
+    async fn words(&self, text: &str) -> Result<Vec<Word>> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let mut found = Vec::with_capacity(words.len());
+        for (place, word) in words.iter().enumerate() {
+            let mut ways: BTreeMap<&'static str, Vec<Sql>> = BTreeMap::new();
+            for search in self.model.search {
+                let phrases = (0..=place).rev().map(|first| words[first..=place].join(" "));
+                let alias = self.over(search.column).map_or("t", |join| join.alias);
+                let phrases: Vec<Sql> = phrases.filter_map(|phrase| self.begins(search, &phrase)).collect();
+                if !phrases.is_empty() {
+                    ways.entry(alias).or_default().push(Sql::any(phrases));
+                }
+            }
+            let mut named: Vec<i64> = word.parse().into_iter().collect();
+            if let Some(exact) = self.model.exact {
+                named.extend(exact(self.app, word).await?);
+            }
+            found.push(Word { ways, named, length: word.len() });
+        }
+        Ok(found)
+    }
+
+    /// The ids for which one of these is true, each through its own index; None when there are more than [`BOUND`].
+    async fn find_any(&self, conditions: &[Sql]) -> Result<Option<HashSet<i64>>> {
+        let mut all = HashSet::new();
+        for condition in conditions {
+            match self.find(condition).await? {
+                Some(found) => all.extend(found),
+                None => return Ok(None),
+            }
+        }
+        Ok((all.len() <= BOUND).then_some(all))
+    }
+}
+
+/// What a list is in the order of.
+struct Order {
+    sql: String,
+    descending: bool,
+    /// The joined table that has the moment by which it is ordered.
+    over: Option<Join>,
+}
+
+impl Order {
+    fn direction(&self) -> &'static str {
+        if self.descending { "DESC" } else { "ASC" }
+    }
+
+    fn text(&self) -> String {
+        let direction = self.direction();
+        match (self.sql.as_str(), self.over) {
+            ("t.id", _) => format!("t.id {direction}"),
+            // Another table's index ends here: what has the same moment comes as the engine finds it.
+            (sql, Some(_)) => format!("{sql} {direction}"),
+            (sql, None) => format!("{sql} {direction}, t.id {direction}"),
+        }
+    }
+}
+
+/// The objects that a query asks for.
+pub struct List<'a> {
+    builder: Builder<'a>,
+    order: Order,
+    those: Those,
+    /// It was asked to be sorted in another way, but there are too many.
+    pub unsorted: bool,
+}
+
+enum Those {
+    /// All of them, in order.
+    These(Vec<i64>),
+    /// More: those that pass this, and how many conditions there are in it.
+    Walked { check: Sql, conditions: usize },
+}
+
+/// How many objects there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    pub rows: usize,
+    /// There are more than these.
+    pub more: bool,
+}
+
+impl<'a> List<'a> {
+    /// Looks for what leads to the objects.
+    pub async fn find(app: &'a App, model: &'static Model, query: &Query) -> Result<List<'a>> {
+        let builder = Builder::new(app, model);
+        let mut order = builder.order(query);
+        let mut leading: Option<HashSet<i64>> = None;
+        let mut checks: Vec<Sql> = Vec::new();
+        let lead = |leading: &mut Option<HashSet<i64>>, found: HashSet<i64>| {
+            *leading = Some(match leading.take() {
+                Some(before) => before.intersection(&found).copied().collect(),
+                None => found,
+            });
+        };
+        let is_few = |leading: &Option<HashSet<i64>>| leading.as_ref().is_some_and(|ids| ids.len() <= FEW);
+
+        let words = builder.words(&query.words).await?;
+        let mut large: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>> = Vec::new();
+        for word in &words {
+            if is_few(&leading) {
+                checks.push(word.check());
+                continue;
+            }
+            let mut ways = BTreeMap::new();
+            for (alias, way) in &word.ways {
+                ways.insert(*alias, builder.find_any(way).await?);
+            }
+            let all: Option<Vec<&HashSet<i64>>> = ways.values().map(Option::as_ref).collect();
+            let all = all.map(|sets| sets.into_iter().flatten().chain(&word.named).copied().collect());
+            match all.filter(|ids: &HashSet<i64>| ids.len() <= BOUND) {
+                Some(ids) => lead(&mut leading, ids),
+                None => {
+                    checks.push(word.check());
+                    large.push(ways);
+                }
+            }
+        }
+        let mut unsorted = false;
+        let mut conditions = Vec::new();
+        for (.., chosen) in &query.filters {
+            conditions.push(builder.filter(chosen));
+        }
+        let mut dated = None;
+        if let (Some(dates), Some((from, to))) = (&model.dates, query.period_bounds(&app.config.time_zone)) {
+            let text = format!("{0} >= ? AND {0} < ?", dates.sql);
+            dated = Some(Sql { text, params: vec![from.into(), to.into()] });
+        }
+        conditions.extend(dated.clone());
+        if !model.only.is_empty() {
+            conditions.push(Sql::plain(builder.told(model.only)));
+        }
+        let all = words.len() + conditions.len();
+        let mut range = None;
+        for condition in conditions {
+            let is_dated = dated.as_ref().is_some_and(|dated| dated.text == condition.text);
+            if !is_few(&leading) {
+                match builder.find(&condition).await? {
+                    Some(found) => {
+                        lead(&mut leading, found);
+                        continue;
+                    }
+                    None if is_dated => {
+                        range = Some(condition);
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            checks.push(condition.checked());
+        }
+        if leading.is_none() && large.len() > 1 {
+            leading = builder.gather(&words, large).await?;
+        }
+        let those = match leading {
+            Some(ids) => {
+                checks.extend(range.map(Sql::checked));
+                Those::These(builder.sorted(ids, Sql::all(checks), &order).await?)
+            }
+            None => {
+                if let (Some(range), Some(dates)) = (range, &model.dates) {
+                    let over = builder.over(dates.sql).copied();
+                    // Rows of one time lie together: the other orders would pass over all rows of other times first.
+                    if over.is_some() || query.sort.is_none() {
+                        unsorted = query.sort.is_some();
+                        order = Order { sql: dates.sql.to_owned(), descending: order.descending || unsorted, over };
+                        checks.push(range);
+                    } else {
+                        checks.push(range.checked());
+                    }
+                }
+                Those::Walked { check: Sql::all(checks), conditions: all }
+            }
+        };
+        Ok(List { builder, order, those, unsorted })
+    }
+
+    /// How many there are.
+    pub async fn count(&self) -> Result<Count> {
+        let (check, conditions) = match &self.those {
+            Those::These(ids) => return Ok(Count { rows: ids.len(), more: false }),
+            Those::Walked { check, conditions } => (check, *conditions),
+        };
+        let many = Count { rows: BOUND, more: true };
+        if conditions == 1 {
+            return Ok(many);
+        }
+        let from = format!("{} t{}", self.builder.model.table, self.builder.needed(&[&check.text], &[]));
+        let sql = format!("SELECT COUNT(*) FROM (SELECT t.id FROM {from} WHERE {} LIMIT {}) counted", check.text, BOUND + 1);
+        match self.builder.app.db.query_aside::<(i64,)>(&sql, check.params.clone(), COUNTING).await {
+            Ok(found) => {
+                let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
+                Ok(if rows > BOUND { many } else { Count { rows, more: false } })
+            }
+            Err(DbError::TooLong) => Ok(Count { rows: 0, more: true }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Some of their ids, in order.
+    pub async fn ids(&self, offset: usize, limit: usize) -> Result<Vec<i64>> {
+        let check = match &self.those {
+            Those::These(ids) => return Ok(ids.iter().skip(offset).take(limit).copied().collect()),
+            Those::Walked { check, .. } => check,
+        };
+        let sql = format!(
+            "{} t.id FROM {} WHERE {} ORDER BY {} LIMIT {limit} OFFSET {offset}",
+            self.builder.select(),
+            self.from(check),
+            check.text,
+            self.order.text()
+        );
+        let found: Vec<(i64,)> = self.builder.ask(&sql, check.params.clone()).await?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    fn from(&self, check: &Sql) -> String {
+        let (from, there) = match &self.order.over {
+            Some(join) => self.builder.back_from(join),
+            None => (format!("{} t", self.builder.model.table), Vec::new()),
+        };
+        from + &self.builder.needed(&[&check.text, &self.order.sql], &there)
+    }
+}
+
+impl Builder<'_> {
+    fn order(&self, query: &Query) -> Order {
+        let (name, descending) = query.sort.unwrap_or_else(|| {
+            let name = self.model.order;
+            name.strip_prefix('-').map_or((name, false), |name| (name, true))
+        });
+        let column = self.model.columns.iter().find(|column| column.name == name);
+        let sql = column.and_then(|column| column.sort).unwrap_or("t.id");
+        Order { sql: self.sort(sql), descending, over: None }
+    }
+
+    fn filter(&self, chosen: &Chosen) -> Sql {
+        match chosen {
+            Chosen::Is(sql, value) => Sql { text: format!("{} = ?", self.told(sql)), params: vec![value.clone()] },
+            Chosen::When(sql) => Sql::plain(self.told(sql)),
+        }
+    }
+
+    /// The objects for all words, each of which alone finds too many. That is told where the words meet in one table, as
+    /// a first and a last name do; where they may meet in more, the list has to be walked.
+    async fn gather(
+        &self,
+        words: &[Word],
+        found: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>>,
+    ) -> Result<Option<HashSet<i64>>> {
+        let wide: HashSet<&str> =
+            found.iter().flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias)).collect();
+        let mut wide = wide.into_iter();
+        let (Some(alias), None) = (wide.next(), wide.next()) else { return Ok(None) };
+        let mut gathered: HashSet<i64> = found.into_iter().flat_map(BTreeMap::into_values).flatten().flatten().collect();
+        // The longest word leads, as it finds the fewest.
+        let mut ways: Vec<(usize, &Vec<Sql>)> =
+            words.iter().filter_map(|word| Some((word.length, word.ways.get(alias)?))).collect();
+        ways.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+        let Some(((_, first), others)) = ways.split_first() else { return Ok(None) };
+        let others: Vec<Sql> = others.iter().map(|(_, way)| Sql::any(way.iter().cloned()).checked()).collect();
+        let with_others = |one: &Sql| Sql::all([one.clone()].into_iter().chain(others.iter().cloned()));
+        let met: Vec<Sql> = first.iter().map(with_others).collect();
+        Ok(self.find_any(&met).await?.map(|ids| {
+            gathered.extend(ids);
+            gathered.extend(words.iter().flat_map(|word| &word.named));
+            gathered
+        }))
+    }
+
+    /// Those that pass a check, in order.
+    async fn sorted(&self, ids: HashSet<i64>, check: Sql, order: &Order) -> Result<Vec<i64>> {
+        let mut ids: Vec<[i64; 1]> = ids.into_iter().map(|id| [id]).collect();
+        ids.sort_unstable();
+        let from = self.by_ids(&[&check.text, &order.sql]);
+        let sql = format!("{} t.id FROM {from} WHERE {} ORDER BY {}", self.select(), check.text, order.text());
+        let mut params = vec![Value::list(&ids)];
+        params.extend(check.params);
+        let found: Vec<(i64,)> = self.ask(&sql, params).await?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+}
+
+/// The ids of what a query asks for, in its order, but no more than `limit`.
+pub async fn ids_of(app: &App, model: &'static Model, query: &Query, limit: usize) -> Result<Vec<i64>> {
+    List::find(app, model, query).await?.ids(0, limit).await
+}
+
+/// An object as a list shows it.
+#[derive(Debug)]
+pub struct Shot {
+    pub id: i64,
+    pub label: String,
+    pub version: i64,
+    /// By column: the cell, and what else it is shown with (the whole of a bar, the id behind a link).
+    pub cells: Vec<(Value, Value)>,
+}
+
+/// The objects with these ids, in the order of the ids.
+pub async fn shots(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<Shot>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let builder = Builder::new(app, model);
+    let version = if model.version.is_empty() { "0" } else { model.version };
+    let mut wanted = vec!["t.id".to_owned(), builder.told(model.label), builder.told(version)];
+    for column in model.columns {
+        wanted.push(builder.told(column.sql));
+        wanted.push(builder.told(match column.shown {
+            Shown::Bar { of } => of,
+            Shown::Link { id, .. } => id,
+            _ => "NULL",
+        }));
+    }
+    let texts: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let sql = format!("{} {} FROM {}", builder.select(), wanted.join(", "), builder.by_ids(&texts));
+    let list: Vec<[i64; 1]> = ids.iter().map(|id| [*id]).collect();
+    let rows: Vec<Row> = builder.ask(&sql, vec![Value::list(&list)]).await?;
+    let mut by_id: BTreeMap<i64, Shot> = BTreeMap::new();
+    for mut row in rows {
+        let (id, label, version) = (row.take()?, text(row.take()?), row.take()?);
+        let cells = model.columns.iter().map(|_| Ok((row.take()?, row.take()?))).collect::<Result<_>>()?;
+        by_id.insert(id, Shot { id, label, version, cells });
+    }
+    Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
+}
+
+/// What objects are called that these words find, by id, at most so many.
+pub async fn names(app: &App, model: &'static Model, words: &str, limit: usize) -> Result<Vec<(i64, String)>> {
+    let ids = ids_of(app, model, &Query::of_words(words), limit).await?;
+    let builder = Builder::new(app, model);
+    let label = builder.told(model.label);
+    let sql = format!("{} t.id, {label} FROM {}", builder.select(), builder.by_ids(&[&label]));
+    let list: Vec<[i64; 1]> = ids.iter().map(|id| [*id]).collect();
+    let rows: Vec<(i64, Value)> = builder.ask(&sql, vec![Value::list(&list)]).await?;
+    let mut by_id: BTreeMap<i64, String> = rows.into_iter().map(|(id, label)| (id, text(label))).collect();
+    Ok(ids.into_iter().filter_map(|id| Some((id, by_id.remove(&id)?))).collect())
+}
+
+/// The first and the last moment of a model's objects.
+pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>> {
+    let Some(dates) = &model.dates else { return Ok(None) };
+    let builder = Builder::new(app, model);
+    let from = match builder.over(dates.sql) {
+        Some(join) => builder.back_from(join).0,
+        None => format!("{} t{}", model.table, builder.needed(&[dates.sql], &[])),
+    };
+    let mut ends = Vec::new();
+    for direction in ["ASC", "DESC"] {
+        let sql = format!(
+            "{} {1} FROM {from} WHERE {1} IS NOT NULL ORDER BY {1} {direction} LIMIT 1",
+            builder.select(),
+            dates.sql
+        );
+        let found: Vec<(i64,)> = builder.ask(&sql, vec![]).await?;
+        ends.extend(found.first().map(|(moment,)| *moment));
+    }
+    Ok(ends.first().copied().zip(ends.get(1).copied()))
+}
+
+/// How many objects each choice of a filter has, up to [`BOUND`].
+pub async fn counted(app: &App, model: &'static Model, sql: &str, value: &Value) -> Result<Count> {
+    let builder = Builder::new(app, model);
+    let condition = Sql { text: format!("{} = ?", builder.told(sql)), params: vec![value.clone()] };
+    let text = format!("SELECT COUNT(*) FROM ({} LIMIT {}) counted", builder.finder(&condition), BOUND + 1);
+    let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
+    let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
+    Ok(Count { rows: rows.min(BOUND), more: rows > BOUND })
+}
+
+/// A cell as text, whatever it is.
+pub fn text(cell: Value) -> String {
+    match cell {
+        Value::Null => String::new(),
+        Value::Int(number) => number.to_string(),
+        cell => String::decode(cell).unwrap_or_default(),
+    }
+}

@@ -4,16 +4,27 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::holds::{act, get, hold, post, start};
-use crate::support::{App, Browser, Call, Engine, Reply, Test, User, booking, chance, is_consistent, others_changes_are_seen};
+use crate::support::{
+    App, Browser, Call, Engine, Reply, Test, User, booking, chance, is_consistent, others_changes_are_seen,
+};
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::new("admin_cinema::a_show_never_becomes_smaller_than_its_seats", a_show_never_becomes_smaller_than_its_seats),
+        Test::new(
+            "admin_cinema::a_show_never_becomes_smaller_than_its_seats",
+            a_show_never_becomes_smaller_than_its_seats,
+        ),
         Test::new("admin_cinema::a_screen_has_one_show_at_a_time", a_screen_has_one_show_at_a_time),
-        Test::new("admin_cinema::whoever_moves_a_show_is_told_of_its_bookings", whoever_moves_a_show_is_told_of_its_bookings),
+        Test::new(
+            "admin_cinema::whoever_moves_a_show_is_told_of_its_bookings",
+            whoever_moves_a_show_is_told_of_its_bookings,
+        ),
         Test::new("admin_cinema::a_week_is_copied_by_the_clocks", a_week_is_copied_by_the_clocks),
         Test::new("admin_cinema::a_show_is_cancelled_while_people_book_it", a_show_is_cancelled_while_people_book_it),
-        Test::new("admin_cinema::a_show_half_cancelled_is_cancelled_by_the_same_again", a_show_half_cancelled_is_cancelled_by_the_same_again),
+        Test::new(
+            "admin_cinema::a_show_half_cancelled_is_cancelled_by_the_same_again",
+            a_show_half_cancelled_is_cancelled_by_the_same_again,
+        ),
         Test::new("admin_cinema::the_house_cancels_bookings_at_any_time", the_house_cancels_bookings_at_any_time),
         Test::new("admin_cinema::orders_are_paid_refunded_and_cancelled", orders_are_paid_refunded_and_cancelled),
         Test::new("admin_cinema::sales_are_closed", sales_are_closed),
@@ -107,7 +118,11 @@ async fn a_screen_has_one_show_at_a_time(engine: Engine) {
         assert_eq!(reply.status == 303, is_free, "{begins} on {screen}: {}", reply.text);
         assert_eq!(count().await != before, is_free);
         if !is_free {
-            assert!(reply.text.contains("The screen is needed for The Long Take from 2035-06-01 18:30"), "{}", reply.text);
+            assert!(
+                reply.text.contains("The screen is needed for The Long Take from 2035-06-01 18:30"),
+                "{}",
+                reply.text
+            );
         }
     }
     // Passed over.
@@ -143,10 +158,12 @@ async fn whoever_moves_a_show_is_told_of_its_bookings(engine: Engine) {
 async fn a_week_is_copied_by_the_clocks(engine: Engine) {
     let app = start(engine, &[("TIME_ZONE", "Europe/Berlin")]).await;
     // The clocks go forward on 2035-03-25 at two. A show each day of the week before, and one at half past two.
-    let days = (12..19).map(|day| json!({
-        "movie": 1, "screen": 1, "date_time": format!("2035-03-{day}T20:15:00+01:00"), "total_seats": 10 + day,
-        "sales_close_at": format!("2035-03-{day}T20:00:00+01:00"), "order_limit": 4,
-    }));
+    let days = (12..19).map(|day| {
+        json!({
+            "movie": 1, "screen": 1, "date_time": format!("2035-03-{day}T20:15:00+01:00"), "total_seats": 10 + day,
+            "sales_close_at": format!("2035-03-{day}T20:00:00+01:00"), "order_limit": 4,
+        })
+    });
     let night = json!({"movie": 1, "screen": 2, "date_time": "2035-03-18T02:30:00+01:00", "total_seats": 5});
     app.load(json!({
         "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 60}],
@@ -187,7 +204,8 @@ async fn a_week_is_copied_by_the_clocks(engine: Engine) {
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["24"]]);
     // One day to the next ones; the screen is in use there.
     let asked =
-        send_action(&app, &mut staff, "shows.copy", &[1], &[("first", "2035-03-12"), ("times", "3"), ("every", "day")]).await;
+        send_action(&app, &mut staff, "shows.copy", &[1], &[("first", "2035-03-12"), ("times", "3"), ("every", "day")])
+            .await;
     let told = staff.get(&app, asked.header("location").expect("done")).await.text;
     assert!(told.contains("3 shows are there already"), "{told}");
 }
@@ -222,7 +240,10 @@ async fn a_show_is_cancelled_while_people_book_it(engine: Engine) {
     assert!(replies.iter().flatten().any(|status| *status == 201));
     assert!(told.contains("The Long Take"), "{told}");
     assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE status <> 'cancelled'").await, [["0"]]);
-    assert_eq!(app.sql("SELECT COUNT(*) FROM orders WHERE status NOT IN ('held', 'cancelled') OR expires_at > 0").await, [["0"]]);
+    assert_eq!(
+        app.sql("SELECT COUNT(*) FROM orders WHERE status NOT IN ('held', 'cancelled') OR expires_at > 0").await,
+        [["0"]]
+    );
     assert_eq!(app.sql("SELECT seats_taken FROM shows WHERE id = 1").await, [["0"]]);
     is_consistent(&app).await;
     for base in &bases {
@@ -425,7 +446,8 @@ async fn files_of_the_look_are_kept_by_browsers(engine: Engine) {
         assert_eq!(file.header("content-type").as_deref(), Some(kind));
         assert_eq!(file.header("cache-control").as_deref(), Some("public, max-age=31536000, immutable"));
         let tag = file.header("etag").expect("a tag");
-        let known = Call::get(format!("/admin/static/{name}")).header("If-None-Match", tag).send(&app).await.expect(304);
+        let known =
+            Call::get(format!("/admin/static/{name}")).header("If-None-Match", tag).send(&app).await.expect(304);
         assert_eq!((known.text.as_str(), known.header("cache-control").as_deref()), ("", Some("no-cache")));
     }
     for other in ["admin.html", "..%2f..%2fCargo.toml", "ADMIN.CSS"] {

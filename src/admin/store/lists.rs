@@ -60,6 +60,11 @@ impl Sql {
     }
 }
 
+/// The condition that an expression is what is chosen; where it has a place for that, it is one already.
+pub fn is(sql: &str) -> String {
+    if sql.contains("{id}") { sql.replace("{id}", "?") } else { format!("{sql} = ?") }
+}
+
 /// A table that a model joins, with just one row for each object.
 #[derive(Debug, Clone, Copy)]
 struct Join {
@@ -502,7 +507,7 @@ impl Builder<'_> {
 
     fn filter(&self, chosen: &Chosen) -> Sql {
         match chosen {
-            Chosen::Is(sql, value) => Sql { text: format!("{} = ?", self.told(sql)), params: vec![value.clone()] },
+            Chosen::Is(sql, value) => Sql { text: self.told(&is(sql)), params: vec![value.clone()] },
             Chosen::When(sql) => Sql::plain(self.told(sql)),
         }
     }

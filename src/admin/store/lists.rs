@@ -632,7 +632,7 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
 /// How many objects each choice of a filter has, up to [`BOUND`].
 pub async fn counted(app: &App, model: &'static Model, sql: &str, value: &Value) -> Result<Count> {
     let builder = Builder::new(app, model);
-    let condition = Sql { text: format!("{} = ?", builder.told(sql)), params: vec![value.clone()] };
+    let condition = Sql { text: builder.told(&is(sql)), params: vec![value.clone()] };
     let text = format!("SELECT COUNT(*) FROM ({} LIMIT {}) counted", builder.finder(&condition), BOUND + 1);
     let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
     let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));

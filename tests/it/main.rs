@@ -7,6 +7,7 @@
 //! See [`support::engine`] for the environment variables that choose engines.
 
 mod accounts;
+mod admin_access;
 mod admin_cinema;
 mod command_line;
 mod config;
@@ -29,6 +30,7 @@ mod support;
 fn main() -> std::process::ExitCode {
     let features = [
         accounts::tests(),
+        admin_access::tests(),
         admin_cinema::tests(),
         command_line::tests(),
         config::tests(),

@@ -85,14 +85,8 @@ fn cut(entries: &mut Vec<Entry>) -> Option<i64> {
 const ASKED_FOR: i64 = PER_PAGE as i64 + 1;
 
 pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -> Result<Response, ApiError> {
-<<<<<<< HEAD
     let mut entries = log::of_object(&page.app.db, model.name, id, before(&query), ASKED_FOR).await?;
     let now = objects::object(Reader::Db(&page.app), model, id).await?.map(|object| object.label);
-=======
-    let Page { app, site, staff } = page;
-    let mut entries = log::of_object(&app.db, model.name, id, before(&query), ASKED_FOR).await?;
-    let now = lists::shots(&app, model, &[id]).await?.pop().map(|shot| shot.label);
->>>>>>> admin
     let (object, change) = match (now, entries.first()) {
         (Some(label), _) => (label, format!("/admin/{}/{id}/change/", model.name)),
         (None, Some(latest)) => (latest.object.clone(), String::new()),

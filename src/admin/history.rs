@@ -6,7 +6,6 @@ use axum::response::Response;
 
 use super::guard::{Id, Of, Page, asked};
 use super::render::{Frame, html, moment};
-use super::store::lists;
 use super::store::log::{self, Entry};
 use super::store::objects::{self, Reader};
 use super::{FieldChange, Site, Staff};

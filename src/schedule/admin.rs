@@ -238,6 +238,7 @@ pub static SHOWS: Model = Model {
                     ..Field::PLAIN
                 },
             ],
+            whole: true,
             run: |app, _, ids, values| Box::pin(copying::copy(app, ids, values)),
         },
         Action {
@@ -246,6 +247,7 @@ pub static SHOWS: Model = Model {
             about: "Nobody can book or hold a seat from now on. What is booked stays; who holds seats can still take them.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, _, ids, _| Box::pin(close(app, ids)),
         },
         Action {
@@ -255,6 +257,7 @@ pub static SHOWS: Model = Model {
                     bookings, orders and holds are cancelled. This can't be undone.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, staff, ids, _| Box::pin(cancel(app, staff, ids)),
         },
     ],

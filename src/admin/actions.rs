@@ -132,7 +132,8 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         let shown = done.render().map_err(|error| ApiError::Internal(error.to_string()))?;
         let (head, tail) = shown.split_once(MARK).unwrap_or((&shown, ""));
         let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(8);
-        let mut lines = Lines { model, all: asked.ids.len(), tried: 0, done: 0, not_done: Vec::new() };
+        let mut lines =
+            Lines { model, all: asked.ids.len(), tried: 0, done: 0, notes: Vec::new(), not_done: Vec::new() };
         let (head, tail) = (head.to_owned(), tail.to_owned());
         let work = async move {
             tell(&mut sender, head).await;
@@ -309,13 +310,14 @@ struct Lines {
     all: usize,
     tried: usize,
     done: usize,
+    notes: Vec<String>,
     not_done: Vec<String>,
 }
 
 #[derive(Template)]
 #[template(
     source = "{% if !end %}<p>{{ tried }} of {{ all }}</p>\n{% else %}<p role=\"status\"><strong>{{ done }}</strong></p>\n\
-              {% if !reasons.is_empty() %}<h2>Not done</h2>\n<ul>{% for reason in reasons %}<li>{{ reason }}</li>\n\
+              {% for note in notes %}<p>{{ note }}</p>\n{% endfor %}{% if !reasons.is_empty() %}<h2>Not done</h2>\n<ul>{% for reason in reasons %}<li>{{ reason }}</li>\n\
               {% endfor %}{% if more > 0 %}<li>and {{ more }} more</li>{% endif %}</ul>{% endif %}{% endif %}",
     ext = "html"
 )]
@@ -324,6 +326,7 @@ struct Line<'a> {
     tried: usize,
     all: usize,
     done: String,
+    notes: &'a [String],
     reasons: &'a [String],
     more: usize,
 }
@@ -333,6 +336,7 @@ impl Lines {
     fn add(&mut self, tried: usize, report: Report) -> String {
         self.tried += tried;
         self.done += report.done.len();
+        self.notes.extend(report.notes);
         self.not_done.extend(report.not_done);
         if tried == self.all { String::new() } else { self.line(false) }
     }
@@ -348,7 +352,8 @@ impl Lines {
             0 => "Nothing was done.".to_owned(),
             done => format!("Done: {done} {many}."),
         };
+        let notes = &self.notes[..self.notes.len().min(REASONS)];
         let (reasons, more) = (&self.not_done[..shown], self.not_done.len() - shown);
-        Line { end, tried: self.tried, all: self.all, done, reasons, more }.render().unwrap_or_default()
+        Line { end, tried: self.tried, all: self.all, done, notes, reasons, more }.render().unwrap_or_default()
     }
 }

@@ -468,6 +468,8 @@ pub struct Report {
     pub done: Vec<(i64, String, Vec<FieldChange>)>,
     /// What could not be done, for people.
     pub not_done: Vec<String>,
+    /// What else people should know of it.
+    pub notes: Vec<String>,
 }
 
 /// A field before and after, as people read it.

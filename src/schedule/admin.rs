@@ -451,6 +451,12 @@ async fn cancel(app: &App, staff: &Staff, ids: &[i64]) -> Result<Report, Refused
                 field("Takes place", "Yes", "No".to_owned()),
                 field("Bookings cancelled", "", cancelled.to_string()),
             ];
+            if cancelled > 0 {
+                report.notes.push(format!(
+                    "{name}: {}.",
+                    counted(cancelled, "booking was cancelled", "bookings were cancelled")
+                ));
+            }
             report.done.push((show.id, name, changes));
         } else if left.is_empty() {
             report.not_done.push(format!("{name}: it is cancelled already."));

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
+// The sample data's customer and manager.
 export const LOGIN = { username: "demo", password: "Demo-Matinee-42" };
+export const MANAGER = { username: "admin", password: "Demo-Projector-42" };
 
 // Runs `test(url)` with a fresh server that has the sample data.
 export async function withServer(binary, test) {
@@ -36,4 +38,17 @@ export async function withServer(binary, test) {
     await ended;
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+// Sends this to the API, and gives what it answers; with a token, as its user.
+export async function call(url, method, path, { body, access } = {}) {
+  const headers = { "Content-Type": "application/json", ...(access && { Authorization: `Bearer ${access}` }) };
+  const reply = await fetch(url + path, { method, headers, body: body && JSON.stringify(body) });
+  if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${await reply.text()}`);
+  return reply.json();
+}
+
+// A token of the sample data's customer.
+export async function token(url) {
+  return (await call(url, "POST", "/api/login/", { body: LOGIN })).access;
 }

@@ -13,6 +13,6 @@ struct Index {
 }
 
 pub async fn page(page: Page) -> Response {
-    let frame = Frame { site: page.site, staff: Some(page.staff), model: None, path: Vec::new(), notes: Vec::new() };
+    let frame = page.frame(None, Vec::new());
     html(&Index { frame })
 }

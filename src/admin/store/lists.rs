@@ -154,7 +154,8 @@ impl Builder<'_> {
     fn back_from(&self, join: &Join) -> (String, Vec<&'static str>) {
         let (mut text, mut aliases) = (format!("{} {}", join.table, join.alias), vec![join.alias]);
         let mut here = *join;
-        while let Some(next) = self.joins.iter().find(|next| next.alias != here.alias && mentions(here.on, next.alias)) {
+        while let Some(next) = self.joins.iter().find(|next| next.alias != here.alias && mentions(here.on, next.alias))
+        {
             text += &self.join(next.table, next.alias, here.on, false);
             aliases.push(next.alias);
             here = *next;
@@ -182,7 +183,11 @@ impl Builder<'_> {
     /// Rows as they are wanted, by a list of ids.
     fn by_ids(&self, texts: &[&str]) -> String {
         let ids = self.dialect.table(&[("id", "BIGINT")]);
-        format!("{ids} wanted{}{}", self.join(self.model.table, "t", "t.id = wanted.id", false), self.needed(texts, &[]))
+        format!(
+            "{ids} wanted{}{}",
+            self.join(self.model.table, "t", "t.id = wanted.id", false),
+            self.needed(texts, &[])
+        )
     }
 
     /// The condition that a field begins with this, or is this number.
@@ -452,7 +457,8 @@ impl<'a> List<'a> {
             return Ok(many);
         }
         let from = format!("{} t{}", self.builder.model.table, self.builder.needed(&[&check.text], &[]));
-        let sql = format!("SELECT COUNT(*) FROM (SELECT t.id FROM {from} WHERE {} LIMIT {}) counted", check.text, BOUND + 1);
+        let sql =
+            format!("SELECT COUNT(*) FROM (SELECT t.id FROM {from} WHERE {} LIMIT {}) counted", check.text, BOUND + 1);
         match self.builder.app.db.query_aside::<(i64,)>(&sql, check.params.clone(), COUNTING).await {
             Ok(found) => {
                 let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
@@ -514,11 +520,14 @@ impl Builder<'_> {
         words: &[Word],
         found: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>>,
     ) -> Result<Option<HashSet<i64>>> {
-        let wide: HashSet<&str> =
-            found.iter().flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias)).collect();
+        let wide: HashSet<&str> = found
+            .iter()
+            .flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias))
+            .collect();
         let mut wide = wide.into_iter();
         let (Some(alias), None) = (wide.next(), wide.next()) else { return Ok(None) };
-        let mut gathered: HashSet<i64> = found.into_iter().flat_map(BTreeMap::into_values).flatten().flatten().collect();
+        let mut gathered: HashSet<i64> =
+            found.into_iter().flat_map(BTreeMap::into_values).flatten().flatten().collect();
         // The longest word leads, as it finds the fewest.
         let mut ways: Vec<(usize, &Vec<Sql>)> =
             words.iter().filter_map(|word| Some((word.length, word.ways.get(alias)?))).collect();

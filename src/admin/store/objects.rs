@@ -104,8 +104,9 @@ pub async fn few(app: &App, model: &Model, most: usize) -> Result<Option<Vec<(i6
 
 /// How many objects of another model depend on this one, counted to at most `most`.
 pub async fn count_users(app: &App, model: &Model, used_by: &UsedBy, id: i64, most: i64) -> Result<i64> {
-    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 {} AND {} = ? LIMIT {most}) some", from(model), used_by.by);
-    let found: Vec<(i64,)> = Reader::Db(app).query(&sql, vec![id.into()]).await?;
+    let (by, params) = users(used_by, id);
+    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 {} AND {by} LIMIT {most}) some", from(model));
+    let found: Vec<(i64,)> = Reader::Db(app).query(&sql, params).await?;
     Ok(found.first().map_or(0, |(count,)| *count))
 }
 
@@ -118,9 +119,18 @@ pub async fn some_users(
     most: usize,
 ) -> Result<Vec<(i64, String)>> {
     // Unordered: an order by id can make an engine read a whole large table for a few rows.
-    let sql = format!("{} AND {} = ? LIMIT {most}", select_label(model), used_by.by);
-    let rows: Vec<(i64, Value)> = Reader::Db(app).query(&sql, vec![id.into()]).await?;
+    let (by, params) = users(used_by, id);
+    let sql = format!("{} AND {by} LIMIT {most}", select_label(model));
+    let rows: Vec<(i64, Value)> = Reader::Db(app).query(&sql, params).await?;
     Ok(rows.into_iter().map(|(id, label)| (id, text(label))).collect())
+}
+
+/// The condition for what depends on an object.
+fn users(used_by: &UsedBy, id: i64) -> (String, Vec<Value>) {
+    match used_by.by.matches("{id}").count() {
+        0 => (format!("{} = ?", used_by.by), vec![id.into()]),
+        places => (format!("({})", used_by.by.replace("{id}", "?")), vec![id.into(); places]),
+    }
 }
 
 /// `FROM … WHERE …` of all objects of a model.

@@ -6,7 +6,9 @@
 //
 // Needs Chromium: $CHROMIUM, by default /usr/bin/chromium.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { inBrowser, picturesIn, VIEWPORTS } from "./browser.mjs";
 import { byKeyboard, withoutScripts } from "./flows.mjs";
 import { inspector } from "./inspect.mjs";
@@ -23,9 +25,12 @@ const USHER = { username: "usher", password: "Torch-in-the-dark-7" };
 const USHERS = ["movies.view", "movies.change", "shows.view", "bookings.view"];
 
 const { inspect, found } = inspector(await picturesIn(screenshots));
-await withServer(binary, async (url) => {
+await withServer(binary, async (url, command) => {
+  await archive(command);
   await sell(url);
-  await inBrowser(url, "keyboard", VIEWPORTS.desktop, (browser) => byKeyboard(browser, url, inspect, USHER, USHERS));
+  await inBrowser(url, "keyboard", VIEWPORTS.desktop, (browser) =>
+    byKeyboard({ browser, url, inspect, usher: USHER, permissions: USHERS }),
+  );
   await inBrowser(url, "no scripts", { ...VIEWPORTS.phone, javaScriptEnabled: false }, (browser) =>
     withoutScripts(browser, url),
   );
@@ -48,6 +53,16 @@ await withServer(binary, async (url) => {
 });
 assert.deepEqual(found, [], "faults that axe-core calls serious or critical");
 console.log("admin.mjs: passed");
+
+// More movies than anyone looks for in a list.
+async function archive(command) {
+  const movies = Array.from({ length: 60 }, (_, year) => ({ title: `Newsreel ${1930 + year}`, duration_minutes: 12 }));
+  const directory = await mkdtemp(join(tmpdir(), "marquee-archive-"));
+  const file = join(directory, "movies.json");
+  await writeFile(file, JSON.stringify({ movies }));
+  command("loaddata", file);
+  await rm(directory, { recursive: true });
+}
 
 // Something of everything that the sample data lacks: a hold, an order.
 async function sell(url) {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::fields::{self, Control, Names, Read, Shape};
 use super::guard::{Id, Of, Page, Posted};
+use super::list::capital;
 use super::notes::see_other;
 use super::render::{Frame, html, moment};
 use super::store::log;
@@ -1045,10 +1046,4 @@ fn list_of(model: &Model, parent: &Model, id: i64) -> String {
         Some(filter) => format!("/admin/{}/?{}={id}", model.name, filter.name),
         None => format!("/admin/{}/", model.name),
     }
-}
-
-/// A heading's first letter is large.
-pub fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

@@ -5,8 +5,9 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::change::{answer, capital, in_query, keeping, list_url, refusal};
+use super::change::{answer, in_query, keeping, list_url, refusal};
 use super::guard::{Id, Of, Page, Posted};
+use super::list::capital;
 use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::log;

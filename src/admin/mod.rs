@@ -453,10 +453,12 @@ pub struct Action {
     pub needs: Permission,
     /// What it asks before it runs.
     pub asks: &'static [Field],
+    /// It gets all of the chosen objects at once, and fewer can be chosen.
+    pub whole: bool,
     pub run: Run,
 }
 
-/// Gets some of the chosen objects, at most [`actions::CHUNK`] at once.
+/// Gets some of the chosen objects, at most [`actions::CHUNK`] at once, or all where it is [`Action::whole`].
 pub type Run = for<'a> fn(&'a App, &'a Staff, &'a [i64], &'a Values) -> Doing<'a, Result<Report, Refused>>;
 
 /// What an action did.

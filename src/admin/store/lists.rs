@@ -60,6 +60,11 @@ impl Sql {
     }
 }
 
+/// The condition that an expression is what is chosen; where it has a place for that, it is one already.
+pub fn is(sql: &str) -> String {
+    if sql.contains("{id}") { sql.replace("{id}", "?") } else { format!("{sql} = ?") }
+}
+
 /// A table that a model joins, with just one row for each object.
 #[derive(Debug, Clone, Copy)]
 struct Join {
@@ -508,7 +513,7 @@ impl Builder<'_> {
 
     fn filter(&self, chosen: &Chosen) -> Sql {
         match chosen {
-            Chosen::Is(sql, value) => Sql { text: format!("{} = ?", self.told(sql)), params: vec![value.clone()] },
+            Chosen::Is(sql, value) => Sql { text: self.told(&is(sql)), params: vec![value.clone()] },
             Chosen::When(sql) => Sql::plain(self.told(sql)),
         }
     }
@@ -636,7 +641,7 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
 /// How many objects each choice of a filter has, up to [`BOUND`].
 pub async fn counted(app: &App, model: &'static Model, sql: &str, value: &Value) -> Result<Count> {
     let builder = Builder::new(app, model);
-    let condition = Sql { text: format!("{} = ?", builder.told(sql)), params: vec![value.clone()] };
+    let condition = Sql { text: builder.told(&is(sql)), params: vec![value.clone()] };
     let text = format!("SELECT COUNT(*) FROM ({} LIMIT {}) counted", builder.finder(&condition), BOUND + 1);
     let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
     let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));

@@ -77,6 +77,14 @@ impl Period {
         (begin(first), begin(first.saturating_add(length)))
     }
 
+    /// Each day in it.
+    pub fn days(self) -> Vec<Period> {
+        let months = self.month.map_or(1..=12, |month| month..=month);
+        let all = months.flat_map(|month| (1..=31).map(move |day| (month, day)));
+        let all = all.filter(|(_, day)| self.day.is_none_or(|only| only == *day));
+        all.filter_map(|(month, day)| Period::new(self.year, Some(month), Some(day))).collect()
+    }
+
     fn text(self) -> String {
         let format = match (self.month, self.day) {
             (None, _) => "%Y",
@@ -198,11 +206,24 @@ fn stored(word: &str) -> Value {
 pub enum Cell {
     Text(String),
     Number(String),
-    Moment { iso: String, text: String },
-    Bar { value: i64, of: i64 },
-    Link { url: String, text: String },
+    Moment {
+        iso: String,
+        text: String,
+    },
+    Bar {
+        value: i64,
+        of: i64,
+    },
+    Link {
+        url: String,
+        text: String,
+    },
     /// A field that is edited in the list: what it is called in the form, and its value.
-    Edited { name: String, label: String, value: String },
+    Edited {
+        name: String,
+        label: String,
+        value: String,
+    },
 }
 
 struct Line {
@@ -308,9 +329,9 @@ async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<Li
         .map(|action| (action.name, action.label))
         .collect();
     actions.extend(may_delete.then_some(("delete", "Delete…")));
-    let has_next = lines.len() == per_page(model) && query.page < last_page && (count.more || {
-        query.page * per_page(model) < count.rows
-    });
+    let has_next = lines.len() == per_page(model)
+        && query.page < last_page
+        && (count.more || { query.page * per_page(model) < count.rows });
     Ok(ListPage {
         frame: Frame {
             site: page.site,
@@ -424,7 +445,8 @@ async fn filters(page: &Page, model: &'static Model, query: &Query) -> Result<Ve
     for filter in model.filters {
         let value = query.filters.iter().find(|(chosen, ..)| chosen.name == filter.name);
         let value = value.map_or_else(String::new, |(_, value, _)| value.clone());
-        let mut narrowing = Narrowing { filter, choices: Vec::new(), names: String::new(), shown: String::new(), value };
+        let mut narrowing =
+            Narrowing { filter, choices: Vec::new(), names: String::new(), shown: String::new(), value };
         let mut offered: Vec<(String, String)> = Vec::new();
         match &filter.by {
             FilterBy::Choice { sql, choices, counted } => {
@@ -539,11 +561,8 @@ fn pages(model: &Model, query: &Query, count: Count, has_next: bool, last_page: 
     if here == 1 && !has_next {
         return Vec::new();
     }
-    let link = |text: String, page: usize, is_here: bool| Link {
-        text,
-        url: query.with(|query| query.page = page),
-        is_here,
-    };
+    let link =
+        |text: String, page: usize, is_here: bool| Link { text, url: query.with(|query| query.page = page), is_here };
     let mut links = Vec::new();
     if here > 1 {
         links.push(link("First".into(), 1, false));

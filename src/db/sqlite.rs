@@ -84,7 +84,9 @@ impl Sqlite {
         let read = tokio::task::spawn_blocking(move || {
             let until = Instant::now() + limit;
             let mut reader = engine.reader()?;
-            reader.progress_handler(STEPS, Some(move || Instant::now() > until)).map_err(|error| fault(&error, None))?;
+            reader
+                .progress_handler(STEPS, Some(move || Instant::now() > until))
+                .map_err(|error| fault(&error, None))?;
             let rows = query(&reader, &sql, &params);
             reader.progress_handler(0, None::<fn() -> bool>).map_err(|error| fault(&error, None))?;
             engine.keep(reader);

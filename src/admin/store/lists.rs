@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::accounts::username;
-use crate::admin::list::{Chosen, Query};
+use crate::admin::list::{Chosen, Period, Query};
 use crate::admin::moments::told;
 use crate::admin::{Model, Search, SearchKind, Shown};
 use crate::app::App;
@@ -96,16 +96,16 @@ fn mentions(sql: &str, alias: &str) -> bool {
 }
 
 /// What builds the statements about one model.
-struct Builder<'a> {
-    app: &'a App,
+struct Builder {
+    app: App,
     model: &'static Model,
     dialect: Dialect,
     joins: Vec<Join>,
 }
 
-impl Builder<'_> {
-    fn new<'a>(app: &'a App, model: &'static Model) -> Builder<'a> {
-        Builder { app, model, dialect: app.db.dialect(), joins: joins(model) }
+impl Builder {
+    fn new(app: &App, model: &'static Model) -> Builder {
+        Builder { app: app.clone(), model, dialect: app.db.dialect(), joins: joins(model) }
     }
 
     fn told(&self, sql: &str) -> String {
@@ -154,7 +154,8 @@ impl Builder<'_> {
     fn back_from(&self, join: &Join) -> (String, Vec<&'static str>) {
         let (mut text, mut aliases) = (format!("{} {}", join.table, join.alias), vec![join.alias]);
         let mut here = *join;
-        while let Some(next) = self.joins.iter().find(|next| next.alias != here.alias && mentions(here.on, next.alias)) {
+        while let Some(next) = self.joins.iter().find(|next| next.alias != here.alias && mentions(here.on, next.alias))
+        {
             text += &self.join(next.table, next.alias, here.on, false);
             aliases.push(next.alias);
             here = *next;
@@ -179,10 +180,19 @@ impl Builder<'_> {
         Ok((found.len() <= BOUND).then(|| found.into_iter().map(|(id,)| id).collect()))
     }
 
+    /// Whether a row is an object of the model.
+    fn only(&self) -> String {
+        if self.model.only.is_empty() { "1 = 1".into() } else { self.told(self.model.only) }
+    }
+
     /// Rows as they are wanted, by a list of ids.
     fn by_ids(&self, texts: &[&str]) -> String {
         let ids = self.dialect.table(&[("id", "BIGINT")]);
-        format!("{ids} wanted{}{}", self.join(self.model.table, "t", "t.id = wanted.id", false), self.needed(texts, &[]))
+        format!(
+            "{ids} wanted{}{}",
+            self.join(self.model.table, "t", "t.id = wanted.id", false),
+            self.needed(texts, &[])
+        )
     }
 
     /// The condition that a field begins with this, or is this number.
@@ -261,7 +271,7 @@ impl Word {
     }
 }
 
-impl Builder<'_> {
+impl Builder {
     /// The words of a search. One may also continue those before it: `the long` finds `The Long Take`.
     async fn words(&self, text: &str) -> Result<Vec<Word>> {
         let words: Vec<&str> = text.split_whitespace().collect();
@@ -278,7 +288,7 @@ impl Builder<'_> {
             }
             let mut named: Vec<i64> = word.parse().into_iter().collect();
             if let Some(exact) = self.model.exact {
-                named.extend(exact(self.app, word).await?);
+                named.extend(exact(&self.app, word).await?);
             }
             found.push(Word { ways, named, length: word.len() });
         }
@@ -323,12 +333,13 @@ impl Order {
 }
 
 /// The objects that a query asks for.
-pub struct List<'a> {
-    builder: Builder<'a>,
+pub struct List {
+    builder: Builder,
     order: Order,
     those: Those,
     /// It was asked to be sorted in another way, but there are too many.
     pub unsorted: bool,
+    period: Option<Period>,
 }
 
 enum Those {
@@ -338,6 +349,16 @@ enum Those {
     Walked { check: Sql, conditions: usize },
 }
 
+/// How far a list was read: [`List::next`] goes on from here.
+#[derive(Debug, Default)]
+pub struct Position {
+    passed: usize,
+    last: Option<(Value, i64)>,
+}
+
+/// How many objects are read at once of a list that is read as a whole.
+pub const AT_ONCE: usize = 2_000;
+
 /// How many objects there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
@@ -346,9 +367,9 @@ pub struct Count {
     pub more: bool,
 }
 
-impl<'a> List<'a> {
+impl List {
     /// Looks for what leads to the objects.
-    pub async fn find(app: &'a App, model: &'static Model, query: &Query) -> Result<List<'a>> {
+    pub async fn find(app: &App, model: &'static Model, query: &Query) -> Result<List> {
         let builder = Builder::new(app, model);
         let mut order = builder.order(query);
         let mut leading: Option<HashSet<i64>> = None;
@@ -394,7 +415,7 @@ impl<'a> List<'a> {
         }
         conditions.extend(dated.clone());
         if !model.only.is_empty() {
-            conditions.push(Sql::plain(builder.told(model.only)));
+            conditions.push(Sql::plain(builder.only()));
         }
         let all = words.len() + conditions.len();
         let mut range = None;
@@ -438,7 +459,7 @@ impl<'a> List<'a> {
                 Those::Walked { check: Sql::all(checks), conditions: all }
             }
         };
-        Ok(List { builder, order, those, unsorted })
+        Ok(List { builder, order, those, unsorted, period: query.period })
     }
 
     /// How many there are.
@@ -452,7 +473,8 @@ impl<'a> List<'a> {
             return Ok(many);
         }
         let from = format!("{} t{}", self.builder.model.table, self.builder.needed(&[&check.text], &[]));
-        let sql = format!("SELECT COUNT(*) FROM (SELECT t.id FROM {from} WHERE {} LIMIT {}) counted", check.text, BOUND + 1);
+        let sql =
+            format!("SELECT COUNT(*) FROM (SELECT t.id FROM {from} WHERE {} LIMIT {}) counted", check.text, BOUND + 1);
         match self.builder.app.db.query_aside::<(i64,)>(&sql, check.params.clone(), COUNTING).await {
             Ok(found) => {
                 let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
@@ -480,6 +502,82 @@ impl<'a> List<'a> {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
+    /// The ids that follow on `at`, in order: some thousands, or those of one day. None when the list is at its end.
+    pub async fn next(&self, at: &mut Position) -> Result<Option<Vec<i64>>> {
+        match (&self.those, self.order.over) {
+            (Those::These(ids), _) => {
+                let rest = ids.get(at.passed..).unwrap_or_default();
+                at.passed += rest.len().min(AT_ONCE);
+                Ok((!rest.is_empty()).then(|| rest[..rest.len().min(AT_ONCE)].to_vec()))
+            }
+            (Those::Walked { check, .. }, Some(_)) => self.next_day(check, at).await,
+            (Those::Walked { check, .. }, None) => self.next_by_key(check, at).await,
+        }
+    }
+
+    /// What has no value in the column comes first, or last where the order descends.
+    async fn next_by_key(&self, check: &Sql, at: &mut Position) -> Result<Option<Vec<i64>>> {
+        let sql = &self.order.sql;
+        let (than, descends) = if self.order.descending { ("<", true) } else { (">", false) };
+        while at.passed < 2 {
+            let with_values = (at.passed == 0) == descends;
+            let mut after = match (&at.last, with_values) {
+                (None, true) => Sql::plain(format!("{sql} IS NOT NULL")),
+                (None, false) => Sql::plain(format!("{sql} IS NULL")),
+                (Some((value, id)), true) => Sql {
+                    text: format!("{sql} {than}= ? AND ({sql} {than} ? OR t.id {than} ?)"),
+                    params: vec![value.clone(), value.clone(), (*id).into()],
+                },
+                (Some((_, id)), false) => {
+                    Sql { text: format!("{sql} IS NULL AND t.id {than} ?"), params: vec![(*id).into()] }
+                }
+            };
+            after.text += &format!(" AND {}", check.text);
+            after.params.extend(check.params.clone());
+            let text = format!(
+                "{} t.id, {sql} FROM {} WHERE {} ORDER BY {} LIMIT {AT_ONCE}",
+                self.builder.select(),
+                self.from(check),
+                after.text,
+                self.order.text()
+            );
+            let found: Vec<(i64, Value)> = self.builder.ask(&text, after.params).await?;
+            match found.last() {
+                Some((id, value)) => {
+                    at.last = Some((value.clone(), *id));
+                    return Ok(Some(found.into_iter().map(|(id, _)| id).collect()));
+                }
+                None => *at = Position { passed: at.passed + 1, last: None },
+            }
+        }
+        Ok(None)
+    }
+
+    /// In the order of another table's moments no key leads on, so it goes by the days of the period.
+    async fn next_day(&self, check: &Sql, at: &mut Position) -> Result<Option<Vec<i64>>> {
+        let Some(period) = self.period else { return Ok(None) };
+        let days = period.days();
+        while at.passed < days.len() {
+            let place = if self.order.descending { days.len() - 1 - at.passed } else { at.passed };
+            at.passed += 1;
+            let (from, to) = days[place].bounds(&self.builder.app.config.time_zone);
+            let (sql, direction) = (&self.order.sql, self.order.direction());
+            let text = format!(
+                "{} t.id FROM {} WHERE {sql} >= ? AND {sql} < ? AND {} ORDER BY {sql} {direction}, t.id {direction}",
+                self.builder.select(),
+                self.from(check),
+                check.text
+            );
+            let mut params = vec![from.into(), to.into()];
+            params.extend(check.params.clone());
+            let found: Vec<(i64,)> = self.builder.ask(&text, params).await?;
+            if !found.is_empty() {
+                return Ok(Some(found.into_iter().map(|(id,)| id).collect()));
+            }
+        }
+        Ok(None)
+    }
+
     fn from(&self, check: &Sql) -> String {
         let (from, there) = match &self.order.over {
             Some(join) => self.builder.back_from(join),
@@ -489,7 +587,7 @@ impl<'a> List<'a> {
     }
 }
 
-impl Builder<'_> {
+impl Builder {
     fn order(&self, query: &Query) -> Order {
         let (name, descending) = query.sort.unwrap_or_else(|| {
             let name = self.model.order;
@@ -514,11 +612,14 @@ impl Builder<'_> {
         words: &[Word],
         found: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>>,
     ) -> Result<Option<HashSet<i64>>> {
-        let wide: HashSet<&str> =
-            found.iter().flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias)).collect();
+        let wide: HashSet<&str> = found
+            .iter()
+            .flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias))
+            .collect();
         let mut wide = wide.into_iter();
         let (Some(alias), None) = (wide.next(), wide.next()) else { return Ok(None) };
-        let mut gathered: HashSet<i64> = found.into_iter().flat_map(BTreeMap::into_values).flatten().flatten().collect();
+        let mut gathered: HashSet<i64> =
+            found.into_iter().flat_map(BTreeMap::into_values).flatten().flatten().collect();
         // The longest word leads, as it finds the fewest.
         let mut ways: Vec<(usize, &Vec<Sql>)> =
             words.iter().filter_map(|word| Some((word.length, word.ways.get(alias)?))).collect();
@@ -578,8 +679,10 @@ pub async fn shots(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<
             _ => "NULL",
         }));
     }
-    let texts: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let sql = format!("{} {} FROM {}", builder.select(), wanted.join(", "), builder.by_ids(&texts));
+    let only = builder.only();
+    let texts: Vec<&str> = wanted.iter().chain([&only]).map(String::as_str).collect();
+    let from = builder.by_ids(&texts);
+    let sql = format!("{} {} FROM {from} WHERE {only}", builder.select(), wanted.join(", "));
     let list: Vec<[i64; 1]> = ids.iter().map(|id| [*id]).collect();
     let rows: Vec<Row> = builder.ask(&sql, vec![Value::list(&list)]).await?;
     let mut by_id: BTreeMap<i64, Shot> = BTreeMap::new();

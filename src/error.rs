@@ -255,6 +255,7 @@ fn order(error: BookingError) -> Refusal {
         BookingError::OrderLimit { .. } => "order_limit",
         BookingError::UserLimit { .. } => "user_limit",
         BookingError::CancelTooLate => "cancel_too_late",
+        BookingError::OrderIs { .. } => "order_state",
     };
     let mut refusal = coded(StatusCode::CONFLICT, error.to_string(), code);
     if let BookingError::SeatsTaken { seats } = error {

@@ -1,6 +1,8 @@
 //! Users: who they are, how they prove it, and what became of an attempt.
 
+pub mod admin;
 pub mod api;
+pub mod editing;
 pub mod email;
 pub mod hashing;
 pub mod password_rules;

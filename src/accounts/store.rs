@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::User;
+use super::editing::Account;
 use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 
 /// What a login needs to know of an account.
@@ -89,4 +90,133 @@ pub async fn deactivate(db: &Db, key: &str) -> Result<bool> {
         .execute("UPDATE users SET is_active = 0, version = version + 1 WHERE username_key = ?", vec![key.into()])
         .await?;
     Ok(done.changed == 1)
+}
+
+const ACCOUNT: &str = "SELECT username, email, first_name, last_name, is_active, is_staff, is_superuser FROM users";
+
+impl FromRow for Account {
+    /// Without the groups.
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Account {
+            username: row.take()?,
+            email: row.take()?,
+            first_name: row.take()?,
+            last_name: row.take()?,
+            is_active: row.take()?,
+            is_staff: row.take()?,
+            is_superuser: row.take()?,
+            groups: Vec::new(),
+        })
+    }
+}
+
+/// An account with its groups, locked until the transaction ends.
+pub async fn account(tx: &mut Tx, id: i64) -> Result<Option<Account>> {
+    let sql = format!("{ACCOUNT} WHERE id = ?{}", tx.dialect().for_update());
+    let Some(account) = tx.query_one::<Account>(&sql, vec![id.into()]).await? else { return Ok(None) };
+    let groups: Vec<(i64,)> =
+        tx.query("SELECT group_id FROM group_members WHERE user_id = ? ORDER BY group_id", vec![id.into()]).await?;
+    Ok(Some(Account { groups: groups.into_iter().map(|(id,)| id).collect(), ..account }))
+}
+
+/// The ids of those who may do anything, locked until the transaction ends.
+pub async fn lock_superusers(tx: &mut Tx) -> Result<Vec<i64>> {
+    let sql = format!(
+        "SELECT id FROM users WHERE is_staff = 1 AND is_superuser = 1 AND is_active = 1{}",
+        tx.dialect().for_update()
+    );
+    let found: Vec<(i64,)> = tx.query(&sql, vec![]).await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// What of an account is edited as it is written, in the order of the columns.
+fn edited(account: &Account, key: &str) -> Vec<Value> {
+    vec![
+        (&account.username).into(),
+        key.into(),
+        (&account.email).into(),
+        (&account.first_name).into(),
+        (&account.last_name).into(),
+        account.is_active.into(),
+        account.is_staff.into(),
+        account.is_superuser.into(),
+    ]
+}
+
+/// Adds an account, without its groups, and gives its id.
+pub async fn add_account(tx: &mut Tx, account: &Account, key: &str, password: &str, now: i64) -> Result<i64> {
+    let mut params = edited(account, key);
+    params.extend([password.into(), now.into()]);
+    let done = tx
+        .execute(
+            "INSERT INTO users (username, username_key, email, first_name, last_name, is_active, is_staff, is_superuser,
+                                password, date_joined)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params,
+        )
+        .await?;
+    Ok(done.last_id)
+}
+
+/// Changes an account, but for its groups.
+pub async fn change_account(tx: &mut Tx, id: i64, account: &Account, key: &str) -> Result<()> {
+    let mut params = edited(account, key);
+    params.push(id.into());
+    tx.execute(
+        "UPDATE users SET username = ?, username_key = ?, email = ?, first_name = ?, last_name = ?, is_active = ?,
+                          is_staff = ?, is_superuser = ?, version = version + 1
+         WHERE id = ?",
+        params,
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes someone a member of these groups and no others.
+pub async fn set_groups(tx: &mut Tx, id: i64, groups: &[i64]) -> Result<()> {
+    tx.execute("DELETE FROM group_members WHERE user_id = ?", vec![id.into()]).await?;
+    for group in groups {
+        let row = vec![id.into(), (*group).into()];
+        tx.execute("INSERT INTO group_members (user_id, group_id) VALUES (?, ?)", row).await?;
+    }
+    Ok(())
+}
+
+/// Adds a group, or changes the one with this id; gives its id.
+pub async fn put_group(tx: &mut Tx, id: Option<i64>, name: &str, permissions: &[String]) -> Result<i64> {
+    let id = match id {
+        Some(id) => {
+            let changed = "UPDATE staff_groups SET name = ?, version = version + 1 WHERE id = ?";
+            tx.execute(changed, vec![name.into(), id.into()]).await?;
+            tx.execute("DELETE FROM group_permissions WHERE group_id = ?", vec![id.into()]).await?;
+            id
+        }
+        None => tx.execute("INSERT INTO staff_groups (name) VALUES (?)", vec![name.into()]).await?.last_id,
+    };
+    for permission in permissions {
+        let row = vec![id.into(), permission.into()];
+        tx.execute("INSERT INTO group_permissions (group_id, permission) VALUES (?, ?)", row).await?;
+    }
+    Ok(id)
+}
+
+/// Who is in a group: id and username.
+pub async fn members(tx: &mut Tx, group: i64) -> Result<Vec<(i64, String)>> {
+    tx.query(
+        "SELECT u.id, u.username FROM group_members m JOIN users u ON u.id = m.user_id WHERE m.group_id = ? ORDER BY u.id",
+        vec![group.into()],
+    )
+    .await
+}
+
+/// Removes a group with its members and permissions.
+pub async fn delete_group(tx: &mut Tx, id: i64) -> Result<()> {
+    for sql in [
+        "DELETE FROM group_members WHERE group_id = ?",
+        "DELETE FROM group_permissions WHERE group_id = ?",
+        "DELETE FROM staff_groups WHERE id = ?",
+    ] {
+        tx.execute(sql, vec![id.into()]).await?;
+    }
+    Ok(())
 }

@@ -37,7 +37,8 @@ pub struct Staff {
 
 impl Staff {
     pub fn may(&self, permission: Permission, model: &Model) -> bool {
-        self.is_superuser || self.permissions.contains(&format!("{}.{}", model.name, permission.name()))
+        let is_granted = || self.permissions.contains(&format!("{}.{}", model.name, permission.name()));
+        self.is_superuser || model.has(permission) && is_granted()
     }
 
     /// Whether anything may be done with the model at all; what may be changed may be seen.

@@ -40,6 +40,16 @@ impl Site {
         self.groups.iter().flat_map(|(_, models)| models.iter().copied())
     }
 
+    /// What groups can be allowed: written `movies.change`, and what people read.
+    pub fn permissions(&self) -> Vec<(String, String)> {
+        let of = |model: &'static Model| {
+            Permission::ALL.into_iter().filter(|permission| model.has(*permission)).map(|permission| {
+                (format!("{}.{}", model.name, permission.name()), format!("{}: {}", model.many, permission.name()))
+            })
+        };
+        self.models().flat_map(of).collect()
+    }
+
     /// The model with this name.
     pub fn model(&self, name: &str) -> Option<&'static Model> {
         self.models().find(|model| model.name == name)
@@ -109,6 +119,8 @@ pub struct Model {
     /// Removes one; the feature refuses what must stay.
     pub delete: Option<Delete>,
     pub used_by: &'static [UsedBy],
+    /// Only superusers change its objects, whatever groups say.
+    pub for_superusers: bool,
     /// Where the public sees the object; `{id}` is its id.
     pub on_site: Option<&'static str>,
     /// Told after a change is durable, so that caches follow.
@@ -140,9 +152,22 @@ impl Model {
         adds: true,
         delete: None,
         used_by: &[],
+        for_superusers: false,
         on_site: None,
         changed: |_, _| {},
     };
+
+    /// Whether there is anything that groups could be allowed by this permission.
+    pub fn has(&self, permission: Permission) -> bool {
+        let acts = self.actions.iter().any(|action| action.needs == permission);
+        match permission {
+            Permission::View => true,
+            _ if self.for_superusers => false,
+            Permission::Add => self.save.is_some() && self.adds || acts,
+            Permission::Change => self.save.is_some() || acts,
+            Permission::Delete => self.delete.is_some() || acts,
+        }
+    }
 
     pub fn fields(&self) -> impl Iterator<Item = &'static Field> + use<> {
         self.fieldsets.iter().flat_map(|fieldset| fieldset.fields)
@@ -226,7 +251,8 @@ pub enum FilterBy {
     Choice { sql: &'static str, choices: &'static [(&'static str, &'static str)], counted: bool },
     /// Each choice has a condition of its own: name, label, SQL.
     Conditions(&'static [(&'static str, &'static str, &'static str)]),
-    /// The SQL is the id of an object of this model, which people choose by its name.
+    /// The SQL is the id of an object of this model, which people choose by its name; or, with `{id}` for that id in it, a
+    /// condition.
     Related { sql: &'static str, model: &'static str },
 }
 
@@ -407,7 +433,7 @@ pub struct Inline {
 #[derive(Debug)]
 pub struct UsedBy {
     pub model: &'static str,
-    /// SQL over that model's table: the id of the object.
+    /// SQL over that model's table: the id of the object; or, with `{id}` for that id in it, a condition.
     pub by: &'static str,
 }
 

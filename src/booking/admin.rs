@@ -1,7 +1,15 @@
 //! Bookings in the admin panel.
 
-use crate::admin::{Column, Dates, Field, FieldAccess, Fieldset, Filter, FilterBy, Kind, Model, Search, SearchKind};
-use crate::admin::{Doing, Shown};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::rules::{Act, Ask};
+use super::{BookingError, Reply, store};
+use crate::admin::{
+    Action, Column, Dates, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
+    Refused, Report, Search, SearchKind, Shown,
+};
 use crate::app::App;
 use crate::db::DbError;
 use crate::orders;
@@ -94,9 +102,74 @@ pub static BOOKINGS: Model = Model {
             ],
         },
     ],
+    actions: &[Action {
+        name: "cancel",
+        label: "Cancel bookings…",
+        about: "Their seats are free for others at once. Customers see them as cancelled; nobody is told by mail.",
+        needs: Permission::Change,
+        asks: &[],
+        run: |app, _, ids, _| Box::pin(cancel(app, ids)),
+    }],
     adds: false,
     ..Model::PLAIN
 };
+
+async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
+    let names = store::names(&app.db, ids).await?;
+    let mut report = Report::default();
+    for (id, outcome) in by_house(app, Act::CancelBooking, ids).await {
+        let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
+        report.note(id, name, "Status", ["Booked", "Cancelled"], outcome);
+    }
+    Ok(report)
+}
+
+/// Lets the house do this to each; those of one show are mostly decided and written together.
+pub async fn by_house(app: &App, act: Act, ids: &[i64]) -> Vec<(i64, Result<Reply, BookingError>)> {
+    let waiting = Arc::new(());
+    let mut asked = JoinSet::new();
+    for id in ids.iter().copied() {
+        let (desk, client) = (app.desk.clone(), Arc::downgrade(&waiting));
+        asked.spawn(async move { (id, desk.ask(Ask::House { id, act }, None, client).await) });
+    }
+    let mut outcomes = asked.join_all().await;
+    outcomes.sort_unstable_by_key(|(id, _)| *id);
+    outcomes
+}
+
+impl Report {
+    /// Notes what became of something that the desk was asked for.
+    pub fn note(
+        &mut self,
+        id: i64,
+        name: String,
+        field: &str,
+        [before, after]: [&str; 2],
+        outcome: Result<Reply, BookingError>,
+    ) {
+        match outcome {
+            Ok(_) => {
+                let change =
+                    FieldChange { field: field.to_owned(), before: before.to_owned(), after: after.to_owned() };
+                self.done.push((id, name, vec![change]));
+            }
+            Err(error) => self.not_done.push(format!("{name}: {}", told(error))),
+        }
+    }
+}
+
+/// A refusal for staff; causes are for the log.
+pub fn told(error: BookingError) -> String {
+    match error {
+        BookingError::Db(error) => {
+            tracing::error!(%error, "the house was refused");
+            "The database could not do it. Try again.".to_owned()
+        }
+        BookingError::UnknownBooking | BookingError::UnknownOrder => "It is not there any more.".to_owned(),
+        BookingError::Busy | BookingError::Late => "Too much is going on. Try again.".to_owned(),
+        error => error.to_string(),
+    }
+}
 
 const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
     Search { column, kind, from: "users u JOIN bookings t ON t.user_id = u.id" }
@@ -110,7 +183,7 @@ pub fn code(app: &App, order_id: i64) -> Doing<'_, Result<String, DbError>> {
 /// The bookings of the order with this code.
 async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
     match orders::api::codes(app).await?.id(word) {
-        Some(order_id) => super::store::bookings_of_order(&app.db, order_id).await,
+        Some(order_id) => store::bookings_of_order(&app.db, order_id).await,
         None => Ok(Vec::new()),
     }
 }

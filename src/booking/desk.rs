@@ -90,7 +90,8 @@ impl Desk {
         | Ask::Extend { hold_id: number, .. }
         | Ask::Release { hold_id: number, .. }
         | Ask::Confirm { hold_id: number, .. }
-        | Ask::CancelOrder { order_id: number, .. }) = &ask;
+        | Ask::CancelOrder { order_id: number, .. }
+        | Ask::House { id: number, .. }) = &ask;
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
         let job = Job { ask, key, deadline: Instant::now() + self.patience, client, answer };

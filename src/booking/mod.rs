@@ -15,6 +15,7 @@ use crate::clock;
 use crate::db::DbError;
 use crate::holds::Hold;
 use crate::orders::Order;
+use crate::orders::status::Status;
 
 /// Why a seat did not change hands. The texts are the contract's (sections 11 and 12).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +66,9 @@ pub enum BookingError {
     NotInOrder { seat: i64 },
     #[error("It is too late to cancel this booking.")]
     CancelTooLate,
+    /// What the house wants to note can't happen to such an order.
+    #[error("This order is {}.", status.name().replace('_', " "))]
+    OrderIs { status: Status },
     /// The key was sent before, with another payload.
     #[error("This Idempotency-Key was used for another request.")]
     KeyReused,

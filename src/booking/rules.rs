@@ -49,6 +49,38 @@ pub enum Ask {
         order_id: i64,
         seats: Vec<i64>,
     },
+    /// What the house does to anyone's booking, order or hold, at any time.
+    House {
+        id: i64,
+        act: Act,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Cancels the booking.
+    CancelBooking,
+    /// Cancels all that is left of the order.
+    CancelOrder,
+    /// Notes that the order's price was received.
+    Pay,
+    /// Notes that the order's price was given back, and cancels what is left of it.
+    Refund,
+    /// Ends the hold.
+    Release,
+}
+
+/// On whose behalf something is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    User(i64),
+    House,
+}
+
+impl By {
+    fn may_touch(self, owner: i64) -> bool {
+        self == By::House || self == By::User(owner)
+    }
 }
 
 /// What an installation allows. Times are in microseconds; what is not there is off.
@@ -123,6 +155,7 @@ pub struct ShowState {
     /// Booked and blocked; what is held is not among them, since time alone frees it.
     pub seats_taken: i64,
     pub sales: Sales,
+    pub cancelled: bool,
     pub holders: HashMap<i64, Holder>,
 }
 
@@ -287,13 +320,18 @@ impl Batch<'_> {
     fn decide(&mut self, ask: &Ask) -> Outcome {
         match ask {
             Ask::Book { user_id, show_id, seats } => self.book(*user_id, *show_id, seats),
-            Ask::Cancel { user_id, booking_id } => self.cancel(*user_id, *booking_id),
+            Ask::Cancel { user_id, booking_id } => self.cancel(By::User(*user_id), *booking_id),
             Ask::Hold { user_id, show_id, seats } => self.hold(*user_id, *show_id, seats),
             Ask::Change { user_id, hold_id, seats } => self.change(*user_id, *hold_id, seats),
             Ask::Extend { user_id, hold_id } => self.extend(*user_id, *hold_id),
-            Ask::Release { user_id, hold_id } => self.release(*user_id, *hold_id),
+            Ask::Release { user_id, hold_id } => self.release(By::User(*user_id), *hold_id),
             Ask::Confirm { user_id, hold_id } => self.confirm(*user_id, *hold_id),
-            Ask::CancelOrder { user_id, order_id, seats } => self.cancel_order(*user_id, *order_id, seats),
+            Ask::CancelOrder { user_id, order_id, seats } => self.cancel_order(By::User(*user_id), *order_id, seats),
+            Ask::House { id, act: Act::CancelBooking } => self.cancel(By::House, *id),
+            Ask::House { id, act: Act::CancelOrder } => self.cancel_order(By::House, *id, &[]),
+            Ask::House { id, act: Act::Pay } => self.settle(*id, Event::Pay),
+            Ask::House { id, act: Act::Refund } => self.settle(*id, Event::Refund),
+            Ask::House { id, act: Act::Release } => self.release(By::House, *id),
         }
     }
 
@@ -354,7 +392,7 @@ impl Batch<'_> {
 
     /// What is kept is not touched: it is never free in between.
     fn change(&mut self, user_id: i64, id: i64, seats: &[i64]) -> Outcome {
-        let mut hold = self.live(user_id, id)?;
+        let mut hold = self.live(By::User(user_id), id)?;
         let (show_id, expires_at) = (hold.show_id, hold.expires_at.unwrap_or_default());
         let has = |hold: &OrderState, number: i64| hold.seats.iter().any(|seat| seat.number == number);
         let added: Vec<i64> = seats.iter().copied().filter(|seat| !has(&hold, *seat)).collect();
@@ -388,7 +426,7 @@ impl Batch<'_> {
     }
 
     fn extend(&mut self, user_id: i64, id: i64) -> Outcome {
-        let mut hold = self.live(user_id, id)?;
+        let mut hold = self.live(By::User(user_id), id)?;
         self.is_on_sale(hold.show_id)?;
         let until = (self.now + self.limits.hold).min(hold.created_at + self.limits.hold_in_all);
         if hold.expires_at.is_some_and(|expires_at| until <= expires_at) {
@@ -400,12 +438,12 @@ impl Batch<'_> {
         Ok(Granted::Hold { id, hold })
     }
 
-    fn release(&mut self, user_id: i64, id: i64) -> Outcome {
-        let hold = self.live(user_id, id)?;
+    fn release(&mut self, by: By, id: i64) -> Outcome {
+        let hold = self.live(by, id)?;
         for seat in &hold.seats {
             self.drop_held(hold.show_id, seat);
         }
-        if let Some(usage) = self.usage(user_id, hold.show_id) {
+        if let Some(usage) = self.usage(hold.user_id, hold.show_id) {
             usage.holds -= 1;
             usage.held_seats -= hold.seats.len() as i64;
         }
@@ -414,12 +452,15 @@ impl Batch<'_> {
         Ok(Granted::Hold { id, hold })
     }
 
-    /// Sales may have closed meanwhile: whoever holds a seat can take it.
+    /// Sales may have closed meanwhile: whoever holds a seat can take it, unless the show was cancelled.
     fn confirm(&mut self, user_id: i64, id: i64) -> Outcome {
-        let mut order = self.live(user_id, id)?;
-        let has_started = self.state.shows.get(&order.show_id).is_none_or(|show| show.date_time <= self.now);
-        if has_started {
+        let mut order = self.live(By::User(user_id), id)?;
+        let show = self.state.shows.get(&order.show_id).ok_or(BookingError::UnknownShow)?;
+        if show.date_time <= self.now {
             return Err(BookingError::ShowStarted);
+        }
+        if show.cancelled {
+            return Err(BookingError::SalesClosed);
         }
         order.status = status::next(order.status, Event::Confirm).ok_or(BookingError::HoldConfirmed)?;
         order.expires_at = None;
@@ -446,19 +487,19 @@ impl Batch<'_> {
     }
 
     /// The owner is checked before the state (C04); cancelling is not limited in time, unless the installation says so.
-    fn cancel(&mut self, user_id: i64, booking_id: i64) -> Outcome {
+    fn cancel(&mut self, by: By, booking_id: i64) -> Outcome {
         let booking = self.state.bookings.get(&booking_id).ok_or(BookingError::UnknownBooking)?;
-        if booking.user_id != user_id {
+        if !by.may_touch(booking.user_id) {
             return Err(BookingError::NotYours);
         }
         let show_id = booking.show_id;
         let seat = match booking.order_id {
-            None => self.cancel_alone(booking_id)?,
+            None => self.cancel_alone(by, booking_id)?,
             Some(order_id) => {
                 let order = self.state.orders.get(&order_id).ok_or(BookingError::UnknownBooking)?;
                 let seat = order.seats.iter().find(|seat| seat.row == booking_id);
                 let number = seat.ok_or(BookingError::UnknownBooking)?.number;
-                let order = self.cancel_seats(order_id, &[number])?;
+                let order = self.cancel_seats(by, order_id, &[number])?;
                 order.seats.into_iter().find(|seat| seat.row == booking_id).ok_or(BookingError::UnknownBooking)?
             }
         };
@@ -466,32 +507,45 @@ impl Batch<'_> {
     }
 
     /// A booking without an order is an order of its own, with its own id.
-    fn cancel_order(&mut self, user_id: i64, id: i64, seats: &[i64]) -> Outcome {
+    fn cancel_order(&mut self, by: By, id: i64, seats: &[i64]) -> Outcome {
         if let Some(order) = self.state.orders.get(&id) {
-            if order.user_id != user_id || order.status == Status::Held {
+            if !by.may_touch(order.user_id) || order.status == Status::Held {
                 return Err(BookingError::UnknownOrder);
             }
-            let order = self.cancel_seats(id, seats)?;
+            let order = self.cancel_seats(by, id, seats)?;
             return Ok(Granted::Order { id, order });
         }
         let booking = self.state.bookings.get(&id).filter(|booking| booking.order_id.is_none());
-        let booking = booking.filter(|booking| booking.user_id == user_id).ok_or(BookingError::UnknownOrder)?;
+        let booking = booking.filter(|booking| by.may_touch(booking.user_id)).ok_or(BookingError::UnknownOrder)?;
         if let Some(seat) = seats.iter().find(|seat| **seat != booking.seat_number) {
             return Err(BookingError::NotInOrder { seat: *seat });
         }
-        self.cancel_alone(id)?;
+        self.cancel_alone(by, id)?;
         let order = self.state.bookings[&id].as_order(id);
         Ok(Granted::Order { id, order })
     }
 
+    /// The price of an order was received or given back.
+    fn settle(&mut self, id: i64, event: Event) -> Outcome {
+        let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
+        let status = status::next(order.status, event).ok_or(BookingError::OrderIs { status: order.status })?;
+        if event == Event::Refund && order.seats.iter().any(|seat| seat.status == SeatStatus::Booked) {
+            order = self.cancel_seats(By::House, id, &[])?;
+        }
+        order.status = status;
+        order.version = self.new_id();
+        self.note(id, order.clone());
+        Ok(Granted::Order { id, order })
+    }
+
     /// Cancels a booking without an order.
-    fn cancel_alone(&mut self, id: i64) -> Result<Seat, BookingError> {
+    fn cancel_alone(&mut self, by: By, id: i64) -> Result<Seat, BookingError> {
         let booking = self.state.bookings.get(&id).ok_or(BookingError::UnknownBooking)?;
         let (user_id, show_id) = (booking.user_id, booking.show_id);
         if !booking.booked {
             return Err(BookingError::AlreadyCancelled);
         }
-        self.may_cancel(show_id)?;
+        self.may_cancel(by, show_id)?;
         let booking = self.state.bookings.get_mut(&id).ok_or(BookingError::UnknownBooking)?;
         booking.booked = false;
         let seat = booking.seat(id);
@@ -500,7 +554,7 @@ impl Batch<'_> {
     }
 
     /// Cancels these seats of an order, or all that are left: all or none.
-    fn cancel_seats(&mut self, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
+    fn cancel_seats(&mut self, by: By, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
         let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
         if let Some(seat) = numbers.iter().find(|number| !order.seats.iter().any(|seat| seat.number == **number)) {
             return Err(BookingError::NotInOrder { seat: *seat });
@@ -511,7 +565,7 @@ impl Batch<'_> {
         if left.peek().is_none() || (!numbers.is_empty() && left.count() < numbers.len()) {
             return Err(BookingError::AlreadyCancelled);
         }
-        self.may_cancel(order.show_id)?;
+        self.may_cancel(by, order.show_id)?;
         for seat in order.seats.iter_mut().filter(|seat| is_meant(seat) && is_booked(seat)) {
             seat.status = SeatStatus::Cancelled;
             self.give_back(order.user_id, order.show_id, seat);
@@ -546,6 +600,8 @@ impl Batch<'_> {
         let sales = self.limits.sales(show.sales, show.date_time);
         if show.date_time <= self.now {
             Err(BookingError::ShowStarted)
+        } else if show.cancelled {
+            Err(BookingError::SalesClosed)
         } else if sales.open_at.is_some_and(|open_at| self.now < open_at) {
             Err(BookingError::SalesNotOpen)
         } else if sales.close_at.is_some_and(|close_at| close_at <= self.now) {
@@ -589,16 +645,20 @@ impl Batch<'_> {
         seats.iter().filter(has_holder).copied().collect()
     }
 
-    fn may_cancel(&self, show_id: i64) -> Result<(), BookingError> {
+    fn may_cancel(&self, by: By, show_id: i64) -> Result<(), BookingError> {
         let (Some(before), Some(show)) = (self.limits.cancel_before, self.state.shows.get(&show_id)) else {
             return Ok(());
         };
-        if self.now > show.date_time.saturating_sub(before) { Err(BookingError::CancelTooLate) } else { Ok(()) }
+        if by != By::House && self.now > show.date_time.saturating_sub(before) {
+            Err(BookingError::CancelTooLate)
+        } else {
+            Ok(())
+        }
     }
 
-    /// The user's own hold, which is not over.
-    fn live(&self, user_id: i64, id: i64) -> Result<OrderState, BookingError> {
-        let hold = self.state.orders.get(&id).filter(|hold| hold.user_id == user_id);
+    /// A hold that is theirs and not over.
+    fn live(&self, by: By, id: i64) -> Result<OrderState, BookingError> {
+        let hold = self.state.orders.get(&id).filter(|hold| by.may_touch(hold.user_id));
         let hold = hold.ok_or(BookingError::UnknownOrder)?;
         match hold.expires_at {
             None => Err(BookingError::HoldConfirmed),
@@ -785,9 +845,14 @@ mod tests {
             assert_eq!(one(with_hold(own), ask.clone(), &early), None);
             assert_eq!(one(with_hold(own), ask.clone(), &late), None);
         }
-        // What is held may still be taken.
+        // What is held may still be taken, but not of a show that was cancelled.
         let confirm = Ask::Confirm { user_id: 7, hold_id: 9 };
-        assert_eq!(one(with_hold(Sales::default()), confirm, &late), None);
+        assert_eq!(one(with_hold(Sales::default()), confirm.clone(), &late), None);
+        for ask in ways.into_iter().chain([confirm, Ask::Extend { user_id: 7, hold_id: 9 }]) {
+            let mut state = with_hold(Sales { open_at: Some(NOW + 1), ..Sales::default() });
+            state.shows.get_mut(&1).unwrap().cancelled = true;
+            assert_eq!(one(state, ask.clone(), &Limits::default()), Some(BookingError::SalesClosed), "{ask:?}");
+        }
     }
 
     #[test]
@@ -803,7 +868,31 @@ mod tests {
             {
                 assert_eq!(one(state.clone(), ask, &limits), expected);
             }
+            for act in [Act::CancelBooking, Act::CancelOrder] {
+                assert_eq!(one(state.clone(), Ask::House { id: 3, act }, &limits), None);
+            }
         }
+    }
+
+    #[test]
+    fn a_refund_cancels_what_is_left_and_is_possible_once() {
+        let seat = |row, status| Seat { row, number: row, status, created_at: 0 };
+        let order = OrderState {
+            user_id: 7,
+            show_id: 1,
+            status: Status::Paid,
+            created_at: 0,
+            expires_at: None,
+            version: 9,
+            seats: vec![seat(3, SeatStatus::Cancelled), seat(4, SeatStatus::Booked)],
+        };
+        let mut state = show(NOW - MINUTE, 5, &[4]);
+        state.orders.insert(9, order);
+        let ask = Ask::House { id: 9, act: Act::Refund };
+        let decided = decide(state, [&ask, &ask], NOW, &Limits::default());
+        assert_eq!(decided.outcomes[1], Err(BookingError::OrderIs { status: Status::Refunded }));
+        assert_eq!((decided.changes.cancelled, decided.changes.shows[&1].taken), (vec![4], -1));
+        assert_eq!(decided.changes.orders[&9].status, Status::Refunded);
     }
 
     /// A row of bookings, and what the database would be after a write.
@@ -855,8 +944,8 @@ mod tests {
                     date_time: *date_time,
                     total_seats: *total_seats,
                     seats_taken: rows().filter(|row| row.seat.status == SeatStatus::Booked).count() as i64,
-                    sales: Sales::default(),
                     holders: rows().filter_map(holder).collect(),
+                    ..ShowState::default()
                 };
                 state.shows.insert(id as i64, show);
             }
@@ -991,8 +1080,8 @@ mod tests {
                 false => Err(BookingError::SeatTaken),
             }
         };
-        let live = |user: i64, id: i64| {
-            let order = world.orders.get(&id).filter(|order| order.user_id == user);
+        let live = |by: By, id: i64| {
+            let order = world.orders.get(&id).filter(|order| by.may_touch(order.user_id));
             let order = order.ok_or(BookingError::UnknownOrder)?;
             match (order.status, order.expires_at) {
                 (Status::Held, Some(0)) => Err(BookingError::UnknownOrder),
@@ -1004,11 +1093,36 @@ mod tests {
         let seats_of = |id: i64| -> Vec<i64> {
             world.rows.values().filter(|row| row.order_id == Some(id)).map(|row| row.seat.number).collect()
         };
+        let cancel = |by: By, booking_id: i64| {
+            let row = world.rows.get(&booking_id).filter(|row| row.seat.status != SeatStatus::Held);
+            let row = row.ok_or(BookingError::UnknownBooking)?;
+            if !by.may_touch(row.user_id) {
+                return Err(BookingError::NotYours);
+            }
+            if row.seat.status == SeatStatus::Booked { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
+        };
+        let cancel_order = |by: By, order_id: i64, seats: &[i64]| {
+            let order = world.orders.get(&order_id).filter(|order| order.status != Status::Held);
+            let is_in =
+                |row: &&Row| row.order_id == Some(order_id) || row.order_id.is_none() && row.seat.row == order_id;
+            let rows: Vec<&Row> = world.rows.values().filter(is_in).collect();
+            let is_order = order.is_some() || rows.iter().any(|row| row.order_id.is_none());
+            if !is_order || rows.iter().any(|row| !by.may_touch(row.user_id)) {
+                return Err(BookingError::UnknownOrder);
+            }
+            let find = |seat: &i64| rows.iter().find(|row| row.seat.number == *seat);
+            if let Some(seat) = seats.iter().find(|seat| find(seat).is_none()) {
+                return Err(BookingError::NotInOrder { seat: *seat });
+            }
+            let is_left = |row: &&Row| row.seat.status == SeatStatus::Booked;
+            let all_left = seats.iter().all(|seat| find(seat).is_some_and(is_left));
+            if all_left && rows.iter().any(is_left) { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
+        };
         match ask {
             Ask::Book { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, false, false),
             Ask::Hold { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, true, true),
             Ask::Change { user_id, hold_id, seats } => {
-                let show = live(*user_id, *hold_id)?.show_id;
+                let show = live(By::User(*user_id), *hold_id)?.show_id;
                 let has = seats_of(*hold_id);
                 let (kept, added): (Vec<i64>, Vec<i64>) = seats.iter().partition(|seat| has.contains(seat));
                 if added.is_empty() {
@@ -1018,46 +1132,29 @@ mod tests {
                 }
             }
             Ask::Extend { user_id, hold_id } => {
-                let hold = live(*user_id, *hold_id)?;
+                let hold = live(By::User(*user_id), *hold_id)?;
                 if world.shows[hold.show_id as usize].1 <= world.now {
                     return Err(BookingError::ShowStarted);
                 }
                 let until = (world.now + limits.hold).min(hold.created_at + limits.hold_in_all);
                 if Some(until) > hold.expires_at { Ok(()) } else { Err(BookingError::HoldAtItsLimit) }
             }
-            Ask::Release { user_id, hold_id } => live(*user_id, *hold_id).map(drop),
+            Ask::Release { user_id, hold_id } => live(By::User(*user_id), *hold_id).map(drop),
+            Ask::House { id, act: Act::Release } => live(By::House, *id).map(drop),
+            Ask::House { id, act: Act::Pay | Act::Refund } => {
+                let event = if matches!(ask, Ask::House { act: Act::Pay, .. }) { Event::Pay } else { Event::Refund };
+                let status = world.orders.get(id).ok_or(BookingError::UnknownOrder)?.status;
+                status::next(status, event).map(drop).ok_or(BookingError::OrderIs { status })
+            }
             Ask::Confirm { user_id, hold_id } => {
-                let hold = live(*user_id, *hold_id)?;
+                let hold = live(By::User(*user_id), *hold_id)?;
                 let has_started = world.shows[hold.show_id as usize].1 <= world.now;
                 if has_started { Err(BookingError::ShowStarted) } else { Ok(()) }
             }
-            Ask::Cancel { user_id, booking_id } => {
-                let row = world.rows.get(booking_id).filter(|row| row.seat.status != SeatStatus::Held);
-                let row = row.ok_or(BookingError::UnknownBooking)?;
-                if row.user_id != *user_id {
-                    return Err(BookingError::NotYours);
-                }
-                let is_left = row.seat.status == SeatStatus::Booked;
-                if is_left { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
-            }
-            Ask::CancelOrder { user_id, order_id, seats } => {
-                let order = world.orders.get(order_id).filter(|order| order.status != Status::Held);
-                let is_in =
-                    |row: &&Row| row.order_id == Some(*order_id) || row.order_id.is_none() && row.seat.row == *order_id;
-                let rows: Vec<&Row> = world.rows.values().filter(is_in).collect();
-                let is_order = order.is_some() || rows.iter().any(|row| row.order_id.is_none());
-                if !is_order || rows.iter().any(|row| row.user_id != *user_id) {
-                    return Err(BookingError::UnknownOrder);
-                }
-                let find = |seat: &i64| rows.iter().find(|row| row.seat.number == *seat);
-                if let Some(seat) = seats.iter().find(|seat| find(seat).is_none()) {
-                    return Err(BookingError::NotInOrder { seat: *seat });
-                }
-                let is_left = |row: &&Row| row.seat.status == SeatStatus::Booked;
-                let all_left = seats.iter().all(|seat| find(seat).is_some_and(is_left));
-                let any_left = rows.iter().any(is_left);
-                if all_left && any_left { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
-            }
+            Ask::Cancel { user_id, booking_id } => cancel(By::User(*user_id), *booking_id),
+            Ask::House { id, act: Act::CancelBooking } => cancel(By::House, *id),
+            Ask::CancelOrder { user_id, order_id, seats } => cancel_order(By::User(*user_id), *order_id, seats),
+            Ask::House { id, act: Act::CancelOrder } => cancel_order(By::House, *id, &[]),
         }
     }
 
@@ -1074,6 +1171,9 @@ mod tests {
             2 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Ask::Release { user_id, hold_id }),
             4 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Ask::Confirm { user_id, hold_id }),
             2 => (0i64..3, id()).prop_map(|(user_id, booking_id)| Ask::Cancel { user_id, booking_id }),
+            4 => (id(), prop_oneof![
+                Just(Act::CancelBooking), Just(Act::CancelOrder), Just(Act::Pay), Just(Act::Refund), Just(Act::Release),
+            ]).prop_map(|(id, act)| Ask::House { id, act }),
             3 => (0i64..3, id(), some).prop_map(|(user_id, order_id, seats)| Ask::CancelOrder { user_id, order_id, seats }),
         ]
     }
@@ -1115,7 +1215,8 @@ mod tests {
                     Ask::Book { .. } | Ask::Hold { .. } => true,
                     Ask::Cancel { booking_id: id, .. } | Ask::CancelOrder { order_id: id, .. }
                     | Ask::Change { hold_id: id, .. } | Ask::Extend { hold_id: id, .. }
-                    | Ask::Release { hold_id: id, .. } | Ask::Confirm { hold_id: id, .. } => *id < world.next_id,
+                    | Ask::Release { hold_id: id, .. } | Ask::Confirm { hold_id: id, .. }
+                    | Ask::House { id, .. } => *id < world.next_id,
                 };
                 if asks.iter().all(known) {
                     let state = world.state();

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use super::idempotency::{self, Key, Stored};
 use super::rules::{
-    Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, Sales, Seat, SeatStatus, ShowChange, ShowState,
-    State, Usage,
+    Act, Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, Sales, Seat, SeatStatus, ShowChange,
+    ShowState, State, Usage,
 };
 use super::{Booking, Reply};
+use crate::app::App;
 use crate::clock::{self, SECOND};
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
 use crate::holds::Hold;
@@ -28,6 +29,7 @@ pub struct ShowFacts {
     /// Of the show's row: what was decided on these facts is written only while they are true.
     pub version: i64,
     pub sales: Sales,
+    pub cancelled: bool,
 }
 
 /// What a batch touches.
@@ -79,7 +81,7 @@ impl Sql {
         let in_order = dialect.in_order();
         let facts = format!(
             "{now}, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at, \
-                     s.sales_close_at, s.order_limit, s.user_limit, s.seats_taken"
+                     s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken"
         );
         let names = "JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
         let asked = dialect.table(&[("show_id", INT), ("seat", INT)]);
@@ -269,8 +271,8 @@ impl Sql {
 impl ShowFacts {
     /// What decides, without any holder.
     pub fn state(&self, seats_taken: i64) -> ShowState {
-        let ShowFacts { date_time, total_seats, sales, .. } = *self;
-        ShowState { date_time, total_seats, seats_taken, sales, holders: HashMap::new() }
+        let ShowFacts { date_time, total_seats, sales, cancelled, .. } = *self;
+        ShowState { date_time, total_seats, seats_taken, sales, cancelled, holders: HashMap::new() }
     }
 }
 
@@ -294,6 +296,7 @@ impl Loaded {
                 order_limit: row.take()?,
                 user_limit: row.take()?,
             },
+            cancelled: row.take::<Option<i64>>()?.is_some(),
         };
         let seats_taken = row.take()?;
         if let Entry::Vacant(place) = self.state.shows.entry(id) {
@@ -314,9 +317,11 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
             Ask::Book { show_id, seats: asked, .. } | Ask::Hold { show_id, seats: asked, .. } => {
                 seats.extend(asked.iter().map(|seat| (*show_id, *seat)));
             }
-            Ask::Cancel { booking_id, .. } => bookings.push((*booking_id,)),
+            Ask::Cancel { booking_id, .. } | Ask::House { id: booking_id, act: Act::CancelBooking } => {
+                bookings.push((*booking_id,));
+            }
             // A booking without an order is one.
-            Ask::CancelOrder { order_id, .. } => {
+            Ask::CancelOrder { order_id, .. } | Ask::House { id: order_id, .. } => {
                 bookings.push((*order_id,));
                 orders.push((*order_id,));
             }
@@ -752,6 +757,62 @@ pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
         "SELECT id FROM bookings WHERE order_id = ? UNION SELECT id FROM bookings WHERE id = ? AND order_id IS NULL";
     let found: Vec<(i64,)> = db.query(sql, vec![order_id.into(), order_id.into()]).await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// What a booking, an order or a hold is called in the back office.
+pub struct Name {
+    movie_title: String,
+    date_time: i64,
+    username: String,
+    /// One, of a booking.
+    seat: Option<i64>,
+}
+
+impl Name {
+    pub fn told(&self, app: &App) -> String {
+        let Name { movie_title, date_time, username, seat } = self;
+        let seat = seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
+        format!("{username}, {movie_title}, {}{seat}", clock::local(*date_time, &app.config.time_zone))
+    }
+}
+
+/// What these bookings are called, by id.
+pub async fn names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
+    named(db, "bookings", "t.seat_number", ids).await
+}
+
+/// What these orders and holds are called, by id.
+pub async fn order_names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
+    named(db, "orders", "NULL", ids).await
+}
+
+async fn named(db: &Db, table: &str, seat: &str, ids: &[i64]) -> Result<HashMap<i64, Name>> {
+    let sql = format!(
+        "SELECT {} t.id, m.title, s.date_time, u.username, {seat} FROM {} AS d JOIN {table} t ON t.id = d.id
+         JOIN shows s ON s.id = t.show_id JOIN movies m ON m.id = s.movie_id JOIN users u ON u.id = t.user_id",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", INT)])
+    );
+    let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
+    let mut names = HashMap::new();
+    for mut row in db.query::<Row>(&sql, vec![Value::list(&ids)]).await? {
+        let (id, movie_title, date_time) = (row.take()?, row.take()?, row.take()?);
+        names.insert(id, Name { movie_title, date_time, username: row.take()?, seat: row.take()? });
+    }
+    Ok(names)
+}
+
+/// The bookings of a show that are not cancelled, and its live holds.
+pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
+    let booked: Vec<(i64,)> = db
+        .query(
+            "SELECT id FROM bookings WHERE show_id = ? AND active_seat >= 1 AND status = 'booked'",
+            vec![show_id.into()],
+        )
+        .await?;
+    let held = format!("SELECT id FROM orders WHERE show_id = ? AND expires_at > {}", db.dialect().now_or("?"));
+    let held: Vec<(i64,)> = db.query(&held, vec![show_id.into(), clock::now().into()]).await?;
+    Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }
 
 /// The shows whose count of taken seats is not the number of seats that are booked or blocked; there should be none, ever.

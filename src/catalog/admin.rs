@@ -1,7 +1,10 @@
 //! Movies and screens in the admin panel.
 
 use super::store;
-use crate::admin::{Column, Field, Fieldset, Kind, Model, Refused, Search, SearchKind, Shown, UsedBy, Values, Work};
+use crate::admin::{
+    Column, Field, Fieldset, Inline, Kind, Model, Refused, Search, SearchKind, Shown, UsedBy, Values, Work,
+};
+use crate::db::DbError;
 
 pub static MOVIES: Model = Model {
     name: "movies",
@@ -39,7 +42,16 @@ pub static MOVIES: Model = Model {
         ],
     }],
     save: Some(|work, id, values| Box::pin(save_movie(work, id, values))),
+    delete: Some(|work, id| Box::pin(async move { has_shows(store::delete_movie(work.tx, id).await) })),
     used_by: &[UsedBy { model: "shows", by: "t.movie_id" }],
+    inlines: &[Inline {
+        model: "shows",
+        by: "movie_id",
+        fields: &["date_time", "screen_id", "total_seats"],
+        order: "t.date_time",
+        only: "t.date_time > {now} AND t.cancelled_at IS NULL",
+        extra: 3,
+    }],
     on_site: Some("/api/movies/{id}/shows/"),
     changed: |app, id| {
         app.reads.movies.changed(&());
@@ -51,6 +63,14 @@ pub static MOVIES: Model = Model {
 async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
     let minutes = values.int("duration_minutes").unwrap_or_default();
     Ok(store::put_movie(work.tx, id, values.text("title"), minutes).await?)
+}
+
+/// What was shown stays, with its bookings.
+fn has_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
+    match deleted {
+        Err(DbError::ForeignKey(_)) => Err(Refused::Faults(vec![("", "There are shows of it.".into())])),
+        deleted => Ok(deleted?),
+    }
 }
 
 pub static SCREENS: Model = Model {
@@ -69,6 +89,7 @@ pub static SCREENS: Model = Model {
         fields: &[Field { name: "name", label: "Name", sql: "t.name", ..Field::PLAIN }],
     }],
     save: Some(|work, id, values| Box::pin(save_screen(work, id, values))),
+    delete: Some(|work, id| Box::pin(async move { has_shows(store::delete_screen(work.tx, id).await) })),
     used_by: &[UsedBy { model: "shows", by: "t.screen_id" }],
     changed: |app, _| app.reads.shows.all_changed(),
     ..Model::PLAIN

@@ -65,6 +65,24 @@ pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64>
     Ok(id.unwrap_or(done.last_id))
 }
 
+/// Deletes a movie.
+///
+/// # Errors
+/// [`crate::db::DbError::ForeignKey`] when it has shows.
+pub async fn delete_movie(tx: &mut Tx, id: i64) -> Result<()> {
+    tx.execute("DELETE FROM movies WHERE id = ?", vec![id.into()]).await?;
+    Ok(())
+}
+
+/// Deletes a screen.
+///
+/// # Errors
+/// [`crate::db::DbError::ForeignKey`] when there are shows on it.
+pub async fn delete_screen(tx: &mut Tx, id: i64) -> Result<()> {
+    tx.execute("DELETE FROM screens WHERE id = ?", vec![id.into()]).await?;
+    Ok(())
+}
+
 /// The ids of movies with this very title; an engine's collation may find more, without regard to case and accents.
 pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<i64>> {
     let found: Vec<(i64, String)> =

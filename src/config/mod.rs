@@ -66,6 +66,8 @@ pub struct Config {
     pub admin_session: Duration,
     /// On holds, sales and cancelling.
     pub limits: Limits,
+    /// Between two shows on a screen, in microseconds.
+    pub turnaround: i64,
 }
 
 /// In microseconds, as [`Limits`] has its times.
@@ -181,6 +183,7 @@ impl Config {
                 user_seats: reader.if_given("SEATS_PER_USER"),
                 cancel_before: reader.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
             },
+            turnaround: reader.integer::<i64>("TURNAROUND_MINUTES") * MINUTE,
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
     }

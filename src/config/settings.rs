@@ -329,4 +329,12 @@ pub const SETTINGS: &[Setting] = &[
         default: None,
         example: "",
     },
+    Setting {
+        name: "TURNAROUND_MINUTES",
+        meaning: "How long a screen is cleaned between two shows; the admin panel warns where it is \
+                  less.",
+        accepts: Accepts::Integer(0, 1_440),
+        default: Some("15"),
+        example: "",
+    },
 ];

@@ -43,6 +43,7 @@ fn an_empty_environment_gives_the_defaults() {
     assert_eq!(config.login_failures_per_address, 100);
     assert_eq!(config.login_failure_window.as_secs(), 300);
     assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.turnaround, 15 * MINUTE);
 }
 
 #[test]

@@ -97,6 +97,14 @@ impl Dialect {
         }
     }
 
+    /// After a SELECT: locks the rows it finds until the transaction ends. SQLite's one writer has locked everything.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Mysql => " FOR UPDATE",
+        }
+    }
+
     /// After SELECT: join the tables in the order they stand in. SQLite needs no telling.
     pub fn in_order(self) -> &'static str {
         match self {

@@ -1,9 +1,14 @@
 //! Orders and holds in the admin panel.
 
 use super::api::codes;
-use crate::admin::{Column, Dates, Fieldset, Filter, FilterBy, Kind, Model, Search, SearchKind, Shown};
+use crate::admin::{
+    Action, Column, Dates, Fieldset, Filter, FilterBy, Kind, Model, Permission, Refused, Report, Search, SearchKind,
+    Shown,
+};
 use crate::app::App;
-use crate::booking::admin::{code, shown};
+use crate::booking::admin::{by_house, code, shown};
+use crate::booking::rules::Act;
+use crate::booking::store::order_names;
 use crate::db::DbError;
 
 const JOINS: &str = "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
@@ -103,9 +108,46 @@ pub static ORDERS: Model = Model {
             shown("made", "Made", "t.created_at", Kind::Moment),
         ],
     }],
+    actions: &[
+        Action {
+            name: "paid",
+            label: "Mark as paid",
+            about: "The price was received at the counter.",
+            needs: Permission::Change,
+            asks: &[],
+            run: |app, _, ids, _| Box::pin(act(app, Act::Pay, ["Awaiting payment", "Paid"], ids)),
+        },
+        Action {
+            name: "refund",
+            label: "Refund…",
+            about: "The price was given back. What is left of the orders is cancelled: the seats are free for others.",
+            needs: Permission::Change,
+            asks: &[],
+            run: |app, _, ids, _| Box::pin(act(app, Act::Refund, ["Paid", "Refunded"], ids)),
+        },
+        Action {
+            name: "cancel",
+            label: "Cancel orders…",
+            about: "All their seats are free for others at once. What was paid stays marked as paid until it is refunded.",
+            needs: Permission::Change,
+            asks: &[],
+            run: |app, _, ids, _| Box::pin(act(app, Act::CancelOrder, ["Booked", "Cancelled"], ids)),
+        },
+    ],
     adds: false,
     ..Model::PLAIN
 };
+
+async fn act(app: &App, act: Act, change: [&str; 2], ids: &[i64]) -> Result<Report, Refused> {
+    let names = order_names(&app.db, ids).await?;
+    let field = if act == Act::CancelOrder { "Seats" } else { "Status" };
+    let mut report = Report::default();
+    for (id, outcome) in by_house(app, act, ids).await {
+        let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
+        report.note(id, name, field, change, outcome);
+    }
+    Ok(report)
+}
 
 async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
     Ok(codes(app).await?.id(word).into_iter().collect())
@@ -159,6 +201,14 @@ pub static HOLDS: Model = Model {
             shown("made", "Made", "t.created_at", Kind::Moment),
             shown("until", "Until", "NULLIF(t.expires_at, 0)", Kind::Moment),
         ],
+    }],
+    actions: &[Action {
+        name: "release",
+        label: "Release…",
+        about: "The holds end, and their seats are free for others at once.",
+        needs: Permission::Change,
+        asks: &[],
+        run: |app, _, ids, _| Box::pin(act(app, Act::Release, ["Held", "Given up"], ids)),
     }],
     adds: false,
     ..Model::PLAIN

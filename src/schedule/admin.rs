@@ -1,11 +1,18 @@
 //! Shows in the admin panel.
 
-use crate::admin::{Column, Dates, Field, FieldAccess, Fieldset, Filter, FilterBy, Kind, Model, Search, SearchKind};
-use crate::admin::{Doing, Shown, UsedBy};
+use super::copying;
+use super::store::{self, Known, Plan, Put, Rival};
+use crate::admin::{
+    Action, Column, Dates, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
+    Refused, Report, Search, SearchKind, Shown, Staff, UsedBy, Values, Work,
+};
 use crate::app::App;
-use crate::booking::rules::{Limits, Sales};
-use crate::clock;
-use crate::db::DbError;
+use crate::booking::admin::{BOOKINGS, by_house, told};
+use crate::booking::rules::{Act, Limits, Sales};
+use crate::booking::store::left_of_show;
+use crate::catalog;
+use crate::clock::{self, SECOND};
+use crate::db::{DbError, Tx};
 
 /// Seats that someone holds at this moment.
 const HELD: &str = "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
@@ -208,9 +215,260 @@ pub static SHOWS: Model = Model {
         UsedBy { model: "orders", by: "t.show_id" },
         UsedBy { model: "holds", by: "t.show_id" },
     ],
+    actions: &[
+        Action {
+            name: "copy",
+            label: "Copy to other dates…",
+            about: "The same movies on the same screens at the same times of the day: the first of the chosen days becomes \
+                    the day you give, the others follow it.",
+            needs: Permission::Add,
+            asks: &[
+                Field { name: "first", label: "First day of the copies", kind: Kind::Day, ..Field::PLAIN },
+                Field {
+                    name: "times",
+                    label: "How many times",
+                    kind: Kind::Number { least: 1, most: 60 },
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "every",
+                    label: "One after the other",
+                    help: "How far the copies are apart, if there are more than one.",
+                    kind: Kind::Choice(&[("week", "Every week"), ("day", "Every day")]),
+                    ..Field::PLAIN
+                },
+            ],
+            run: |app, _, ids, values| Box::pin(copying::copy(app, ids, values)),
+        },
+        Action {
+            name: "close",
+            label: "Close sales",
+            about: "Nobody can book or hold a seat from now on. What is booked stays; who holds seats can still take them.",
+            needs: Permission::Change,
+            asks: &[],
+            run: |app, _, ids, _| Box::pin(close(app, ids)),
+        },
+        Action {
+            name: "cancel",
+            label: "Cancel shows…",
+            about: "They do not take place: nobody can book any more, they are not listed for customers, and all their \
+                    bookings, orders and holds are cancelled. This can't be undone.",
+            needs: Permission::Change,
+            asks: &[],
+            run: |app, staff, ids, _| Box::pin(cancel(app, staff, ids)),
+        },
+    ],
+    save: Some(|work, id, values| Box::pin(save(work, id, values))),
+    delete: Some(|work, id| Box::pin(delete(work, id))),
     changed: |app, _| app.reads.shows.all_changed(),
     ..Model::PLAIN
 };
+
+async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+    let number = |name| values.int(name).unwrap_or_default();
+    let plan = Plan {
+        movie_id: number("movie_id"),
+        screen_id: number("screen_id"),
+        date_time: number("date_time"),
+        total_seats: number("total_seats"),
+        sales: Sales {
+            open_at: values.int("sales_open_at"),
+            close_at: values.int("sales_close_at"),
+            order_limit: values.int("order_limit"),
+            user_limit: values.int("user_limit"),
+        },
+    };
+    let mut faults = Vec::new();
+    if let (Some(open_at), Some(close_at)) = (plan.sales.open_at, plan.sales.close_at)
+        && close_at <= open_at
+    {
+        faults.push(("sales_close_at", "Sales can't close before they open.".to_owned()));
+    }
+    if !catalog::store::has_movie(work.tx, plan.movie_id).await? {
+        faults.push(("movie_id", "There is no such movie.".to_owned()));
+    }
+    if !catalog::store::has_screen(work.tx, plan.screen_id).await? {
+        faults.push(("screen_id", "There is no such screen.".to_owned()));
+    }
+    if !faults.is_empty() {
+        return Err(Refused::Faults(faults));
+    }
+    let before = match id {
+        Some(id) => store::shows(work.tx, &[id]).await?.pop(),
+        None => None,
+    };
+    let id = match store::put_show(work.tx, id, plan).await? {
+        Put::Done(id) => id,
+        Put::SeatTaken(seat) => {
+            let text = format!("Seat {seat} is taken, so there must be {seat} seats at least.");
+            return Err(Refused::Faults(vec![("total_seats", text)]));
+        }
+    };
+    if !values.anyway {
+        let warnings = warnings(work, id, before, &plan).await?;
+        if !warnings.is_empty() {
+            return Err(Refused::Warnings(warnings));
+        }
+    }
+    Ok(id)
+}
+
+/// What speaks against a show as it would be from now on.
+async fn warnings(work: &mut Work<'_>, id: i64, before: Option<Known>, plan: &Plan) -> Result<Vec<String>, DbError> {
+    let mut warnings = Vec::new();
+    let is_new_time = before.as_ref().is_none_or(|known| known.plan.date_time != plan.date_time);
+    if is_new_time && plan.date_time <= clock::now() {
+        warnings.push("It begins in the past.".to_owned());
+    }
+    if let Some(known) = &before
+        && known.taken > 0
+    {
+        let was = known.plan;
+        let moved = [
+            (was.date_time != plan.date_time, "time"),
+            (was.screen_id != plan.screen_id, "screen"),
+            (was.movie_id != plan.movie_id, "movie"),
+        ];
+        let moved: Vec<&str> = moved.into_iter().filter(|(is_new, _)| *is_new).map(|(_, what)| what).collect();
+        if !moved.is_empty() {
+            let (seats, what) = (counted(known.taken, "seat is", "seats are"), moved.join(" and "));
+            warnings.push(format!("{seats} taken already, for another {what}: nobody is told of the change."));
+        }
+    }
+    let needs_screen = |known: &Known| {
+        let was = known.plan;
+        !known.cancelled && (was.screen_id != plan.screen_id || was.movie_id != plan.movie_id)
+    };
+    if is_new_time || before.as_ref().is_some_and(needs_screen) {
+        warnings.extend(overlaps(work.tx, work.app, id).await?);
+    }
+    Ok(warnings)
+}
+
+/// The shows on the same screen that are too near to this one, in words.
+pub async fn overlaps(tx: &mut Tx, app: &App, id: i64) -> Result<Vec<String>, DbError> {
+    let zone = &app.config.time_zone;
+    let told = |rival: Rival| {
+        let (from, until) = (clock::local(rival.date_time, zone), clock::local(rival.until, zone));
+        format!(
+            "The screen is needed for {} from {from} to {until}, and {} minutes more.",
+            rival.movie_title,
+            app.config.turnaround / 60 / SECOND
+        )
+    };
+    Ok(store::rivals(tx, id, app.config.turnaround).await?.into_iter().map(told).collect())
+}
+
+/// `1 seat is`, `2 seats are`.
+pub fn counted(count: i64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
+    let refused = |text: String| Err(Refused::Faults(vec![("", text)]));
+    let taken = store::shows(work.tx, &[id]).await?.pop().map_or(0, |known| known.taken);
+    if taken > 0 {
+        let seats = counted(taken, "seat is", "seats are");
+        return refused(format!(
+            "{seats} booked or held. Cancel the show instead: the action \"Cancel shows…\" in the list of shows cancels \
+             all its bookings too."
+        ));
+    }
+    match store::delete_show(work.tx, id).await {
+        Err(DbError::ForeignKey(_)) => refused(
+            "It has cancelled bookings or ended holds, which are kept. Cancel the show instead, by the action \"Cancel \
+             shows…\" in the list of shows."
+                .to_owned(),
+        ),
+        deleted => Ok(deleted?),
+    }
+}
+
+async fn known(app: &App, ids: &[i64]) -> Result<Vec<Known>, DbError> {
+    store::shows(&mut app.db.begin().await?, ids).await
+}
+
+impl Known {
+    /// What it is called.
+    pub fn told(&self, app: &App) -> String {
+        let begins = clock::local(self.plan.date_time, &app.config.time_zone);
+        format!("{}, {begins}, {}", self.movie_title, self.screen_name)
+    }
+}
+
+async fn close(app: &App, ids: &[i64]) -> Result<Report, Refused> {
+    let mut report = Report::default();
+    for show in known(app, ids).await? {
+        let name = show.told(app);
+        if store::close_sales(&app.db, show.id).await? {
+            let after = clock::local(clock::now(), &app.config.time_zone);
+            let before =
+                show.plan.sales.close_at.map_or_else(String::new, |at| clock::local(at, &app.config.time_zone));
+            report.done.push((show.id, name, vec![FieldChange { field: "Sales close".into(), before, after }]));
+        } else {
+            report.not_done.push(format!("{name}: its sales are closed already."));
+        }
+    }
+    Ok(report)
+}
+
+/// How often what is left of a show is looked for; nobody comes in any more, so twice is usual.
+const ROUNDS: usize = 5;
+
+/// First nobody is let in any more, then everyone is let out: whenever it stops between, the same again goes on from there.
+async fn cancel(app: &App, staff: &Staff, ids: &[i64]) -> Result<Report, Refused> {
+    if !staff.may(Permission::Change, &BOOKINGS) {
+        let text = "With a show its bookings are cancelled, and these you may not change.";
+        return Err(Refused::Faults(vec![("", text.to_owned())]));
+    }
+    let mut report = Report::default();
+    for show in known(app, ids).await? {
+        let name = show.told(app);
+        let is_new = store::cancel_show(&app.db, show.id).await?;
+        app.reads.shows.changed(&show.plan.movie_id);
+        let mut cancelled = 0;
+        let mut left = Vec::new();
+        for _ in 0..ROUNDS {
+            let (bookings, holds) = left_of_show(&app.db, show.id).await?;
+            left.clear();
+            for (act, ids) in [(Act::CancelBooking, bookings), (Act::Release, holds)] {
+                for some in ids.chunks(TOGETHER) {
+                    for (_, outcome) in by_house(app, act, some).await {
+                        match outcome {
+                            Ok(_) => cancelled += i64::from(act == Act::CancelBooking),
+                            Err(error) => left.push(told(error)),
+                        }
+                    }
+                }
+            }
+            if left.is_empty() {
+                break;
+            }
+        }
+        if let Some(reason) = left.first() {
+            let count = counted(left.len() as i64, "booking or hold is", "bookings and holds are");
+            report.not_done.push(format!("{name}: {count} not cancelled yet; do it again. ({reason})"));
+        }
+        if is_new || cancelled > 0 {
+            let field = |field: &str, before: &str, after: String| FieldChange {
+                field: field.to_owned(),
+                before: before.to_owned(),
+                after,
+            };
+            let changes = vec![
+                field("Takes place", "Yes", "No".to_owned()),
+                field("Bookings cancelled", "", cancelled.to_string()),
+            ];
+            report.done.push((show.id, name, changes));
+        } else if left.is_empty() {
+            report.not_done.push(format!("{name}: it is cancelled already."));
+        }
+    }
+    Ok(report)
+}
+
+/// So many bookings are cancelled by one transaction.
+const TOGETHER: usize = 300;
 
 /// [`STATE`] in words.
 fn sales(app: &App, state: i64) -> Doing<'_, Result<String, DbError>> {

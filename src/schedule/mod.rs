@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod api;
+mod copying;
 pub mod store;
 
 use serde::Serialize;

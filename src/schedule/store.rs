@@ -2,7 +2,7 @@
 
 use super::Show;
 use crate::booking::rules::Sales;
-use crate::clock;
+use crate::clock::{self, SECOND};
 use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 
 impl FromRow for Show {
@@ -19,7 +19,7 @@ impl FromRow for Show {
     }
 }
 
-/// The shows of a movie by time, then id, past ones too (H01).
+/// The shows of a movie by time, then id, past ones too (H01), but for cancelled ones.
 pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
     db.query(
         &format!(
@@ -27,7 +27,7 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
              (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
               WHERE o.show_id = s.id AND o.expires_at > {})
              FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-             WHERE s.movie_id = ? ORDER BY s.date_time, s.id",
+             WHERE s.movie_id = ? AND s.cancelled_at IS NULL ORDER BY s.date_time, s.id",
             db.dialect().now_or("?")
         ),
         vec![clock::now().into(), movie_id.into()],
@@ -96,6 +96,126 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
         )
         .await?;
     Ok(Put::Done(id.unwrap_or(done.last_id)))
+}
+
+/// What a show is now.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub id: i64,
+    pub plan: Plan,
+    pub movie_title: String,
+    pub screen_name: String,
+    pub duration_minutes: i64,
+    pub cancelled: bool,
+    /// Seats that are booked, held or blocked.
+    pub taken: i64,
+}
+
+impl FromRow for Known {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Known {
+            id: row.take()?,
+            plan: Plan {
+                movie_id: row.take()?,
+                screen_id: row.take()?,
+                date_time: row.take()?,
+                total_seats: row.take()?,
+                sales: Sales {
+                    open_at: row.take()?,
+                    close_at: row.take()?,
+                    order_limit: row.take()?,
+                    user_limit: row.take()?,
+                },
+            },
+            movie_title: row.take()?,
+            screen_name: row.take()?,
+            duration_minutes: row.take()?,
+            cancelled: row.take::<Option<i64>>()?.is_some(),
+            taken: row.take()?,
+        })
+    }
+}
+
+/// The shows with these ids, by time.
+pub async fn shows(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Known>> {
+    let dialect = tx.dialect();
+    let sql = format!(
+        "SELECT {} s.id, s.movie_id, s.screen_id, s.date_time, s.total_seats, s.sales_open_at, s.sales_close_at,
+         s.order_limit, s.user_limit, m.title, c.name, m.duration_minutes, s.cancelled_at,
+         (SELECT COUNT(b.active_seat) FROM bookings b LEFT JOIN orders o ON o.id = b.order_id
+          WHERE b.show_id = s.id AND (o.expires_at IS NULL OR o.expires_at > {}))
+         FROM {} AS d JOIN shows s ON s.id = d.id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+         ORDER BY s.date_time, s.id",
+        dialect.in_order(),
+        dialect.now_or("?"),
+        dialect.table(&[("id", "BIGINT")])
+    );
+    let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
+    tx.query(&sql, vec![clock::now().into(), Value::list(&ids)]).await
+}
+
+/// A show that needs its screen at the same time as another.
+pub struct Rival {
+    pub movie_title: String,
+    pub date_time: i64,
+    /// When the screen is free again, without turnaround.
+    pub until: i64,
+}
+
+/// The shows that are still running or about to begin on the screen of the show with this id, with `turnaround`
+/// microseconds between one's end and the next one's beginning; by time.
+pub async fn rivals(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Rival>> {
+    let found: Vec<(String, i64, i64)> = tx
+        .query(
+            "SELECT m.title, s.date_time, s.date_time + m.duration_minutes * 60000000
+             FROM shows t JOIN movies n ON n.id = t.movie_id JOIN shows s ON s.screen_id = t.screen_id
+             JOIN movies m ON m.id = s.movie_id
+             WHERE t.id = ? AND s.id <> t.id AND s.cancelled_at IS NULL AND s.date_time > t.date_time - ?
+             AND s.date_time < t.date_time + n.duration_minutes * 60000000 + ?
+             AND s.date_time + m.duration_minutes * 60000000 + ? > t.date_time
+             ORDER BY s.date_time, s.id",
+            vec![id.into(), LONGEST_MOVIE.into(), turnaround.into(), turnaround.into()],
+        )
+        .await?;
+    Ok(found.into_iter().map(|(movie_title, date_time, until)| Rival { movie_title, date_time, until }).collect())
+}
+
+/// So long before a show others are looked at that may still be running, in microseconds.
+const LONGEST_MOVIE: i64 = 2 * 24 * 3_600 * SECOND;
+
+/// Whether this movie begins on this screen at this moment.
+pub async fn is_planned(tx: &mut Tx, plan: &Plan) -> Result<bool> {
+    let found: Option<(i64,)> = tx
+        .query_one(
+            "SELECT id FROM shows WHERE screen_id = ? AND date_time = ? AND movie_id = ? AND cancelled_at IS NULL",
+            vec![plan.screen_id.into(), plan.date_time.into(), plan.movie_id.into()],
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Closes a show for good. With the row's new version no batch is written that was decided on the old one, so nobody is
+/// let in from here on. Tells whether it was open before.
+pub async fn cancel_show(db: &Db, id: i64) -> Result<bool> {
+    let sql = "UPDATE shows SET cancelled_at = ?, version = version + 1 WHERE id = ? AND cancelled_at IS NULL";
+    Ok(db.execute(sql, vec![clock::now().into(), id.into()]).await?.changed == 1)
+}
+
+/// Ends the sales of a show that has not begun; tells whether they had not ended before.
+pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
+    let now = clock::now();
+    let sql = "UPDATE shows SET sales_close_at = ?, version = version + 1
+               WHERE id = ? AND cancelled_at IS NULL AND date_time > ? AND COALESCE(sales_close_at, date_time) > ?";
+    Ok(db.execute(sql, vec![now.into(), id.into(), now.into(), now.into()]).await?.changed == 1)
+}
+
+/// Deletes a show.
+///
+/// # Errors
+/// [`crate::db::DbError::ForeignKey`] when there is a booking, an order or a hold of it, or was one.
+pub async fn delete_show(tx: &mut Tx, id: i64) -> Result<()> {
+    tx.execute("DELETE FROM shows WHERE id = ?", vec![id.into()]).await?;
+    Ok(())
 }
 
 /// Whether a show begins on this screen at this very time.

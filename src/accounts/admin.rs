@@ -1,0 +1,377 @@
+//! Users and their groups in the admin panel.
+
+use super::editing::{self, Account, EditError, Editor};
+use super::store;
+use crate::admin::store::log;
+use crate::admin::{
+    Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Given, Kind, Model, Permission,
+    Refused, Report, Search, SearchKind, Shown, Site, Staff, UsedBy, Values, Work,
+};
+use crate::app::App;
+
+const YES_NO: &[(&str, &str)] = &[("1", "Yes"), ("0", "No")];
+
+const fn yes_no(name: &'static str, label: &'static str, sql: &'static str) -> Filter {
+    Filter { name, label, by: FilterBy::Choice { sql, choices: YES_NO, counted: false } }
+}
+
+const fn begins(column: &'static str, kind: SearchKind) -> Search {
+    Search { column, kind, from: "" }
+}
+
+pub static USERS: Model = Model {
+    name: "users",
+    one: "user",
+    many: "users",
+    table: "users",
+    label: "t.username",
+    version: "t.version",
+    columns: &[
+        Column {
+            name: "username",
+            label: "Username",
+            sql: "t.username",
+            sort: Some("t.username_key"),
+            ..Column::PLAIN
+        },
+        Column {
+            name: "name",
+            label: "Name",
+            sql: "TRIM(CONCAT(t.first_name, ' ', t.last_name))",
+            sort: Some("t.first_name"),
+            ..Column::PLAIN
+        },
+        Column { name: "email", label: "Email", sql: "t.email", sort: Some("t.email"), ..Column::PLAIN },
+        Column { name: "active", label: "Active", sql: "t.is_active", shown: Shown::YesNo, ..Column::PLAIN },
+        Column { name: "staff", label: "Staff", sql: "t.is_staff", shown: Shown::YesNo, ..Column::PLAIN },
+        Column {
+            name: "joined",
+            label: "Joined",
+            sql: "t.date_joined",
+            shown: Shown::Moment,
+            sort: Some("t.date_joined"),
+            ..Column::PLAIN
+        },
+    ],
+    order: "-joined",
+    search: &[
+        begins("t.username_key", SearchKind::Folded),
+        begins("t.email", SearchKind::Text),
+        begins("t.first_name", SearchKind::Text),
+        begins("t.last_name", SearchKind::Text),
+        begins("t.id", SearchKind::Number),
+    ],
+    filters: &[
+        yes_no("active", "Active", "t.is_active"),
+        yes_no("staff", "Staff", "t.is_staff"),
+        yes_no("superuser", "Superuser", "t.is_superuser"),
+        Filter {
+            name: "group",
+            label: "Group",
+            by: FilterBy::Related {
+                sql: "t.id IN (SELECT m.user_id FROM group_members m WHERE m.group_id = {id})",
+                model: "groups",
+            },
+        },
+    ],
+    fieldsets: &[
+        Fieldset {
+            title: "",
+            help: "",
+            fields: &[
+                Field {
+                    name: "username",
+                    label: "Username",
+                    help: "At most 150 letters, digits and @ . + - _",
+                    sql: "t.username",
+                    kind: Kind::Text { longest: 150 },
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "password",
+                    label: "Password",
+                    help: "At least 8 characters, not common, not all digits, not like the name.",
+                    kind: Kind::Password,
+                    access: FieldAccess::SetOnce,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "first_name",
+                    label: "First name",
+                    sql: "t.first_name",
+                    kind: Kind::Text { longest: 150 },
+                    required: false,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "last_name",
+                    label: "Last name",
+                    sql: "t.last_name",
+                    kind: Kind::Text { longest: 150 },
+                    required: false,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "email",
+                    label: "Email",
+                    sql: "t.email",
+                    kind: Kind::Text { longest: 254 },
+                    ..Field::PLAIN
+                },
+            ],
+        },
+        Fieldset {
+            title: "Permissions",
+            help: "Only a superuser changes those of staff.",
+            fields: &[
+                Field {
+                    name: "is_active",
+                    label: "Active",
+                    help: "Can log in. Switch it off instead of deleting the account.",
+                    sql: "t.is_active",
+                    kind: Kind::YesNo,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "is_staff",
+                    label: "Staff",
+                    help: "Can log in to this panel.",
+                    sql: "t.is_staff",
+                    kind: Kind::YesNo,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "is_superuser",
+                    label: "Superuser",
+                    help: "May do everything, without being in a group.",
+                    sql: "t.is_superuser",
+                    kind: Kind::YesNo,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "groups",
+                    label: "Groups",
+                    help: "Staff may do what any of their groups may.",
+                    sql: "(SELECT GROUP_CONCAT(m.group_id) FROM group_members m WHERE m.user_id = t.id)",
+                    kind: Kind::SeveralRelated { model: "groups" },
+                    required: false,
+                    ..Field::PLAIN
+                },
+            ],
+        },
+        Fieldset {
+            title: "Dates",
+            help: "",
+            fields: &[
+                Field {
+                    name: "last_login",
+                    label: "Last login to this panel",
+                    sql: "t.last_login",
+                    kind: Kind::Moment,
+                    required: false,
+                    access: FieldAccess::Shown,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "date_joined",
+                    label: "Joined",
+                    sql: "t.date_joined",
+                    kind: Kind::Moment,
+                    access: FieldAccess::Shown,
+                    ..Field::PLAIN
+                },
+            ],
+        },
+    ],
+    actions: &[
+        Action {
+            name: "password",
+            label: "Set password…",
+            about: "The user is logged out of this panel everywhere.",
+            needs: Permission::Change,
+            asks: &[Field { name: "password", label: "New password", kind: Kind::Password, ..Field::PLAIN }],
+            run: |app, staff, ids, values| Box::pin(set_passwords(app, staff, ids, values)),
+        },
+        Action {
+            name: "off",
+            label: "Switch off…",
+            about: "They can't log in any more, and what they are logged in to ends at once. Their bookings stay.",
+            needs: Permission::Change,
+            asks: &[],
+            run: |app, staff, ids, _| switch(app, staff, ids, false),
+        },
+        Action {
+            name: "on",
+            label: "Switch on…",
+            about: "They can log in again.",
+            needs: Permission::Change,
+            asks: &[],
+            run: |app, staff, ids, _| switch(app, staff, ids, true),
+        },
+    ],
+    save: Some(|work, id, values| Box::pin(save_user(work, id, values))),
+    delete: Some(|_, _| {
+        let text = "Users are never deleted: bookings and the log name them. Switch the account off instead.";
+        Box::pin(async { Err(Refused::Faults(vec![("", text.to_owned())])) })
+    }),
+    changed: |app, id| app.reads.users.changed(&id),
+    ..Model::PLAIN
+};
+
+pub static GROUPS: Model = Model {
+    name: "groups",
+    one: "group",
+    many: "groups",
+    table: "staff_groups",
+    label: "t.name",
+    version: "t.version",
+    columns: &[
+        Column { name: "name", label: "Name", sql: "t.name", sort: Some("t.name"), ..Column::PLAIN },
+        Column {
+            name: "members",
+            label: "Members",
+            sql: "(SELECT COUNT(*) FROM group_members m WHERE m.group_id = t.id)",
+            shown: Shown::Number,
+            ..Column::PLAIN
+        },
+    ],
+    order: "name",
+    search: &[begins("t.name", SearchKind::Text)],
+    fieldsets: &[Fieldset {
+        title: "",
+        help: "",
+        fields: &[
+            Field { name: "name", label: "Name", sql: "t.name", kind: Kind::Text { longest: 150 }, ..Field::PLAIN },
+            Field {
+                name: "permissions",
+                label: "Permissions",
+                help: "What its members may do. Only superusers change groups.",
+                sql: "(SELECT GROUP_CONCAT(p.permission) FROM group_permissions p WHERE p.group_id = t.id)",
+                kind: Kind::Several(Site::permissions),
+                required: false,
+                ..Field::PLAIN
+            },
+        ],
+    }],
+    save: Some(|work, id, values| Box::pin(save_group(work, id, values))),
+    delete: Some(|work, id| Box::pin(delete_group(work, id))),
+    used_by: &[UsedBy {
+        model: "users",
+        by: "t.id IN (SELECT m.user_id FROM group_members m WHERE m.group_id = {id})",
+    }],
+    for_superusers: true,
+    ..Model::PLAIN
+};
+
+impl From<EditError> for Refused {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Faults(faults) => Refused::Faults(faults),
+            EditError::Db(error) => Refused::Db(error),
+        }
+    }
+}
+
+fn editor(staff: &Staff) -> Editor {
+    Editor { id: staff.user_id, is_superuser: staff.is_superuser }
+}
+
+async fn save_user(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+    let mut groups: Vec<i64> = values.several("groups").iter().filter_map(|id| id.parse().ok()).collect();
+    groups.sort_unstable();
+    let account = Account {
+        username: values.text("username").to_owned(),
+        email: values.text("email").to_owned(),
+        first_name: values.text("first_name").to_owned(),
+        last_name: values.text("last_name").to_owned(),
+        is_active: values.yes("is_active"),
+        is_staff: values.yes("is_staff"),
+        is_superuser: values.yes("is_superuser"),
+        groups,
+    };
+    match id {
+        Some(id) => {
+            editing::change(work.tx, editor(work.staff), id, &account).await?;
+            Ok(id)
+        }
+        None => Ok(editing::add(work.tx, editor(work.staff), &account, password(values)).await?),
+    }
+}
+
+/// The password that was given, and its hash.
+fn password(values: &Values) -> (&str, &str) {
+    match values.of.get("password") {
+        Some(Given::Password { plain, hash }) => (plain, hash),
+        _ => ("", ""),
+    }
+}
+
+async fn set_passwords(app: &App, staff: &Staff, ids: &[i64], values: &Values) -> Result<Report, Refused> {
+    let mut report = Report::default();
+    let (plain, hash) = password(values);
+    for id in ids {
+        let mut tx = app.db.begin().await?;
+        let Some(account) = store::account(&mut tx, *id).await? else { continue };
+        match editing::set_password(&mut tx, editor(staff), *id, plain, hash).await {
+            Ok(()) => {
+                tx.commit().await?;
+                app.reads.users.changed(id);
+                report.done.push((*id, account.username, Vec::new()));
+            }
+            error => not_done(&mut report, &account, error)?,
+        }
+    }
+    Ok(report)
+}
+
+fn switch<'a>(app: &'a App, staff: &'a Staff, ids: &'a [i64], on: bool) -> Doing<'a, Result<Report, Refused>> {
+    Box::pin(async move {
+        let mut report = Report::default();
+        for id in ids {
+            let mut tx = app.db.begin().await?;
+            let Some(account) = store::account(&mut tx, *id).await? else { continue };
+            if account.is_active == on {
+                continue;
+            }
+            let after = Account { is_active: on, ..account.clone() };
+            match editing::change(&mut tx, editor(staff), *id, &after).await {
+                Ok(()) => {
+                    tx.commit().await?;
+                    app.reads.users.changed(id);
+                    let word = |is_active| if is_active { "Yes" } else { "No" }.to_owned();
+                    let change = FieldChange { field: "Active".to_owned(), before: word(!on), after: word(on) };
+                    report.done.push((*id, account.username, vec![change]));
+                }
+                error => not_done(&mut report, &account, error)?,
+            }
+        }
+        Ok(report)
+    })
+}
+
+/// Notes why an account was left as it is; a database that fails ends the action.
+fn not_done(report: &mut Report, account: &Account, done: Result<(), EditError>) -> Result<(), Refused> {
+    match done {
+        Ok(()) => Ok(()),
+        Err(EditError::Faults(faults)) => {
+            let faults: Vec<String> = faults.into_iter().map(|(_, text)| text).collect();
+            report.not_done.push(format!("{}: {}", account.username, faults.join(" ")));
+            Ok(())
+        }
+        Err(EditError::Db(error)) => Err(Refused::Db(error)),
+    }
+}
+
+async fn save_group(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+    let (name, permissions) = (values.text("name"), values.several("permissions"));
+    Ok(editing::put_group(work.tx, editor(work.staff), id, name, permissions).await?)
+}
+
+/// The log of each member says what was lost.
+async fn delete_group(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
+    for (user_id, username) in editing::delete_group(work.tx, editor(work.staff), id).await? {
+        let change = FieldChange { field: "Groups".to_owned(), before: id.to_string(), after: String::new() };
+        log::add(work.tx, work.staff, "users", user_id, &username, "change", &[change]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Accounts and groups as staff edit them, and the rules that keep staff from giving themselves more than they have.
+
+use super::{email, password_rules, store, username};
+use crate::admin::store::sessions;
+use crate::clock;
+use crate::db::{DbError, Tx};
+
+/// Who edits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Editor {
+    pub id: i64,
+    pub is_superuser: bool,
+}
+
+/// What can be edited of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Account {
+    pub username: String,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub is_active: bool,
+    pub is_staff: bool,
+    pub is_superuser: bool,
+    /// Ids, in order.
+    pub groups: Vec<i64>,
+}
+
+impl Account {
+    /// Whether nobody could stop this person in the admin panel.
+    fn rules(&self) -> bool {
+        self.is_active && self.is_staff && self.is_superuser
+    }
+}
+
+/// Why nothing was changed.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum EditError {
+    /// By field, as it is called here; an empty name for the account as a whole.
+    #[error("{0:?}")]
+    Faults(Vec<(&'static str, String)>),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+fn refused<T>(field: &'static str, text: &str) -> Result<T, EditError> {
+    Err(EditError::Faults(vec![(field, text.to_owned())]))
+}
+
+const GIVEN_BY_SUPERUSERS: &str = "Only a superuser may change this.";
+
+/// What speaks against making `after` of the account `id`, or, without one, of a new account.
+fn faults(editor: Editor, before: Option<(i64, &Account)>, after: &Account) -> Vec<(&'static str, String)> {
+    let mut faults: Vec<(&'static str, String)> = Vec::new();
+    faults.extend(username::faults(&after.username).into_iter().map(|fault| ("username", fault.to_owned())));
+    faults.extend(email::faults(&after.email).into_iter().map(|fault| ("email", fault.to_owned())));
+    let new = Account::default();
+    let (id, was) = before.unwrap_or((0, &new));
+    if !editor.is_superuser {
+        if was.is_staff || was.is_superuser {
+            faults.push(("", "Only a superuser may change the account of staff.".to_owned()));
+        }
+        for (field, is_changed) in [
+            ("is_staff", was.is_staff != after.is_staff),
+            ("is_superuser", was.is_superuser != after.is_superuser),
+            ("groups", was.groups != after.groups),
+        ] {
+            faults.extend(is_changed.then(|| (field, GIVEN_BY_SUPERUSERS.to_owned())));
+        }
+    }
+    if id == editor.id {
+        for (field, is_lost, text) in [
+            ("is_active", was.is_active && !after.is_active, "You can't switch yourself off."),
+            ("is_staff", was.is_staff && !after.is_staff, "You can't take this from yourself."),
+            ("is_superuser", was.is_superuser && !after.is_superuser, "You can't take this from yourself."),
+        ] {
+            faults.extend(is_lost.then(|| (field, text.to_owned())));
+        }
+    }
+    faults
+}
+
+/// Makes an account of this, with a password and its hash.
+///
+/// # Errors
+/// What is wrong with it, or not the editor's to give.
+pub async fn add(tx: &mut Tx, editor: Editor, account: &Account, password: (&str, &str)) -> Result<i64, EditError> {
+    let (password, hash) = password;
+    let mut faults = faults(editor, None, account);
+    let rules = password_rules::faults(password, &account.username, &account.email);
+    faults.extend(rules.into_iter().map(|fault| ("password", fault)));
+    if !faults.is_empty() {
+        return Err(EditError::Faults(faults));
+    }
+    let account = normal(account);
+    let id = taken(store::add_account(tx, &account, &username::key(&account.username), hash, clock::now()).await)?;
+    store::set_groups(tx, id, &account.groups).await?;
+    Ok(id)
+}
+
+/// Makes this of an account. Whoever is switched off, or no longer staff, is logged out of the admin panel.
+///
+/// # Errors
+/// What is wrong with it, or not the editor's to change; nothing may leave the cinema without a superuser.
+pub async fn change(tx: &mut Tx, editor: Editor, id: i64, after: &Account) -> Result<(), EditError> {
+    let Some(before) = store::account(tx, id).await? else { return refused("", "This account is gone.") };
+    let faults = faults(editor, Some((id, &before)), after);
+    if !faults.is_empty() {
+        return Err(EditError::Faults(faults));
+    }
+    let after = normal(after);
+    // The editor is one who remains; but two may be about to end each other.
+    if before.rules() && !after.rules() && !store::lock_superusers(tx).await?.iter().any(|other| *other != id) {
+        return refused("", "This is the last superuser. Make another first.");
+    }
+    taken(store::change_account(tx, id, &after, &username::key(&after.username)).await)?;
+    if before.groups != after.groups {
+        store::set_groups(tx, id, &after.groups).await?;
+    }
+    if before.is_active && !after.is_active || before.is_staff && !after.is_staff {
+        sessions::end_all(tx, id).await?;
+    }
+    Ok(())
+}
+
+/// Sets another password for someone; their sessions in the admin panel end.
+///
+/// # Errors
+/// What is wrong with it, or that the account is not the editor's to change.
+pub async fn set_password(tx: &mut Tx, editor: Editor, id: i64, password: &str, hash: &str) -> Result<(), EditError> {
+    let Some(account) = store::account(tx, id).await? else { return refused("", "This account is gone.") };
+    if (account.is_staff || account.is_superuser) && !editor.is_superuser {
+        return refused("", "Only a superuser may change the account of staff.");
+    }
+    let faults = password_rules::faults(password, &account.username, &account.email);
+    if !faults.is_empty() {
+        return Err(EditError::Faults(faults.into_iter().map(|fault| ("password", fault)).collect()));
+    }
+    Ok(super::set_password(tx, id, hash).await?)
+}
+
+fn normal(account: &Account) -> Account {
+    Account {
+        username: username::normalise(&account.username),
+        email: email::normalise(&account.email),
+        ..account.clone()
+    }
+}
+
+fn taken<T>(done: Result<T, DbError>) -> Result<T, EditError> {
+    match done {
+        Err(DbError::Unique(key)) if key == "one_account_per_username" => {
+            refused("username", "A user with that username already exists.")
+        }
+        Err(DbError::Unique(key)) if key == "one_group_per_name" => {
+            refused("name", "A group with this name already exists.")
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Makes a group, or changes the one with this id: what its members may do, written as `movies.change`.
+///
+/// # Errors
+/// That only superusers may: whoever changes a group could give themselves anything.
+pub async fn put_group(
+    tx: &mut Tx,
+    editor: Editor,
+    id: Option<i64>,
+    name: &str,
+    permissions: &[String],
+) -> Result<i64, EditError> {
+    if !editor.is_superuser {
+        return refused("", "Only a superuser may change groups.");
+    }
+    taken(store::put_group(tx, id, name, permissions).await)
+}
+
+/// Removes a group; its members are given by id and username: they lose what it let them do.
+///
+/// # Errors
+/// That only superusers may.
+pub async fn delete_group(tx: &mut Tx, editor: Editor, id: i64) -> Result<Vec<(i64, String)>, EditError> {
+    if !editor.is_superuser {
+        return refused("", "Only a superuser may change groups.");
+    }
+    let members = store::members(tx, id).await?;
+    store::delete_group(tx, id).await?;
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOSS: Editor = Editor { id: 1, is_superuser: true };
+    const CLERK: Editor = Editor { id: 2, is_superuser: false };
+
+    fn customer() -> Account {
+        Account {
+            username: "ann".to_owned(),
+            email: "ann@example.com".to_owned(),
+            is_active: true,
+            ..Account::default()
+        }
+    }
+
+    fn clerk() -> Account {
+        Account { username: "clerk".to_owned(), is_staff: true, groups: vec![1], ..customer() }
+    }
+
+    fn boss() -> Account {
+        Account { username: "boss".to_owned(), is_staff: true, is_superuser: true, ..customer() }
+    }
+
+    /// The fields that are refused.
+    fn refused(editor: Editor, before: Option<(i64, &Account)>, after: &Account) -> Vec<&'static str> {
+        faults(editor, before, after).into_iter().map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn staff_change_customers_and_nobody_else() {
+        let ann = customer();
+        let renamed =
+            Account { first_name: "Ann".to_owned(), email: "a@example.com".to_owned(), is_active: false, ..customer() };
+        assert_eq!(refused(CLERK, Some((7, &ann)), &renamed), [""; 0]);
+        assert_eq!(refused(CLERK, None, &ann), [""; 0]);
+        for other in [clerk(), boss()] {
+            assert_eq!(
+                refused(CLERK, Some((8, &other)), &Account { first_name: "X".to_owned(), ..other.clone() }),
+                [""]
+            );
+        }
+        // Not themselves either.
+        assert_eq!(refused(CLERK, Some((2, &clerk())), &Account { groups: vec![1, 2], ..clerk() }), ["", "groups"]);
+    }
+
+    #[test]
+    fn only_superusers_give_rights() {
+        let all = Account { is_staff: true, is_superuser: true, groups: vec![3], ..customer() };
+        let given = ["is_staff", "is_superuser", "groups"];
+        assert_eq!(refused(CLERK, Some((7, &customer())), &all), given);
+        assert_eq!(refused(CLERK, None, &all), given);
+        assert_eq!(refused(BOSS, Some((7, &customer())), &all), [""; 0]);
+        assert_eq!(refused(BOSS, None, &all), [""; 0]);
+    }
+
+    #[test]
+    fn nobody_locks_themselves_out() {
+        let off = Account { is_active: false, is_staff: false, is_superuser: false, ..boss() };
+        assert_eq!(refused(BOSS, Some((1, &boss())), &off), ["is_active", "is_staff", "is_superuser"]);
+        assert_eq!(refused(BOSS, Some((3, &boss())), &off), [""; 0]);
+    }
+
+    #[test]
+    fn names_and_addresses_follow_the_rules_of_signup() {
+        let bad = Account { username: "a b".to_owned(), email: "nowhere".to_owned(), ..customer() };
+        assert_eq!(refused(BOSS, Some((7, &customer())), &bad), ["username", "email"]);
+    }
+}

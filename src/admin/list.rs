@@ -37,10 +37,12 @@ pub struct Query {
 }
 
 /// What a filter was set to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum Chosen {
-    /// This SQL is this value.
-    Is(&'static str, Value),
+    /// This SQL is this word or number, which the description names.
+    Is(&'static str, &'static str),
+    /// This SQL is this id, or is true with it in the place of `{id}`.
+    Of(&'static str, i64),
     /// This SQL is true.
     When(&'static str),
 }
@@ -187,19 +189,14 @@ impl Filter {
         match &self.by {
             FilterBy::Choice { sql, choices, .. } => {
                 let (word, _) = choices.iter().find(|(word, _)| *word == value)?;
-                Some(Chosen::Is(sql, stored(word)))
+                Some(Chosen::Is(sql, word))
             }
             FilterBy::Conditions(conditions) => {
                 conditions.iter().find(|(name, ..)| *name == value).map(|(.., sql)| Chosen::When(sql))
             }
-            FilterBy::Related { sql, .. } => Some(Chosen::Is(sql, Value::Int(value.parse().ok()?))),
+            FilterBy::Related { sql, .. } => Some(Chosen::Of(sql, value.parse().ok()?)),
         }
     }
-}
-
-/// Words that are numbers are stored as such.
-fn stored(word: &str) -> Value {
-    word.parse().map_or_else(|_| Value::Text(word.to_owned()), Value::Int)
 }
 
 /// A cell as it is shown.
@@ -453,7 +450,7 @@ async fn filters(page: &Page, model: &'static Model, query: &Query) -> Result<Ve
                 for (word, label) in *choices {
                     let mut label = (*label).to_owned();
                     if *counted {
-                        match lists::counted(&page.app, model, sql, &stored(word)).await {
+                        match lists::counted(&page.app, model, Chosen::Is(sql, word)).await {
                             Ok(count) => label += &format!(" ({})", thousands(count)),
                             Err(DbError::TooLong) => {}
                             Err(error) => return Err(error),

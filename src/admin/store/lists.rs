@@ -406,7 +406,7 @@ impl List {
         let mut unsorted = false;
         let mut conditions = Vec::new();
         for (.., chosen) in &query.filters {
-            conditions.push(builder.filter(chosen));
+            conditions.push(builder.filter(*chosen));
         }
         let mut dated = None;
         if let (Some(dates), Some((from, to))) = (&model.dates, query.period_bounds(&app.config.time_zone)) {
@@ -598,10 +598,17 @@ impl Builder {
         Order { sql: self.sort(sql), descending, over: None }
     }
 
-    fn filter(&self, chosen: &Chosen) -> Sql {
+    fn filter(&self, chosen: Chosen) -> Sql {
         match chosen {
-            Chosen::Is(sql, value) => Sql { text: format!("{} = ?", self.told(sql)), params: vec![value.clone()] },
+            // Not as a parameter: an index over some of the rows is used for the very word that it is about.
+            Chosen::Is(sql, word) if word.parse::<i64>().is_ok() => Sql::plain(format!("{} = {word}", self.told(sql))),
+            Chosen::Is(sql, word) => Sql::plain(format!("{} = '{word}'", self.told(sql))),
             Chosen::When(sql) => Sql::plain(self.told(sql)),
+            Chosen::Of(sql, id) if sql.contains("{id}") => {
+                let params = sql.matches("{id}").map(|_| id.into()).collect();
+                Sql { text: self.told(&sql.replace("{id}", "?")), params }
+            }
+            Chosen::Of(sql, id) => Sql { text: format!("{} = ?", self.told(sql)), params: vec![id.into()] },
         }
     }
 
@@ -727,10 +734,10 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
     Ok(ends.first().copied().zip(ends.get(1).copied()))
 }
 
-/// How many objects each choice of a filter has, up to [`BOUND`].
-pub async fn counted(app: &App, model: &'static Model, sql: &str, value: &Value) -> Result<Count> {
+/// How many objects a choice of a filter has, up to [`BOUND`].
+pub async fn counted(app: &App, model: &'static Model, choice: Chosen) -> Result<Count> {
     let builder = Builder::new(app, model);
-    let condition = Sql { text: format!("{} = ?", builder.told(sql)), params: vec![value.clone()] };
+    let condition = builder.filter(choice);
     let text = format!("SELECT COUNT(*) FROM ({} LIMIT {}) counted", builder.finder(&condition), BOUND + 1);
     let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
     let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));

@@ -79,7 +79,8 @@ async function sell(url) {
 async function logIn(page, { username, password }) {
   await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
+  const button = page.getByRole("button", { name: "Log in" });
+  await Promise.all([page.waitForEvent("load"), button.click()]);
 }
 
 // Follows all links from the first page on, one of each kind, and looks at each page. Gives a path of each kind.
@@ -113,7 +114,7 @@ function links() {
   const ids = document.querySelector("input[name=ids]")?.value;
   for (const button of document.querySelectorAll("button[form=chosen]")) {
     const format = button.name === "format" ? `&format=${button.value}` : "";
-    here.push(`${button.formAction}?ids=${ids}${format}`);
+    here.push(`${button.getAttribute("formaction") ?? button.form.action}?ids=${ids}${format}`);
   }
   const paths = here.map((link) => new URL(link, location.href)).filter((link) => link.origin === location.origin);
   return paths.map((link) => link.pathname + link.search);

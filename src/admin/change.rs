@@ -904,8 +904,8 @@ impl Form {
         for fieldset in self.model.fieldsets {
             let mut controls = Vec::new();
             for field in fieldset.fields {
-                // A new object has nothing to show yet.
-                if object.stored.is_some() || object.edits(field) {
+                // A new object has nothing to show yet, and what can't be read is never shown.
+                if object.edits(field) || object.stored.is_some() && !field.sql.is_empty() {
                     controls.push(control_of(page, &names, object, field, object.name(field)).await?);
                 }
             }

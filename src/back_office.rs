@@ -30,6 +30,8 @@ pub static SITE: Site = Site {
 #[template(path = "admin/board.html")]
 struct Board {
     date: String,
+    /// What picks the day out of a list, in a URL.
+    day: String,
     today: Day,
     shows: Vec<Line>,
     days: Vec<DayLine>,
@@ -54,11 +56,13 @@ struct Line {
 
 struct DayLine {
     date: String,
-    url: String,
+    day: String,
     shows: i64,
     seats: i64,
     taken: i64,
 }
+
+const DAY: &str = "year=%Y&month=%-m&day=%-d";
 
 /// The most shows of today that are listed one by one.
 const MOST: i64 = 100;
@@ -93,13 +97,14 @@ async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
     let today = days.remove(&spans[0].0).unwrap_or_default();
     let days = days.into_iter().map(|(begins, Day { shows, seats, taken, .. })| DayLine {
         date: text(app, begins, "%A, %-d %B"),
-        url: text(app, begins, "/admin/shows/?year=%Y&month=%-m&day=%-d"),
+        day: text(app, begins, DAY),
         shows,
         seats,
         taken,
     });
     let board = Board {
         date: text(app, moment, "%A, %-d %B %Y"),
+        day: text(app, moment, DAY),
         today,
         shows,
         days: days.collect(),

@@ -391,7 +391,7 @@ async fn the_board_tells_todays_numbers(engine: Engine) {
     let squeezed = page.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(squeezed.contains("<strong>3</strong> of 50 seats sold, in 1 show"), "{squeezed}");
     assert!(squeezed.contains("<td class=\"number\">2</td> <td class=\"number\">45</td>"), "{squeezed}");
-    assert!(squeezed.contains("1 of 2</td>"), "{squeezed}");
+    assert!(squeezed.contains("1 of 2<"), "{squeezed}");
     // Who may not see shows sees no board.
     let mut clerk = app.staff("clerk", &["movies.view"]).await;
     let page = clerk.get(&app, "/admin/").await.expect(200).text;

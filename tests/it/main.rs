@@ -8,6 +8,7 @@
 
 mod accounts;
 mod admin_access;
+mod admin_forms;
 mod command_line;
 mod config;
 mod contract;
@@ -21,6 +22,7 @@ mod idempotency;
 mod import_django;
 mod operation;
 mod orders;
+mod planets;
 mod power_cut;
 mod readme;
 mod reads;
@@ -30,6 +32,7 @@ fn main() -> std::process::ExitCode {
     let features = [
         accounts::tests(),
         admin_access::tests(),
+        admin_forms::tests(),
         command_line::tests(),
         config::tests(),
         contract::tests(),

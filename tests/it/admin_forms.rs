@@ -383,7 +383,8 @@ async fn stored_markup_is_text_everywhere(engine: Engine) {
         }
     }
     // What is noted in the log is shown too.
-    let entered = [("title", &*format!("{MARKUP}2")), ("duration_minutes", "100"), ("_anyway", "1")];
+    let title = format!("{MARKUP}2");
+    let entered = [("title", title.as_str()), ("duration_minutes", "100"), ("_anyway", "1")];
     fill(&mut root, &base, "/admin/movies/1/change/", &entered).await.expect(303);
     let mut paths = vec!["/admin/".to_owned(), "/admin/log/".to_owned()];
     for model in SITE.models() {
@@ -391,7 +392,9 @@ async fn stored_markup_is_text_everywhere(engine: Engine) {
         paths.push(format!("/admin/{name}/"));
         paths.push(format!("/admin/{name}/?q=%3Cscript%3Ealert(1)%3C/script%3E%22onx=%22&back=%22onx=%22"));
         let only = if model.only.is_empty() { "1 = 1" } else { model.only };
-        let ids = app.sql(&format!("SELECT t.id FROM {} t WHERE {only} ORDER BY t.id LIMIT 2", model.table)).await;
+        let ids = app
+            .sql(&format!("SELECT t.id FROM {} t {} WHERE {only} ORDER BY t.id LIMIT 2", model.table, model.joins))
+            .await;
         assert!(!ids.is_empty(), "there are no {name} to look at");
         for row in ids {
             paths.extend(["change", "history", "delete"].map(|page| format!("/admin/{name}/{}/{page}/", row[0])));

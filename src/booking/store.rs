@@ -227,7 +227,7 @@ impl Sql {
                 used[0], used[1], used[2], used[3]
             ),
             keys: format!(
-                "SELECT {in_order} k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
+                "SELECT {in_order} {now}, k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
                  JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low"
             ),
             forget_keys: match dialect {
@@ -275,11 +275,17 @@ impl ShowFacts {
 }
 
 impl Loaded {
-    /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
-    fn show(&mut self, row: &mut Row) -> Result<i64> {
+    /// Takes what [`Dialect::now`] gave.
+    fn moment(&mut self, row: &mut Row) -> Result<()> {
         let (now, here) = (row.take::<i64>()?, clock::now());
         self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
         self.now = if now == 0 { here } else { now };
+        Ok(())
+    }
+
+    /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
+    fn show(&mut self, row: &mut Row) -> Result<i64> {
+        self.moment(row)?;
         let id = row.take()?;
         let facts = ShowFacts {
             movie_id: row.take()?,
@@ -386,6 +392,8 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
     if !keys.is_empty() {
         let asked: Vec<_> = keys.iter().map(|key| key.hash).collect();
         for mut row in db.query::<Row>(&sql.keys, vec![Value::list(&asked)]).await? {
+            // What the key was used for may be gone.
+            loaded.moment(&mut row)?;
             let hash = (row.take()?, row.take()?);
             let stored = Stored { payload: row.take()?, reply: row.take()? };
             let created_at = row.take::<i64>()?;
@@ -758,16 +766,19 @@ pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Forgets some of the keys that are older than this; tells how many.
-pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<u64, DbError> {
-    let sql = match db.dialect() {
-        Dialect::Sqlite => {
+/// Forgets some of the keys that count no more; tells how many.
+pub async fn forget_old_keys(db: &Db) -> Result<u64, DbError> {
+    let dialect = db.dialect();
+    // By the clock that keys are looked up by.
+    let old = format!("created_at < {} - {}", dialect.now_or("?"), idempotency::LIFETIME);
+    let sql = match dialect {
+        Dialect::Sqlite => format!(
             "DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
-             (SELECT key_high, key_low FROM idempotency_keys WHERE created_at < ? LIMIT 1000)"
-        }
-        Dialect::Mysql => "DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 1000",
+             (SELECT key_high, key_low FROM idempotency_keys WHERE {old} LIMIT 1000)"
+        ),
+        Dialect::Mysql => format!("DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000"),
     };
-    Ok(db.execute(sql, vec![older_than.into()]).await?.changed)
+    Ok(db.execute(sql, vec![clock::now().into()]).await?.changed)
 }
 
 /// Forgets some of the holds that have been over for so many microseconds, and that are as old; tells how many.

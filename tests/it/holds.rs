@@ -54,7 +54,7 @@ pub fn act(user: &User, hold: &Value, what: &str) -> Call {
     post(user, &format!("/api/holds/{}/{what}/", hold["id"]))
 }
 
-fn change(user: &User, hold: &Value, seats: &[i64]) -> Call {
+pub fn change(user: &User, hold: &Value, seats: &[i64]) -> Call {
     act(user, hold, "change").json(json!({ "seats": seats }))
 }
 

@@ -4,6 +4,7 @@ pub mod app;
 pub mod engine;
 pub mod http;
 pub mod load;
+pub mod preload;
 pub mod process;
 pub mod race;
 pub mod relay;

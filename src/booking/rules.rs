@@ -242,7 +242,7 @@ pub struct Changes {
 }
 
 /// What a batch does to a show.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ShowChange {
     /// More seats booked than before, or fewer.
     pub taken: i64,

@@ -278,8 +278,12 @@ impl Loaded {
     /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
     fn show(&mut self, row: &mut Row) -> Result<i64> {
         let (now, here) = (row.take::<i64>()?, clock::now());
-        self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
-        self.now = if now == 0 { here } else { now };
+        // The first moment decides on what is read later, too: a hold that was read while it was live is not over because
+        // of what was read next, since meanwhile it may have been extended.
+        if self.clock_ahead.is_none() {
+            self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
+            self.now = if now == 0 { here } else { now };
+        }
         let id = row.take()?;
         let facts = ShowFacts {
             movie_id: row.take()?,
@@ -400,7 +404,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
 }
 
 /// A user in a show as [`Sql::new`] asks and checks what is used.
-type User = (i64, i64, i64, i64, bool, i64, i64, i64, i64);
+pub type User = (i64, i64, i64, i64, bool, i64, i64, i64, i64);
 
 impl Loaded {
     /// Takes a row of a hold or an order, with one of its seats if it has any.
@@ -466,30 +470,30 @@ pub fn known_status(name: &str) -> Result<Status> {
 }
 
 /// All that a batch writes.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Change {
     /// Guarded by the version of the show's row.
-    shows: Vec<(i64, ShowChange, i64)>,
-    users: Vec<User>,
+    pub shows: Vec<(i64, ShowChange, i64)>,
+    pub users: Vec<User>,
     /// (id, version it has, new version, status, expires at, seats it has as a hold or -1, now)
-    orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
+    pub orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
     /// (id, user, show, status, moment, expires at, version)
-    new_orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
+    pub new_orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
     /// (id, when its hold must be over)
-    held: Vec<(i64, i64)>,
+    pub held: Vec<(i64, i64)>,
     /// (id, moment)
-    confirmed: Vec<(i64, i64)>,
+    pub confirmed: Vec<(i64, i64)>,
     /// (id, moment)
-    cancels: Vec<(i64, i64)>,
+    pub cancels: Vec<(i64, i64)>,
     /// (show, seat, id, user, moment)
-    bookings: Vec<(i64, i64, i64, i64, i64)>,
+    pub bookings: Vec<(i64, i64, i64, i64, i64)>,
     /// (show, seat, id, user, moment, order, status)
-    for_orders: Vec<(i64, i64, i64, i64, i64, i64, &'static str)>,
+    pub for_orders: Vec<(i64, i64, i64, i64, i64, i64, &'static str)>,
     /// (key, key, payload, reply, moment)
-    keys: Vec<(i64, i64, i64, String, i64)>,
+    pub keys: Vec<(i64, i64, i64, String, i64)>,
     /// Keys that make room for these.
-    outlived: Vec<(i64, i64, i64)>,
-    now: i64,
+    pub outlived: Vec<(i64, i64, i64)>,
+    pub now: i64,
 }
 
 /// The id of a row, new ones among them.
@@ -668,38 +672,50 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// After [`DbError::OutcomeUnknown`]: whether a batch was written. It was written as a whole or not at all, so one of its
-/// rows tells, by what only this write can have made: an id or a version that is never used twice, or a moment.
-pub async fn is_written(db: &Db, change: &Change) -> Result<bool> {
+/// After [`DbError::OutcomeUnknown`]: whether a batch was written; nothing when that can't be told any more. It was
+/// written as a whole or not at all, so one row tells, if only this write can have made it what it is.
+pub async fn is_written(db: &Db, change: &Change) -> Result<Option<bool>> {
     let mut tx = db.begin().await?;
     // The write holds its shows' rows until it has ended, one way or the other; the server may still be at it.
     if let Some(show) = change.shows().min() {
         tx.execute("UPDATE shows SET seat_version = seat_version WHERE id = ?", vec![show.into()]).await?;
     }
+    let dialect = tx.dialect();
     let booking = change.bookings.first().map(|(_, _, id, ..)| *id);
     let order = change.new_orders.first().map(|(id, ..)| *id);
-    let held = change.for_orders.first().map(|(_, _, id, ..)| *id);
-    let (sql, params): (&str, Vec<Value>) = if let Some(id) = booking {
-        ("SELECT id FROM bookings WHERE id = ?", vec![id.into()])
-    } else if let Some(id) = order {
-        ("SELECT id FROM orders WHERE id = ?", vec![id.into()])
-    } else if let Some((id, at)) = change.confirmed.first() {
-        ("SELECT id FROM bookings WHERE id = ? AND created_at = ?", vec![(*id).into(), (*at).into()])
-    } else if let Some((id, at)) = change.cancels.first() {
-        ("SELECT id FROM bookings WHERE id = ? AND cancelled_at = ?", vec![(*id).into(), (*at).into()])
-    } else if let Some(id) = held {
-        ("SELECT id FROM bookings WHERE id = ?", vec![id.into()])
-    } else if !change.orders.is_empty() {
-        // Their owners alone could have changed them again meanwhile, and hardly all of them.
-        let versions: Vec<_> = change.orders.iter().map(|(id, _, version, ..)| (*id, *version)).collect();
-        let versions = (tx.dialect().table(&[("id", INT), ("version", INT)]), Value::list(&versions));
-        let sql =
-            format!("SELECT o.id FROM {} AS d JOIN orders o ON o.id = d.id AND o.version = d.version", versions.0);
-        return Ok(tx.query_one::<(i64,)>(&sql, vec![versions.1]).await?.is_some());
-    } else {
-        return Ok(true);
-    };
-    Ok(tx.query_one::<(i64,)>(sql, params).await?.is_some())
+    // Ids are never used twice, and these rows stay.
+    if let Some(id) = booking {
+        let found: Option<(i64,)> = tx.query_one("SELECT id FROM bookings WHERE id = ?", vec![id.into()]).await?;
+        return Ok(Some(found.is_some()));
+    }
+    if let Some(id) = order {
+        let found: Option<(i64,)> = tx.query_one("SELECT id FROM orders WHERE id = ?", vec![id.into()]).await?;
+        return Ok(Some(found.is_some()));
+    }
+    // Nor are versions. Where there is neither the old one nor the new one, the owner has changed it again.
+    if !change.orders.is_empty() {
+        let versions: Vec<_> = change.orders.iter().map(|(id, was, version, ..)| (*id, *was, *version)).collect();
+        let orders = dialect.table(&[("id", INT), ("was", INT), ("version", INT)]);
+        let sql = format!(
+            "SELECT o.version = d.version FROM {orders} AS d JOIN orders o ON o.id = d.id
+             WHERE o.version IN (d.was, d.version)"
+        );
+        let found: Option<(i64,)> = tx.query_one(&sql, vec![Value::list(&versions)]).await?;
+        return Ok(found.map(|(is_new,)| is_new == 1));
+    }
+    // Moments and keys are used twice, though hardly: all of them being there, what is to be told is true.
+    let cancelled = format!(
+        "SELECT b.id FROM {} AS d JOIN bookings b ON b.id = d.id AND b.cancelled_at = d.at",
+        dialect.table(&[("id", INT), ("at", INT)])
+    );
+    let cancelled: Vec<(i64,)> = tx.query(&cancelled, vec![Value::list(&change.cancels)]).await?;
+    let keys: Vec<_> = change.keys.iter().map(|(high, low, ..)| (*high, *low)).collect();
+    let stored = format!(
+        "SELECT k.key_low FROM {} AS d JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low",
+        dialect.table(&[("key_high", INT), ("key_low", INT)])
+    );
+    let stored: Vec<(i64,)> = tx.query(&stored, vec![Value::list(&keys)]).await?;
+    Ok(Some((cancelled.len(), stored.len()) == (change.cancels.len(), keys.len())))
 }
 
 /// A statement over a list, unless it is empty.

@@ -226,7 +226,9 @@ impl Lane {
                     match timeout(SETTLING, store::is_written(&self.db, change)).await {
                         Ok(Ok(Some(true))) => return Ok(()),
                         Ok(Ok(None)) => break,
-                        Ok(Ok(Some(false))) => return Err(DbError::Conflict("the connection died before the commit".into())),
+                        Ok(Ok(Some(false))) => {
+                            return Err(DbError::Conflict("the connection died before the commit".into()));
+                        }
                         _ => tokio::time::sleep(Duration::from_millis(100)).await,
                     }
                 }

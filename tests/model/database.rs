@@ -38,6 +38,7 @@ pub struct Database {
     pub latest: i64,
     pub starts: i64,
     pub total_seats: i64,
+    pub order_limit: Option<i64>,
     pub seats_taken: i64,
     pub version: i64,
     pub seat_version: i64,
@@ -60,7 +61,7 @@ pub enum Guard {
     OrderVersion,
     HoldHeld,
     HoldLives,
-    HoldSeats,
+    HoldsEnd,
     HoldOver,
     ExpiredHeld,
     ConfirmHeld,
@@ -77,10 +78,10 @@ pub const GUARDS: [(Guard, &str); 16] = [
     (Guard::ShowVersion, "s.version = d.version"),
     (Guard::SeatsTaken, "s.seats_taken + d.taken BETWEEN 0 AND s.total_seats"),
     (Guard::Usage, "WHERE {} = d.holds AND {} = d.held AND {} = d.booked AND {} = d.recent"),
-    (Guard::OrderVersion, "o.version = d.was AND (d.held_seats < 0 OR "),
-    (Guard::HoldHeld, "o.status = 'held' AND o.expires_at > {} AND d.held_seats ="),
-    (Guard::HoldLives, "AND o.expires_at > {} AND d.held_seats ="),
-    (Guard::HoldSeats, "(SELECT COUNT(*) FROM bookings b WHERE b.order_id = o.id AND b.status = 'held'))"),
+    (Guard::OrderVersion, "o.version = d.was AND (d.is_held = 0 OR "),
+    (Guard::HoldHeld, "o.status = 'held' AND o.expires_at > {})"),
+    (Guard::HoldLives, "AND o.expires_at > {})"),
+    (Guard::HoldsEnd, "let over = \"o.status = 'held' AND o.expires_at <= d.at\""),
     (Guard::HoldOver, "COALESCE(o.expires_at, 0) <= d.at"),
     (Guard::ExpiredHeld, "let held = \"b.status = 'held' AND"),
     (Guard::ConfirmHeld, "WHERE b.id = d.id AND b.status = 'held'"),
@@ -130,7 +131,8 @@ impl Database {
     pub fn facts(&self) -> ShowFacts {
         let (movie_id, movie_title, screen_name) = (1, String::new(), String::new());
         let (date_time, total_seats, version) = (self.starts, self.total_seats, self.version);
-        ShowFacts { movie_id, movie_title, screen_name, date_time, total_seats, version, sales: Sales::default() }
+        let sales = Sales { order_limit: self.order_limit, ..Sales::default() };
+        ShowFacts { movie_id, movie_title, screen_name, date_time, total_seats, version, sales }
     }
 
     /// What `store::load` finds where each statement found the database as it stands here.
@@ -156,8 +158,7 @@ impl Database {
                         see(&mut loaded, database);
                         let (booked, seat_number) = (row.status == "booked", row.seat);
                         let (user_id, created_at, order_id) = (row.user, row.created_at, row.order);
-                        let state =
-                            BookingState { user_id, show_id: SHOW, seat_number, booked, created_at, order_id };
+                        let state = BookingState { user_id, show_id: SHOW, seat_number, booked, created_at, order_id };
                         loaded.state.bookings.insert(*id, state);
                     }
                 }
@@ -180,7 +181,8 @@ impl Database {
                 }
                 Read::Seats => {
                     for ask in asks {
-                        let (Ask::Book { seats, .. } | Ask::Hold { seats, .. } | Ask::Change { seats, .. }) = ask else {
+                        let (Ask::Book { seats, .. } | Ask::Hold { seats, .. } | Ask::Change { seats, .. }) = ask
+                        else {
                             continue;
                         };
                         if let Ask::Change { hold_id, .. } = ask
@@ -284,18 +286,16 @@ impl Database {
             let same = Usage { holds, held_seats, booked_seats, recent_holds };
             is(Guard::Usage, after.usage(user, now, counts_booked) == same)?;
         }
-        for &(id, was, version, status, expires_at, held_seats, now) in &change.orders {
-            let rows = after.rows.values().filter(|row| row.order == Some(id) && row.status == "held").count();
+        for &(id, was, version, status, expires_at, is_held, now) in &change.orders {
             let Some(order) = after.orders.get_mut(&id) else {
                 is(Guard::EveryRow, false)?;
                 continue;
             };
             is(Guard::OrderVersion, order.version == was)?;
-            if held_seats >= 0 {
+            if is_held {
                 let now = if has_clock { after.now } else { now };
                 is(Guard::HoldHeld, order.status == "held")?;
-                is(Guard::HoldLives, order.expires_at.is_none_or(|until| until > now))?;
-                is(Guard::HoldSeats, rows as i64 == held_seats)?;
+                is(Guard::HoldLives, order.expires_at.is_some_and(|until| until > now))?;
             }
             let expires_at = (expires_at >= 0).then_some(expires_at);
             *order = Order { status, expires_at, version, ..order.clone() };
@@ -304,7 +304,15 @@ impl Database {
             let expires_at = (expires_at >= 0).then_some(expires_at);
             after.orders.insert(id, Order { user, status, created_at, expires_at, version });
         }
-        for (id, at) in &change.held {
+        for (id, at) in &change.expired {
+            let order = after.rows.get(id).and_then(|row| after.orders.get_mut(&row.order?));
+            if let Some(order) = order.filter(|order| order.expires_at.is_some_and(|until| until <= *at))
+                && missing != Some(Guard::HoldsEnd)
+            {
+                order.expires_at = Some(RELEASED + 1);
+            }
+        }
+        for (id, at) in change.expired.iter().chain(&change.dropped) {
             let Some(row) = after.rows.get(id) else {
                 is(Guard::EveryRow, false)?;
                 continue;
@@ -332,7 +340,8 @@ impl Database {
         }
         let alone = change.bookings.iter().map(|&(_, seat, id, user, at)| (seat, id, user, at, None, "booked"));
         let of_orders = change.for_orders.iter();
-        let of_orders = of_orders.map(|&(_, seat, id, user, at, order, status)| (seat, id, user, at, Some(order), status));
+        let of_orders =
+            of_orders.map(|&(_, seat, id, user, at, order, status)| (seat, id, user, at, Some(order), status));
         for (seat, id, user, created_at, order, status) in alone.chain(of_orders) {
             let is_active = |row: &Row| row.status != "cancelled" && row.seat == seat;
             is(Guard::OneHolderPerSeat, status == "cancelled" || !after.rows.values().any(is_active))?;
@@ -367,11 +376,11 @@ impl Database {
         Some(change.cancels.iter().all(is_cancelled) && change.keys.iter().all(is_stored))
     }
 
-    /// `schedule::store::put_show` with another number of seats.
-    pub fn put_show(&mut self, total_seats: i64) {
+    /// `schedule::store::put_show`.
+    pub fn put_show(&mut self, total_seats: i64, order_limit: i64) {
         let highest = self.rows.values().filter(|row| self.is_live(row)).map(|row| row.seat).max();
         if highest.is_none_or(|seat| seat <= total_seats) {
-            self.total_seats = total_seats;
+            (self.total_seats, self.order_limit) = (total_seats, Some(order_limit));
             self.version += 1;
             self.seat_version += 1;
             self.changes += 1;

@@ -78,6 +78,7 @@ fn empty(total_seats: i64) -> Database {
         latest: 1,
         starts: 90,
         total_seats,
+        order_limit: None,
         seats_taken: 0,
         version: 1,
         seat_version: 0,
@@ -105,7 +106,7 @@ fn model(first: Database, menu: Vec<Request>) -> Model {
         requests: 2,
         batch: 1,
         until: 3,
-        limits: Limits { hold: 1, hold_in_all: 3, ..Limits::default() },
+        limits: Limits { hold: 2, hold_in_all: 3, ..Limits::default() },
         remembers: false,
         clocks: [0, 0],
         has_clock: true,
@@ -141,9 +142,8 @@ fn show(model: &Model, found: &Found<Step>) {
     let mut world: World = model.world();
     print!("{world}");
     for step in way {
-        println!("    {step:?}");
-        let wanted = format!("{step:?}");
-        let next = model.steps(&world).into_iter().find(|(step, _)| format!("{step:?}") == wanted);
+        println!("    {step}");
+        let next = model.steps(&world).into_iter().find(|(known, _)| known == step);
         world = next.expect("the step is possible").1;
         print!("{world}");
     }
@@ -152,11 +152,10 @@ fn show(model: &Model, found: &Found<Step>) {
 /// Every promise is kept, and what there is to reach was reached.
 fn is_kept(name: &str, model: &Model, reached: &[&str]) {
     let mut all = BTreeSet::new();
-    let begun = std::time::Instant::now();
     let found = explore(model, &mut all);
-    println!("{name}: {} states in {:.1} s; reached: {all:?}", found.states, begun.elapsed().as_secs_f32());
+    println!("{name}: {} states; {all:?}", found.states);
     show(model, &found);
-    //assert!(found.broken.is_none(), "{name}: a promise is broken");
+    assert!(found.broken.is_none(), "{name}: a promise is broken");
     for one in reached {
         assert!(all.contains(*one), "{name}: {one:?} was not reached");
     }
@@ -164,8 +163,8 @@ fn is_kept(name: &str, model: &Model, reached: &[&str]) {
 
 /// Everyone wants the same seats; lanes remember what they have read.
 fn free_seats() -> Model {
-    let menu = vec![book(ANN, &[1]), book(BEN, &[1]), book(BEN, &[3]), hold(ANN, &[1, 2])];
-    Model { remembers: true, clocks: [1, -1], staff: Some(2), until: 2, ..model(Database { starts: 2, ..empty(3) }, menu) }
+    let menu = vec![book(ANN, &[1]), book(BEN, &[1]), book(BEN, &[3]), hold(BEN, &[1, 2])];
+    Model { remembers: true, clocks: [1, -1], staff: Some((2, 1)), ..model(Database { starts: 3, ..held(3) }, menu) }
 }
 
 /// A hold that ends at 2, its owner, and others.
@@ -185,7 +184,7 @@ fn end_of_a_hold() -> Model {
 /// The same, where the clock is set back and staff have other plans.
 fn clock_set_back() -> Model {
     let menu = vec![confirm(ANN, HELD), extend(ANN, HELD), change(ANN, HELD, &[2]), book(BEN, &[2])];
-    Model { clock_goes_back: true, staff: Some(1), tidies: true, until: 2, ..model(held(2), menu) }
+    Model { clock_goes_back: true, staff: Some((1, 9)), tidies: true, until: 2, ..model(held(2), menu) }
 }
 
 /// Bookings, orders and what is blocked.
@@ -231,14 +230,22 @@ fn keys() -> Model {
 
 /// What one user may have, asked for at two instances.
 fn hoarding() -> Model {
-    let menu = vec![hold(ANN, &[3]), change(ANN, HELD, &[1, 2, 3]), book(ANN, &[4]), confirm(ANN, HELD)];
-    let limits = Limits { hold: 1, held_seats: 2, holds: 1, user_seats: Some(3), ..Limits::default() };
+    let menu =
+        vec![hold(ANN, &[3]), hold(ANN, &[4]), change(ANN, HELD, &[1, 2, 3]), book(ANN, &[4]), confirm(ANN, HELD)];
+    let limits = Limits { hold: 2, held_seats: 3, holds: 2, user_seats: Some(3), ..Limits::default() };
     Model { limits, until: 2, ..model(held(4), menu) }
+}
+
+/// From free to booked and back, and what is free again.
+fn a_life() -> Model {
+    let menu = vec![hold(ANN, &[1, 2]), confirm(ANN, 100), cancel(ANN, 101), book(BEN, &[1]), release(ANN, 100)];
+    Model { requests: 3, until: 2, ..model(empty(2), menu) }
 }
 
 /// Several requests in a batch.
 fn batches() -> Model {
-    let menu = vec![confirm(ANN, HELD), hold(BEN, &[2]), change(ANN, HELD, &[1]), release(ANN, HELD), book(BEN, &[2, 3])];
+    let menu =
+        vec![confirm(ANN, HELD), hold(BEN, &[2]), change(ANN, HELD, &[1]), release(ANN, HELD), book(BEN, &[2, 3])];
     Model { batch: 2, requests: 3, until: 1, ..model(held(3), menu) }
 }
 
@@ -247,16 +254,100 @@ fn without_a_clock() -> Model {
     Model { has_clock: false, until: 2, ..end_of_a_hold() }
 }
 
+const TAKEN: &str = "This seat is already booked.";
+const EXPIRED: &str = "This hold has expired.";
+const CONFIRMED: &str = "This hold is confirmed already.";
+
 #[test]
-fn promises_are_kept() {
-    is_kept("free seats", &free_seats(), &["booked", "held", "expired", "This seat is already booked."]);
-    is_kept("the end of a hold", &end_of_a_hold(), &["booked", "held", "expired"]);
-    is_kept("the clock set back", &clock_set_back(), &[]);
-    is_kept("cancelling", &cancelling(), &[]);
-    is_kept("keys", &keys(), &[]);
-    is_kept("hoarding", &hoarding(), &[]);
-    is_kept("batches", &batches(), &[]);
-    is_kept("without a clock", &without_a_clock(), &[]);
+fn promises_are_kept_for_free_seats_and_holds() {
+    let started = "This show has already started.";
+    is_kept("free seats", &free_seats(), &["booked", "held", "expired", TAKEN, started, "the show has 2 seats"]);
+    let limit = "This hold can't be extended any further.";
+    is_kept("the end of a hold", &end_of_a_hold(), &["booked", "expired", TAKEN, EXPIRED, CONFIRMED, limit]);
+    is_kept("without a clock", &without_a_clock(), &["booked", "expired", TAKEN, EXPIRED, CONFIRMED, limit]);
+    is_kept("the clock set back", &clock_set_back(), &["booked", "expired", EXPIRED, "the show has 1 seats"]);
+}
+
+#[test]
+fn promises_are_kept_for_all_a_life() {
+    is_kept("a life", &a_life(), &["booked", "held", "cancelled", TAKEN, CONFIRMED]);
+    let denied = "You do not have permission to perform this action.";
+    is_kept("cancelling", &cancelling(), &["blocked", "cancelled", "This booking is already cancelled.", denied]);
+    is_kept("keys", &keys(), &["booked", "held", "This Idempotency-Key was used for another request."]);
+    is_kept("hoarding", &hoarding(), &["booked", "No more than 3 seats of this show can be yours."]);
+}
+
+#[test]
+fn promises_are_kept_in_batches() {
+    is_kept("batches", &batches(), &["booked", "held", TAKEN, CONFIRMED, "no such hold or order"]);
+}
+
+/// What is broken, where that is found, and which promise says so.
+type Broken = (Missing, fn() -> Model, &'static str);
+
+fn are_found(broken: &[Broken]) {
+    for (missing, model, promise) in broken {
+        let model = Model { missing: Some(*missing), ..model() };
+        let found = explore(&model, &mut BTreeSet::new());
+        println!("without {missing:?}: found in {} states", found.states);
+        show(&model, &found);
+        assert_eq!(found.broken.map(|(_, promise)| promise).as_deref(), Some(*promise), "{missing:?}");
+    }
+}
+
+#[test]
+fn a_missing_guard_is_found() {
+    are_found(&[
+        (Missing::Guard(Guard::OneHolderPerSeat), free_seats, "a seat has one holder"),
+        (Missing::Guard(Guard::Capacity), clock_set_back, "a free seat can be had"),
+        (Missing::Guard(Guard::ShowVersion), free_seats, "no order has more seats than allowed"),
+        (Missing::Guard(Guard::Usage), hoarding, "a user holds no more seats than allowed"),
+        (Missing::Guard(Guard::OrderVersion), cancelling, "a hold or an order is whole"),
+        (Missing::Guard(Guard::HoldLives), end_of_a_hold, "a hold that is over is over"),
+        (Missing::Guard(Guard::HoldsEnd), clock_set_back, "a hold or an order is whole"),
+        (Missing::Guard(Guard::HoldOver), without_a_clock, "a held seat is nobody else's until its hold is over"),
+        (Missing::Guard(Guard::ExpiredHeld), without_a_clock, "seats_taken is what is booked and blocked"),
+        (Missing::Guard(Guard::CancelBooked), cancelling, "seats_taken is what is booked and blocked"),
+        (Missing::Guard(Guard::EveryRow), clock_set_back, "each change has the next number"),
+        (Missing::Guard(Guard::OneReplyPerKey), keys, "a request is done once"),
+    ]);
+}
+
+#[test]
+fn a_broken_desk_and_a_broken_decision_are_found() {
+    let true_no = "a refusal was true at some moment since it was asked for";
+    are_found(&[
+        (Missing::NoFromReadsOnly, free_seats, true_no),
+        (Missing::ClockOfTheDatabase, free_seats, "nobody gets a seat once the show has started"),
+        (Missing::AnswerAfterWrite, end_of_a_hold, "what was told was done"),
+        (Missing::KeysInTheWrite, keys, true_no),
+        (Missing::KeysReadLast, keys, true_no),
+        (Missing::LookBeforeRepeating, end_of_a_hold, "what was refused was not done"),
+        (Missing::LookBeforeBelieving, end_of_a_hold, "what was told was done"),
+        (Missing::EndOfHolds, end_of_a_hold, true_no),
+        (Missing::Ownership, end_of_a_hold, "only its owner changes what is theirs"),
+        (Missing::AllOrNone, end_of_a_hold, "a hold or an order is whole"),
+    ]);
+}
+
+/// These stand behind others: the show's version tells a new start, too; one row in a seat is enough for its count; only
+/// a held order has an end; a hold's rows change with its version. A decision that takes live holds for ended ones is
+/// refused by the write, each time.
+#[test]
+fn what_stands_behind_another_guard_is_not_missed_alone() {
+    let behind: [(Missing, fn() -> Model); 5] = [
+        (Missing::Guard(Guard::Start), free_seats),
+        (Missing::Guard(Guard::SeatsTaken), cancelling),
+        (Missing::Guard(Guard::HoldHeld), end_of_a_hold),
+        (Missing::Guard(Guard::ConfirmHeld), end_of_a_hold),
+        (Missing::LifeOfHolds, without_a_clock),
+    ];
+    for (missing, model) in behind {
+        let model = Model { missing: Some(missing), ..model() };
+        let found = explore(&model, &mut BTreeSet::new());
+        show(&model, &found);
+        assert!(found.broken.is_none(), "{missing:?}");
+    }
 }
 
 #[test]

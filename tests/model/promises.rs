@@ -22,7 +22,9 @@ pub fn all(model: &Model, world: &World) -> Result<(), String> {
     let counted = database.rows.values().filter(|row| ["booked", "blocked"].contains(&row.status)).count() as i64;
     promise("seats_taken is what is booked and blocked", database.seats_taken == counted)?;
     promise("each change has the next number", database.seat_version == database.changes)?;
-    for row in database.rows.values().filter(|row| database.is_live(row) && !world.went_back()) {
+    // Where the clock went back, a hold whose seat was taken from the show may be live again; it can't be confirmed.
+    for row in database.rows.values().filter(|row| database.is_live(row) && !(world.went_back && row.status == "held"))
+    {
         promise("nobody has a seat that the show does not have", row.seat <= database.total_seats)?;
         promise("nobody gets a seat once the show has started", row.created_at < database.starts)?;
     }
@@ -49,6 +51,8 @@ pub fn all(model: &Model, world: &World) -> Result<(), String> {
                 let ask = &model.request(*name).ask;
                 let is_twin = matches!(ask, Ask::Cancel { .. } | Ask::CancelOrder { .. });
                 promise("what was told was done", done == 1 || is_twin)?;
+                let takes = matches!(ask, Ask::Book { .. } | Ask::Hold { .. } | Ask::Confirm { .. });
+                promise("nobody gets a seat once the show has started", !(progress.is_late && takes))?;
                 kept(model, world, *name, yes)?;
                 for (other, _) in world.asked.iter().filter(|(other, _)| *other != name) {
                     let is_same = model.request(*name).key.is_some_and(|key| model.request(*other).key == Some(key));
@@ -110,11 +114,14 @@ fn kept(model: &Model, world: &World, name: Name, told: &Answer) -> Result<(), S
             promise("only its owner changes what is theirs", order.user == user(ask))?;
             let has: Vec<i64> = world.orders[id].iter().map(|(_, seat, _)| *seat).collect();
             if matches!(ask, Ask::Release { .. }) {
-                return promise("a hold that was released is over", order.expires_at == Some(RELEASED) && has.is_empty());
+                return promise(
+                    "a hold that was released is over",
+                    order.expires_at == Some(RELEASED) && has.is_empty(),
+                );
             }
             let is_alone = !others().any(|ask| hold_of(ask) == Some(*id) || matches!(ask, Ask::CancelOrder { .. }));
             let is_kept = order.expires_at == Some(*until) && has == *seats;
-            promise("a hold that was told is there", is_kept || !is_alone)
+            promise("a hold that was told is there", is_kept || !is_alone || *until <= database.latest)
         }
     }
 }

@@ -1,7 +1,6 @@
 //! All states that a system can be in, nearest first.
 
-use std::collections::HashMap;
-use std::fmt::Debug;
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::rc::Rc;
 
@@ -11,16 +10,18 @@ pub struct Found<Step> {
     pub broken: Option<(Vec<Step>, String)>,
 }
 
+/// A state, and the place of the one before it with the step from there.
+type Visited<State, Step> = (Rc<State>, Option<(usize, Step)>);
+
 /// Goes to every state that can be reached from the first. It ends at one that breaks a promise.
-pub fn search<State: Eq + Hash, Step: Clone + Debug>(
+pub fn search<State: Eq + Hash, Step: Clone>(
     first: State,
     steps: impl Fn(&State) -> Vec<(Step, State)>,
     mut promises: impl FnMut(&State) -> Result<(), String>,
 ) -> Found<Step> {
     let first = Rc::new(first);
-    let mut known = HashMap::from([(Rc::clone(&first), ())]);
-    // Each with the place of the one before it.
-    let mut states: Vec<(Rc<State>, Option<(usize, Step)>)> = vec![(first, None)];
+    let mut known = HashSet::from([Rc::clone(&first)]);
+    let mut states: Vec<Visited<State, Step>> = vec![(first, None)];
     let mut place = 0;
     while place < states.len() {
         let state = Rc::clone(&states[place].0);
@@ -36,7 +37,7 @@ pub fn search<State: Eq + Hash, Step: Clone + Debug>(
         }
         for (step, next) in steps(&state) {
             let next = Rc::new(next);
-            if known.insert(Rc::clone(&next), ()).is_none() {
+            if known.insert(Rc::clone(&next)) {
                 states.push((next, Some((place, step))));
             }
         }

@@ -54,11 +54,12 @@ pub struct Model {
     pub remembers: bool,
     /// How far the instances' clocks are ahead of the database's.
     pub clocks: [i64; 2],
-    /// Whether the database has a clock of its own, and whether that is once set back.
+    /// Whether the database has a clock of its own (or else this machine's counts, as with SQLite), and whether that is
+    /// once set back.
     pub has_clock: bool,
     pub clock_goes_back: bool,
-    /// The number of seats that staff once give the show; whether holds that are over are forgotten.
-    pub staff: Option<i64>,
+    /// How many seats, in all and in an order, staff once give the show; whether holds that are over are forgotten.
+    pub staff: Option<(i64, i64)>,
     pub tidies: bool,
     pub missing: Option<Missing>,
 }
@@ -70,8 +71,15 @@ pub type Name = (usize, usize);
 pub enum Answer {
     /// Id, seat, whether it is booked or was cancelled.
     Bookings(Vec<(i64, i64, bool)>),
-    Hold { id: i64, seats: Vec<i64>, until: i64 },
-    Order { id: i64, bookings: Vec<(i64, i64, bool)> },
+    Hold {
+        id: i64,
+        seats: Vec<i64>,
+        until: i64,
+    },
+    Order {
+        id: i64,
+        bookings: Vec<(i64, i64, bool)>,
+    },
     No(String),
 }
 
@@ -88,11 +96,15 @@ pub struct Progress {
     pub stage: Stage,
     /// How often it was done.
     pub done: u8,
-    /// Whether since it was asked one of its seats had a holder, its hold was over, its show had started; and whether it
-    /// was done before it was asked, by its key.
+    /// Whether since it was asked one of its seats had a holder, its hold was over, its show had started.
     pub seen: [bool; 3],
+    /// Whether when it was asked it had been done before, by its key, and whether its show had started.
     pub is_repeat: bool,
+    pub is_late: bool,
 }
+
+/// Those of a hold or an order: row, number, status.
+pub type Seats = Vec<(i64, i64, &'static str)>;
 
 /// What a lane is at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -111,8 +123,8 @@ pub struct Batch {
     pub answers: Vec<Answer>,
     /// Which of them are for what this very batch does.
     does: Vec<bool>,
-    /// The seats of holds and orders as this change leaves them: row, seat, status.
-    orders: Vec<(i64, Vec<(i64, i64, &'static str)>)>,
+    /// Holds and orders as this change leaves them.
+    orders: Vec<(i64, Seats)>,
     read: Option<Memory>,
 }
 
@@ -140,26 +152,14 @@ pub struct World {
     pub lanes: [Lane; 2],
     pub asked: BTreeMap<Name, Progress>,
     /// The seats of every hold and order as it was last written.
-    pub orders: BTreeMap<i64, Vec<(i64, i64, &'static str)>>,
-    went_back: bool,
+    pub orders: BTreeMap<i64, Seats>,
+    pub went_back: bool,
     changed_show: bool,
     pub fault: Option<&'static str>,
 }
 
-#[derive(Debug, Clone)]
-pub enum Step {
-    TimePasses,
-    ClockGoesBack,
-    StaffChangeTheShow,
-    EndedHoldsAreForgotten,
-    Begins { instance: usize, asks: Vec<Ask>, from_memory: bool },
-    Reads { instance: usize },
-    Writes { instance: usize },
-    LosesConnection { instance: usize, committed: bool },
-    LooksForItsWrite { instance: usize },
-    Answers { instance: usize },
-    Dies { instance: usize },
-}
+/// What happens, in words.
+pub type Step = String;
 
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,7 +167,14 @@ impl fmt::Display for World {
         writeln!(f, "      at {now}: {seats_taken} of {total_seats} taken")?;
         for (id, row) in rows {
             let of = row.order.map(|order| format!(" of {order}, which ends at {:?}", orders[&order].expires_at));
-            writeln!(f, "        row {id}: seat {} {} for {}{}", row.seat, row.status, row.user, of.unwrap_or_default())?;
+            writeln!(
+                f,
+                "        row {id}: seat {} {} for {}{}",
+                row.seat,
+                row.status,
+                row.user,
+                of.unwrap_or_default()
+            )?;
         }
         for ((item, one), progress) in &self.asked {
             writeln!(f, "        request {item}.{one}: {:?}, done {} times", progress.stage, progress.done)?;
@@ -211,12 +218,6 @@ fn answer(outcome: &Outcome) -> Answer {
         Ok(Reply::Hold(hold)) => Answer::Hold { id: hold.id, seats: hold.seats.clone(), until: hold.expires_at },
         Ok(Reply::Order(order)) => Answer::Order { id: order.id, bookings: all(&order.bookings) },
         Err(error) => Answer::No(error.to_string()),
-    }
-}
-
-impl World {
-    pub fn went_back(&self) -> bool {
-        self.went_back
     }
 }
 
@@ -265,26 +266,26 @@ impl Model {
             steps.push((step, next));
         };
         if world.database.latest < self.until {
-            add(Step::TimePasses, &|world| {
+            add("time passes".to_owned(), &|world| {
                 let database = Rc::make_mut(&mut world.database);
                 database.now += 1;
                 database.latest = database.latest.max(database.now);
             });
         }
         if self.clock_goes_back && !world.went_back && world.database.now > self.first.now {
-            add(Step::ClockGoesBack, &|world| {
+            add("the clock goes back".to_owned(), &|world| {
                 Rc::make_mut(&mut world.database).now -= 1;
                 world.went_back = true;
             });
         }
-        if let Some(seats) = self.staff.filter(|_| !world.changed_show) {
-            add(Step::StaffChangeTheShow, &|world| {
-                Rc::make_mut(&mut world.database).put_show(seats);
+        if let Some((seats, in_order)) = self.staff.filter(|_| !world.changed_show) {
+            add("staff change the show".to_owned(), &|world| {
+                Rc::make_mut(&mut world.database).put_show(seats, in_order);
                 world.changed_show = true;
             });
         }
         if self.tidies {
-            add(Step::EndedHoldsAreForgotten, &|world| Rc::make_mut(&mut world.database).tidy());
+            add("ended holds are forgotten".to_owned(), &|world| Rc::make_mut(&mut world.database).tidy());
         }
         for instance in 0..2 {
             // Of two instances that are the same, the first begins.
@@ -298,21 +299,21 @@ impl Model {
                             if from_memory && self.recall(world, instance, &batch).is_none() {
                                 continue;
                             }
-                            let step = Step::Begins { instance, asks: asks.clone(), from_memory };
+                            let step = format!("{instance} begins with {asks:?}; from memory: {from_memory}");
                             add(step, &|world| self.begin(world, instance, &batch, from_memory));
                         }
                     }
                 }
-                Work::Reading(_) => add(Step::Reads { instance }, &|world| self.read(world, instance)),
+                Work::Reading(_) => add(format!("{instance} reads"), &|world| self.read(world, instance)),
                 Work::Decided(batch) => {
-                    add(Step::Writes { instance }, &|world| self.write(world, instance, batch));
+                    add(format!("{instance} writes"), &|world| self.write(world, instance, batch));
                     // Once for each batch.
                     for committed in [false, true].into_iter().filter(|_| world.lanes[instance].attempt == 0) {
                         let mut after = Database::clone(&world.database);
                         if committed && self.commit(&mut after, batch).is_err() {
                             continue;
                         }
-                        add(Step::LosesConnection { instance, committed }, &|world| {
+                        add(format!("{instance} loses the connection in a commit; committed: {committed}"), &|world| {
                             if committed {
                                 self.write(world, instance, batch);
                             }
@@ -320,7 +321,7 @@ impl Model {
                         });
                     }
                 }
-                Work::Settling(batch) => add(Step::LooksForItsWrite { instance }, &|world| {
+                Work::Settling(batch) => add(format!("{instance} looks for its write"), &|world| {
                     let mut is_there = world.database.has(&batch.change);
                     if self.is_missing(Missing::LookBeforeRepeating) {
                         is_there = Some(false);
@@ -336,19 +337,17 @@ impl Model {
                         None => self.leave(world, instance),
                     }
                 }),
-                Work::Written(batch) => add(Step::Answers { instance }, &|world| {
+                Work::Written(batch) => add(format!("{instance} answers"), &|world| {
                     self.answer(world, instance, &batch.answers);
                     if self.is_missing(Missing::KeysInTheWrite) {
-                        let keys = batch.change.keys.iter();
-                        Rc::make_mut(&mut world.database)
-                            .keys
-                            .extend(keys.map(|(high, low, payload, reply, at)| ((*high, *low), (*payload, reply.clone(), *at))));
+                        let keys = Change { keys: batch.change.keys.clone(), ..Change::default() };
+                        let _ = Rc::make_mut(&mut world.database).write(&keys, None, self.has_clock);
                     }
                     world.lanes[instance].rest();
                 }),
             }
             if world.lanes[instance].work != Work::Nothing {
-                add(Step::Dies { instance }, &|world| {
+                add(format!("{instance} dies"), &|world| {
                     self.leave(world, instance);
                     world.lanes[instance].memory = None;
                 });
@@ -412,7 +411,8 @@ impl Model {
     fn begin(&self, world: &mut World, instance: usize, batch: &[Name], from_memory: bool) {
         for name in batch {
             let is_repeat = self.done_with_key(world, *name) > 0 && self.request(*name).key.is_some();
-            let progress = Progress { stage: Stage::Asked, done: 0, seen: [false; 3], is_repeat };
+            let is_late = world.database.starts <= world.database.now;
+            let progress = Progress { stage: Stage::Asked, done: 0, seen: [false; 3], is_repeat, is_late };
             world.asked.insert(*name, progress);
         }
         world.lanes[instance].batch = batch.to_vec();
@@ -436,8 +436,8 @@ impl Model {
     fn read(&self, world: &mut World, instance: usize) {
         let (asks, keys) = self.asks(world, instance);
         let mut reads = database::reads(&asks, &keys, &self.limits);
-        if self.is_missing(Missing::KeysReadLast) {
-            reads.reverse();
+        if self.is_missing(Missing::KeysReadLast) && reads.last() == Some(&Read::Keys) {
+            reads.rotate_right(1);
         }
         let Work::Reading(found) = &mut world.lanes[instance].work else { return };
         found.push((reads[found.len()], Rc::clone(&world.database)));
@@ -524,14 +524,14 @@ impl Model {
         let before = Rc::clone(&world.database);
         match self.commit(Rc::make_mut(&mut world.database), batch) {
             Ok(()) => {
-                for &(id, .., held_seats, now) in &batch.change.orders {
+                for &(id, .., is_held, now) in &batch.change.orders {
                     let until = before.orders.get(&id).and_then(|order| order.expires_at);
                     let now = if self.has_clock { before.now } else { now };
-                    if held_seats >= 0 && until.is_some_and(|until| until <= now) {
+                    if is_held && until.is_some_and(|until| until <= now) {
                         world.fault = Some("a hold that is over is over");
                     }
                 }
-                for (id, _) in batch.change.held.iter().filter(|(_, at)| *at < i64::MAX) {
+                for (id, _) in &batch.change.expired {
                     let order = before.rows.get(id).and_then(|row| before.orders.get(&row.order?));
                     if order.and_then(|order| order.expires_at).is_some_and(|until| until > before.latest) {
                         world.fault = Some("a held seat is nobody else's until its hold is over");
@@ -549,8 +549,24 @@ impl Model {
 
     /// Notes what a commit has done.
     fn done(&self, world: &mut World, instance: usize, batch: &Batch) {
-        for (name, does) in world.lanes[instance].batch.iter().zip(&batch.does) {
-            world.asked.get_mut(name).expect("it was asked").done += u8::from(*does);
+        for (name, _) in world.lanes[instance].batch.iter().zip(&batch.does).filter(|(_, does)| **does) {
+            world.asked.get_mut(name).expect("it was asked").done += 1;
+            let numbers = |seats: &[(i64, i64, _)]| seats.iter().map(|(_, seat, _)| *seat).collect::<Vec<i64>>();
+            match &self.request(*name).ask {
+                Ask::Book { seats, .. } | Ask::Hold { seats, .. } | Ask::Change { seats, .. }
+                    if world.database.order_limit.is_some_and(|limit| seats.len() as i64 > limit) =>
+                {
+                    world.fault = Some("no order has more seats than allowed");
+                }
+                Ask::Extend { hold_id, .. } | Ask::Confirm { hold_id, .. } => {
+                    let after = batch.orders.iter().find(|(id, _)| id == hold_id);
+                    if self.batch == 1 && after.is_some_and(|(id, after)| numbers(after) != numbers(&world.orders[id]))
+                    {
+                        world.fault = Some("a hold or an order is whole");
+                    }
+                }
+                _ => {}
+            }
         }
         world.orders.extend(batch.orders.iter().cloned());
     }
@@ -593,7 +609,9 @@ impl Model {
         let names: Vec<Name> = world.lanes.iter().flat_map(|lane| lane.batch.clone()).collect();
         for name in names {
             let Request { ask, key } = self.request(name);
-            let is_own = |row: &i64| key.is_some() && (first_id(name) - 30 * name.1 as i64..).contains(row) && *row < first_id((name.0 + 1, 0));
+            // What a repeat of it was given does not speak against it.
+            let own = first_id((name.0, 0))..first_id((name.0 + 1, 0));
+            let is_own = |row: &i64| key.is_some() && own.contains(row);
             let taken = match ask {
                 Ask::Book { seats, .. } | Ask::Hold { seats, .. } | Ask::Change { seats, .. } => {
                     seats.iter().any(|seat| database.holders(*seat).any(|(row, _)| !is_own(row)))
@@ -602,7 +620,8 @@ impl Model {
             };
             let hold = hold_of(ask).and_then(|id| Some((id, database.orders.get(&id)?)));
             let is_empty = |id: i64| !database.rows.values().any(|row| row.order == Some(id));
-            let over = hold.is_some_and(|(id, hold)| hold.expires_at.is_some_and(|at| at <= database.now) || is_empty(id));
+            let over =
+                hold.is_some_and(|(id, hold)| hold.expires_at.is_some_and(|at| at <= database.now) || is_empty(id));
             let started = database.starts <= database.now;
             let progress = world.asked.get_mut(&name).expect("it was asked");
             if progress.stage == Stage::Asked {

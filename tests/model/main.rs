@@ -299,7 +299,7 @@ fn are_found(broken: &[Broken]) {
 fn a_missing_guard_is_found() {
     are_found(&[
         (Missing::Guard(Guard::OneHolderPerSeat), free_seats, "a seat has one holder"),
-        (Missing::Guard(Guard::Capacity), clock_set_back, "a free seat can be had"),
+        (Missing::Guard(Guard::Capacity), clock_set_back, "nobody has a seat that the show does not have"),
         (Missing::Guard(Guard::ShowVersion), free_seats, "no order has more seats than allowed"),
         (Missing::Guard(Guard::Usage), hoarding, "a user holds no more seats than allowed"),
         (Missing::Guard(Guard::OrderVersion), cancelling, "a hold or an order is whole"),

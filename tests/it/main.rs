@@ -9,6 +9,7 @@
 mod accounts;
 mod admin_access;
 mod admin_forms;
+mod clocks;
 mod command_line;
 mod config;
 mod contract;
@@ -33,6 +34,7 @@ fn main() -> std::process::ExitCode {
         accounts::tests(),
         admin_access::tests(),
         admin_forms::tests(),
+        clocks::tests(),
         command_line::tests(),
         config::tests(),
         contract::tests(),

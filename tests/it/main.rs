@@ -9,6 +9,8 @@
 mod accounts;
 mod admin_access;
 mod admin_cinema;
+mod admin_forms;
+mod clocks;
 mod command_line;
 mod config;
 mod contract;
@@ -22,6 +24,7 @@ mod idempotency;
 mod import_django;
 mod operation;
 mod orders;
+mod planets;
 mod power_cut;
 mod readme;
 mod reads;
@@ -32,6 +35,8 @@ fn main() -> std::process::ExitCode {
         accounts::tests(),
         admin_access::tests(),
         admin_cinema::tests(),
+        admin_forms::tests(),
+        clocks::tests(),
         command_line::tests(),
         config::tests(),
         contract::tests(),

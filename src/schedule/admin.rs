@@ -232,8 +232,8 @@ pub static SHOWS: Model = Model {
                 },
                 Field {
                     name: "every",
-                    label: "One after the other",
-                    help: "How far the copies are apart, if there are more than one.",
+                    label: "How far apart",
+                    help: "One show, six times, every day: with itself that makes a week.",
                     kind: Kind::Choice(&[("week", "Every week"), ("day", "Every day")]),
                     ..Field::PLAIN
                 },

@@ -10,7 +10,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inBrowser, picturesIn, VIEWPORTS } from "./browser.mjs";
-import { byKeyboard, withoutScripts } from "./flows.mjs";
+import { byKeyboard, logIn, withoutScripts } from "./flows.mjs";
 import { inspector } from "./inspect.mjs";
 import { call, LOGIN, MANAGER, token, withServer } from "./server.mjs";
 
@@ -74,13 +74,6 @@ async function sell(url) {
   const first = await hold([1, 2]);
   await call(url, "POST", `/api/holds/${first.id}/confirm/`, { access, body: {} });
   await hold([5, 6]);
-}
-
-async function logIn(page, { username, password }) {
-  await page.getByLabel("Username").fill(username);
-  await page.getByLabel("Password").fill(password);
-  const button = page.getByRole("button", { name: "Log in" });
-  await Promise.all([page.waitForEvent("load"), button.click()]);
 }
 
 // Follows all links from the first page on, one of each kind, and looks at each page. Gives a path of each kind. If it is

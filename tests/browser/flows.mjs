@@ -31,6 +31,13 @@ export async function byKeyboard(desk) {
   }
 }
 
+// With a mouse, and until the next page is there.
+export async function logIn(page, { username, password }) {
+  await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password").fill(password);
+  await Promise.all([page.waitForEvent("load"), button(page, "Log in").click()]);
+}
+
 // Goes on by the Tab key until this has the focus, as far as it takes, and looks whether one sees where one is.
 async function tabTo(page, target) {
   for (let steps = 0; steps < 500; steps++) {
@@ -364,9 +371,7 @@ async function logsOut(page, url) {
 // What is beyond forms and links is left out; objects are named by their number.
 export async function withoutScripts(browser, url) {
   const page = await browser.open("/admin/shows/?q=salon");
-  await page.getByLabel("Username").fill(MANAGER.username);
-  await page.getByLabel("Password").fill(MANAGER.password);
-  await button(page, "Log in").click();
+  await logIn(page, MANAGER);
   const number = async (model, words) => {
     await page.goto(`${url}/admin/${model}/?q=${words}`);
     return page.locator("input[name=ids]").first().inputValue();

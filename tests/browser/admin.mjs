@@ -98,7 +98,9 @@ async function walk(browser, name, account, isBrief) {
 }
 
 // A list that shows only some.
-const isNarrowed = (kind) => kind.includes("?") && !kind.includes("ids");
+function isNarrowed(kind) {
+  return kind.includes("?") && !kind.includes("ids");
+}
 
 // In the page: the paths that links and forms without a secret lead to.
 function links() {
@@ -170,10 +172,11 @@ async function refusesCustomers(browser, url, name, all) {
   await logIn(page, LOGIN);
   await page.getByRole("alert").waitFor();
   await inspect(page, `${name}-customer`);
-  for (const path of all.values()) {
+  const paths = [...all].filter(([kind]) => !isNarrowed(kind)).map(([, path]) => path);
+  for (const path of paths) {
     await page.goto(url + path);
     assert.equal(new URL(page.url()).pathname, "/admin/login/", `${path} for a customer`);
     assert.equal(await page.getByRole("navigation").count(), 0, `${path} shows a customer the way`);
   }
-  console.log(`${name}-customer: ${all.size} kinds of pages are refused`);
+  console.log(`${name}-customer: ${paths.length} kinds of pages are refused`);
 }

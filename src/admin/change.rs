@@ -508,7 +508,7 @@ impl Form {
             let named: Vec<(&'static Field, Vec<String>)> = part
                 .edited_fields()
                 .filter_map(|field| {
-                    let given = values.of.get(field.name)?;
+                    let given = values.of.get(field.name).filter(|given| part.stored(field) != Some(*given))?;
                     Some((field, fields::raw(&field.kind, given, &page.app.config.time_zone)))
                 })
                 .collect();

@@ -227,12 +227,14 @@ pub static SHOWS: Model = Model {
                 Field {
                     name: "times",
                     label: "How many times",
+                    initial: "1",
                     kind: Kind::Number { least: 1, most: 60 },
                     ..Field::PLAIN
                 },
                 Field {
                     name: "every",
                     label: "How far apart",
+                    initial: "week",
                     help: "One show, six times, every day: with itself that makes a week.",
                     kind: Kind::Choice(&[("week", "Every week"), ("day", "Every day")]),
                     ..Field::PLAIN

@@ -62,7 +62,7 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
         let raw = query.unwrap_or_default();
         let (list, query) = (Query::read(model, &raw), in_query(Some(raw)));
         let most = if action.whole { MOST_WHOLE } else { MOST };
-        let mut ids = match query.text("all") {
+        let ids = match query.text("all") {
             "1" => lists::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
         };
@@ -75,7 +75,6 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
             let note = format!("No more than {most} {} at once. Narrow the list first.", model.many);
             return Ok(see_other(&list_url(model, &back), &[note]));
         }
-        ids.shrink_to_fit();
         let initial = |field: &Field| (field.name.to_owned(), field.initial.to_owned());
         let raw = Posted(action.asks.iter().filter(|field| !field.initial.is_empty()).map(initial).collect());
         let asked = Asked { action, ids, back, raw, faults: Vec::new(), warnings: Vec::new() };

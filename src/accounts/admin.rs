@@ -372,8 +372,8 @@ async fn save_group(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Re
 
 /// The log of each member says what was lost.
 async fn delete_group(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
-    for (user_id, username) in editing::delete_group(work.tx, editor(work.staff), id).await? {
-        let change = FieldChange { field: "Groups".to_owned(), before: id.to_string(), after: String::new() };
+    for (user_id, username, group) in editing::delete_group(work.tx, editor(work.staff), id).await? {
+        let change = FieldChange { field: "Groups".to_owned(), before: group, after: String::new() };
         log::add(work.tx, work.staff, "users", user_id, &username, "change", &[change]).await?;
     }
     Ok(())

@@ -37,10 +37,12 @@ pub struct Query {
 }
 
 /// What a filter was set to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum Chosen {
-    /// This SQL is this value.
-    Is(&'static str, Value),
+    /// This SQL is this word or number, which the description names.
+    Is(&'static str, &'static str),
+    /// This SQL is this id, or is true with it in the place of `{id}`.
+    Of(&'static str, i64),
     /// This SQL is true.
     When(&'static str),
 }
@@ -75,6 +77,14 @@ impl Period {
         };
         let begin = |day: Date| day.to_zoned(zone.clone()).map_or(i64::MAX, |zoned| zoned.timestamp().as_microsecond());
         (begin(first), begin(first.saturating_add(length)))
+    }
+
+    /// Each day in it.
+    pub fn days(self) -> Vec<Period> {
+        let months = self.month.map_or(1..=12, |month| month..=month);
+        let all = months.flat_map(|month| (1..=31).map(move |day| (month, day)));
+        let all = all.filter(|(_, day)| self.day.is_none_or(|only| only == *day));
+        all.filter_map(|(month, day)| Period::new(self.year, Some(month), Some(day))).collect()
     }
 
     fn text(self) -> String {
@@ -179,19 +189,14 @@ impl Filter {
         match &self.by {
             FilterBy::Choice { sql, choices, .. } => {
                 let (word, _) = choices.iter().find(|(word, _)| *word == value)?;
-                Some(Chosen::Is(sql, stored(word)))
+                Some(Chosen::Is(sql, word))
             }
             FilterBy::Conditions(conditions) => {
                 conditions.iter().find(|(name, ..)| *name == value).map(|(.., sql)| Chosen::When(sql))
             }
-            FilterBy::Related { sql, .. } => Some(Chosen::Is(sql, Value::Int(value.parse().ok()?))),
+            FilterBy::Related { sql, .. } => Some(Chosen::Of(sql, value.parse().ok()?)),
         }
     }
-}
-
-/// Words that are numbers are stored as such.
-fn stored(word: &str) -> Value {
-    word.parse().map_or_else(|_| Value::Text(word.to_owned()), Value::Int)
 }
 
 /// A cell as it is shown.
@@ -439,7 +444,7 @@ async fn filters(page: &Page, model: &'static Model, query: &Query) -> Result<Ve
                 for (word, label) in *choices {
                     let mut label = (*label).to_owned();
                     if *counted {
-                        match lists::counted(&page.app, model, sql, &stored(word)).await {
+                        match lists::counted(&page.app, model, Chosen::Is(sql, word)).await {
                             Ok(count) => label += &format!(" ({})", thousands(count)),
                             Err(DbError::TooLong) => {}
                             Err(error) => return Err(error),

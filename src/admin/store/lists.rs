@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::accounts::username;
-use crate::admin::list::{Chosen, Query};
+use crate::admin::list::{Chosen, Period, Query};
 use crate::admin::moments::told;
 use crate::admin::{Model, Search, SearchKind, Shown};
 use crate::app::App;
@@ -60,11 +60,6 @@ impl Sql {
     }
 }
 
-/// The condition that an expression is what is chosen; where it has a place for that, it is one already.
-pub fn is(sql: &str) -> String {
-    if sql.contains("{id}") { sql.replace("{id}", "?") } else { format!("{sql} = ?") }
-}
-
 /// A table that a model joins, with just one row for each object.
 #[derive(Debug, Clone, Copy)]
 struct Join {
@@ -101,16 +96,16 @@ fn mentions(sql: &str, alias: &str) -> bool {
 }
 
 /// What builds the statements about one model.
-struct Builder<'a> {
-    app: &'a App,
+struct Builder {
+    app: App,
     model: &'static Model,
     dialect: Dialect,
     joins: Vec<Join>,
 }
 
-impl Builder<'_> {
-    fn new<'a>(app: &'a App, model: &'static Model) -> Builder<'a> {
-        Builder { app, model, dialect: app.db.dialect(), joins: joins(model) }
+impl Builder {
+    fn new(app: &App, model: &'static Model) -> Builder {
+        Builder { app: app.clone(), model, dialect: app.db.dialect(), joins: joins(model) }
     }
 
     fn told(&self, sql: &str) -> String {
@@ -183,6 +178,11 @@ impl Builder<'_> {
         let sql = format!("{} LIMIT {}", self.finder(condition), BOUND + 1);
         let found: Vec<(i64,)> = self.ask(&sql, condition.params.clone()).await?;
         Ok((found.len() <= BOUND).then(|| found.into_iter().map(|(id,)| id).collect()))
+    }
+
+    /// Whether a row is an object of the model.
+    fn only(&self) -> String {
+        if self.model.only.is_empty() { "1 = 1".into() } else { self.told(self.model.only) }
     }
 
     /// Rows as they are wanted, by a list of ids.
@@ -271,7 +271,7 @@ impl Word {
     }
 }
 
-impl Builder<'_> {
+impl Builder {
     /// The words of a search. One may also continue those before it: `the long` finds `The Long Take`.
     async fn words(&self, text: &str) -> Result<Vec<Word>> {
         let words: Vec<&str> = text.split_whitespace().collect();
@@ -288,7 +288,7 @@ impl Builder<'_> {
             }
             let mut named: Vec<i64> = word.parse().into_iter().collect();
             if let Some(exact) = self.model.exact {
-                named.extend(exact(self.app, word).await?);
+                named.extend(exact(&self.app, word).await?);
             }
             found.push(Word { ways, named, length: word.len() });
         }
@@ -333,12 +333,13 @@ impl Order {
 }
 
 /// The objects that a query asks for.
-pub struct List<'a> {
-    builder: Builder<'a>,
+pub struct List {
+    builder: Builder,
     order: Order,
     those: Those,
     /// It was asked to be sorted in another way, but there are too many.
     pub unsorted: bool,
+    period: Option<Period>,
 }
 
 enum Those {
@@ -348,6 +349,16 @@ enum Those {
     Walked { check: Sql, conditions: usize },
 }
 
+/// How far a list was read: [`List::next`] goes on from here.
+#[derive(Debug, Default)]
+pub struct Position {
+    passed: usize,
+    last: Option<(Value, i64)>,
+}
+
+/// How many objects are read at once of a list that is read as a whole.
+pub const AT_ONCE: usize = 2_000;
+
 /// How many objects there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
@@ -356,9 +367,9 @@ pub struct Count {
     pub more: bool,
 }
 
-impl<'a> List<'a> {
+impl List {
     /// Looks for what leads to the objects.
-    pub async fn find(app: &'a App, model: &'static Model, query: &Query) -> Result<List<'a>> {
+    pub async fn find(app: &App, model: &'static Model, query: &Query) -> Result<List> {
         let builder = Builder::new(app, model);
         let mut order = builder.order(query);
         let mut leading: Option<HashSet<i64>> = None;
@@ -395,7 +406,7 @@ impl<'a> List<'a> {
         let mut unsorted = false;
         let mut conditions = Vec::new();
         for (.., chosen) in &query.filters {
-            conditions.push(builder.filter(chosen));
+            conditions.push(builder.filter(*chosen));
         }
         let mut dated = None;
         if let (Some(dates), Some((from, to))) = (&model.dates, query.period_bounds(&app.config.time_zone)) {
@@ -404,7 +415,7 @@ impl<'a> List<'a> {
         }
         conditions.extend(dated.clone());
         if !model.only.is_empty() {
-            conditions.push(Sql::plain(builder.told(model.only)));
+            conditions.push(Sql::plain(builder.only()));
         }
         let all = words.len() + conditions.len();
         let mut range = None;
@@ -448,7 +459,7 @@ impl<'a> List<'a> {
                 Those::Walked { check: Sql::all(checks), conditions: all }
             }
         };
-        Ok(List { builder, order, those, unsorted })
+        Ok(List { builder, order, those, unsorted, period: query.period })
     }
 
     /// How many there are.
@@ -491,6 +502,82 @@ impl<'a> List<'a> {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
+    /// The ids that follow on `at`, in order: some thousands, or those of one day. None when the list is at its end.
+    pub async fn next(&self, at: &mut Position) -> Result<Option<Vec<i64>>> {
+        match (&self.those, self.order.over) {
+            (Those::These(ids), _) => {
+                let rest = ids.get(at.passed..).unwrap_or_default();
+                at.passed += rest.len().min(AT_ONCE);
+                Ok((!rest.is_empty()).then(|| rest[..rest.len().min(AT_ONCE)].to_vec()))
+            }
+            (Those::Walked { check, .. }, Some(_)) => self.next_day(check, at).await,
+            (Those::Walked { check, .. }, None) => self.next_by_key(check, at).await,
+        }
+    }
+
+    /// What has no value in the column comes first, or last where the order descends.
+    async fn next_by_key(&self, check: &Sql, at: &mut Position) -> Result<Option<Vec<i64>>> {
+        let sql = &self.order.sql;
+        let (than, descends) = if self.order.descending { ("<", true) } else { (">", false) };
+        while at.passed < 2 {
+            let with_values = (at.passed == 0) == descends;
+            let mut after = match (&at.last, with_values) {
+                (None, true) => Sql::plain(format!("{sql} IS NOT NULL")),
+                (None, false) => Sql::plain(format!("{sql} IS NULL")),
+                (Some((value, id)), true) => Sql {
+                    text: format!("{sql} {than}= ? AND ({sql} {than} ? OR t.id {than} ?)"),
+                    params: vec![value.clone(), value.clone(), (*id).into()],
+                },
+                (Some((_, id)), false) => {
+                    Sql { text: format!("{sql} IS NULL AND t.id {than} ?"), params: vec![(*id).into()] }
+                }
+            };
+            after.text += &format!(" AND {}", check.text);
+            after.params.extend(check.params.clone());
+            let text = format!(
+                "{} t.id, {sql} FROM {} WHERE {} ORDER BY {} LIMIT {AT_ONCE}",
+                self.builder.select(),
+                self.from(check),
+                after.text,
+                self.order.text()
+            );
+            let found: Vec<(i64, Value)> = self.builder.ask(&text, after.params).await?;
+            match found.last() {
+                Some((id, value)) => {
+                    at.last = Some((value.clone(), *id));
+                    return Ok(Some(found.into_iter().map(|(id, _)| id).collect()));
+                }
+                None => *at = Position { passed: at.passed + 1, last: None },
+            }
+        }
+        Ok(None)
+    }
+
+    /// In the order of another table's moments no key leads on, so it goes by the days of the period.
+    async fn next_day(&self, check: &Sql, at: &mut Position) -> Result<Option<Vec<i64>>> {
+        let Some(period) = self.period else { return Ok(None) };
+        let days = period.days();
+        while at.passed < days.len() {
+            let place = if self.order.descending { days.len() - 1 - at.passed } else { at.passed };
+            at.passed += 1;
+            let (from, to) = days[place].bounds(&self.builder.app.config.time_zone);
+            let (sql, direction) = (&self.order.sql, self.order.direction());
+            let text = format!(
+                "{} t.id FROM {} WHERE {sql} >= ? AND {sql} < ? AND {} ORDER BY {sql} {direction}, t.id {direction}",
+                self.builder.select(),
+                self.from(check),
+                check.text
+            );
+            let mut params = vec![from.into(), to.into()];
+            params.extend(check.params.clone());
+            let found: Vec<(i64,)> = self.builder.ask(&text, params).await?;
+            if !found.is_empty() {
+                return Ok(Some(found.into_iter().map(|(id,)| id).collect()));
+            }
+        }
+        Ok(None)
+    }
+
     fn from(&self, check: &Sql) -> String {
         let (from, there) = match &self.order.over {
             Some(join) => self.builder.back_from(join),
@@ -500,7 +587,7 @@ impl<'a> List<'a> {
     }
 }
 
-impl Builder<'_> {
+impl Builder {
     fn order(&self, query: &Query) -> Order {
         let (name, descending) = query.sort.unwrap_or_else(|| {
             let name = self.model.order;
@@ -511,10 +598,17 @@ impl Builder<'_> {
         Order { sql: self.sort(sql), descending, over: None }
     }
 
-    fn filter(&self, chosen: &Chosen) -> Sql {
+    fn filter(&self, chosen: Chosen) -> Sql {
         match chosen {
-            Chosen::Is(sql, value) => Sql { text: self.told(&is(sql)), params: vec![value.clone()] },
+            // Not as a parameter: an index over some of the rows is used for the very word that it is about.
+            Chosen::Is(sql, word) if word.parse::<i64>().is_ok() => Sql::plain(format!("{} = {word}", self.told(sql))),
+            Chosen::Is(sql, word) => Sql::plain(format!("{} = '{word}'", self.told(sql))),
             Chosen::When(sql) => Sql::plain(self.told(sql)),
+            Chosen::Of(sql, id) if sql.contains("{id}") => {
+                let params = sql.matches("{id}").map(|_| id.into()).collect();
+                Sql { text: self.told(&sql.replace("{id}", "?")), params }
+            }
+            Chosen::Of(sql, id) => Sql { text: format!("{} = ?", self.told(sql)), params: vec![id.into()] },
         }
     }
 
@@ -592,8 +686,10 @@ pub async fn shots(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<
             _ => "NULL",
         }));
     }
-    let texts: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let sql = format!("{} {} FROM {}", builder.select(), wanted.join(", "), builder.by_ids(&texts));
+    let only = builder.only();
+    let texts: Vec<&str> = wanted.iter().chain([&only]).map(String::as_str).collect();
+    let from = builder.by_ids(&texts);
+    let sql = format!("{} {} FROM {from} WHERE {only}", builder.select(), wanted.join(", "));
     let list: Vec<[i64; 1]> = ids.iter().map(|id| [*id]).collect();
     let rows: Vec<Row> = builder.ask(&sql, vec![Value::list(&list)]).await?;
     let mut by_id: BTreeMap<i64, Shot> = BTreeMap::new();
@@ -638,10 +734,10 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
     Ok(ends.first().copied().zip(ends.get(1).copied()))
 }
 
-/// How many objects each choice of a filter has, up to [`BOUND`].
-pub async fn counted(app: &App, model: &'static Model, sql: &str, value: &Value) -> Result<Count> {
+/// How many objects a choice of a filter has, up to [`BOUND`].
+pub async fn counted(app: &App, model: &'static Model, choice: Chosen) -> Result<Count> {
     let builder = Builder::new(app, model);
-    let condition = Sql { text: builder.told(&is(sql)), params: vec![value.clone()] };
+    let condition = builder.filter(choice);
     let text = format!("SELECT COUNT(*) FROM ({} LIMIT {}) counted", builder.finder(&condition), BOUND + 1);
     let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
     let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));

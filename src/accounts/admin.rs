@@ -322,6 +322,8 @@ async fn set_passwords(app: &App, staff: &Staff, ids: &[i64], values: &Values) -
                 app.reads.users.changed(id);
                 report.done.push((*id, account.username, Vec::new()));
             }
+            // Told beside the field, where it is about one user.
+            Err(EditError::Faults(faults)) if ids.len() == 1 => return Err(Refused::Faults(faults)),
             error => not_done(&mut report, &account, error)?,
         }
     }

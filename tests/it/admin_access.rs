@@ -654,8 +654,7 @@ async fn nobody_gives_themselves_more(engine: Engine) {
         (&clerk, &boss_id, "password"),
     ] {
         let fields = [&[("ids", id.as_str())], &passwords[..]].concat();
-        let page =
-            browser.clone().post(&app, format!("/admin/users/actions/{action}/"), &fields).await.expect(200).text;
+        let page = browser.clone().post(&app, format!("/admin/users/actions/{action}/"), &fields).await.text;
         let why = if browser.csrf == boss.csrf { "yourself" } else { "Only a superuser" };
         assert!(page.contains(why), "{action} of {id}: {page}");
     }
@@ -680,6 +679,13 @@ async fn nobody_gives_themselves_more(engine: Engine) {
         .expect(200);
 
     let other = "Quiet-Harbour-71";
+    for (new, again, fault) in
+        [(other, PASSWORD, "These are not twice the same."), ("1234567", "1234567", "This password is too short.")]
+    {
+        let fields = [("ids", ann.as_str()), ("password", new), ("password_again", again)];
+        let page = clerk.clone().post(&app, "/admin/users/actions/password/", &fields).await.expect(422).text;
+        assert!(page.contains(fault), "{page}");
+    }
     let fields = [("ids", ann.as_str()), ("password", other), ("password_again", other)];
     clerk.clone().post(&app, "/admin/users/actions/password/", &fields).await.expect(200);
     for (password, status) in [(PASSWORD, 401), (other, 200)] {

@@ -8,6 +8,8 @@
 
 mod accounts;
 mod admin_access;
+mod admin_forms;
+mod clocks;
 mod command_line;
 mod config;
 mod contract;
@@ -21,6 +23,7 @@ mod idempotency;
 mod import_django;
 mod operation;
 mod orders;
+mod planets;
 mod power_cut;
 mod readme;
 mod reads;
@@ -30,6 +33,8 @@ fn main() -> std::process::ExitCode {
     let features = [
         accounts::tests(),
         admin_access::tests(),
+        admin_forms::tests(),
+        clocks::tests(),
         command_line::tests(),
         config::tests(),
         contract::tests(),

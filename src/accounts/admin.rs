@@ -322,6 +322,8 @@ async fn set_passwords(app: &App, staff: &Staff, ids: &[i64], values: &Values) -
                 app.reads.users.changed(id);
                 report.done.push((*id, account.username, Vec::new()));
             }
+            // Told beside the field, where it is about one user.
+            Err(EditError::Faults(faults)) if ids.len() == 1 => return Err(Refused::Faults(faults)),
             error => not_done(&mut report, &account, error)?,
         }
     }
@@ -373,8 +375,8 @@ async fn save_group(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Re
 
 /// The log of each member says what was lost.
 async fn delete_group(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
-    for (user_id, username) in editing::delete_group(work.tx, editor(work.staff), id).await? {
-        let change = FieldChange { field: "Groups".to_owned(), before: id.to_string(), after: String::new() };
+    for (user_id, username, group) in editing::delete_group(work.tx, editor(work.staff), id).await? {
+        let change = FieldChange { field: "Groups".to_owned(), before: group, after: String::new() };
         log::add(work.tx, work.staff, "users", user_id, &username, "change", &[change]).await?;
     }
     Ok(())

@@ -176,11 +176,11 @@ pub async fn put_group(
     taken(store::put_group(tx, id, name, permissions).await)
 }
 
-/// Removes a group; its members are given by id and username: they lose what it let them do.
+/// Removes a group; gives its members, by id and username with the group's name: they lose what it let them do.
 ///
 /// # Errors
 /// That only superusers may.
-pub async fn delete_group(tx: &mut Tx, editor: Editor, id: i64) -> Result<Vec<(i64, String)>, EditError> {
+pub async fn delete_group(tx: &mut Tx, editor: Editor, id: i64) -> Result<Vec<(i64, String, String)>, EditError> {
     if !editor.is_superuser {
         return refused("", "Only a superuser may change groups.");
     }

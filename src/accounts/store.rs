@@ -200,10 +200,12 @@ pub async fn put_group(tx: &mut Tx, id: Option<i64>, name: &str, permissions: &[
     Ok(id)
 }
 
-/// Who is in a group: id and username.
-pub async fn members(tx: &mut Tx, group: i64) -> Result<Vec<(i64, String)>> {
+/// Who is in a group: id and username, with what the group is called.
+pub async fn members(tx: &mut Tx, group: i64) -> Result<Vec<(i64, String, String)>> {
     tx.query(
-        "SELECT u.id, u.username FROM group_members m JOIN users u ON u.id = m.user_id WHERE m.group_id = ? ORDER BY u.id",
+        "SELECT u.id, u.username, g.name
+         FROM staff_groups g JOIN group_members m ON m.group_id = g.id JOIN users u ON u.id = m.user_id
+         WHERE g.id = ? ORDER BY u.id",
         vec![group.into()],
     )
     .await

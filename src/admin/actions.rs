@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use tracing::Instrument;
 
-use super::change::{answer, in_query, list_url, refusal};
+use super::change::{answer, hash_passwords, in_query, list_url, refusal};
 use super::delete;
 use super::fields::{self, Control, Names, Shape};
 use super::guard::{Of, Page, Posted};
@@ -19,7 +19,7 @@ use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::objects::{self, Reader};
 use super::store::{lists, log};
-use super::{Action, Field, Given, Model, Permission, Refused, Report, Values};
+use super::{Action, Field, Given, Kind, Model, Permission, Refused, Report, Values};
 use crate::db::{DbError, Result};
 use crate::error::ApiError;
 
@@ -99,10 +99,11 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
             return Err(ApiError::Fields(vec![("ids", vec!["These are none, or too many at once.".into()])]));
         }
         let mut asked = Asked { action, ids, back, raw: posted, faults: Vec::new(), warnings: Vec::new() };
-        let values = asked.read(&page);
+        let mut values = asked.read(&page);
         if !asked.faults.is_empty() {
             return asked.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
         }
+        hash_passwords(&page, &mut values).await?;
         let size = if action.whole { asked.ids.len() } else { CHUNK };
         let mut chunks: std::collections::VecDeque<Vec<i64>> = asked.ids.chunks(size).map(<[i64]>::to_vec).collect();
         let first = chunks.pop_front().unwrap_or_default();
@@ -262,6 +263,11 @@ impl Asked {
         let mut values = Values { anyway: self.raw.has("_anyway"), ..Values::default() };
         for field in self.action.asks {
             let raw = self.raw.all(field.name);
+            let again = || self.raw.text(&format!("{}_again", field.name));
+            if matches!(field.kind, Kind::Password) && raw.last().map_or("", String::as_str) != again() {
+                self.faults.push((field.name, "These are not twice the same.".into()));
+                continue;
+            }
             match fields::read(field, &raw, None, &page.app.config.time_zone, page.site) {
                 Ok(read) => drop(values.of.insert(field.name, read.given)),
                 Err(fault) => self.faults.push((field.name, fault)),

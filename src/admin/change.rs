@@ -563,7 +563,7 @@ fn row_fields(model: &'static Model, inline: &'static Inline) -> Vec<&'static Fi
 }
 
 /// Off the async threads, and before there is a transaction: it takes long.
-async fn hash_passwords(page: &Page, values: &mut Values) -> Result<(), ApiError> {
+pub async fn hash_passwords(page: &Page, values: &mut Values) -> Result<(), ApiError> {
     for given in values.of.values_mut() {
         if let Given::Password { plain, hash } = given {
             *hash = page.app.passwords.hash(plain.clone()).await.map_err(|_| ApiError::Busy)?;

@@ -172,8 +172,8 @@ pub fn read(
             }
             Given::Several(values)
         }
-        // Not trimmed: blanks are part of a password.
-        Kind::Password => Given::Password { plain: posted.last().cloned().unwrap_or_default(), hash: String::new() },
+        // Trimmed, as logins trim it.
+        Kind::Password => Given::Password { plain: text.to_owned(), hash: String::new() },
         Kind::Made(_) => return Err("This field is only shown.".into()),
     };
     Ok(Read { given, note })

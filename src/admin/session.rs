@@ -97,8 +97,11 @@ pub async fn staff(app: &App, secret: &Secret, address: IpAddr) -> Result<Option
         sessions::end(&app.db, secret.hash()).await?;
         return Ok(None);
     }
-    if session.seen_at < now - NOTED_EVERY {
-        sessions::seen(&app.db, secret.hash(), now).await?;
+    if session.seen_at < now - NOTED_EVERY
+        && let Err(error) = sessions::seen(&app.db, secret.hash(), now).await
+    {
+        // The next request tries again; until the idle time is over nothing is lost.
+        tracing::warn!(%error, "the use of a session was not noted");
     }
     let permissions = match session.is_superuser {
         true => Default::default(),

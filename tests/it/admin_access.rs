@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::join;
 use marquee::admin::guard::{Needs, Route};
 use marquee::admin::{Model, Permission};
 use marquee::back_office::SITE;
@@ -29,6 +30,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("admin_access::guesses_are_throttled", guesses_are_throttled),
         Test::new("admin_access::the_login_leads_to_pages_of_the_panel", the_login_leads_to_pages_of_the_panel),
         Test::new("admin_access::nobody_gives_themselves_more", nobody_gives_themselves_more),
+        Test::new("admin_access::a_superuser_remains", a_superuser_remains),
         Test::new("admin_access::refusals_are_pages", refusals_are_pages),
         Test::new("admin_access::the_cookie_is_kept_close", the_cookie_is_kept_close),
     ]
@@ -53,15 +55,14 @@ fn steps() -> Vec<Step> {
         if route.path.contains("{model}") {
             for model in SITE.models() {
                 let path = route.path.replace("{model}", model.name).replace("{id}", "1");
-                match path.contains("{action}") {
-                    false => paths.push((path, Some(model), None)),
-                    true => paths.extend(
-                        model
-                            .actions
-                            .iter()
-                            .map(|action| (path.replace("{action}", action.name), Some(model), Some(action.needs))),
-                    ),
+                if !path.contains("{action}") {
+                    paths.push((path, Some(model), None));
+                    continue;
                 }
+                // Every model whose objects can be deleted has that as an action too.
+                let delete = model.delete.is_some().then_some(("delete", Permission::Delete));
+                let actions = model.actions.iter().map(|action| (action.name, action.needs)).chain(delete);
+                paths.extend(actions.map(|(name, needs)| (path.replace("{action}", name), Some(model), Some(needs))));
             }
         } else {
             paths.push((route.path.replace("{file}", "admin.css"), None, None));
@@ -632,7 +633,8 @@ async fn nobody_gives_themselves_more(engine: Engine) {
         assert_ne!(reply.status, 303, "{changes:?} of {id}");
         assert_eq!(state(&app).await, before, "{changes:?} of {id}");
     }
-    let new = [("username", "eve"), ("email", "eve@example.com"), ("password", PASSWORD), ("is_active", "1")];
+    let passwords = [("password", PASSWORD), ("password_again", PASSWORD)];
+    let new = [&[("username", "eve"), ("email", "eve@example.com"), ("is_active", "1")], &passwords[..]].concat();
     for given in ["is_staff", "is_superuser", "groups"] {
         let fields = [&new[..], &[(given, "1")]].concat();
         assert_ne!(clerk.clone().post(&app, "/admin/users/add/", &fields).await.status, 303, "{given}");
@@ -643,6 +645,22 @@ async fn nobody_gives_themselves_more(engine: Engine) {
         ("/admin/groups/1/delete/", &[]),
     ] {
         clerk.clone().post(&app, path, fields).await.expect(403);
+    }
+    // Actions say what they did not do.
+    for (browser, id, action) in [
+        (&clerk, &boss_id, "off"),
+        (&clerk, &clerk_id, "off"),
+        (&boss, &boss_id, "off"),
+        (&clerk, &boss_id, "password"),
+    ] {
+        let fields = [&[("ids", id.as_str())], &passwords[..]].concat();
+        let page = browser.clone().post(&app, format!("/admin/users/actions/{action}/"), &fields).await.text;
+        let why = if browser.csrf == boss.csrf { "yourself" } else { "Only a superuser" };
+        assert!(page.contains(why), "{action} of {id}: {page}");
+    }
+    for path in [format!("/admin/users/{ann}/delete/"), "/admin/users/actions/delete/".to_owned()] {
+        let page = boss.clone().post(&app, &path, &[("ids", &ann)]).await.text;
+        assert!(page.contains("Users are never deleted"), "{path}: {page}");
     }
     assert_eq!(state(&app).await, before);
 
@@ -660,6 +678,23 @@ async fn nobody_gives_themselves_more(engine: Engine) {
         .await
         .expect(200);
 
+    let other = "Quiet-Harbour-71";
+    for (new, again, fault) in
+        [(other, PASSWORD, "These are not twice the same."), ("1234567", "1234567", "This password is too short.")]
+    {
+        let fields = [("ids", ann.as_str()), ("password", new), ("password_again", again)];
+        let page = clerk.clone().post(&app, "/admin/users/actions/password/", &fields).await.expect(422).text;
+        assert!(page.contains(fault), "{page}");
+    }
+    let fields = [("ids", ann.as_str()), ("password", other), ("password_again", other)];
+    clerk.clone().post(&app, "/admin/users/actions/password/", &fields).await.expect(200);
+    for (password, status) in [(PASSWORD, 401), (other, 200)] {
+        let login = serde_json::json!({"username": "ann", "password": password});
+        Call::post("/api/login/").json(login).send(&app).await.expect(status);
+    }
+    let fields = [&[("ids", ann.as_str())], &passwords[..]].concat();
+    clerk.clone().post(&app, "/admin/users/actions/password/", &fields).await.expect(200);
+
     // And superusers, anything of others.
     post_account(&app, &boss, &clerk_id, &[("is_staff", "0"), ("groups", "")]).await.expect(303);
     clerk.clone().get(&app, "/admin/").await.expect(302);
@@ -669,6 +704,21 @@ async fn nobody_gives_themselves_more(engine: Engine) {
     // The history says what became of it.
     let page = boss.clone().get(&app, format!("/admin/users/{ann}/history/")).await.expect(200).text;
     assert!(page.contains("boss") && page.contains("Staff"), "{page}");
+}
+
+/// Two superusers who switch each other off at the same moment: one of them remains.
+async fn a_superuser_remains(engine: Engine) {
+    let app = App::start(engine).await;
+    for round in 0..5 {
+        app.sql("UPDATE users SET is_active = 0").await;
+        let (a, b) = (format!("a{round}"), format!("b{round}"));
+        let browsers = [app.superuser(&a).await, app.superuser(&b).await];
+        let ids = app.sql("SELECT id FROM users WHERE is_active = 1 ORDER BY id DESC LIMIT 2").await;
+        let off = [("is_active", "0")];
+        join!(post_account(&app, &browsers[0], &ids[0][0], &off), post_account(&app, &browsers[1], &ids[1][0], &off));
+        let left = app.sql("SELECT id FROM users WHERE is_active = 1 AND is_superuser = 1 AND is_staff = 1").await;
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
 }
 
 async fn refusals_are_pages(engine: Engine) {

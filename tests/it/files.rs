@@ -83,7 +83,9 @@ async fn only_stores_contain_sql() {
             || file.starts_with("src/admin/store/")
             || SQL_ELSEWHERE.iter().any(|(known, _)| *known == file)
     };
-    let with_sql = |file: &str| sources[file].lines().filter(|line| begins_like_sql(line)).count();
+    // Unit tests may try a text.
+    let program = |file: &str| sources[file].split("#[cfg(test)]").next().unwrap_or_default();
+    let with_sql = |file: &str| program(file).lines().filter(|line| begins_like_sql(line)).count();
     let (inside, outside): (Vec<&str>, Vec<&str>) =
         sources.keys().map(String::as_str).filter(|file| with_sql(file) > 0).partition(|file| allowed(file));
     assert!(outside.is_empty(), "SQL outside db/ and the stores: {outside:?}");

@@ -1,11 +1,19 @@
 //! What a cinema's staff find in the admin panel.
 
+use askama::Template;
+use jiff::Timestamp;
+
 use crate::accounts::admin::{GROUPS, USERS};
-use crate::admin::Site;
+use crate::admin::moments::beginning;
+use crate::admin::{Permission, Site, Staff};
+use crate::app::App;
 use crate::booking::admin::BOOKINGS;
 use crate::catalog::admin::{MOVIES, SCREENS};
+use crate::clock;
+use crate::db::DbError;
 use crate::orders::admin::{HOLDS, ORDERS};
 use crate::schedule::admin::SHOWS;
+use crate::schedule::store::{self, Day};
 
 pub static SITE: Site = Site {
     title: "Marquee",
@@ -14,5 +22,94 @@ pub static SITE: Site = Site {
         ("Box office", &[&BOOKINGS, &ORDERS, &HOLDS]),
         ("People", &[&USERS, &GROUPS]),
     ],
-    board: |_, _| Box::pin(async { Ok(String::new()) }),
+    board: |app, staff| Box::pin(board(app, staff)),
 };
+
+/// Today's shows and the days to come.
+#[derive(Template)]
+#[template(path = "admin/board.html")]
+struct Board {
+    date: String,
+    today: Day,
+    shows: Vec<Line>,
+    days: Vec<DayLine>,
+    may_add: bool,
+    sees_bookings: bool,
+}
+
+struct Line {
+    id: i64,
+    iso: String,
+    /// On the cinema's clocks.
+    begins: String,
+    movie: String,
+    screen: String,
+    seats: i64,
+    taken: i64,
+    held: i64,
+    free: i64,
+    is_over: bool,
+    is_cancelled: bool,
+}
+
+struct DayLine {
+    date: String,
+    url: String,
+    shows: i64,
+    seats: i64,
+    taken: i64,
+}
+
+/// The most shows of today that are listed one by one.
+const MOST: i64 = 100;
+
+/// How many days after today are told.
+const DAYS: i64 = 7;
+
+async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
+    if !staff.sees(&SHOWS) {
+        return Ok(String::new());
+    }
+    let zone = &app.config.time_zone;
+    let now = Timestamp::now().to_zoned(zone.clone());
+    let begins: Vec<i64> = (0..=DAYS + 1).map(|days| beginning(&now, days)).collect();
+    let spans: Vec<(i64, i64)> = begins.windows(2).map(|ends| (ends[0], ends[1])).collect();
+    let mut days = store::days(&app.db, &spans).await?;
+    let moment = now.timestamp().as_microsecond();
+    let shows = store::shows_between(&app.db, spans[0], MOST).await?.into_iter().map(|show| Line {
+        id: show.id,
+        iso: clock::iso(show.date_time),
+        begins: text(app, show.date_time, "%H:%M"),
+        movie: show.movie_title,
+        screen: show.screen_name,
+        seats: show.total_seats,
+        taken: show.seats_taken,
+        held: show.held,
+        free: (show.total_seats - show.seats_taken - show.held).max(0),
+        is_over: show.date_time <= moment,
+        is_cancelled: show.cancelled,
+    });
+    let shows = shows.collect();
+    let today = days.remove(&spans[0].0).unwrap_or_default();
+    let days = days.into_iter().map(|(begins, Day { shows, seats, taken, .. })| DayLine {
+        date: text(app, begins, "%A, %-d %B"),
+        url: text(app, begins, "/admin/shows/?year=%Y&month=%-m&day=%-d"),
+        shows,
+        seats,
+        taken,
+    });
+    let board = Board {
+        date: text(app, moment, "%A, %-d %B %Y"),
+        today,
+        shows,
+        days: days.collect(),
+        may_add: staff.may(Permission::Add, &SHOWS),
+        sees_bookings: staff.sees(&BOOKINGS),
+    };
+    board.render().map_err(|error| DbError::Other(error.to_string()))
+}
+
+fn text(app: &App, micros: i64, format: &str) -> String {
+    let time = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX);
+    time.to_zoned(app.config.time_zone.clone()).strftime(format).to_string()
+}

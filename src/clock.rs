@@ -20,12 +20,6 @@ pub fn iso(micros: i64) -> String {
     time.strftime(format).to_string()
 }
 
-/// What the clocks of a time zone show, as staff read it: `2026-11-23 20:15`.
-pub fn local(micros: i64, zone: &TimeZone) -> String {
-    let time = Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX });
-    time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
 /// Writes a time into a reply; for `#[serde(serialize_with)]`.
 pub fn serialize<S: serde::Serializer>(micros: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&iso(*micros))

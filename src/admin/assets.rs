@@ -1,7 +1,55 @@
 //! The panel's own stylesheet and script, compiled in.
 
-use axum::response::{IntoResponse, Response};
+use std::sync::LazyLock;
 
-pub async fn file() -> Response {
-    "".into_response()
+use axum::extract::{Path, RawQuery};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::guard::asked;
+use crate::error::ApiError;
+
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    text: &'static str,
+    /// Another for another text.
+    version: String,
+}
+
+static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
+    [
+        ("admin.css", "text/css; charset=utf-8", include_str!("../../static/admin/admin.css")),
+        ("admin.js", "text/javascript; charset=utf-8", include_str!("../../static/admin/admin.js")),
+    ]
+    .map(|(name, kind, text)| {
+        let hash = Sha256::digest(text);
+        let version = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Asset { name, kind, text, version }
+    })
+});
+
+fn asset(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
+}
+
+/// Where pages find the file: with its version, so that browsers keep it until there is another.
+pub fn url(name: &str) -> String {
+    let version = asset(name).map_or("", |asset| &asset.version);
+    format!("/admin/static/{name}?v={version}")
+}
+
+pub async fn file(Path(name): Path<String>, query: RawQuery, headers: HeaderMap) -> Response {
+    let Some(Asset { kind, text, version, .. }) = asset(&name) else { return ApiError::NotFound.into_response() };
+    let tag = format!("\"{version}\"");
+    // Whoever asks without a version, or for another one, asks again next time.
+    let keep = if asked(&query, "v") == *version { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let headers = [(ETAG, tag.as_str()), (CACHE_CONTROL, keep)];
+    if known {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(CONTENT_TYPE, *kind)], *text).into_response()
 }

@@ -198,11 +198,16 @@ async fn admit(
             None => None,
         };
         if let Needs::On(permission) = needs {
-            let may = |model: &'static Model| match permission {
+            let may = |permission, model| match permission {
                 Permission::View => staff.sees(model),
                 permission => staff.may(permission, model),
             };
-            if !model.is_some_and(may) {
+            // An action says for itself what it needs.
+            let acts = |model: &Model| model.actions.iter().find(|action| param(params, "action") == Some(action.name));
+            let is_allowed = |model: &'static Model| {
+                may(permission, model) && acts(model).is_none_or(|action| may(action.needs, model))
+            };
+            if !model.is_some_and(is_allowed) {
                 return Err(refuse(ApiError::NotPermitted));
             }
         }

@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::guard::{Id, Of, Page, asked};
 use super::render::{Frame, html, moment};
+use super::store::lists;
 use super::store::log::{self, Entry};
 use super::{FieldChange, Site, Staff};
 use crate::app::App;
@@ -85,7 +86,7 @@ const ASKED_FOR: i64 = PER_PAGE as i64 + 1;
 pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -> Result<Response, ApiError> {
     let Page { app, site, staff } = page;
     let mut entries = log::of_object(&app.db, model.name, id, before(&query), ASKED_FOR).await?;
-    let now: Option<String> = None;
+    let now = lists::shots(&app, model, &[id]).await?.pop().map(|shot| shot.label);
     let (object, change) = match (now, entries.first()) {
         (Some(label), _) => (label, format!("/admin/{}/{id}/change/", model.name)),
         (None, Some(latest)) => (latest.object.clone(), String::new()),

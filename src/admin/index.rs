@@ -4,15 +4,39 @@ use askama::Template;
 use axum::response::Response;
 
 use super::guard::Page;
+use super::history::{self, Line};
 use super::render::{Frame, html};
+use super::{Model, Permission};
+use crate::error::ApiError;
+
+/// How many of the latest changes are shown.
+const LATEST: i64 = 8;
 
 #[derive(Template)]
 #[template(path = "admin/index.html")]
 struct Index {
     frame: Frame,
+    /// Markup, made by the site's own template.
+    board: String,
+    groups: Vec<(&'static str, Vec<Kind>)>,
+    latest: Vec<Line>,
 }
 
-pub async fn page(page: Page) -> Response {
-    let frame = Frame { site: page.site, staff: Some(page.staff), model: None, path: Vec::new(), notes: Vec::new() };
-    html(&Index { frame })
+struct Kind {
+    model: &'static Model,
+    may_add: bool,
+}
+
+pub async fn page(page: Page) -> Result<Response, ApiError> {
+    let Page { app, site, staff } = page;
+    let board = (site.board)(&app, &staff).await?;
+    let latest = history::latest(&app, site, &staff, LATEST).await?;
+    let kind = |model: &'static Model| Kind {
+        model,
+        may_add: model.adds && model.save.is_some() && staff.may(Permission::Add, model),
+    };
+    let frame = Frame { site, staff: Some(staff.clone()), model: None, path: Vec::new(), notes: Vec::new() };
+    let groups = frame.menu().into_iter().map(|(group, models)| (group, models.into_iter().map(kind).collect()));
+    let groups = groups.collect();
+    Ok(html(&Index { frame, board, groups, latest }))
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::rules::{Act, Ask};
+use super::store::Name;
 use super::{BookingError, Reply, store};
+use crate::admin::render::moment;
 use crate::admin::{
     Action, Column, Dates, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
     Refused, Report, Search, SearchKind, Shown,
@@ -135,6 +137,15 @@ pub async fn by_house(app: &App, act: Act, ids: &[i64]) -> Vec<(i64, Result<Repl
     let mut outcomes = asked.join_all().await;
     outcomes.sort_unstable_by_key(|(id, _)| *id);
     outcomes
+}
+
+impl Name {
+    /// What it is called.
+    pub fn told(&self, app: &App) -> String {
+        let Name { movie_title, date_time, username, seat } = self;
+        let seat = seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
+        format!("{username}, {movie_title}, {}{seat}", moment(&app.config.time_zone, *date_time))
+    }
 }
 
 impl Report {

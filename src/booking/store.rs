@@ -11,7 +11,6 @@ use super::rules::{
     ShowState, State, Usage,
 };
 use super::{Booking, Reply};
-use crate::app::App;
 use crate::clock::{self, SECOND};
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
 use crate::holds::Hold;
@@ -759,29 +758,21 @@ pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// What a booking, an order or a hold is called in the back office.
+/// What a booking, an order or a hold is known by.
 pub struct Name {
-    movie_title: String,
-    date_time: i64,
-    username: String,
+    pub movie_title: String,
+    pub date_time: i64,
+    pub username: String,
     /// One, of a booking.
-    seat: Option<i64>,
+    pub seat: Option<i64>,
 }
 
-impl Name {
-    pub fn told(&self, app: &App) -> String {
-        let Name { movie_title, date_time, username, seat } = self;
-        let seat = seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
-        format!("{username}, {movie_title}, {}{seat}", clock::local(*date_time, &app.config.time_zone))
-    }
-}
-
-/// What these bookings are called, by id.
+/// What these bookings are known by.
 pub async fn names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
     named(db, "bookings", "t.seat_number", ids).await
 }
 
-/// What these orders and holds are called, by id.
+/// What these orders and holds are known by.
 pub async fn order_names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
     named(db, "orders", "NULL", ids).await
 }

@@ -2,6 +2,7 @@
 
 use super::copying;
 use super::store::{self, Known, Plan, Put, Rival};
+use crate::admin::render::moment;
 use crate::admin::{
     Action, Column, Dates, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
     Refused, Report, Search, SearchKind, Shown, Staff, UsedBy, Values, Work,
@@ -349,7 +350,7 @@ async fn warnings(work: &mut Work<'_>, id: i64, before: Option<Known>, plan: &Pl
 pub async fn overlaps(tx: &mut Tx, app: &App, id: i64) -> Result<Vec<String>, DbError> {
     let zone = &app.config.time_zone;
     let told = |rival: Rival| {
-        let (from, until) = (clock::local(rival.date_time, zone), clock::local(rival.until, zone));
+        let (from, until) = (moment(zone, rival.date_time), moment(zone, rival.until));
         format!(
             "The screen is needed for {} from {from} to {until}, and {} minutes more.",
             rival.movie_title,
@@ -391,7 +392,7 @@ async fn known(app: &App, ids: &[i64]) -> Result<Vec<Known>, DbError> {
 impl Known {
     /// What it is called.
     pub fn told(&self, app: &App) -> String {
-        let begins = clock::local(self.plan.date_time, &app.config.time_zone);
+        let begins = moment(&app.config.time_zone, self.plan.date_time);
         format!("{}, {begins}, {}", self.movie_title, self.screen_name)
     }
 }
@@ -401,9 +402,8 @@ async fn close(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     for show in known(app, ids).await? {
         let name = show.told(app);
         if store::close_sales(&app.db, show.id).await? {
-            let after = clock::local(clock::now(), &app.config.time_zone);
-            let before =
-                show.plan.sales.close_at.map_or_else(String::new, |at| clock::local(at, &app.config.time_zone));
+            let after = moment(&app.config.time_zone, clock::now());
+            let before = show.plan.sales.close_at.map_or_else(String::new, |at| moment(&app.config.time_zone, at));
             report.done.push((show.id, name, vec![FieldChange { field: "Sales close".into(), before, after }]));
         } else {
             report.not_done.push(format!("{name}: its sales are closed already."));

@@ -1,9 +1,11 @@
 //! The SQL of shows. Their taken seats are written by `booking` alone.
 
+use std::collections::BTreeMap;
+
 use super::Show;
 use crate::booking::rules::Sales;
 use crate::clock::{self, SECOND};
-use crate::db::{Db, FromRow, Result, Row, Tx, Value};
+use crate::db::{Db, Dialect, FromRow, Result, Row, Tx, Value};
 
 impl FromRow for Show {
     fn from_row(mut row: Row) -> Result<Self> {
@@ -152,6 +154,77 @@ pub async fn shows(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Known>> {
     );
     let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
     tx.query(&sql, vec![clock::now().into(), Value::list(&ids)]).await
+}
+
+/// The shows of a day taken together. Cancelled ones are among the rows alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Day {
+    pub rows: usize,
+    pub shows: i64,
+    pub seats: i64,
+    pub taken: i64,
+}
+
+/// What begins in each of these spans of UTC microseconds, by the span's beginning; nothing for one without a show.
+pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
+    let live = "CASE WHEN s.cancelled_at IS NULL THEN";
+    let sql = format!(
+        "SELECT {} d.begins, COUNT(*), CAST(SUM({live} 1 ELSE 0 END) AS {int}),
+         CAST(SUM({live} s.total_seats ELSE 0 END) AS {int}), CAST(SUM({live} s.seats_taken ELSE 0 END) AS {int})
+         FROM {} AS d JOIN shows s ON s.date_time >= d.begins AND s.date_time < d.ends GROUP BY d.begins",
+        db.dialect().in_order(),
+        db.dialect().table(&[("begins", "BIGINT"), ("ends", "BIGINT")]),
+        // MySQL sums to a decimal.
+        int = if db.dialect() == Dialect::Mysql { "SIGNED" } else { "INTEGER" },
+    );
+    let mut days = BTreeMap::new();
+    for mut row in db.query::<Row>(&sql, vec![Value::list(spans)]).await? {
+        let (begins, rows) = (row.take()?, row.take::<i64>()?);
+        let rows = usize::try_from(rows).unwrap_or_default();
+        days.insert(begins, Day { rows, shows: row.take()?, seats: row.take()?, taken: row.take()? });
+    }
+    Ok(days)
+}
+
+/// A show as the board of today shows it.
+pub struct OnBoard {
+    pub id: i64,
+    pub date_time: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    pub total_seats: i64,
+    pub seats_taken: i64,
+    pub cancelled: bool,
+    /// Seats that customers hold at this moment.
+    pub held: i64,
+}
+
+impl FromRow for OnBoard {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(OnBoard {
+            id: row.take()?,
+            date_time: row.take()?,
+            movie_title: row.take()?,
+            screen_name: row.take()?,
+            total_seats: row.take()?,
+            seats_taken: row.take()?,
+            cancelled: row.take::<Option<i64>>()?.is_some(),
+            held: row.take()?,
+        })
+    }
+}
+
+/// The shows that begin between these moments, by time, so many at most.
+pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Result<Vec<OnBoard>> {
+    let sql = format!(
+        "SELECT s.id, s.date_time, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
+         (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
+          WHERE o.show_id = s.id AND o.expires_at > {})
+         FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+         WHERE s.date_time >= ? AND s.date_time < ? ORDER BY s.date_time, s.id LIMIT ?",
+        db.dialect().now_or("?")
+    );
+    db.query(&sql, vec![clock::now().into(), from.into(), until.into(), limit.into()]).await
 }
 
 /// A show that needs its screen at the same time as another.

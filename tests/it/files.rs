@@ -18,6 +18,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::plain("files::vendored_files_are_what_their_readme_says", vendored_files_are_what_their_readme_says),
         Test::plain("files::only_stores_contain_sql", only_stores_contain_sql),
+        Test::plain("files::the_log_only_grows", the_log_only_grows),
         Test::plain("files::the_rules_of_booking_are_pure", the_rules_of_booking_are_pure),
         Test::plain("files::the_schema_has_the_routes_of_the_router", the_schema_has_the_routes_of_the_router),
     ]
@@ -89,6 +90,21 @@ async fn only_stores_contain_sql() {
     for store in ["src/accounts/store.rs", "src/booking/store.rs", "src/catalog/store.rs", "src/schedule/store.rs"] {
         assert!(inside.contains(&store), "{store} has SQL, and this test does not see it");
     }
+}
+
+/// No statement of the program changes or removes what is in the admin panel's log.
+async fn the_log_only_grows() {
+    let mut adding = 0;
+    for (file, text) in sources() {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for (place, _) in words.iter().enumerate().filter(|(_, word)| word.trim_matches('"').starts_with("admin_log")) {
+            let before = words[place.saturating_sub(2)..place].join(" ").to_uppercase();
+            let is_harmless = before.ends_with("FROM") && !before.contains("DELETE") || before.ends_with("INSERT INTO");
+            assert!(is_harmless, "{file}: {before} admin_log");
+            adding += usize::from(before.ends_with("INTO"));
+        }
+    }
+    assert_eq!(adding, 1, "one place adds to it");
 }
 
 async fn the_rules_of_booking_are_pure() {

@@ -7,6 +7,7 @@
 //! See [`support::engine`] for the environment variables that choose engines.
 
 mod accounts;
+mod admin_access;
 mod command_line;
 mod config;
 mod contract;
@@ -28,6 +29,7 @@ mod support;
 fn main() -> std::process::ExitCode {
     let features = [
         accounts::tests(),
+        admin_access::tests(),
         command_line::tests(),
         config::tests(),
         contract::tests(),

@@ -60,6 +60,11 @@ impl Sql {
     }
 }
 
+/// The condition that an expression is what is chosen; where it has a place for that, it is one already.
+pub fn is(sql: &str) -> String {
+    if sql.contains("{id}") { sql.replace("{id}", "?") } else { format!("{sql} = ?") }
+}
+
 /// A table that a model joins, with just one row for each object.
 #[derive(Debug, Clone, Copy)]
 struct Join {

@@ -7,6 +7,7 @@ pub mod load;
 pub mod process;
 pub mod race;
 pub mod relay;
+pub mod staff;
 pub mod world;
 
 use std::cell::RefCell;
@@ -22,6 +23,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 pub use app::{App, Options};
 pub use engine::Engine;
 pub use http::{Call, Reply};
+pub use staff::Browser;
 pub use world::{User, World, booking};
 
 /// No test may take longer; one that hangs fails with its servers' logs instead of stopping the run.

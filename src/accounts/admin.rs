@@ -190,6 +190,7 @@ pub static USERS: Model = Model {
             about: "The user is logged out of this panel everywhere.",
             needs: Permission::Change,
             asks: &[Field { name: "password", label: "New password", kind: Kind::Password, ..Field::PLAIN }],
+            whole: false,
             run: |app, staff, ids, values| Box::pin(set_passwords(app, staff, ids, values)),
         },
         Action {
@@ -198,6 +199,7 @@ pub static USERS: Model = Model {
             about: "They can't log in any more, and what they are logged in to ends at once. Their bookings stay.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, staff, ids, _| switch(app, staff, ids, false),
         },
         Action {
@@ -206,6 +208,7 @@ pub static USERS: Model = Model {
             about: "They can log in again.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, staff, ids, _| switch(app, staff, ids, true),
         },
     ],

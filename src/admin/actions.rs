@@ -1,13 +1,354 @@
 //! Bulk actions: the page that asks, and what then runs.
 
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::channel::{Channel, Sender};
+use tracing::Instrument;
 
-use super::guard::Page;
+use super::change::{answer, in_query, list_url, refusal};
+use super::delete;
+use super::fields::{self, Control, Names, Shape};
+use super::guard::{Of, Page, Posted};
+use super::list::{Query, capital};
+use super::notes::see_other;
+use super::render::{Frame, html};
+use super::store::objects::{self, Reader};
+use super::store::{lists, log};
+use super::{Action, Given, Model, Permission, Refused, Report, Values};
+use crate::db::{DbError, Result};
+use crate::error::ApiError;
 
-pub async fn ask(page: Page) -> Response {
-    page.staff.username.into_response()
+/// How many objects an action gets at once, unless it is [`Action::whole`].
+pub const CHUNK: usize = 500;
+
+/// An action is done with no more objects than this at once, a whole one with fewer.
+const MOST: usize = 10_000;
+const MOST_WHOLE: usize = 2_000;
+
+/// So many of the chosen are named, and so many reasons told why something was not done.
+const NAMED: usize = 20;
+const REASONS: usize = 50;
+
+/// Every model whose objects can be deleted has this one.
+static DELETE: Action = Action {
+    name: "delete",
+    label: "Delete…",
+    about: "What is deleted does not come back. What must stay, as something depends on it, stays.",
+    needs: Permission::Delete,
+    asks: &[],
+    whole: false,
+    run: |_, _, _, _| Box::pin(async { Ok(Report::default()) }),
+};
+
+/// The action of this name, if the reader may use it.
+fn action(page: &Page, model: &'static Model, name: &str) -> Result<&'static Action, ApiError> {
+    let own = model.actions.iter().find(|action| action.name == name);
+    let found = own.or((name == DELETE.name && model.delete.is_some()).then_some(&DELETE));
+    let action = found.ok_or(ApiError::NotFound)?;
+    if page.staff.may(action.needs, model) { Ok(action) } else { Err(ApiError::NotPermitted) }
 }
 
-pub async fn run(page: Page) -> Response {
-    page.staff.username.into_response()
+type ModelAndAction = Path<(String, String)>;
+
+/// `?ids=…&ids=…`, or `?all=1` with a list's own query.
+pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, RawQuery(query): RawQuery) -> Response {
+    answer(async {
+        let action = action(&page, model, &name)?;
+        let raw = query.unwrap_or_default();
+        let (list, query) = (Query::read(model, &raw), in_query(Some(raw)));
+        let most = if action.whole { MOST_WHOLE } else { MOST };
+        let mut ids = match query.text("all") {
+            "1" => lists::ids_of(&page.app, model, &list, most + 1).await?,
+            _ => numbers(&query.all("ids")),
+        };
+        let back = list.text();
+        if ids.is_empty() {
+            let note = format!("Choose some {} first, then what to do with them.", model.many);
+            return Ok(see_other(&list_url(model, &back), &[note]));
+        }
+        if ids.len() > most {
+            let note = format!("No more than {most} {} at once. Narrow the list first.", model.many);
+            return Ok(see_other(&list_url(model, &back), &[note]));
+        }
+        ids.shrink_to_fit();
+        let asked = Asked { action, ids, back, raw: Posted::default(), faults: Vec::new(), warnings: Vec::new() };
+        asked.show(&page, model, StatusCode::OK).await
+    })
+    .await
+}
+
+/// Numbers in the order they were given in, each once.
+fn numbers(texts: &[String]) -> Vec<i64> {
+    let mut known = std::collections::HashSet::new();
+    let numbers = texts.iter().flat_map(|text| text.split(',')).filter_map(|text| text.trim().parse().ok());
+    numbers.filter(|&id| known.insert(id)).collect()
+}
+
+pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, posted: Posted) -> Response {
+    answer(async {
+        let action = action(&page, model, &name)?;
+        let ids = numbers(&posted.all("ids"));
+        let back = posted.text("_back").to_owned();
+        if ids.is_empty() || ids.len() > if action.whole { MOST_WHOLE } else { MOST } {
+            return Err(ApiError::Fields(vec![("ids", vec!["These are none, or too many at once.".into()])]));
+        }
+        let mut asked = Asked { action, ids, back, raw: posted, faults: Vec::new(), warnings: Vec::new() };
+        let values = asked.read(&page);
+        if !asked.faults.is_empty() {
+            return asked.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
+        }
+        let size = if action.whole { asked.ids.len() } else { CHUNK };
+        let mut chunks: std::collections::VecDeque<Vec<i64>> = asked.ids.chunks(size).map(<[i64]>::to_vec).collect();
+        let first = chunks.pop_front().unwrap_or_default();
+        // The first decides whether it is done at all.
+        let report = match perform(&page, model, action, &first, &values).await {
+            Ok(report) => report,
+            Err(Refused::Faults(faults)) => {
+                asked.faults = faults;
+                return asked.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
+            }
+            Err(Refused::Warnings(warnings)) => {
+                asked.warnings = warnings;
+                return asked.show(&page, model, StatusCode::CONFLICT).await;
+            }
+            Err(Refused::Db(error)) => return Err(error.into()),
+        };
+        let done = DonePage {
+            frame: page.frame(
+                Some(model),
+                vec![
+                    (capital(model.many), list_url(model, &asked.back)),
+                    (action.label.trim_end_matches('…').to_owned(), String::new()),
+                ],
+            ),
+            title: action.label.trim_end_matches('…').to_owned(),
+            back: list_url(model, &asked.back),
+        };
+        let shown = done.render().map_err(|error| ApiError::Internal(error.to_string()))?;
+        let (head, tail) = shown.split_once(MARK).unwrap_or((&shown, ""));
+        let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(8);
+        let mut lines = Lines { model, all: asked.ids.len(), tried: 0, done: 0, not_done: Vec::new() };
+        let (head, tail) = (head.to_owned(), tail.to_owned());
+        let work = async move {
+            tell(&mut sender, head).await;
+            let (mut tried, mut report) = (first.len(), report);
+            loop {
+                let line = lines.add(tried, report);
+                // Who asked may have left; what was confirmed is done all the same.
+                tell(&mut sender, line).await;
+                let Some(chunk) = chunks.pop_front() else { break };
+                tried = chunk.len();
+                report = match perform(&page, model, action, &chunk, &values).await {
+                    Ok(report) => report,
+                    Err(refused) => Report { not_done: vec![reason(&refused)], ..Report::default() },
+                };
+            }
+            tell(&mut sender, lines.summary() + &tail).await;
+        };
+        tokio::spawn(work.in_current_span());
+        Ok(([(CONTENT_TYPE, "text/html; charset=utf-8")], Body::new(body)).into_response())
+    })
+    .await
+}
+
+async fn tell(sender: &mut Sender<Bytes, std::io::Error>, text: String) {
+    let _ = sender.send_data(Bytes::from(text)).await;
+}
+
+/// Some of the objects, with their lines in the log.
+async fn perform(
+    page: &Page,
+    model: &'static Model,
+    action: &'static Action,
+    ids: &[i64],
+    values: &Values,
+) -> Result<Report, Refused> {
+    if std::ptr::eq(action, &DELETE) {
+        return delete_all(page, model, ids).await;
+    }
+    let (app, staff) = (&page.app, &page.staff);
+    let report = (action.run)(app, staff, ids, values).await?;
+    if !report.done.is_empty() {
+        let mut tx = app.db.begin().await?;
+        for (id, label, changes) in &report.done {
+            log::add(&mut tx, staff, model.name, *id, label, action.name, changes).await?;
+        }
+        tx.commit().await?;
+    }
+    report.done.iter().for_each(|(id, ..)| (model.changed)(app, *id));
+    Ok(report)
+}
+
+async fn delete_all(page: &Page, model: &'static Model, ids: &[i64]) -> Result<Report, Refused> {
+    let mut report = Report::default();
+    for &id in ids {
+        let Some(object) = objects::object(Reader::Db(&page.app), model, id).await? else { continue };
+        match delete::perform(page, model, &object).await {
+            Ok(()) => {
+                (model.changed)(&page.app, id);
+                report.done.push((id, object.label, Vec::new()));
+            }
+            Err(refused) => report.not_done.push(format!("{}: {}", object.label, reason(&refused))),
+        }
+    }
+    Ok(report)
+}
+
+/// Why something was not done, for people.
+fn reason(refused: &Refused) -> String {
+    match refused {
+        Refused::Faults(faults) => faults.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "),
+        Refused::Warnings(texts) => texts.join(" "),
+        Refused::Db(error) => refusal(error).unwrap_or_else(|| {
+            tracing::error!(%error, "an action broke off");
+            match error {
+                DbError::OutcomeUnknown(_) => "Whether it was done is unknown: look before you repeat it.".into(),
+                _ => "The database can't do it now. Nothing was done.".into(),
+            }
+        }),
+    }
+}
+
+/// An action that is about to run.
+struct Asked {
+    action: &'static Action,
+    ids: Vec<i64>,
+    /// The query of the list.
+    back: String,
+    /// What was posted for its fields.
+    raw: Posted,
+    faults: Vec<(&'static str, String)>,
+    warnings: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "admin/action.html")]
+struct ActionPage<'a> {
+    frame: Frame,
+    title: &'static str,
+    asked: &'a Asked,
+    url: String,
+    /// How many objects, in words.
+    count: String,
+    /// Name and URL.
+    some: Vec<(String, String)>,
+    more: usize,
+    ids: String,
+    controls: Vec<Control>,
+    back: String,
+}
+
+/// Where in the page it stands what is done.
+const MARK: &str = "<!-- what is done -->";
+
+#[derive(Template)]
+#[template(path = "admin/done.html")]
+struct DonePage {
+    frame: Frame,
+    title: String,
+    back: String,
+}
+
+impl Asked {
+    /// What was given for the action's fields; what is wrong with it is noted.
+    fn read(&mut self, page: &Page) -> Values {
+        let mut values = Values { anyway: self.raw.has("_anyway"), ..Values::default() };
+        for field in self.action.asks {
+            let raw = self.raw.all(field.name);
+            match fields::read(field, &raw, None, &page.app.config.time_zone, page.site) {
+                Ok(read) => drop(values.of.insert(field.name, read.given)),
+                Err(fault) => self.faults.push((field.name, fault)),
+            }
+        }
+        values
+    }
+
+    async fn show(&self, page: &Page, model: &'static Model, status: StatusCode) -> Result<Response, ApiError> {
+        let first = &self.ids[..self.ids.len().min(NAMED)];
+        let mut some = objects::labels(&mut Reader::Db(&page.app), model, first).await?;
+        some.sort_by_key(|(id, _)| first.iter().position(|other| other == id));
+        let mut names = Names::default();
+        names.offer(page, self.action.asks.iter()).await?;
+        let mut controls = Vec::new();
+        for field in self.action.asks {
+            let raw = self.raw.all(field.name);
+            names.learn(Reader::Db(&page.app), page.site, [(field, raw.as_slice())]).await?;
+            let name = field.name.to_owned();
+            let mut control = fields::control(page, &names, field, name, &raw, None::<&Given>, true).await?;
+            let of_field = self.faults.iter().filter(|(name, _)| *name == field.name);
+            control.faults = of_field.map(|(_, text)| text.clone()).collect();
+            controls.push(control);
+        }
+        let title = self.action.label.trim_end_matches('…');
+        let back = list_url(model, &self.back);
+        let path = vec![(capital(model.many), back.clone()), (title.to_owned(), String::new())];
+        let shown = ActionPage {
+            frame: page.frame(Some(model), path),
+            title,
+            asked: self,
+            url: format!("/admin/{}/actions/{}/", model.name, self.action.name),
+            count: format!("{} {}", self.ids.len(), if self.ids.len() == 1 { model.one } else { model.many }),
+            more: self.ids.len() - first.len(),
+            some: some.into_iter().map(|(id, label)| (label, format!("/admin/{}/{id}/change/", model.name))).collect(),
+            ids: self.ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
+            controls,
+            back,
+        };
+        Ok((status, html(&shown)).into_response())
+    }
+}
+
+/// What an action has done so far.
+struct Lines {
+    model: &'static Model,
+    all: usize,
+    tried: usize,
+    done: usize,
+    not_done: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(
+    source = "{% if !end %}<p>{{ tried }} of {{ all }}</p>\n{% else %}<p role=\"status\"><strong>{{ done }}</strong></p>\n\
+              {% if !reasons.is_empty() %}<h2>Not done</h2>\n<ul>{% for reason in reasons %}<li>{{ reason }}</li>\n\
+              {% endfor %}{% if more > 0 %}<li>and {{ more }} more</li>{% endif %}</ul>{% endif %}{% endif %}",
+    ext = "html"
+)]
+struct Line<'a> {
+    end: bool,
+    tried: usize,
+    all: usize,
+    done: String,
+    reasons: &'a [String],
+    more: usize,
+}
+
+impl Lines {
+    /// The line that tells how far it has come; empty when all is done in one go.
+    fn add(&mut self, tried: usize, report: Report) -> String {
+        self.tried += tried;
+        self.done += report.done.len();
+        self.not_done.extend(report.not_done);
+        if tried == self.all { String::new() } else { self.line(false) }
+    }
+
+    fn summary(&self) -> String {
+        self.line(true)
+    }
+
+    fn line(&self, end: bool) -> String {
+        let shown = self.not_done.len().min(REASONS);
+        let many = if self.done == 1 { self.model.one } else { self.model.many };
+        let done = match self.done {
+            0 => "Nothing was done.".to_owned(),
+            done => format!("Done: {done} {many}."),
+        };
+        let (reasons, more) = (&self.not_done[..shown], self.not_done.len() - shown);
+        Line { end, tried: self.tried, all: self.all, done, reasons, more }.render().unwrap_or_default()
+    }
 }

@@ -1,21 +1,1049 @@
-//! The form of an object: adding and changing.
+//! The form of an object: adding and changing, with the rows of its inlines. All of it is read first, then changed by the
+//! features' own functions in one transaction, with the lines in the log.
 
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::RawQuery;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::guard::Page;
+use super::fields::{self, Control, Names, Read, Shape};
+use super::guard::{Id, Of, Page, Posted};
+use super::list::capital;
+use super::notes::see_other;
+use super::render::{Frame, html, moment};
+use super::store::log;
+use super::store::objects::{self, Object, Reader};
+use super::{Field, FieldAccess, FieldChange, FilterBy, Given, Inline, Kind, Model, Permission, Refused, Values, Work};
+use crate::db::{DbError, Result, Tx};
+use crate::error::ApiError;
 
-pub async fn add_page(page: Page) -> Response {
-    page.staff.username.into_response()
+/// More rows of an inline than this are not shown in a form, but linked.
+const MOST_ROWS: usize = 100;
+
+/// How often a change is tried again that has met another one.
+pub const TRIES: usize = 3;
+
+pub async fn add_page(page: Page, Of(model): Of, RawQuery(query): RawQuery) -> Response {
+    answer(async {
+        if !adds(&page, model) {
+            return Err(ApiError::NotFound);
+        }
+        let query = in_query(query);
+        let mut form = Form::blank(&page, model, &query);
+        form.show(&page, StatusCode::OK).await
+    })
+    .await
 }
 
-pub async fn add(page: Page) -> Response {
-    page.staff.username.into_response()
+pub async fn page(page: Page, Of(model): Of, Id(id): Id, RawQuery(query): RawQuery) -> Response {
+    answer(async {
+        let mut form = Form::of(&page, model, id, in_query(query).text("back")).await?;
+        form.show(&page, StatusCode::OK).await
+    })
+    .await
 }
 
-pub async fn page(page: Page) -> Response {
-    page.staff.username.into_response()
+pub async fn add(page: Page, Of(model): Of, posted: Posted) -> Response {
+    answer(async {
+        if !adds(&page, model) {
+            return Err(ApiError::NotFound);
+        }
+        let form = Form::blank(&page, model, &Posted::default());
+        form.save(&page, &posted).await
+    })
+    .await
 }
 
-pub async fn save(page: Page) -> Response {
-    page.staff.username.into_response()
+pub async fn save(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Response {
+    answer(async {
+        let form = Form::of(&page, model, id, posted.text("_back")).await?;
+        if !posted.has("_as_new") {
+            return form.save(&page, &posted).await;
+        }
+        if !saves_as_new(&page, model) {
+            return Err(ApiError::NotPermitted);
+        }
+        let posted = form.with_what_is_set_once(posted);
+        Form::blank(&page, model, &Posted::default()).save(&page, &posted).await
+    })
+    .await
+}
+
+/// A page, or what it was refused with.
+pub async fn answer(page: impl Future<Output = Result<Response, ApiError>>) -> Response {
+    page.await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// What a URL says after its question mark.
+pub fn in_query(query: Option<String>) -> Posted {
+    let query = query.unwrap_or_default();
+    Posted(form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect())
+}
+
+/// The list that someone came from, as they had it: `back` is its query, so it can't lead elsewhere.
+pub fn list_url(model: &Model, back: &str) -> String {
+    let mark = if back.is_empty() { "" } else { "?" };
+    let query: String = back.chars().filter(char::is_ascii_graphic).collect();
+    format!("/admin/{}/{mark}{query}", model.name)
+}
+
+/// A query that keeps `back`, or none.
+pub fn keeping(back: &str) -> String {
+    match back {
+        "" => String::new(),
+        back => format!("?{}", form_urlencoded::Serializer::new(String::new()).append_pair("back", back).finish()),
+    }
+}
+
+fn adds(page: &Page, model: &Model) -> bool {
+    model.adds && model.save.is_some() && page.staff.may(Permission::Add, model)
+}
+
+fn changes(page: &Page, model: &Model) -> bool {
+    model.save.is_some() && page.staff.may(Permission::Change, model)
+}
+
+fn deletes(page: &Page, model: &Model) -> bool {
+    model.delete.is_some() && page.staff.may(Permission::Delete, model)
+}
+
+/// What can't be read can't be copied.
+fn saves_as_new(page: &Page, model: &Model) -> bool {
+    let copies = |field: &Field| field.access != FieldAccess::SetOnce || !field.sql.is_empty() || !field.required;
+    adds(page, model) && model.fields().all(copies)
+}
+
+/// A form: the object itself, then the rows of its inlines.
+struct Form {
+    model: &'static Model,
+    /// The query of the list that someone came from.
+    back: String,
+    parts: Vec<Part>,
+    inlines: Vec<Rows>,
+    /// Of the form as a whole.
+    faults: Vec<String>,
+    warnings: Vec<String>,
+    stale: Vec<Stale>,
+}
+
+/// The rows of an inline.
+struct Rows {
+    inline: &'static Inline,
+    model: &'static Model,
+    fields: Vec<&'static Field>,
+    /// There are more than are shown.
+    more: bool,
+}
+
+/// One object of a form.
+struct Part {
+    model: &'static Model,
+    /// Its inline, and the number of its row; none for the object itself.
+    row: Option<(usize, usize)>,
+    fields: Vec<&'static Field>,
+    stored: Option<Object>,
+    /// What its controls hold.
+    raw: BTreeMap<&'static str, Vec<String>>,
+    /// Of the object as it was when someone began to edit it.
+    version: i64,
+    edited: bool,
+    wanted: Wanted,
+    faults: Vec<(&'static str, String)>,
+}
+
+/// What is to be done with an object.
+#[derive(Debug, Default)]
+enum Wanted {
+    #[default]
+    Nothing,
+    Save(Values),
+    Delete,
+}
+
+/// An object that someone else has changed meanwhile.
+struct Stale {
+    label: String,
+    by: String,
+    fields: Vec<Difference>,
+}
+
+/// A field: as it was read, as it is stored, as it was sent.
+struct Difference {
+    label: &'static str,
+    was: String,
+    now: String,
+    sent: String,
+}
+
+impl Part {
+    fn row(rows: &Rows, place: usize, row: usize, stored: Option<Object>, edited: bool) -> Part {
+        Part {
+            model: rows.model,
+            row: Some((place, row)),
+            fields: rows.fields.clone(),
+            stored,
+            raw: BTreeMap::new(),
+            version: 0,
+            edited,
+            wanted: Wanted::Nothing,
+            faults: Vec::new(),
+        }
+    }
+
+    fn prefix(&self) -> String {
+        self.row.map_or(String::new(), |(inline, row)| format!("inline{inline}-{row}-"))
+    }
+
+    fn name(&self, field: &Field) -> String {
+        format!("{}{}", self.prefix(), field.name)
+    }
+
+    /// Whether a field of it can be edited here.
+    fn edits(&self, field: &Field) -> bool {
+        self.edited
+            && !matches!(field.kind, Kind::Made(_))
+            && match field.access {
+                FieldAccess::Edited => true,
+                FieldAccess::SetOnce => self.stored.is_none(),
+                FieldAccess::Shown => false,
+            }
+    }
+
+    fn edited_fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.fields.iter().copied().filter(|field| self.edits(field))
+    }
+
+    fn stored(&self, field: &Field) -> Option<&Given> {
+        self.stored.as_ref().and_then(|object| object.values.get(field.name))
+    }
+
+    fn raw(&self, field: &Field) -> &[String] {
+        self.raw.get(field.name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Its controls hold what is stored.
+    fn restore(&mut self, page: &Page) {
+        let Some(object) = &self.stored else { return };
+        self.version = object.version;
+        let raw = |field: &&'static Field| {
+            let value = object.values.get(field.name).unwrap_or(&Given::Null);
+            (field.name, fields::raw(&field.kind, value, &page.app.config.time_zone))
+        };
+        self.raw = self.fields.iter().map(raw).collect();
+    }
+
+    /// Reads what was posted for it.
+    fn read(&mut self, page: &Page, posted: &Posted, notes: &mut Vec<String>) {
+        let prefix = self.prefix();
+        self.version = posted.text(&format!("{prefix}_version")).parse().unwrap_or(0);
+        for field in self.edited_fields().collect::<Vec<_>>() {
+            self.raw.insert(field.name, posted.all(&self.name(field)));
+        }
+        if self.row.is_some() && posted.has(&format!("{prefix}_delete")) && self.stored.is_some() {
+            self.wanted = if deletes(page, self.model) { Wanted::Delete } else { Wanted::Nothing };
+            return;
+        }
+        let is_blank = |field| self.raw(field).iter().all(|text| text.trim().is_empty());
+        if !self.edited || self.stored.is_none() && self.row.is_some() && self.edited_fields().all(is_blank) {
+            return;
+        }
+        let mut values = Values { anyway: posted.has("_anyway"), ..Values::default() };
+        for field in self.model.fields().filter(|field| field.access != FieldAccess::Shown) {
+            match (self.stored(field), &self.stored) {
+                (Some(stored), _) => drop(values.of.insert(field.name, stored.clone())),
+                (None, None) if !matches!(field.kind, Kind::Password) => {
+                    values.of.insert(field.name, fields::nothing(&field.kind));
+                }
+                _ => {}
+            }
+        }
+        let mut changed = self.stored.is_none();
+        for field in self.edited_fields().collect::<Vec<_>>() {
+            let raw = self.raw(field);
+            if matches!(field.kind, Kind::Password) {
+                let is_empty = raw.last().is_none_or(String::is_empty);
+                if is_empty && (self.stored.is_some() || !field.required) {
+                    continue;
+                }
+                if posted.text(&format!("{}_again", self.name(field))) != raw.last().map_or("", String::as_str) {
+                    self.faults.push((field.name, "These are not twice the same.".into()));
+                    continue;
+                }
+            }
+            match fields::read(field, raw, self.stored(field), &page.app.config.time_zone, page.site) {
+                Ok(Read { given, note }) => {
+                    changed |= self.stored(field) != Some(&given);
+                    notes.extend(note);
+                    values.of.insert(field.name, given);
+                }
+                Err(fault) => self.faults.push((field.name, fault)),
+            }
+        }
+        if changed || !self.faults.is_empty() {
+            self.wanted = Wanted::Save(values);
+        }
+    }
+
+    /// What an object's name is worth to people in a message.
+    fn label(&self) -> String {
+        match &self.stored {
+            Some(object) => format!("{} “{}”", self.model.one, object.label),
+            None => format!("new {}", self.model.one),
+        }
+    }
+}
+
+impl Form {
+    /// For a new object. Fields can be filled in by the URL.
+    fn blank(page: &Page, model: &'static Model, query: &Posted) -> Form {
+        let fields: Vec<&'static Field> = model.fields().collect();
+        let filled = |field: &&'static Field| (field.name, query.all(field.name));
+        let part = Part {
+            model,
+            row: None,
+            raw: fields.iter().map(filled).collect(),
+            fields,
+            stored: None,
+            version: 0,
+            edited: true,
+            wanted: Wanted::Nothing,
+            faults: Vec::new(),
+        };
+        let mut form = Form {
+            model,
+            back: query.text("back").to_owned(),
+            parts: vec![part],
+            inlines: Vec::new(),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+            stale: Vec::new(),
+        };
+        for inline in model.inlines {
+            let Some(model) = page.site.model(inline.model).filter(|model| adds(page, model)) else { continue };
+            form.inlines.push(Rows { inline, model, fields: row_fields(model, inline), more: false });
+        }
+        form.add_blank_rows(page);
+        form
+    }
+
+    /// Of an object as it is stored.
+    async fn of(page: &Page, model: &'static Model, id: i64, back: &str) -> Result<Form, ApiError> {
+        let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
+        let mut form = Form::blank(page, model, &Posted(vec![("back".into(), back.to_owned())]));
+        form.parts.truncate(1);
+        form.parts[0].stored = Some(object);
+        form.parts[0].edited = changes(page, model);
+        form.parts[0].restore(page);
+        form.inlines.clear();
+        for inline in model.inlines {
+            let Some(model) = page.site.model(inline.model).filter(|model| page.staff.sees(model)) else { continue };
+            let mut found = objects::inline(&page.app, model, inline, id, MOST_ROWS + 1).await?;
+            let more = found.len() > MOST_ROWS;
+            found.truncate(MOST_ROWS);
+            let (place, rows) = (form.inlines.len(), Rows { inline, model, fields: row_fields(model, inline), more });
+            for (row, object) in found.into_iter().enumerate() {
+                let mut part = Part::row(&rows, place, row, Some(object), changes(page, model));
+                part.restore(page);
+                form.parts.push(part);
+            }
+            form.inlines.push(rows);
+        }
+        form.add_blank_rows(page);
+        Ok(form)
+    }
+
+    /// What was posted, with what is only given once from the object: it can't be posted here. Rows belong to the object.
+    fn with_what_is_set_once(&self, posted: Posted) -> Posted {
+        let object = &self.parts[0];
+        let set_once = || object.fields.iter().filter(|field| field.access == FieldAccess::SetOnce);
+        let is_kept = |name: &str| !name.starts_with("inline") && set_once().all(|field| field.name != name);
+        let kept = posted.0.into_iter().filter(|(name, _)| is_kept(name));
+        let raw = |field: &&'static Field| object.raw(field).iter().map(|value| (field.name.to_owned(), value.clone()));
+        Posted(kept.chain(set_once().flat_map(|field| raw(field).collect::<Vec<_>>())).collect())
+    }
+
+    fn add_blank_rows(&mut self, page: &Page) {
+        for (place, rows) in self.inlines.iter().enumerate() {
+            let first = self.parts.iter().filter(|part| part.row.is_some_and(|(inline, _)| inline == place)).count();
+            let extra = if adds(page, rows.model) { rows.inline.extra } else { 0 };
+            self.parts.extend((first..first + extra).map(|row| Part::row(rows, place, row, None, true)));
+        }
+    }
+
+    /// Reads what was posted, changes what is to be changed, and answers.
+    async fn save(mut self, page: &Page, posted: &Posted) -> Result<Response, ApiError> {
+        let mut notes = Vec::new();
+        self.back = posted.text("_back").to_owned();
+        self.take_rows(page, posted).await?;
+        for part in &mut self.parts {
+            part.read(page, posted, &mut notes);
+        }
+        if self.find_stale(page, posted).await? {
+            return self.show(page, StatusCode::CONFLICT).await;
+        }
+        self.check_related(page).await?;
+        if self.parts.iter().any(|part| !part.faults.is_empty()) || !self.faults.is_empty() {
+            return self.show(page, StatusCode::UNPROCESSABLE_ENTITY).await;
+        }
+        for part in &mut self.parts {
+            if let Wanted::Save(values) = &mut part.wanted {
+                hash_passwords(page, values).await?;
+            }
+        }
+        match perform_again(page, &mut self).await {
+            Ok(done) => Ok(self.saved(page, posted, &done, notes)),
+            Err(Undone::Faults) => self.show(page, StatusCode::UNPROCESSABLE_ENTITY).await,
+            Err(Undone::Warnings) => self.show(page, StatusCode::CONFLICT).await,
+            Err(Undone::Stale) => {
+                // What it is now is read again, so that it can be shown.
+                let mut parts = std::mem::take(&mut self.parts);
+                for mut part in parts.drain(..) {
+                    if let Some(object) = &part.stored {
+                        part.stored = objects::object(Reader::Db(&page.app), part.model, object.id).await?;
+                        match (&part.stored, part.row) {
+                            (None, None) => return Err(ApiError::NotFound),
+                            (None, Some(_)) => continue,
+                            _ => {}
+                        }
+                    }
+                    self.parts.push(part);
+                }
+                if !self.find_stale(page, posted).await? {
+                    self.faults.push("Something of this was removed meanwhile. Nothing was saved.".into());
+                }
+                self.show(page, StatusCode::CONFLICT).await
+            }
+            Err(Undone::Db(error)) => Err(error.into()),
+        }
+    }
+
+    /// Makes the rows of the form those that were posted.
+    async fn take_rows(&mut self, page: &Page, posted: &Posted) -> Result<()> {
+        let parent = self.parts[0].stored.as_ref().map(|object| object.id);
+        let mut known: Vec<Part> = self.parts.drain(1..).filter(|part| part.stored.is_some()).collect();
+        for place in 0..self.inlines.len() {
+            let (model, inline) = (self.inlines[place].model, self.inlines[place].inline);
+            let count = posted.text(&format!("inline{place}-_rows")).parse().unwrap_or(0).min(2 * MOST_ROWS);
+            for row in 0..count {
+                let id = posted.text(&format!("inline{place}-{row}-_id"));
+                let Ok(id) = id.parse::<i64>() else {
+                    if adds(page, model) {
+                        self.parts.push(Part::row(&self.inlines[place], place, row, None, true));
+                    }
+                    continue;
+                };
+                let is_it = |part: &Part| {
+                    part.row.is_some_and(|(inline, _)| inline == place)
+                        && part.stored.as_ref().is_some_and(|object| object.id == id)
+                };
+                // One that isn't among the first rows any more may still be one of this object's.
+                let stored = match known.iter().position(is_it) {
+                    Some(position) => known.swap_remove(position).stored,
+                    None => objects::object(Reader::Db(&page.app), model, id).await?.filter(|object| {
+                        parent.is_some() && object.values.get(inline.by) == parent.map(Given::Int).as_ref()
+                    }),
+                };
+                if stored.is_none() {
+                    self.faults.push(format!("A {} of this was removed meanwhile. Nothing was saved.", model.one));
+                    continue;
+                }
+                let mut part = Part::row(&self.inlines[place], place, row, stored, changes(page, model));
+                part.restore(page);
+                self.parts.push(part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds what someone else has changed since it was read here, and lets the form show it: fields that were not edited
+    /// follow, those that were stay as they were sent.
+    async fn find_stale(&mut self, page: &Page, posted: &Posted) -> Result<bool> {
+        let (app, zone) = (&page.app, &page.app.config.time_zone);
+        let was: BTreeMap<String, Vec<String>> = serde_json::from_str(posted.text("_was")).unwrap_or_default();
+        let mut names = Names::default();
+        for part in &mut self.parts {
+            let Some(object) = part.stored.clone() else { continue };
+            if object.version == part.version || matches!(part.wanted, Wanted::Nothing) {
+                continue;
+            }
+            let mut differences = Vec::new();
+            for field in part.edited_fields().filter(|field| !field.sql.is_empty()).collect::<Vec<_>>() {
+                let now = fields::raw(&field.kind, part.stored(field).unwrap_or(&Given::Null), zone);
+                let sent = part.raw(field).to_vec();
+                let was = was.get(&part.name(field)).cloned().unwrap_or_default();
+                names.learn(Reader::Db(app), page.site, [(field, &*now), (field, &*sent), (field, &*was)]).await?;
+                let told = |raw: &[String]| match fields::read(field, raw, None, zone, page.site) {
+                    Ok(read) => fields::told(field, &read.given, &names, zone),
+                    Err(_) => raw.join(", "),
+                };
+                if was != now || sent != now {
+                    let label = field.label;
+                    differences.push(Difference { label, was: told(&was), now: told(&now), sent: told(&sent) });
+                }
+                if sent == was {
+                    part.raw.insert(field.name, now);
+                }
+            }
+            let last = log::of_object(&app.db, part.model.name, object.id, i64::MAX, 1).await?;
+            let by = last
+                .first()
+                .map_or(String::new(), |entry| format!("by {} at {}", entry.username, moment(zone, entry.at)));
+            part.version = object.version;
+            part.faults.clear();
+            self.stale.push(Stale { label: part.label(), by, fields: differences });
+        }
+        Ok(!self.stale.is_empty())
+    }
+
+    /// What fields name must be there. The foreign key has the last word.
+    async fn check_related(&mut self, page: &Page) -> Result<()> {
+        let mut names = Names::default();
+        for part in &mut self.parts {
+            let Wanted::Save(values) = &part.wanted else { continue };
+            let named: Vec<(&'static Field, Vec<String>)> = part
+                .edited_fields()
+                .filter_map(|field| {
+                    let given = values.of.get(field.name)?;
+                    Some((field, fields::raw(&field.kind, given, &page.app.config.time_zone)))
+                })
+                .collect();
+            names
+                .learn(Reader::Db(&page.app), page.site, named.iter().map(|(field, raw)| (*field, raw.as_slice())))
+                .await?;
+            for (field, raw) in named {
+                let (Kind::Related { model } | Kind::SeveralRelated { model }) = field.kind else { continue };
+                let is_known = |text: &String| text.parse().is_ok_and(|id| names.name(model, id).is_some());
+                if let Some(unknown) = raw.iter().find(|text| !is_known(text)) {
+                    let one = page.site.model(model).map_or(model, |model| model.one);
+                    part.faults.push((field.name, format!("There is no {one} with the number {unknown}.")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// To where someone wants to go on.
+    fn saved(&self, page: &Page, posted: &Posted, done: &[Done], mut notes: Vec<String>) -> Response {
+        let (model, back) = (self.model, self.back.as_str());
+        let (id, label) = match (done.iter().find(|done| done.part == 0), &self.parts[0].stored) {
+            (Some(done), _) => (done.id, done.label.as_str()),
+            (None, Some(object)) => (object.id, object.label.as_str()),
+            (None, None) => (0, ""),
+        };
+        let what = match &self.parts[0].stored {
+            _ if done.is_empty() => "is as it was",
+            None => "was added",
+            Some(_) => "was changed",
+        };
+        notes.insert(0, format!("The {} “{label}” {what}.", model.one));
+        for done in done {
+            (done.model.changed)(&page.app, done.id);
+        }
+        let keeping = keeping(back);
+        let url = if posted.has("_another") {
+            format!("/admin/{}/add/{keeping}", model.name)
+        } else if posted.has("_continue") || posted.has("_as_new") {
+            format!("/admin/{}/{id}/change/{keeping}", model.name)
+        } else {
+            list_url(model, back)
+        };
+        see_other(&url, &notes)
+    }
+}
+
+/// The fields of an inline's rows.
+fn row_fields(model: &'static Model, inline: &'static Inline) -> Vec<&'static Field> {
+    let named = |name: &&str| model.fields().find(|field| field.name == *name);
+    inline.fields.iter().filter_map(named).filter(|field| field.name != inline.by).collect()
+}
+
+/// Off the async threads, and before there is a transaction: it takes long.
+async fn hash_passwords(page: &Page, values: &mut Values) -> Result<(), ApiError> {
+    for given in values.of.values_mut() {
+        if let Given::Password { plain, hash } = given {
+            *hash = page.app.passwords.hash(plain.clone()).await.map_err(|_| ApiError::Busy)?;
+        }
+    }
+    Ok(())
+}
+
+/// Why a form was not saved; the form has the faults and warnings.
+enum Undone {
+    Faults,
+    Warnings,
+    Stale,
+    Db(DbError),
+}
+
+impl From<DbError> for Undone {
+    fn from(error: DbError) -> Self {
+        Undone::Db(error)
+    }
+}
+
+/// An object that was changed.
+struct Done {
+    part: usize,
+    model: &'static Model,
+    id: i64,
+    label: String,
+}
+
+/// A change that met another one may be made again: nothing of it was written.
+async fn perform_again(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
+    let mut tries = 0;
+    loop {
+        match perform(page, form).await {
+            Err(Undone::Db(DbError::Conflict(_))) if tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+/// All that is to be done, as one transaction.
+async fn perform(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
+    let Form { parts, inlines, faults, warnings, .. } = form;
+    if parts.iter().all(|part| matches!(part.wanted, Wanted::Nothing)) {
+        return Ok(Vec::new());
+    }
+    faults.clear();
+    warnings.clear();
+    parts.iter_mut().for_each(|part| part.faults.clear());
+    let mut tx = page.app.db.begin().await?;
+    let mut done: Vec<Done> = Vec::new();
+    let mut parent = parts[0].stored.as_ref().map(|object| object.id);
+    // What goes makes room for what comes.
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|&place| (place > 0, !matches!(parts[place].wanted, Wanted::Delete)));
+    for place in order {
+        let part = &mut parts[place];
+        if matches!(part.wanted, Wanted::Nothing) {
+            continue;
+        }
+        if let Wanted::Save(values) = &mut part.wanted
+            && let (Some((inline, _)), Some(parent)) = (part.row, parent)
+        {
+            values.of.insert(inlines[inline].inline.by, Given::Int(parent));
+        }
+        match one(page, &mut tx, part).await {
+            Ok(Some((id, label))) => {
+                if place == 0 {
+                    parent = Some(id);
+                }
+                done.push(Done { part: place, model: part.model, id, label });
+            }
+            Ok(None) => return Err(Undone::Stale),
+            Err(Refused::Faults(found)) => {
+                for (field, text) in found {
+                    let is_shown = part.fields.iter().any(|shown| shown.name == field);
+                    match part.row {
+                        None if !is_shown => faults.push(text),
+                        _ => part.faults.push((if is_shown { field } else { "" }, text)),
+                    }
+                }
+            }
+            Err(Refused::Warnings(texts)) => {
+                let of_row = |text: String| match part.row {
+                    Some(_) => format!("{}: {text}", part.label()),
+                    None => text,
+                };
+                warnings.extend(texts.into_iter().map(of_row));
+            }
+            Err(Refused::Db(error)) => {
+                let text = refusal(&error).ok_or(error)?;
+                match part.row {
+                    None => faults.push(text),
+                    Some(_) => part.faults.push(("", text)),
+                }
+                // The engine may have given the transaction up.
+                return Err(Undone::Faults);
+            }
+        }
+        if parent.is_none() {
+            break;
+        }
+    }
+    if !faults.is_empty() || parts.iter().any(|part| !part.faults.is_empty()) {
+        return Err(Undone::Faults);
+    }
+    if !warnings.is_empty() {
+        return Err(Undone::Warnings);
+    }
+    tx.commit().await?;
+    Ok(done)
+}
+
+/// What a constraint of the database says, for people; none when it is no constraint's fault.
+pub fn refusal(error: &DbError) -> Option<String> {
+    match error {
+        DbError::Unique(_) => Some("There is one with the same values already. Nothing was saved.".into()),
+        DbError::ForeignKey(_) => {
+            Some("Something that this names is gone, or something else still names this. Nothing was saved.".into())
+        }
+        DbError::Check(name) => Some(format!("The database refuses it: {}.", name.replace('_', " "))),
+        _ => None,
+    }
+}
+
+/// One object, changed or removed if it is as it was read, with its line in the log. Gives its id and what it is called;
+/// None when it was changed meanwhile or is gone.
+async fn one(page: &Page, tx: &mut Tx, part: &Part) -> Result<Option<(i64, String)>, Refused> {
+    let (app, staff, model) = (&page.app, &page.staff, part.model);
+    if let Some(before) = &part.stored
+        && objects::lock(tx, model, before.id).await? != Some(before.version)
+    {
+        return Ok(None);
+    }
+    let before = part.stored.as_ref();
+    match (&part.wanted, before) {
+        (Wanted::Nothing, _) | (Wanted::Delete, None) => Ok(None),
+        (Wanted::Delete, Some(before)) => {
+            let delete = model.delete.ok_or_else(|| defect(model, "can't be deleted"))?;
+            delete(&mut Work { app, tx: &mut *tx, staff }, before.id).await?;
+            log::add(tx, staff, model.name, before.id, &before.label, "delete", &[]).await?;
+            Ok(Some((before.id, before.label.clone())))
+        }
+        (Wanted::Save(values), before) => {
+            let save = model.save.ok_or_else(|| defect(model, "can't be saved"))?;
+            let id = save(&mut Work { app, tx: &mut *tx, staff }, before.map(|object| object.id), values).await?;
+            let after = objects::object(Reader::Tx(app, &mut *tx), model, id).await?;
+            let after = after.ok_or_else(|| defect(model, "are not there after they were saved"))?;
+            let changes = changes_of(page, tx, model, before, &after, values).await?;
+            let action = if before.is_some() { "change" } else { "add" };
+            if !changes.is_empty() {
+                log::add(tx, staff, model.name, id, &after.label, action, &changes).await?;
+            }
+            Ok(Some((id, after.label)))
+        }
+    }
+}
+
+fn defect(model: &Model, what: &str) -> DbError {
+    DbError::Other(format!("{} {what}", model.many))
+}
+
+/// What became of an object, field by field, as it is stored now.
+async fn changes_of(
+    page: &Page,
+    tx: &mut Tx,
+    model: &'static Model,
+    before: Option<&Object>,
+    after: &Object,
+    values: &Values,
+) -> Result<Vec<FieldChange>> {
+    let zone = &page.app.config.time_zone;
+    let mut changed = Vec::new();
+    let mut names = Names::default();
+    for field in model.fields().filter(|field| field.access != FieldAccess::Shown) {
+        if let Some(Given::Password { .. }) = values.of.get(field.name) {
+            changed.push((field, None));
+        }
+        let Some(now) = after.values.get(field.name) else { continue };
+        let nothing = fields::nothing(&field.kind);
+        let was = before.and_then(|object| object.values.get(field.name)).unwrap_or(&nothing);
+        if was != now {
+            for given in [was, now] {
+                let raw = fields::raw(&field.kind, given, zone);
+                names.learn(Reader::Tx(&page.app, &mut *tx), page.site, [(field, raw.as_slice())]).await?;
+            }
+            changed.push((field, Some((was.clone(), now))));
+        }
+    }
+    let change = |(field, values): (&'static Field, Option<(Given, &Given)>)| {
+        let told = |given: &Given| fields::told(field, given, &names, zone);
+        let (before, after) = match values {
+            Some((was, now)) => (if before.is_some() { told(&was) } else { String::new() }, told(now)),
+            None => (String::new(), "set anew".to_owned()),
+        };
+        FieldChange { field: field.label.to_owned(), before, after }
+    };
+    Ok(changed.into_iter().map(change).collect())
+}
+
+/// Why a change of some fields was not made.
+#[derive(Debug)]
+pub enum NotSaved {
+    /// For people, with the labels of the fields.
+    Faults(Vec<String>),
+    Warnings(Vec<String>),
+    /// Someone else has changed it since it was read, or it is gone.
+    Stale,
+    Db(DbError),
+}
+
+/// Changes these fields of an object that was read with this version, as its form would: what they hold was posted.
+/// Gives what the object is called, and whether anything changed.
+pub async fn save_fields(
+    page: &Page,
+    model: &'static Model,
+    id: i64,
+    version: i64,
+    edited: &[(&'static Field, Vec<String>)],
+    anyway: bool,
+) -> Result<(String, bool), NotSaved> {
+    let stored = objects::object(Reader::Db(&page.app), model, id).await.map_err(NotSaved::Db)?;
+    let stored = stored.ok_or(NotSaved::Stale)?;
+    if stored.version != version {
+        return Err(NotSaved::Stale);
+    }
+    let label = stored.label.clone();
+    let mut form = Form::blank(page, model, &Posted::default());
+    form.parts.truncate(1);
+    form.inlines.clear();
+    let part = &mut form.parts[0];
+    part.stored = Some(stored);
+    part.edited = changes(page, model);
+    part.fields = edited.iter().map(|(field, _)| *field).collect();
+    let mut posted = vec![("_version".to_owned(), version.to_string())];
+    posted.extend(anyway.then(|| ("_anyway".to_owned(), "1".to_owned())));
+    for (field, values) in edited {
+        posted.extend(values.iter().map(|value| (field.name.to_owned(), value.clone())));
+    }
+    part.read(page, &Posted(posted), &mut Vec::new());
+    form.check_related(page).await.map_err(NotSaved::Db)?;
+    let done = match form.parts[0].faults.is_empty() {
+        true => perform_again(page, &mut form).await,
+        false => Err(Undone::Faults),
+    };
+    match done {
+        Ok(done) => {
+            done.iter().for_each(|done| (model.changed)(&page.app, done.id));
+            Ok((done.first().map_or(label, |done| done.label.clone()), !done.is_empty()))
+        }
+        Err(Undone::Faults) => {
+            let of_field = |(name, text): &(&'static str, String)| {
+                let field = model.fields().find(|field| field.name == *name);
+                field.map_or(text.clone(), |field| format!("{}: {text}", field.label))
+            };
+            let of_fields = form.parts[0].faults.iter().map(of_field);
+            Err(NotSaved::Faults(form.faults.iter().cloned().chain(of_fields).collect()))
+        }
+        Err(Undone::Warnings) => Err(NotSaved::Warnings(form.warnings)),
+        Err(Undone::Stale) => Err(NotSaved::Stale),
+        Err(Undone::Db(error)) => Err(NotSaved::Db(error)),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/form.html")]
+struct FormPage<'a> {
+    frame: Frame,
+    form: &'a Form,
+    title: String,
+    /// Text and URL.
+    links: Vec<(&'static str, String)>,
+    sets: Vec<Set>,
+    inlines: Vec<InlineShown>,
+    action: String,
+    /// Text, and the id of its control, or empty.
+    faults: Vec<(String, String)>,
+    version: i64,
+    /// What the controls of the page held, as JSON.
+    was: String,
+    saves: bool,
+    saves_another: bool,
+    saves_as_new: bool,
+}
+
+/// Controls that stand together.
+struct Set {
+    title: &'static str,
+    help: &'static str,
+    controls: Vec<Control>,
+}
+
+struct InlineShown {
+    place: usize,
+    title: String,
+    many: &'static str,
+    one: &'static str,
+    rows: Vec<RowShown>,
+    /// For a script that adds rows: an empty one whose number is `__row__`; none where rows can't be added.
+    blank: Option<RowShown>,
+    /// The list of all of them, where there are more.
+    more: String,
+}
+
+struct RowShown {
+    prefix: String,
+    /// None for a new one.
+    id: Option<i64>,
+    version: i64,
+    title: String,
+    url: String,
+    faults: Vec<String>,
+    controls: Vec<Control>,
+    deletes: bool,
+    deleted: bool,
+}
+
+impl Form {
+    /// The page of it.
+    async fn show(&mut self, page: &Page, status: StatusCode) -> Result<Response, ApiError> {
+        self.number_rows();
+        let mut names = Names::default();
+        let zone = &page.app.config.time_zone;
+        let mut was = BTreeMap::new();
+        for part in &self.parts {
+            names.offer(page, part.edited_fields()).await?;
+            for field in &part.fields {
+                let stored = fields::raw(&field.kind, part.stored(field).unwrap_or(&Given::Null), zone);
+                names.learn(Reader::Db(&page.app), page.site, [(*field, part.raw(field)), (*field, &*stored)]).await?;
+                if part.stored.is_some() && part.edits(field) {
+                    was.insert(part.name(field), stored);
+                }
+            }
+        }
+        let object = &self.parts[0];
+        let mut sets = Vec::new();
+        for fieldset in self.model.fieldsets {
+            let mut controls = Vec::new();
+            for field in fieldset.fields {
+                // A new object has nothing to show yet.
+                if object.stored.is_some() || object.edits(field) {
+                    controls.push(control_of(page, &names, object, field, object.name(field)).await?);
+                }
+            }
+            if !controls.is_empty() {
+                sets.push(Set { title: fieldset.title, help: fieldset.help, controls });
+            }
+        }
+        let mut inlines = Vec::new();
+        for (place, rows) in self.inlines.iter().enumerate() {
+            inlines.push(self.show_rows(page, &names, place, rows).await?);
+        }
+        let mut faults: Vec<(String, String)> = self.faults.iter().map(|text| (text.clone(), String::new())).collect();
+        for part in &self.parts {
+            for (name, text) in &part.faults {
+                let field = part.fields.iter().find(|field| field.name == *name);
+                let label = field.map_or(String::new(), |field| format!("{}: ", field.label));
+                let at = field.map_or(String::new(), |field| part.name(field));
+                let of = part.row.map_or(String::new(), |_| format!("{}, ", part.label()));
+                faults.push((format!("{of}{label}{text}"), at));
+            }
+        }
+        let (model, back) = (self.model, keeping(&self.back));
+        let mut links = Vec::new();
+        if let Some(object) = &object.stored {
+            links.push(("History", format!("/admin/{}/{}/history/{back}", model.name, object.id)));
+            links.extend(model.on_site.map(|url| ("View on site", url.replace("{id}", &object.id.to_string()))));
+            if deletes(page, model) {
+                links.push(("Delete…", format!("/admin/{}/{}/delete/{back}", model.name, object.id)));
+            }
+        }
+        let title = match &object.stored {
+            Some(object) => object.label.clone(),
+            None => format!("New {}", model.one),
+        };
+        let path = vec![(capital(model.many), list_url(model, &self.back)), (title.clone(), String::new())];
+        let saves = self.parts.iter().any(|part| part.edited);
+        let shown = FormPage {
+            frame: page.frame(Some(model), path),
+            title,
+            links,
+            sets,
+            inlines,
+            faults,
+            version: object.version,
+            action: match &object.stored {
+                Some(object) => format!("/admin/{}/{}/change/", model.name, object.id),
+                None => format!("/admin/{}/add/", model.name),
+            },
+            was: serde_json::to_string(&was).unwrap_or_default(),
+            saves,
+            saves_another: saves && adds(page, model),
+            saves_as_new: object.stored.is_some() && saves_as_new(page, model),
+            form: self,
+        };
+        Ok((status, html(&shown)).into_response())
+    }
+
+    /// Rows are numbered without gaps, whatever numbers they were posted with.
+    fn number_rows(&mut self) {
+        let mut next = vec![0; self.inlines.len()];
+        for part in &mut self.parts {
+            if let Some((place, row)) = &mut part.row {
+                *row = next[*place];
+                next[*place] += 1;
+            }
+        }
+    }
+
+    async fn show_rows(&self, page: &Page, names: &Names, place: usize, rows: &Rows) -> Result<InlineShown> {
+        let model = rows.model;
+        let mut shown = Vec::new();
+        for part in self.parts.iter().filter(|part| part.row.is_some_and(|(inline, _)| inline == place)) {
+            shown.push(row_shown(page, names, part).await?);
+        }
+        let blank = if adds(page, model) {
+            let part = Part::row(rows, place, 0, None, true);
+            let mut names = Names::default();
+            names.offer(page, part.edited_fields()).await?;
+            let mut row = row_shown(page, &names, &part).await?;
+            let prefix = format!("inline{place}-__row__-");
+            for control in &mut row.controls {
+                control.name = control.name.replace(&row.prefix, &prefix);
+            }
+            row.prefix = prefix;
+            Some(row)
+        } else {
+            None
+        };
+        let parent = self.parts[0].stored.as_ref().map_or(0, |object| object.id);
+        let more = if rows.more { list_of(model, self.model, parent) } else { String::new() };
+        Ok(InlineShown {
+            place,
+            title: capital(model.many),
+            many: model.many,
+            one: model.one,
+            rows: shown,
+            blank,
+            more,
+        })
+    }
+}
+
+async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> {
+    let mut controls = Vec::new();
+    for field in &part.fields {
+        if part.stored.is_some() || part.edits(field) {
+            controls.push(control_of(page, names, part, field, part.name(field)).await?);
+        }
+    }
+    let id = part.stored.as_ref().map(|object| object.id);
+    // An empty row may stay empty.
+    controls.iter_mut().for_each(|control| control.required &= id.is_some());
+    Ok(RowShown {
+        prefix: part.prefix(),
+        id,
+        version: part.version,
+        title: part.stored.as_ref().map_or_else(|| format!("New {}", part.model.one), |object| object.label.clone()),
+        url: id.map_or(String::new(), |id| format!("/admin/{}/{id}/change/", part.model.name)),
+        faults: part.faults.iter().filter(|(field, _)| field.is_empty()).map(|(_, text)| text.clone()).collect(),
+        controls,
+        deletes: id.is_some() && deletes(page, part.model),
+        deleted: matches!(part.wanted, Wanted::Delete),
+    })
+}
+
+async fn control_of(page: &Page, names: &Names, part: &Part, field: &'static Field, name: String) -> Result<Control> {
+    let edited = part.edits(field);
+    let mut control = fields::control(page, names, field, name, part.raw(field), part.stored(field), edited).await?;
+    let of_field = part.faults.iter().filter(|(name, _)| *name == field.name);
+    control.faults = of_field.map(|(_, text)| text.clone()).collect();
+    // What is left empty keeps its password.
+    control.required &= !(matches!(field.kind, Kind::Password) && part.stored.is_some());
+    Ok(control)
+}
+
+/// The list of a model's objects that belong to this one.
+fn list_of(model: &Model, parent: &Model, id: i64) -> String {
+    let by_parent =
+        |filter: &&super::Filter| matches!(filter.by, FilterBy::Related { model, .. } if model == parent.name);
+    match model.filters.iter().find(by_parent) {
+        Some(filter) => format!("/admin/{}/?{}={id}", model.name, filter.name),
+        None => format!("/admin/{}/", model.name),
+    }
 }

@@ -1,13 +1,153 @@
 //! Deleting: what depends on the object, and what forbids it.
 
+use askama::Template;
+use axum::extract::RawQuery;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::guard::Page;
+use super::change::{answer, in_query, keeping, list_url, refusal};
+use super::guard::{Id, Of, Page, Posted};
+use super::list::capital;
+use super::notes::see_other;
+use super::render::{Frame, html};
+use super::store::log;
+use super::store::objects::{self, Object, Reader};
+use super::{Model, Refused, Work};
+use crate::db::DbError;
+use crate::error::ApiError;
 
-pub async fn page(page: Page) -> Response {
-    page.staff.username.into_response()
+/// What depends on an object is counted up to this, and some of it is named.
+const COUNTED: i64 = 10_000;
+const NAMED: usize = 20;
+
+pub async fn page(page: Page, Of(model): Of, Id(id): Id, RawQuery(query): RawQuery) -> Response {
+    answer(async {
+        let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
+        let query = in_query(query);
+        show(&page, model, &object, query.text("back"), Vec::new(), StatusCode::OK).await
+    })
+    .await
 }
 
-pub async fn delete(page: Page) -> Response {
-    page.staff.username.into_response()
+pub async fn delete(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Response {
+    answer(async {
+        let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
+        let back = posted.text("_back");
+        match perform(&page, model, &object).await {
+            Ok(()) => {
+                (model.changed)(&page.app, id);
+                let note = format!("The {} “{}” was deleted.", model.one, object.label);
+                Ok(see_other(&list_url(model, back), &[note]))
+            }
+            Err(Refused::Db(error)) => match refusal(&error) {
+                Some(text) => show(&page, model, &object, back, vec![text], StatusCode::CONFLICT).await,
+                None => Err(error.into()),
+            },
+            Err(Refused::Faults(faults)) => {
+                let texts = faults.into_iter().map(|(_, text)| text).collect();
+                show(&page, model, &object, back, texts, StatusCode::CONFLICT).await
+            }
+            Err(Refused::Warnings(texts)) => show(&page, model, &object, back, texts, StatusCode::CONFLICT).await,
+        }
+    })
+    .await
+}
+
+/// Removes an object by its feature's function, with the line in the log.
+///
+/// # Errors
+/// Why it must stay.
+pub async fn perform(page: &Page, model: &'static Model, object: &Object) -> Result<(), Refused> {
+    let Some(delete) = model.delete else {
+        return Err(Refused::Faults(vec![("", kept(model))]));
+    };
+    let (app, staff) = (&page.app, &page.staff);
+    let mut tries = 0;
+    loop {
+        let result = async {
+            let mut tx = app.db.begin().await?;
+            objects::lock(&mut tx, model, object.id).await?;
+            delete(&mut Work { app, tx: &mut tx, staff }, object.id).await?;
+            log::add(&mut tx, staff, model.name, object.id, &object.label, "delete", &[]).await?;
+            tx.commit().await?;
+            Ok(())
+        };
+        match result.await {
+            // Nothing was written: it met another change.
+            Err(Refused::Db(DbError::Conflict(_))) if tries < super::change::TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+/// What is said of a model whose objects are not deleted.
+fn kept(model: &Model) -> String {
+    match model.kept {
+        "" => format!("{} are not deleted.", capital(model.many)),
+        kept => kept.to_owned(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/delete.html")]
+struct DeletePage<'a> {
+    frame: Frame,
+    model: &'static Model,
+    object: &'a Object,
+    used_by: Vec<Users>,
+    /// Why it is not deleted.
+    faults: Vec<String>,
+    /// It can be tried.
+    deletes: bool,
+    back: &'a str,
+    url: String,
+}
+
+/// What depends on an object, of one model.
+struct Users {
+    many: &'static str,
+    count: String,
+    /// Name and URL.
+    some: Vec<(String, String)>,
+    /// How many more there are; empty where all are named.
+    more: String,
+}
+
+async fn show(
+    page: &Page,
+    model: &'static Model,
+    object: &Object,
+    back: &str,
+    mut faults: Vec<String>,
+    status: StatusCode,
+) -> Result<Response, ApiError> {
+    let mut used_by = Vec::new();
+    for used in model.used_by {
+        let Some(user) = page.site.model(used.model) else { continue };
+        let count = objects::count_users(&page.app, user, used, object.id, COUNTED + 1).await?;
+        if count == 0 {
+            continue;
+        }
+        let mut some = Vec::new();
+        if page.staff.sees(user) {
+            let found = objects::some_users(&page.app, user, used, object.id, NAMED).await?;
+            some.extend(found.into_iter().map(|(id, label)| (label, format!("/admin/{}/{id}/change/", user.name))));
+        }
+        let told = |count: i64| if count > COUNTED { format!("{COUNTED}+") } else { count.to_string() };
+        let unnamed = count - i64::try_from(some.len()).unwrap_or(count);
+        let more = if some.is_empty() || unnamed == 0 { String::new() } else { told(unnamed) };
+        used_by.push(Users { many: user.many, count: told(count), some, more });
+    }
+    if model.delete.is_none() {
+        faults.push(kept(model));
+    }
+    let url = format!("/admin/{}/{}/change/{}", model.name, object.id, keeping(back));
+    let path = vec![
+        (capital(model.many), list_url(model, back)),
+        (object.label.clone(), url.clone()),
+        ("Delete".to_owned(), String::new()),
+    ];
+    let frame = page.frame(Some(model), path);
+    let shown = DeletePage { frame, model, object, used_by, faults, deletes: model.delete.is_some(), back, url };
+    Ok((status, html(&shown)).into_response())
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, RawPathParams, RawQuery, Request, State};
-use axum::http::header::{ALLOW, LOCATION};
+use axum::http::header::{ALLOW, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any_service};
 use tower::ServiceBuilder;
 
+use super::notes;
+use super::render::Frame;
 use super::session::{self, Secret};
 use super::{Model, Permission, Site};
 use crate::app::App;
@@ -100,6 +102,15 @@ pub struct Page {
     pub app: App,
     pub site: &'static Site,
     pub staff: Staff,
+    /// What was just done.
+    pub notes: Vec<String>,
+}
+
+impl Page {
+    /// What surrounds this page.
+    pub fn frame(&self, model: Option<&'static Model>, path: Vec<(String, String)>) -> Frame {
+        Frame { site: self.site, staff: Some(self.staff.clone()), model, path, notes: self.notes.clone() }
+    }
 }
 
 /// The model in the path.
@@ -118,6 +129,11 @@ impl Posted {
     /// The first value of this name; empty where there is none.
     pub fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(sent, _)| sent == name).map_or("", |(_, value)| value)
+    }
+
+    /// All values of this name.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(sent, _)| sent == name).map(|(_, value)| value.clone()).collect()
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -160,6 +176,7 @@ async fn check(
     next: Next,
 ) -> Response {
     let secret = Secret::of(request.headers());
+    let notes_wait = request.method() == Method::GET && !notes::of(request.headers()).is_empty();
     let over_tls = came_over_tls(request.headers(), app.config.trusted_proxies);
     let visitor = Visitor { app, site, secret, address, over_tls };
     let mut staff = None;
@@ -170,6 +187,9 @@ async fn check(
     if let Some(staff) = staff {
         // A refusal shows the menu too.
         response.extensions_mut().insert(staff);
+        if notes_wait && response.status().is_success() {
+            response.headers_mut().append(SET_COOKIE, notes::told());
+        }
     }
     response
 }
@@ -217,7 +237,8 @@ async fn admit(
             request.extensions_mut().insert(Id(id));
         }
         model.map(|model| request.extensions_mut().insert(Of(model)));
-        request.extensions_mut().insert(Page { app: visitor.app.clone(), site: visitor.site, staff });
+        let notes = if request.method() == Method::GET { notes::of(request.headers()) } else { Vec::new() };
+        request.extensions_mut().insert(Page { app: visitor.app.clone(), site: visitor.site, staff, notes });
     }
     if request.method() == Method::POST {
         let posted = meant(visitor, request).await.map_err(refuse)?;

@@ -6,8 +6,8 @@ use axum::response::Response;
 
 use super::guard::{Id, Of, Page, asked};
 use super::render::{Frame, html, moment};
-use super::store::lists;
 use super::store::log::{self, Entry};
+use super::store::objects::{self, Reader};
 use super::{FieldChange, Site, Staff};
 use crate::app::App;
 use crate::db;
@@ -84,9 +84,8 @@ fn cut(entries: &mut Vec<Entry>) -> Option<i64> {
 const ASKED_FOR: i64 = PER_PAGE as i64 + 1;
 
 pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -> Result<Response, ApiError> {
-    let Page { app, site, staff } = page;
-    let mut entries = log::of_object(&app.db, model.name, id, before(&query), ASKED_FOR).await?;
-    let now = lists::shots(&app, model, &[id]).await?.pop().map(|shot| shot.label);
+    let mut entries = log::of_object(&page.app.db, model.name, id, before(&query), ASKED_FOR).await?;
+    let now = objects::object(Reader::Db(&page.app), model, id).await?.map(|object| object.label);
     let (object, change) = match (now, entries.first()) {
         (Some(label), _) => (label, format!("/admin/{}/{id}/change/", model.name)),
         (None, Some(latest)) => (latest.object.clone(), String::new()),
@@ -98,19 +97,18 @@ pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -
         ("History".to_owned(), String::new()),
     ];
     let older = cut(&mut entries);
-    let lines = entries.into_iter().filter_map(|entry| line(&app, site, entry)).collect();
-    let frame = Frame { site, staff: Some(staff), model: Some(model), path, notes: Vec::new() };
+    let lines = entries.into_iter().filter_map(|entry| line(&page.app, page.site, entry)).collect();
+    let frame = page.frame(Some(model), path);
     Ok(html(&Log { frame, heading: format!("History of {object}"), of_all: false, lines, older }))
 }
 
 /// Changes of whatever the reader may see.
 pub async fn recent(page: Page, query: RawQuery) -> Result<Response, ApiError> {
-    let Page { app, site, staff } = page;
-    let mut entries = log::recent(&app.db, &seen(site, &staff), before(&query), ASKED_FOR).await?;
+    let mut entries = log::recent(&page.app.db, &seen(page.site, &page.staff), before(&query), ASKED_FOR).await?;
     let older = cut(&mut entries);
-    let lines = entries.into_iter().filter_map(|entry| line(&app, site, entry)).collect();
+    let lines = entries.into_iter().filter_map(|entry| line(&page.app, page.site, entry)).collect();
     let path = vec![("Changes".to_owned(), String::new())];
-    let frame = Frame { site, staff: Some(staff), model: None, path, notes: Vec::new() };
+    let frame = page.frame(None, path);
     Ok(html(&Log { frame, heading: "Changes".to_owned(), of_all: true, lines, older }))
 }
 

@@ -28,14 +28,14 @@ struct Kind {
 }
 
 pub async fn page(page: Page) -> Result<Response, ApiError> {
-    let Page { app, site, staff } = page;
-    let board = (site.board)(&app, &staff).await?;
-    let latest = history::latest(&app, site, &staff, LATEST).await?;
+    let Page { app, site, staff, .. } = &page;
+    let board = (site.board)(app, staff).await?;
+    let latest = history::latest(app, site, staff, LATEST).await?;
     let kind = |model: &'static Model| Kind {
         model,
         may_add: model.adds && model.save.is_some() && staff.may(Permission::Add, model),
     };
-    let frame = Frame { site, staff: Some(staff.clone()), model: None, path: Vec::new(), notes: Vec::new() };
+    let frame = page.frame(None, Vec::new());
     let groups = frame.menu().into_iter().map(|(group, models)| (group, models.into_iter().map(kind).collect()));
     let groups = groups.collect();
     Ok(html(&Index { frame, board, groups, latest }))

@@ -330,13 +330,7 @@ async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<Li
         && query.page < last_page
         && (count.more || { query.page * per_page(model) < count.rows });
     Ok(ListPage {
-        frame: Frame {
-            site: page.site,
-            staff: Some(page.staff.clone()),
-            model: Some(model),
-            path: vec![(capital(model.many), String::new())],
-            notes: Vec::new(),
-        },
+        frame: page.frame(Some(model), vec![(capital(model.many), String::new())]),
         model,
         csrf: page.staff.csrf.clone(),
         back: query.text(),

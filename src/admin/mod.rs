@@ -7,6 +7,7 @@ pub mod assets;
 pub mod change;
 pub mod delete;
 pub mod export;
+pub mod fields;
 pub mod guard;
 pub mod history;
 pub mod index;
@@ -14,6 +15,7 @@ pub mod list;
 pub mod login;
 pub mod lookup;
 pub mod moments;
+pub mod notes;
 pub mod render;
 pub mod session;
 pub mod store;
@@ -118,6 +120,8 @@ pub struct Model {
     pub adds: bool,
     /// Removes one; the feature refuses what must stay.
     pub delete: Option<Delete>,
+    /// Why objects are not deleted, and what to do instead; for models without `delete`.
+    pub kept: &'static str,
     pub used_by: &'static [UsedBy],
     /// Only superusers change its objects, whatever groups say.
     pub for_superusers: bool,
@@ -151,6 +155,7 @@ impl Model {
         save: None,
         adds: true,
         delete: None,
+        kept: "",
         used_by: &[],
         for_superusers: false,
         on_site: None,
@@ -448,10 +453,12 @@ pub struct Action {
     pub needs: Permission,
     /// What it asks before it runs.
     pub asks: &'static [Field],
+    /// It gets all of the chosen objects at once, and fewer can be chosen.
+    pub whole: bool,
     pub run: Run,
 }
 
-/// Gets some of the chosen objects, at most [`actions::CHUNK`] at once.
+/// Gets some of the chosen objects, at most [`actions::CHUNK`] at once, or all where it is [`Action::whole`].
 pub type Run = for<'a> fn(&'a App, &'a Staff, &'a [i64], &'a Values) -> Doing<'a, Result<Report, Refused>>;
 
 /// What an action did.

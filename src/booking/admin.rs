@@ -110,6 +110,7 @@ pub static BOOKINGS: Model = Model {
         about: "Their seats are free for others at once. Customers see them as cancelled; nobody is told by mail.",
         needs: Permission::Change,
         asks: &[],
+        whole: false,
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
     }],
     adds: false,

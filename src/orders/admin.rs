@@ -115,6 +115,7 @@ pub static ORDERS: Model = Model {
             about: "The price was received at the counter.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, _, ids, _| Box::pin(act(app, Act::Pay, ["Awaiting payment", "Paid"], ids)),
         },
         Action {
@@ -123,6 +124,7 @@ pub static ORDERS: Model = Model {
             about: "The price was given back. What is left of the orders is cancelled: the seats are free for others.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, _, ids, _| Box::pin(act(app, Act::Refund, ["Paid", "Refunded"], ids)),
         },
         Action {
@@ -131,6 +133,7 @@ pub static ORDERS: Model = Model {
             about: "All their seats are free for others at once. What was paid stays marked as paid until it is refunded.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, _, ids, _| Box::pin(act(app, Act::CancelOrder, ["Booked", "Cancelled"], ids)),
         },
     ],
@@ -208,6 +211,7 @@ pub static HOLDS: Model = Model {
         about: "The holds end, and their seats are free for others at once.",
         needs: Permission::Change,
         asks: &[],
+        whole: false,
         run: |app, _, ids, _| Box::pin(act(app, Act::Release, ["Held", "Given up"], ids)),
     }],
     adds: false,

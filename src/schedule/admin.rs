@@ -239,6 +239,7 @@ pub static SHOWS: Model = Model {
                     ..Field::PLAIN
                 },
             ],
+            whole: true,
             run: |app, _, ids, values| Box::pin(copying::copy(app, ids, values)),
         },
         Action {
@@ -247,6 +248,7 @@ pub static SHOWS: Model = Model {
             about: "Nobody can book or hold a seat from now on. What is booked stays; who holds seats can still take them.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, _, ids, _| Box::pin(close(app, ids)),
         },
         Action {
@@ -256,6 +258,7 @@ pub static SHOWS: Model = Model {
                     bookings, orders and holds are cancelled. This can't be undone.",
             needs: Permission::Change,
             asks: &[],
+            whole: false,
             run: |app, staff, ids, _| Box::pin(cancel(app, staff, ids)),
         },
     ],

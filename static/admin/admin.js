@@ -1,0 +1,194 @@
+"use strict";
+// What pages can do beyond plain forms. Without this script fields that name an object take its number.
+
+// A field that names an object: what is typed is looked up, what is chosen is put into the form by its number.
+function lookUp(input) {
+  const shown = document.createElement("input");
+  const list = document.createElement("ul");
+  const said = document.createElement("span");
+  const id = input.id;
+  for (const name of ["required", "aria-describedby", "aria-invalid", "aria-label"]) {
+    if (input.hasAttribute(name)) {
+      shown.setAttribute(name, input.getAttribute(name));
+    }
+  }
+  input.type = "hidden";
+  input.id = id + "-number";
+  shown.id = id;
+  shown.value = input.dataset.shown || input.value;
+  shown.autocomplete = "off";
+  shown.placeholder = "Type to search";
+  list.id = id + "-names";
+  list.className = "names";
+  list.hidden = true;
+  said.className = "hidden";
+  said.setAttribute("role", "status");
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", "Found");
+  shown.setAttribute("role", "combobox");
+  shown.setAttribute("aria-autocomplete", "list");
+  shown.setAttribute("aria-expanded", "false");
+  shown.setAttribute("aria-controls", list.id);
+  const box = document.createElement("span");
+  box.className = "lookup";
+  input.after(box);
+  box.append(shown, list, said);
+  if (box.nextElementSibling && box.nextElementSibling.classList.contains("chosen")) {
+    box.nextElementSibling.remove();
+  }
+
+  let found = [];
+  let at = -1;
+  let asked = 0;
+  let waiting = 0;
+
+  function close() {
+    list.hidden = true;
+    at = -1;
+    shown.setAttribute("aria-expanded", "false");
+    shown.removeAttribute("aria-activedescendant");
+  }
+
+  function choose(one) {
+    if ("adds" in input.dataset) {
+      addChoice(input, one);
+      shown.value = "";
+    } else {
+      input.value = one.id;
+      shown.value = one.label;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+    shown.setCustomValidity("");
+    close();
+  }
+
+  function point(to) {
+    at = to;
+    [...list.children].forEach((item, place) => item.setAttribute("aria-selected", String(place === at)));
+    const item = list.children[at];
+    if (item) {
+      shown.setAttribute("aria-activedescendant", item.id);
+      item.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  async function ask() {
+    const number = ++asked;
+    const words = shown.value.trim();
+    let names = [];
+    try {
+      const reply = await fetch(input.dataset.names + "?q=" + encodeURIComponent(words), { credentials: "same-origin" });
+      names = reply.ok ? await reply.json() : [];
+    } catch {
+      // Nothing is found while the server is away.
+    }
+    if (number !== asked) {
+      return;
+    }
+    found = names;
+    list.replaceChildren(
+      ...found.map((one, place) => {
+        const item = document.createElement("li");
+        item.id = list.id + "-" + place;
+        item.setAttribute("role", "option");
+        item.setAttribute("aria-selected", "false");
+        item.textContent = one.label;
+        // Before the field loses the focus.
+        item.addEventListener("pointerdown", (event) => {
+          event.preventDefault();
+          choose(one);
+        });
+        return item;
+      }),
+    );
+    said.textContent = found.length === 0 ? "Nothing found" : found.length + " found";
+    list.hidden = found.length === 0;
+    shown.setAttribute("aria-expanded", String(found.length > 0));
+    at = -1;
+  }
+
+  shown.addEventListener("input", () => {
+    if (!("adds" in input.dataset)) {
+      input.value = "";
+      shown.setCustomValidity(shown.value.trim() === "" ? "" : "Choose one of those that are found.");
+    }
+    clearTimeout(waiting);
+    waiting = setTimeout(ask, 150);
+  });
+  shown.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" && list.hidden) {
+      event.preventDefault();
+      ask();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      const step = event.key === "ArrowDown" ? 1 : -1;
+      point((at + step + found.length) % Math.max(found.length, 1));
+    } else if (event.key === "Enter" && !list.hidden) {
+      event.preventDefault();
+      const one = found[Math.max(at, 0)];
+      if (one) {
+        choose(one);
+      }
+    } else if (event.key === "Escape" && !list.hidden) {
+      event.preventDefault();
+      close();
+    }
+  });
+  shown.addEventListener("blur", close);
+}
+
+// One more of several objects that a field names.
+function addChoice(input, one) {
+  const label = document.createElement("label");
+  const box = document.createElement("input");
+  label.className = "check";
+  box.type = "checkbox";
+  box.name = input.name;
+  box.value = one.id;
+  box.checked = true;
+  label.append(box, " " + one.label);
+  const fieldset = input.closest("fieldset");
+  const there = [...fieldset.querySelectorAll("input[type=checkbox]")].find((other) => other.value === String(one.id));
+  if (there) {
+    there.checked = true;
+  } else {
+    fieldset.querySelector("legend").after(label);
+  }
+}
+
+function enhance(within) {
+  within.querySelectorAll("input[data-names]").forEach(lookUp);
+}
+
+// One more row of an inline: the template's, with the next number.
+function rowsCanBeAdded(button) {
+  const template = button.parentElement.querySelector("template[data-rows]");
+  const count = button.parentElement.querySelector('input[name="' + template.dataset.rows + '"]');
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const row = template.content.cloneNode(true);
+    for (const element of row.querySelectorAll("*")) {
+      for (const attribute of [...element.attributes]) {
+        if (attribute.value.includes("__row__")) {
+          element.setAttribute(attribute.name, attribute.value.replaceAll("__row__", count.value));
+        }
+      }
+    }
+    count.value = Number(count.value) + 1;
+    const added = document.createElement("div");
+    added.append(row);
+    template.before(added);
+    enhance(added);
+    const first = added.querySelector("input:not([type=hidden]), select, textarea");
+    if (first) {
+      first.focus();
+    }
+  });
+}
+
+enhance(document);
+document.querySelectorAll("button[data-adds-row]").forEach(rowsCanBeAdded);
+const told = document.querySelector("[role=alert][tabindex]");
+if (told) {
+  told.focus();
+}

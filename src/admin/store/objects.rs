@@ -1,1 +1,179 @@
 //! One object: its fields, its version, what depends on it.
+
+use std::collections::BTreeMap;
+
+use crate::admin::fields::given;
+use crate::admin::{Given, Inline, Model, UsedBy, moments};
+use crate::app::App;
+use crate::db::{DbError, Decode, Dialect, FromRow, Result, Tx, Value};
+
+/// An object as it is stored.
+#[derive(Debug, Clone)]
+pub struct Object {
+    pub id: i64,
+    pub label: String,
+    pub version: i64,
+    /// By field, those that can be read.
+    pub values: BTreeMap<&'static str, Given>,
+}
+
+/// Where a read happens: anywhere, or within a change.
+pub enum Reader<'a> {
+    Db(&'a App),
+    Tx(&'a App, &'a mut Tx),
+}
+
+impl Reader<'_> {
+    /// The rows of a query made of a description's expressions.
+    async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
+        let (Reader::Db(app) | Reader::Tx(app, _)) = self;
+        let sql = moments::told(sql, app.db.dialect(), &app.config.time_zone);
+        match self {
+            Reader::Db(app) => app.db.query(&sql, params).await,
+            Reader::Tx(_, tx) => tx.query(&sql, params).await,
+        }
+    }
+}
+
+/// The object with this id.
+pub async fn object(mut reader: Reader<'_>, model: &'static Model, id: i64) -> Result<Option<Object>> {
+    let sql = format!("{} AND t.id = ?", select(model));
+    let rows: Vec<Vec<Value>> = reader.query(&sql, vec![id.into()]).await?;
+    rows.into_iter().next().map(|row| read(model, row)).transpose()
+}
+
+/// Locks an object until the transaction ends, and gives its version. SQLite's one writer is locked anyway.
+pub async fn lock(tx: &mut Tx, model: &Model, id: i64) -> Result<Option<i64>> {
+    let locking = match tx.dialect() {
+        Dialect::Sqlite => "",
+        Dialect::Mysql => " FOR UPDATE",
+    };
+    // Over the table alone: with joins, the rows of others would be locked too.
+    let sql = format!("SELECT {} FROM {} t WHERE t.id = ?{locking}", version(model), model.table);
+    let found: Option<(i64,)> = tx.query_one(&sql, vec![id.into()]).await?;
+    Ok(found.map(|(version,)| version))
+}
+
+/// The first objects that belong to `parent` by an inline, in its order.
+pub async fn inline(
+    app: &App,
+    model: &'static Model,
+    inline: &Inline,
+    parent: i64,
+    most: usize,
+) -> Result<Vec<Object>> {
+    let mut sql = format!("{} AND {} = ?", select(model), by(model, inline)?);
+    if !inline.only.is_empty() {
+        sql += &format!(" AND ({})", inline.only);
+    }
+    let order = if inline.order.is_empty() { "t.id" } else { inline.order };
+    sql += &format!(" ORDER BY {} LIMIT {most}", order);
+    let rows: Vec<Vec<Value>> = Reader::Db(app).query(&sql, vec![parent.into()]).await?;
+    rows.into_iter().map(|row| read(model, row)).collect()
+}
+
+/// The SQL of the field by which an inline's objects name their parent.
+fn by(model: &Model, inline: &Inline) -> Result<&'static str> {
+    let field = model.fields().find(|field| field.name == inline.by);
+    field.map(|field| field.sql).ok_or_else(|| DbError::Other(format!("{} have no field {}", model.name, inline.by)))
+}
+
+/// What some objects are called, by id.
+pub async fn labels(reader: &mut Reader<'_>, model: &Model, ids: &[i64]) -> Result<Vec<(i64, String)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(500) {
+        let places = vec!["?"; ids.len()].join(", ");
+        let sql = format!("{} AND t.id IN ({places})", select_label(model));
+        let rows: Vec<(i64, Value)> = reader.query(&sql, ids.iter().map(|&id| id.into()).collect()).await?;
+        found.extend(rows.into_iter().map(|(id, label)| (id, text(label))));
+    }
+    Ok(found)
+}
+
+/// All objects of a model that has at most so many, by name; None where there are more.
+pub async fn few(app: &App, model: &Model, most: usize) -> Result<Option<Vec<(i64, String)>>> {
+    let sql = format!("{} LIMIT {}", select_label(model), most + 1);
+    let rows: Vec<(i64, Value)> = Reader::Db(app).query(&sql, vec![]).await?;
+    if rows.len() > most {
+        return Ok(None);
+    }
+    let mut named: Vec<(i64, String)> = rows.into_iter().map(|(id, label)| (id, text(label))).collect();
+    named.sort_by_cached_key(|(id, label)| (label.to_lowercase(), *id));
+    Ok(Some(named))
+}
+
+/// How many objects of another model depend on this one, counted to at most `most`.
+pub async fn count_users(app: &App, model: &Model, used_by: &UsedBy, id: i64, most: i64) -> Result<i64> {
+    let (by, params) = users(used_by, id);
+    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 {} AND {by} LIMIT {most}) some", from(model));
+    let found: Vec<(i64,)> = Reader::Db(app).query(&sql, params).await?;
+    Ok(found.first().map_or(0, |(count,)| *count))
+}
+
+/// Some of the objects of another model that depend on this one.
+pub async fn some_users(
+    app: &App,
+    model: &Model,
+    used_by: &UsedBy,
+    id: i64,
+    most: usize,
+) -> Result<Vec<(i64, String)>> {
+    // Unordered: an order by id can make an engine read a whole large table for a few rows.
+    let (by, params) = users(used_by, id);
+    let sql = format!("{} AND {by} LIMIT {most}", select_label(model));
+    let rows: Vec<(i64, Value)> = Reader::Db(app).query(&sql, params).await?;
+    Ok(rows.into_iter().map(|(id, label)| (id, text(label))).collect())
+}
+
+/// The condition for what depends on an object.
+fn users(used_by: &UsedBy, id: i64) -> (String, Vec<Value>) {
+    match used_by.by.matches("{id}").count() {
+        0 => (format!("{} = ?", used_by.by), vec![id.into()]),
+        places => (format!("({})", used_by.by.replace("{id}", "?")), vec![id.into(); places]),
+    }
+}
+
+/// `FROM … WHERE …` of all objects of a model.
+fn from(model: &Model) -> String {
+    let only = if model.only.is_empty() { "1 = 1" } else { model.only };
+    format!("FROM {} t {} WHERE ({only})", model.table, model.joins)
+}
+
+fn version(model: &Model) -> &'static str {
+    if model.version.is_empty() { "0" } else { model.version }
+}
+
+fn select_label(model: &Model) -> String {
+    format!("SELECT t.id, {} {}", model.label, from(model))
+}
+
+fn select(model: &Model) -> String {
+    let mut sql = format!("SELECT t.id, {}, {}", model.label, version(model));
+    for field in model.fields().filter(|field| !field.sql.is_empty()) {
+        sql += &format!(", {}", field.sql);
+    }
+    format!("{sql} {}", from(model))
+}
+
+fn read(model: &'static Model, row: Vec<Value>) -> Result<Object> {
+    let mut row = row.into_iter();
+    let mut next = || row.next().unwrap_or(Value::Null);
+    let (id, label, version) = (whole(next())?, text(next()), whole(next())?);
+    let readable = model.fields().filter(|field| !field.sql.is_empty());
+    let values = readable.map(|field| Ok((field.name, given(&field.kind, next())?))).collect::<Result<_>>()?;
+    Ok(Object { id, label, version, values })
+}
+
+fn whole(cell: Value) -> Result<i64> {
+    i64::decode(cell).map_err(|cell| DbError::Other(format!("{cell:?} is no whole number")))
+}
+
+/// A cell as text, whatever it is.
+fn text(cell: Value) -> String {
+    match cell {
+        Value::Null => String::new(),
+        Value::Int(number) => number.to_string(),
+        Value::Text(text) => text,
+        Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    }
+}

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod admin_access;
+mod admin_lists;
 mod command_line;
 mod config;
 mod contract;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
     let features = [
         accounts::tests(),
         admin_access::tests(),
+        admin_lists::tests(),
         command_line::tests(),
         config::tests(),
         contract::tests(),

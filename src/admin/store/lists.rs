@@ -60,11 +60,6 @@ impl Sql {
     }
 }
 
-/// The condition that an expression is what is chosen; where it has a place for that, it is one already.
-pub fn is(sql: &str) -> String {
-    if sql.contains("{id}") { sql.replace("{id}", "?") } else { format!("{sql} = ?") }
-}
-
 /// A table that a model joins, with just one row for each object.
 #[derive(Debug, Clone, Copy)]
 struct Join {
@@ -200,19 +195,28 @@ impl Builder {
         )
     }
 
-    /// The condition that a field begins with this, or is this number.
-    fn begins(&self, search: &Search, phrase: &str) -> Option<Sql> {
+    /// The conditions that a field begins with this, or is this number; one of them must be true.
+    fn begins(&self, search: &Search, phrase: &str) -> Vec<Sql> {
         let column = search.column;
-        Some(match search.kind {
+        match search.kind {
             SearchKind::Number => {
-                let number: i64 = phrase.parse().ok()?;
-                Sql { text: format!("{column} = ?"), params: vec![number.into()] }
+                let number = phrase.parse::<i64>().ok();
+                let is = |number: i64| Sql { text: format!("{column} = ?"), params: vec![number.into()] };
+                number.map(is).into_iter().collect()
             }
-            SearchKind::Folded => self.prefix(column, "", &username::key(phrase)),
+            SearchKind::Folded => vec![self.prefix(column, "", &username::key(phrase))],
             SearchKind::Text => {
-                Sql::any(cases(phrase).iter().map(|phrase| self.prefix(column, " COLLATE NOCASE", phrase)))
+                let cases: Vec<Sql> = cases(phrase, self.dialect)
+                    .iter()
+                    .map(|phrase| self.prefix(column, " COLLATE NOCASE", phrase))
+                    .collect();
+                match self.dialect {
+                    // Several ranges at once look to SQLite as if they were the whole table.
+                    Dialect::Sqlite => cases,
+                    Dialect::Mysql => vec![Sql::any(cases)],
+                }
             }
-        })
+        }
     }
 
     fn prefix(&self, column: &str, collation: &str, begin: &str) -> Sql {
@@ -238,26 +242,22 @@ impl Builder {
     }
 }
 
-/// Letter cases in which a word is looked for. Engines know all of them for ASCII letters, and not all for others.
-fn cases(word: &str) -> Vec<String> {
-    if word.is_ascii() {
-        // Those of a column that is compared to the letter, as names of screens are on a server.
-        let lower = word.to_ascii_lowercase();
-        return distinct(vec![word.to_owned(), capitalised(&lower), word.to_ascii_uppercase(), lower]);
+/// Letter cases in which a word is looked for. SQLite compares ASCII letters in any case, and others as they are; a server
+/// does so with columns that are compared to the letter, as names of screens are.
+fn cases(word: &str, dialect: Dialect) -> Vec<String> {
+    if word.is_ascii() && dialect == Dialect::Sqlite {
+        return vec![word.to_owned()];
     }
     let lower = word.to_lowercase();
-    distinct(vec![word.to_owned(), capitalised(&lower), word.to_uppercase(), lower])
+    let mut cases = vec![word.to_owned(), capitalised(&lower), word.to_uppercase(), lower];
+    cases.sort_unstable();
+    cases.dedup();
+    cases
 }
 
 fn capitalised(lower: &str) -> String {
     let mut letters = lower.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-fn distinct(mut words: Vec<String>) -> Vec<String> {
-    words.sort_unstable();
-    words.dedup();
-    words
 }
 
 /// A word of a search: by the alias of a table, the conditions on its fields.
@@ -286,9 +286,9 @@ impl Builder {
             for search in self.model.search {
                 let phrases = (0..=place).rev().map(|first| words[first..=place].join(" "));
                 let alias = self.over(search.column).map_or("t", |join| join.alias);
-                let phrases: Vec<Sql> = phrases.filter_map(|phrase| self.begins(search, &phrase)).collect();
+                let phrases: Vec<Sql> = phrases.flat_map(|phrase| self.begins(search, &phrase)).collect();
                 if !phrases.is_empty() {
-                    ways.entry(alias).or_default().push(Sql::any(phrases));
+                    ways.entry(alias).or_default().extend(phrases);
                 }
             }
             let mut named: Vec<i64> = word.parse().into_iter().collect();
@@ -477,9 +477,13 @@ impl List {
         if conditions == 1 {
             return Ok(many);
         }
-        let from = format!("{} t{}", self.builder.model.table, self.builder.needed(&[&check.text], &[]));
-        let sql =
-            format!("SELECT COUNT(*) FROM (SELECT t.id FROM {from} WHERE {} LIMIT {}) counted", check.text, BOUND + 1);
+        let sql = format!(
+            "SELECT COUNT(*) FROM ({} t.id FROM {} WHERE {} LIMIT {}) counted",
+            self.builder.select(),
+            self.from(check),
+            check.text,
+            BOUND + 1
+        );
         match self.builder.app.db.query_aside::<(i64,)>(&sql, check.params.clone(), COUNTING).await {
             Ok(found) => {
                 let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));

@@ -130,6 +130,7 @@ pub static USERS: Model = Model {
                     help: "Can log in. Switch it off instead of deleting the account.",
                     sql: "t.is_active",
                     kind: Kind::YesNo,
+                    initial: "1",
                     ..Field::PLAIN
                 },
                 Field {

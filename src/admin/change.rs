@@ -299,7 +299,10 @@ impl Form {
     /// For a new object. Fields can be filled in by the URL.
     fn blank(page: &Page, model: &'static Model, query: &Posted) -> Form {
         let fields: Vec<&'static Field> = model.fields().collect();
-        let filled = |field: &&'static Field| (field.name, query.all(field.name));
+        let filled = |field: &&'static Field| match query.all(field.name) {
+            none if none.is_empty() && !field.initial.is_empty() => (field.name, vec![field.initial.to_owned()]),
+            given => (field.name, given),
+        };
         let part = Part {
             model,
             row: None,
@@ -901,8 +904,8 @@ impl Form {
         for fieldset in self.model.fieldsets {
             let mut controls = Vec::new();
             for field in fieldset.fields {
-                // A new object has nothing to show yet.
-                if object.stored.is_some() || object.edits(field) {
+                // A new object has nothing to show yet, and what can't be read is never shown.
+                if object.edits(field) || object.stored.is_some() && !field.sql.is_empty() {
                     controls.push(control_of(page, &names, object, field, object.name(field)).await?);
                 }
             }

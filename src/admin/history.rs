@@ -5,6 +5,7 @@ use axum::extract::RawQuery;
 use axum::response::Response;
 
 use super::guard::{Id, Of, Page, asked};
+use super::list::capital;
 use super::render::{Frame, html, moment};
 use super::store::log::{self, Entry};
 use super::store::objects::{self, Reader};
@@ -92,7 +93,7 @@ pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -
         (None, None) => return Err(ApiError::NotFound),
     };
     let path = vec![
-        (model.many.to_owned(), format!("/admin/{}/", model.name)),
+        (capital(model.many), format!("/admin/{}/", model.name)),
         (object.clone(), change),
         ("History".to_owned(), String::new()),
     ];

@@ -288,6 +288,8 @@ pub struct Field {
     pub sql: &'static str,
     pub kind: Kind,
     pub required: bool,
+    /// What its control holds when an object is added.
+    pub initial: &'static str,
     pub access: FieldAccess,
 }
 
@@ -299,6 +301,7 @@ impl Field {
         sql: "",
         kind: Kind::Text { longest: 255 },
         required: true,
+        initial: "",
         access: FieldAccess::Edited,
     };
 }

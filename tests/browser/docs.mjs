@@ -6,11 +6,8 @@
 //
 // Needs Chromium: $CHROMIUM, by default /usr/bin/chromium.
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
-import { LOGIN, withServer } from "./server.mjs";
+import { fits, inBrowser, picturesIn, VIEWPORTS } from "./browser.mjs";
+import { token, withServer } from "./server.mjs";
 
 const [binary, screenshots] = process.argv.slice(2);
 if (!binary) {
@@ -18,49 +15,21 @@ if (!binary) {
   process.exit(2);
 }
 
-const VIEWPORTS = {
-  desktop: { viewport: { width: 1280, height: 900 } },
-  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
-};
-
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Chromium has business of its own with its maker, which those above do not stop: it finds no one.
-  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-];
-
-const profile = await mkdtemp(join(tmpdir(), "marquee-browser-"));
-const pictures = screenshots ?? join(profile, "screenshots");
-await mkdir(pictures, { recursive: true });
-try {
-  await withServer(binary, async (url) => {
-    const schema = await (await fetch(`${url}/api/schema/?format=json`)).json();
-    const operations = Object.values(schema.paths).flatMap((methods) => Object.values(methods));
-    assert(operations.length >= 8, "the schema has the contract's operations");
-    const login = await fetch(`${url}/api/login/`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(LOGIN),
+const picture = await picturesIn(screenshots);
+await withServer(binary, async (url) => {
+  const schema = await (await fetch(`${url}/api/schema/?format=json`)).json();
+  const operations = Object.values(schema.paths).flatMap((methods) => Object.values(methods));
+  assert(operations.length >= 8, "the schema has the contract's operations");
+  const access = await token(url);
+  const show = await bookableShow(url, access);
+  for (const [name, options] of Object.entries(VIEWPORTS)) {
+    await inBrowser(url, name, options, async ({ open }) => {
+      await swagger(await open("/swagger/"), operations, access, show, name);
+      await redoc(await open("/redoc/"), operations, name);
     });
-    const { access } = await login.json();
-    const show = await bookableShow(url, access);
-    for (const [name, options] of Object.entries(VIEWPORTS)) {
-      await inBrowser(url, name, options, async (open) => {
-        await swagger(await open("/swagger/"), operations, access, show, name);
-        await redoc(await open("/redoc/"), operations, name);
-      });
-    }
-  });
-  console.log("docs.mjs: passed");
-} finally {
-  await rm(profile, { recursive: true, force: true });
-}
+  }
+});
+console.log("docs.mjs: passed");
 
 async function bookableShow(url, access) {
   const get = async (path) =>
@@ -68,77 +37,6 @@ async function bookableShow(url, access) {
   const movies = await get("/api/movies/");
   const shows = await get(`/api/movies/${movies[0].id}/shows/`);
   return shows.findLast((show) => show.available_seats === show.total_seats);
-}
-
-// Gives `test` a function that opens a page, and fails for anything the pages should not have done.
-async function inBrowser(url, name, options, test) {
-  const netlog = join(profile, `${name}-network.json`);
-  const context = await chromium.launchPersistentContext(join(profile, name), {
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: [...ARGUMENTS, `--log-net-log=${netlog}`],
-    serviceWorkers: "block",
-    ...options,
-  });
-  const requests = [];
-  const faults = [];
-  // At the context, so that workers and frames are heard too.
-  context.on("request", (request) => requests.push(request.url()));
-  context.on("requestfailed", (request) => faults.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
-  context.on("response", (response) => {
-    if (response.status() >= 400) faults.push(`${response.status()}: ${response.url()}`);
-  });
-  context.on("weberror", (error) => faults.push(`page error: ${error.error()}`));
-  context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) faults.push(`console ${message.type()}: ${message.text()}`);
-  });
-  await context.exposeBinding("reportViolation", (_, text) => faults.push(`policy violated: ${text}`));
-  await context.addInitScript(() =>
-    document.addEventListener("securitypolicyviolation", (event) =>
-      window.reportViolation(`${event.violatedDirective} ${event.blockedURI}`),
-    ),
-  );
-  const remote = (urls) =>
-    urls.filter((one) => !["data:", "blob:"].includes(new URL(one).protocol) && !one.startsWith(`${url}/`));
-  try {
-    await test(async (path) => {
-      const page = await context.newPage();
-      page.setDefaultTimeout(20_000);
-      await page.goto(url + path, { waitUntil: "networkidle" });
-      return page;
-    });
-    assert.deepEqual(remote(requests), [], "requests to other hosts");
-    assert.deepEqual(faults, [], "faults in the browser");
-    assert(requests.length > 5, "the requests were recorded");
-  } finally {
-    await context.close();
-  }
-  const sent = await sentByPages(netlog);
-  assert(sent.length >= requests.length / 2, "the network log was read");
-  assert.deepEqual(remote(sent), [], "requests to other hosts, by the browser's network log");
-  console.log(`${name}: ${requests.length} requests, all to the server itself; no errors, no policy violations`);
-}
-
-// The URLs that pages asked for, by Chromium's own log of its network: it leaves nothing out. What the browser asks for
-// itself has no initiator.
-async function sentByPages(netlog) {
-  const log = JSON.parse(await readFile(netlog, "utf8"));
-  const start = log.constants.logEventTypes.URL_REQUEST_START_JOB;
-  const events = log.events.filter(({ type, params }) => type === start && /^https?:|^null/.test(params?.initiator));
-  return events.map(({ params }) => params.url);
-}
-
-async function picture(page, name) {
-  await page.screenshot({ path: join(pictures, `${name}.png`) });
-}
-
-// No part of the page lies beyond its right edge.
-async function fits(page, what) {
-  const [content, window] = await page.evaluate(() => [
-    document.documentElement.scrollWidth,
-    document.documentElement.clientWidth,
-  ]);
-  assert(content <= window, `${what} is ${content} pixels wide on a screen of ${window}`);
 }
 
 async function swagger(page, operations, access, show, name) {

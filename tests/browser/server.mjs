@@ -1,25 +1,26 @@
 // Starts a server of its own for a test, and stops it.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
+// The sample data's customer and manager.
 export const LOGIN = { username: "demo", password: "Demo-Matinee-42" };
+export const MANAGER = { username: "admin", password: "Demo-Projector-42" };
 
-// Runs `test(url)` with a fresh server that has the sample data.
+// Runs `test(url, command)` with a fresh server that has the sample data; `command(...words)` is one of the program's
+// others, on the same database.
 export async function withServer(binary, test) {
   const directory = await mkdtemp(join(tmpdir(), "marquee-test-"));
-  const server = spawn(resolve(binary), ["serve", "--demo", "--bind", "127.0.0.1:0"], {
-    cwd: directory,
-    env: {
-      ...process.env,
-      SECRET_KEY: "a key for tests only, of more than fifty characters, 0123456789",
-      DATABASE_URL: `sqlite://${directory}/test.sqlite3`,
-      LOG_LEVEL: "warn",
-    },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const env = {
+    ...process.env,
+    SECRET_KEY: "a key for tests only, of more than fifty characters, 0123456789",
+    DATABASE_URL: `sqlite://${directory}/test.sqlite3`,
+    LOG_LEVEL: "warn",
+  };
+  const options = { cwd: directory, env, stdio: ["ignore", "pipe", "inherit"] };
+  const server = spawn(resolve(binary), ["serve", "--demo", "--bind", "127.0.0.1:0"], options);
   const ended = new Promise((resolve) => server.once("close", resolve));
   try {
     const url = await new Promise((resolve, reject) => {
@@ -30,10 +31,23 @@ export async function withServer(binary, test) {
         if (found) resolve(found[1]);
       });
     });
-    await test(url);
+    await test(url, (...words) => execFileSync(resolve(binary), words, options));
   } finally {
     server.kill();
     await ended;
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+// Sends this to the API, and gives what it answers; with a token, as its user.
+export async function call(url, method, path, { body, access } = {}) {
+  const headers = { "Content-Type": "application/json", ...(access && { Authorization: `Bearer ${access}` }) };
+  const reply = await fetch(url + path, { method, headers, body: body && JSON.stringify(body) });
+  if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${await reply.text()}`);
+  return reply.json();
+}
+
+// A token of the sample data's customer.
+export async function token(url) {
+  return (await call(url, "POST", "/api/login/", { body: LOGIN })).access;
 }

@@ -1,0 +1,182 @@
+// The admin panel in a real browser, on a desk and on a phone: every page as superuser, as staff who may do little, and
+// as a customer, who may see none; then the work of a day by keyboard alone, and without JavaScript.
+//
+//   npm ci --prefix tests/browser
+//   node tests/browser/admin.mjs target/debug/marquee [directory for screenshots]
+//
+// Needs Chromium: $CHROMIUM, by default /usr/bin/chromium.
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inBrowser, picturesIn, VIEWPORTS } from "./browser.mjs";
+import { byKeyboard, withoutScripts } from "./flows.mjs";
+import { inspector } from "./inspect.mjs";
+import { call, LOGIN, MANAGER, token, withServer } from "./server.mjs";
+
+const [binary, screenshots] = process.argv.slice(2);
+if (!binary) {
+  console.error("usage: admin.mjs MARQUEE-BINARY [SCREENSHOT-DIRECTORY]");
+  process.exit(2);
+}
+
+// Someone at the door: sees what is on and who has booked, and puts movies right.
+const USHER = { username: "usher", password: "Torch-in-the-dark-7" };
+const USHERS = ["movies.view", "movies.change", "shows.view", "bookings.view"];
+
+const { inspect, found } = inspector(await picturesIn(screenshots));
+await withServer(binary, async (url, command) => {
+  await archive(command);
+  await sell(url);
+  await inBrowser(url, "keyboard", VIEWPORTS.desktop, (browser) =>
+    byKeyboard({ browser, url, inspect, usher: USHER, permissions: USHERS }),
+  );
+  await inBrowser(url, "no scripts", { ...VIEWPORTS.phone, javaScriptEnabled: false }, (browser) =>
+    withoutScripts(browser, url),
+  );
+  // One size beside the other.
+  await Promise.all(
+    Object.entries(VIEWPORTS).map(async ([name, options]) => {
+      let all;
+      await inBrowser(url, `superuser, ${name}`, options, async (browser) => {
+        all = await walk(browser, `${name}-superuser`, MANAGER);
+        await coversEveryRoute(all);
+      });
+      await inBrowser(url, `staff, ${name}`, options, async (browser) => {
+        const some = await walk(browser, `${name}-staff`, USHER);
+        assert(some.size >= 12 && some.size < all.size, `staff saw ${some.size} kinds of pages`);
+        await refusesTheRest(browser, url, `${name}-staff`, all, some);
+      });
+      await inBrowser(url, `customer, ${name}`, options, (browser) => refusesCustomers(browser, url, name, all));
+    }),
+  );
+});
+assert.deepEqual(found, [], "faults that axe-core calls serious or critical");
+console.log("admin.mjs: passed");
+
+// More movies than anyone looks for in a list.
+async function archive(command) {
+  const movies = Array.from({ length: 60 }, (_, year) => ({ title: `Newsreel ${1930 + year}`, duration_minutes: 12 }));
+  const directory = await mkdtemp(join(tmpdir(), "marquee-archive-"));
+  const file = join(directory, "movies.json");
+  await writeFile(file, JSON.stringify({ movies }));
+  command("loaddata", file);
+  await rm(directory, { recursive: true });
+}
+
+// Something of everything that the sample data lacks: a hold, an order.
+async function sell(url) {
+  const access = await token(url);
+  const [movie] = await call(url, "GET", "/api/movies/", { access });
+  const shows = await call(url, "GET", `/api/movies/${movie.id}/shows/`, { access });
+  const show = shows.findLast((show) => show.available_seats === show.total_seats);
+  const hold = (seats) => call(url, "POST", `/api/shows/${show.id}/holds/`, { access, body: { seats } });
+  const first = await hold([1, 2]);
+  await call(url, "POST", `/api/holds/${first.id}/confirm/`, { access, body: {} });
+  await hold([5, 6]);
+}
+
+async function logIn(page, { username, password }) {
+  await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password").fill(password);
+  const button = page.getByRole("button", { name: "Log in" });
+  await Promise.all([page.waitForEvent("load"), button.click()]);
+}
+
+// Follows all links from the first page on, one of each kind, and looks at each page. Gives a path of each kind.
+async function walk(browser, name, account) {
+  const page = await browser.open("/admin/login/");
+  await logIn(page, account);
+  const kinds = new Map([["/admin/", "/admin/"]]);
+  // A map goes on to what is added to it meanwhile.
+  for (const [kind, path] of kinds) {
+    if (kind.endsWith("?format,ids")) continue;
+    const reply = await page.goto(new URL(path, page.url()).href);
+    assert.equal(reply.status(), 200, path);
+    await inspect(page, `${name}${kind.replaceAll(/[/{}?,]+/g, "-")}`);
+    for (const link of await page.evaluate(links)) {
+      const next = kindOf(link);
+      if (next && !kinds.has(next)) kinds.set(next, link);
+    }
+  }
+  console.log(`${name}: ${kinds.size} kinds of pages`);
+  return kinds;
+}
+
+// In the page: the paths that links and forms without a secret lead to.
+function links() {
+  const here = [...document.querySelectorAll("a[href]")].map((link) => link.href);
+  for (const form of document.querySelectorAll("form[method=get]")) {
+    for (const select of form.querySelectorAll("select")) {
+      here.push(`${location.pathname}?${select.name}=${encodeURIComponent(select.options[1].value)}`);
+    }
+  }
+  const ids = document.querySelector("input[name=ids]")?.value;
+  for (const button of document.querySelectorAll("button[form=chosen]")) {
+    const format = button.name === "format" ? `&format=${button.value}` : "";
+    here.push(`${button.getAttribute("formaction") ?? button.form.action}?ids=${ids}${format}`);
+  }
+  const paths = here.map((link) => new URL(link, location.href)).filter((link) => link.origin === location.origin);
+  return paths.map((link) => link.pathname + link.search);
+}
+
+// What pages have in common that differ only in their object, or in how a list is narrowed. None for what lies outside
+// of the panel, and for lists that are narrowed in two ways at once.
+function kindOf(path) {
+  const { pathname, searchParams } = new URL(path, "http://here");
+  if (!pathname.startsWith("/admin/")) return undefined;
+  const names = [...new Set(searchParams.keys())].filter((name) => name !== "back").sort();
+  const isDate = (name) => ["year", "month", "day"].includes(name);
+  if (names.length > 1 && !names.every(isDate) && !names.includes("ids")) return undefined;
+  return pathname.replace(/\/\d+\//, "/{id}/") + (names.length > 0 ? `?${names}` : "");
+}
+
+// A new page can't be forgotten: what the router has was seen, and of each model what it must have.
+async function coversEveryRoute(kinds) {
+  const router = await readFile(new URL("../../src/router.rs", import.meta.url), "utf8");
+  const routes = [...router.matchAll(/\("(\/admin\/[^"]*)", .*get\(/g)].map(([, path]) => path);
+  assert(routes.length >= 12, "the router's table was read");
+  // Looked at in other ways: what scripts and stylesheets ask for, and the page of those who are not logged in.
+  const others = ["/admin/static/{file}", "/admin/{model}/names/", "/admin/login/"];
+  const paths = [...kinds.keys()].map((kind) => kind.split("?")[0]);
+  for (const route of routes.filter((route) => !others.includes(route))) {
+    const pattern = new RegExp(`^${route.replace("{id}", "\\{id\\}").replaceAll(/\{(model|action)\}/g, "[a-z_]+")}$`);
+    assert(paths.some((path) => pattern.test(path)), `no link leads to ${route}`);
+  }
+  const models = paths.filter((path) => /^\/admin\/[a-z_]+\/$/.test(path) && !/log|password/.test(path));
+  assert(models.length >= 8, `there are lists of ${models}`);
+  for (const model of models) {
+    for (const page of ["{id}/change/", "{id}/history/", "export/"]) {
+      assert(paths.includes(model + page), `no link leads to ${model}${page}`);
+    }
+  }
+}
+
+// What staff were shown no way to is refused when they know the way.
+async function refusesTheRest(browser, url, name, all, some) {
+  const page = await browser.open("/admin/");
+  const rest = [...all].filter(([kind]) => !some.has(kind) && (!kind.includes("?") || kind.includes("?ids")));
+  assert(rest.length >= 20, `${rest.length} kinds of pages are hidden`);
+  for (const [kind, path] of rest) {
+    browser.expect(403, new URL(path, url).pathname);
+    const reply = await page.goto(url + path);
+    assert.equal(reply.status(), 403, `${kind} for staff without the permission`);
+  }
+  await inspect(page, `${name}-refused`);
+  console.log(`${name}: ${rest.length} more kinds of pages are refused`);
+}
+
+// Customers can't log in, and see nothing.
+async function refusesCustomers(browser, url, name, all) {
+  browser.expect(403, "/admin/login/");
+  const page = await browser.open("/admin/");
+  await logIn(page, LOGIN);
+  await page.getByRole("alert").waitFor();
+  await inspect(page, `${name}-customer`);
+  for (const path of all.values()) {
+    await page.goto(url + path);
+    assert.equal(new URL(page.url()).pathname, "/admin/login/", `${path} for a customer`);
+    assert.equal(await page.getByRole("navigation").count(), 0, `${path} shows a customer the way`);
+  }
+  console.log(`${name}-customer: ${all.size} kinds of pages are refused`);
+}

@@ -9,7 +9,7 @@ use super::store::Name;
 use super::{BookingError, Reply, store};
 use crate::admin::render::moment;
 use crate::admin::{
-    Action, Column, Dates, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
+    Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
     Refused, Report, Search, SearchKind, Shown,
 };
 use crate::app::App;
@@ -66,12 +66,8 @@ pub static BOOKINGS: Model = Model {
         of_the_user("u.email", SearchKind::Text),
         of_the_user("u.first_name", SearchKind::Text),
         of_the_user("u.last_name", SearchKind::Text),
-        Search {
-            column: "m.title",
-            kind: SearchKind::Text,
-            from: "movies m JOIN shows s ON s.movie_id = m.id JOIN bookings t ON t.show_id = s.id",
-        },
-        Search { column: "t.id", kind: SearchKind::Number, from: "" },
+        Search { column: "m.title", kind: SearchKind::Text },
+        Search { column: "t.id", kind: SearchKind::Number },
     ],
     exact: Some(|app, word| Box::pin(with_code(app, word))),
     filters: &[
@@ -85,7 +81,7 @@ pub static BOOKINGS: Model = Model {
         Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.show_id", model: "shows" } },
         Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } },
     ],
-    dates: Some(Dates { sql: "s.date_time", from: "shows s JOIN bookings t ON t.show_id = s.id" }),
+    dates: Some("s.date_time"),
     fieldsets: &[
         Fieldset {
             title: "",
@@ -187,7 +183,7 @@ pub fn told(error: BookingError) -> String {
 }
 
 const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
-    Search { column, kind, from: "users u JOIN bookings t ON t.user_id = u.id" }
+    Search { column, kind }
 }
 
 /// The code of the order with this id.

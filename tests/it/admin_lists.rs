@@ -118,7 +118,8 @@ async fn what_belongs_to_others_is_found_by_them(engine: Engine) {
         ("q=ann".to_owned(), vec![first, second]),
         ("q=ANN%40EX".to_owned(), vec![first, second]),
         ("q=%C3%A5s+de+v".to_owned(), vec![first, second]),
-        ("q=the+long+b".to_owned(), vec![]),
+        ("q=the+long+b".to_owned(), vec![third]),
+        ("q=the+long+x".to_owned(), vec![]),
         ("q=bob+the+long".to_owned(), vec![third]),
         ("q=ann+no+shows".to_owned(), vec![]),
         (format!("q={second}"), vec![second]),
@@ -435,7 +436,7 @@ async fn more_than_ten_thousand_are_walked(engine: Engine) {
     assert_eq!(ids(&app, &mut root, "users/?q=anna+zus&active=0").await, Vec::<i64>::new());
     let page = open(&app, &mut root, "users/?q=berta&active=1&p=2").await;
     assert_eq!(count(&page), "10,000+ users");
-    assert!(page.contains("20050"), "{page}");
+    assert!(page.contains("value=\"31949\"") && !page.contains("value=\"31950\""), "{page}");
     let mut found = ids(&app, &mut root, "bookings/?q=anna+zus").await;
     found.sort_unstable();
     assert_eq!(found, [1, 5_000_000, 5_000_001, 5_000_002]);

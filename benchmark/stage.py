@@ -507,6 +507,8 @@ class Load:
         figures = {
             "per_second": round(found["per_second"], 1),
             "booked": round(found["outcomes"].get("201", 0) / max(found["measured_seconds"], 1e-9), 1),
+            "seats": round(found["seats_per_second"], 1),
+            "orders": round(found["orders_per_second"], 1),
             "outcomes": found["outcomes"],
             **{name: round(latency[name], 2) for name in ("p50", "p90", "p99", "p99_9", "max")},
             "cores": cores,

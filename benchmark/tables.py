@@ -89,6 +89,21 @@ def spread_1024(section):
     return table(["database", "bookings/s (least–most)", "p50", "p99", "p99.9", "referee"], rows)
 
 
+def family(section):
+    rows = []
+    for engine, found in each_engine(section):
+        for connections, both in found["runs"].items():
+            for name, runs in both.items():
+                is_family = name == "family"
+                orders = whole(middle(runs, "orders")) if is_family else ""
+                ratio = times(found["ratios"][connections]) if is_family else ""
+                p50, p99 = milliseconds(middle(runs, "p50")), milliseconds(middle(runs, "p99"))
+                seats = around(runs, "seats")
+                rows.append([engine, name, whole(int(connections)), seats, ratio, orders, p50, p99, judged(runs)])
+    head = ["database", "load", "connections", "seats/s (least–most)", "of spread", "orders/s", "p50", "p99", "referee"]
+    return table(head, rows)
+
+
 def pools(section):
     sizes = sorted({int(size) for _, found in each_engine(section) for size in found["pools"]["insert"]})
     rows = []
@@ -239,6 +254,7 @@ BLOCKS = {
     "machine": ("machine", machine),
     "spread": ("spread", spread),
     "spread-1024": ("spread", spread_1024),
+    "family": ("family", family),
     "pools": ("spread", pools),
     "spread-cores": ("spread", lambda section: cores(section, ("desk", "transaction", "insert"))),
     "onsale": ("onsale", lambda section: against(section, ("desk", "answer"), "answer")),

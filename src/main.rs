@@ -7,13 +7,19 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use marquee::commands::{self, Failure, serve::Options};
 
+/// Whoever builds this may tell it more than the package's version, as `benchmark/run` tells the revision.
+const VERSION: &str = match option_env!("MARQUEE_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Marquee: the box office of a cinema.
 ///
 /// Settings come from the environment and from a file `.env` in the working directory; the environment wins. The file
 /// `.env.example` lists them all.
 #[derive(Parser)]
 #[command(
-    version,
+    version = VERSION,
     after_help = "Exit codes: 0 done; 1 refused or failed, the reason is printed; 2 wrong usage or wrong settings; \
                   3 the database can't be reached."
 )]

@@ -19,7 +19,7 @@ use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::objects::{self, Reader};
 use super::store::{lists, log};
-use super::{Action, Given, Model, Permission, Refused, Report, Values};
+use super::{Action, Field, Given, Model, Permission, Refused, Report, Values};
 use crate::db::{DbError, Result};
 use crate::error::ApiError;
 
@@ -62,7 +62,7 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
         let raw = query.unwrap_or_default();
         let (list, query) = (Query::read(model, &raw), in_query(Some(raw)));
         let most = if action.whole { MOST_WHOLE } else { MOST };
-        let mut ids = match query.text("all") {
+        let ids = match query.text("all") {
             "1" => lists::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
         };
@@ -75,8 +75,9 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
             let note = format!("No more than {most} {} at once. Narrow the list first.", model.many);
             return Ok(see_other(&list_url(model, &back), &[note]));
         }
-        ids.shrink_to_fit();
-        let asked = Asked { action, ids, back, raw: Posted::default(), faults: Vec::new(), warnings: Vec::new() };
+        let initial = |field: &Field| (field.name.to_owned(), field.initial.to_owned());
+        let raw = Posted(action.asks.iter().filter(|field| !field.initial.is_empty()).map(initial).collect());
+        let asked = Asked { action, ids, back, raw, faults: Vec::new(), warnings: Vec::new() };
         asked.show(&page, model, StatusCode::OK).await
     })
     .await

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::fields::{self, Control, Names, Read, Shape};
 use super::guard::{Id, Of, Page, Posted};
-use super::list::capital;
+use super::list::{Query, capital};
 use super::notes::see_other;
 use super::render::{Frame, html, moment};
 use super::store::log;
@@ -508,7 +508,7 @@ impl Form {
             let named: Vec<(&'static Field, Vec<String>)> = part
                 .edited_fields()
                 .filter_map(|field| {
-                    let given = values.of.get(field.name)?;
+                    let given = values.of.get(field.name).filter(|given| part.stored(field) != Some(*given))?;
                     Some((field, fields::raw(&field.kind, given, &page.app.config.time_zone)))
                 })
                 .collect();
@@ -931,6 +931,11 @@ impl Form {
         let mut links = Vec::new();
         if let Some(object) = &object.stored {
             links.push(("History", format!("/admin/{}/{}/history/{back}", model.name, object.id)));
+            let list = Query::read(model, &self.back).text();
+            let list = if list.is_empty() { list } else { format!("&{list}") };
+            links.extend(model.actions.iter().filter(|action| page.staff.may(action.needs, model)).map(|action| {
+                (action.label, format!("/admin/{}/actions/{}/?ids={}{list}", model.name, action.name, object.id))
+            }));
             links.extend(model.on_site.map(|url| ("View on site", url.replace("{id}", &object.id.to_string()))));
             if deletes(page, model) {
                 links.push(("Delete…", format!("/admin/{}/{}/delete/{back}", model.name, object.id)));

@@ -105,7 +105,7 @@ struct DeletePage<'a> {
 
 /// What depends on an object, of one model.
 struct Users {
-    many: &'static str,
+    /// As `3 shows`.
     count: String,
     /// Name and URL.
     some: Vec<(String, String)>,
@@ -136,7 +136,8 @@ async fn show(
         let told = |count: i64| if count > COUNTED { format!("{COUNTED}+") } else { count.to_string() };
         let unnamed = count - i64::try_from(some.len()).unwrap_or(count);
         let more = if some.is_empty() || unnamed == 0 { String::new() } else { told(unnamed) };
-        used_by.push(Users { many: user.many, count: told(count), some, more });
+        let name = if count == 1 { user.one } else { user.many };
+        used_by.push(Users { count: format!("{} {name}", told(count)), some, more });
     }
     if model.delete.is_none() {
         faults.push(kept(model));

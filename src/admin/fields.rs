@@ -362,15 +362,6 @@ impl Control {
         let faults = (!self.faults.is_empty()).then(|| format!("{}-faults", self.name));
         help.into_iter().chain(faults).collect::<Vec<_>>().join(" ")
     }
-
-    /// A group of controls has a legend instead of a label.
-    pub fn is_group(&self) -> bool {
-        matches!(self.shape, Shape::Several { .. })
-    }
-
-    pub fn is_shown(&self) -> bool {
-        matches!(self.shape, Shape::Shown { .. })
-    }
 }
 
 /// How a field is shown: what it holds, and whether it can be edited.

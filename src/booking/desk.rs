@@ -2,6 +2,7 @@
 //! transaction. There is no timer: an idle desk serves a lone request at once, a busy one grows its batches by itself.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -185,10 +186,14 @@ impl Lane {
                 // What is remembered may say yes, and the write tells whether that is still true; it never says no.
                 continue;
             }
-            let (outcomes, change) = match self.outcomes(keys, decided, &loaded).await {
-                Err(DbError::Conflict(_)) => continue,
-                outcomes => outcomes?,
+            let ids = match usize::try_from(decided.changes.ids) {
+                Ok(wanted @ 1..) => match self.db.booking_ids(wanted).await {
+                    Err(DbError::Conflict(_)) => continue,
+                    ids => ids?,
+                },
+                _ => 0..0,
             };
+            let (outcomes, change) = outcomes(keys, decided, &loaded, &ids, &self.limits)?;
             if change.is_empty() {
                 self.memory.learn(&loaded, &change);
                 return Ok(outcomes);
@@ -213,40 +218,6 @@ impl Lane {
         Err(DbError::Conflict("others changed the same seats each time".into()))
     }
 
-    /// Gives each request its reply, should the change be written.
-    async fn outcomes(
-        &self,
-        keys: &[Option<Key>],
-        Decided { outcomes: decided, changes }: Decided,
-        loaded: &Loaded,
-    ) -> Result<(Vec<Outcome>, Change), DbError> {
-        let ids = match usize::try_from(changes.ids) {
-            Ok(wanted @ 1..) => self.db.booking_ids(wanted).await?,
-            _ => 0..0,
-        };
-        let mut change = Change::of(loaded, &changes, &ids, &self.limits);
-        let mut outcomes = Vec::with_capacity(keys.len());
-        let mut decided = decided.into_iter();
-        for key in keys {
-            if let Some(repeated) = key.and_then(|key| earlier(&key, loaded)) {
-                outcomes.push(repeated);
-                continue;
-            }
-            outcomes.push(match decided.next() {
-                Some(Ok(granted)) => {
-                    let reply = store::reply(granted, loaded, &ids)?;
-                    if let Some(key) = key {
-                        change.remember(key, &reply);
-                    }
-                    Ok(reply)
-                }
-                Some(Err(refused)) => Err(refused),
-                None => Err(DbError::Other("a request was not decided".into()).into()),
-            });
-        }
-        Ok((outcomes, change))
-    }
-
     /// Writes a change. When the connection died in the commit, finds out what became of it.
     async fn write(&self, change: &Change) -> Result<(), DbError> {
         match store::write(&self.db, &self.sql, change).await {
@@ -254,8 +225,11 @@ impl Lane {
                 let until = Instant::now() + SETTLING;
                 while Instant::now() < until {
                     match timeout(SETTLING, store::is_written(&self.db, change)).await {
-                        Ok(Ok(true)) => return Ok(()),
-                        Ok(Ok(false)) => return Err(DbError::Conflict("the connection died before the commit".into())),
+                        Ok(Ok(Some(true))) => return Ok(()),
+                        Ok(Ok(None)) => break,
+                        Ok(Ok(Some(false))) => {
+                            return Err(DbError::Conflict("the connection died before the commit".into()));
+                        }
                         _ => tokio::time::sleep(Duration::from_millis(100)).await,
                     }
                 }
@@ -266,7 +240,42 @@ impl Lane {
     }
 }
 
-type Outcome = Result<Reply, BookingError>;
+/// What a request is answered with.
+pub type Outcome = Result<Reply, BookingError>;
+
+/// What is to be written, and what each request is answered with once it is; `ids` are for what is new.
+///
+/// # Errors
+/// [`DbError::Other`] where `decided` is not what was decided on these requests and what was loaded for them.
+pub fn outcomes(
+    keys: &[Option<Key>],
+    Decided { outcomes: decided, changes }: Decided,
+    loaded: &Loaded,
+    ids: &Range<i64>,
+    limits: &Limits,
+) -> Result<(Vec<Outcome>, Change), DbError> {
+    let mut change = Change::of(loaded, &changes, ids, limits);
+    let mut outcomes = Vec::with_capacity(keys.len());
+    let mut decided = decided.into_iter();
+    for key in keys {
+        if let Some(repeated) = key.and_then(|key| earlier(&key, loaded)) {
+            outcomes.push(repeated);
+            continue;
+        }
+        outcomes.push(match decided.next() {
+            Some(Ok(granted)) => {
+                let reply = store::reply(granted, loaded, ids)?;
+                if let Some(key) = key {
+                    change.remember(key, &reply);
+                }
+                Ok(reply)
+            }
+            Some(Err(refused)) => Err(refused),
+            None => Err(DbError::Other("a request was not decided".into()).into()),
+        });
+    }
+    Ok((outcomes, change))
+}
 
 /// Of several requests with one key the first goes on; the others wait for what becomes of it.
 fn one_of_each_key(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
@@ -275,7 +284,7 @@ fn one_of_each_key(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
 }
 
 /// The requests that are not answered by what their key has done before.
-fn fresh<'a>(asks: &'a [Ask], keys: &'a [Option<Key>], loaded: &'a Loaded) -> impl Iterator<Item = &'a Ask> {
+pub fn fresh<'a>(asks: &'a [Ask], keys: &'a [Option<Key>], loaded: &'a Loaded) -> impl Iterator<Item = &'a Ask> {
     let is_new = |key: &Option<Key>| key.is_none_or(|key| !loaded.stored.contains_key(&key.hash));
     asks.iter().zip(keys).filter(move |(_, key)| is_new(key)).map(|(ask, _)| ask)
 }

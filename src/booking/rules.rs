@@ -275,7 +275,7 @@ pub struct Changes {
 }
 
 /// What a batch does to a show.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ShowChange {
     /// More seats booked than before, or fewer.
     pub taken: i64,
@@ -663,8 +663,7 @@ impl Batch<'_> {
         match hold.expires_at {
             None => Err(BookingError::HoldConfirmed),
             Some(RELEASED) => Err(BookingError::UnknownOrder),
-            // Without seats they went to others when it was over, whatever the clock says now.
-            Some(expires_at) if expires_at <= self.now || hold.seats.is_empty() => Err(BookingError::HoldExpired),
+            Some(expires_at) if expires_at <= self.now => Err(BookingError::HoldExpired),
             Some(_) => Ok(hold.clone()),
         }
     }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::idempotency::{self, Key, Stored};
 use super::rules::{
-    Act, Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, Sales, Seat, SeatStatus, ShowChange,
-    ShowState, State, Usage,
+    Act, Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, RELEASED, Sales, Seat, SeatStatus,
+    ShowChange, ShowState, State, Usage,
 };
 use super::{Booking, Reply};
 use crate::clock::{self, SECOND};
@@ -50,6 +50,7 @@ pub struct Loaded {
 
 /// The statements, made once for the dialect of the database.
 pub struct Sql {
+    seat: String,
     seats: String,
     bookings: String,
     orders: String,
@@ -60,6 +61,7 @@ pub struct Sql {
     same_usage: String,
     update_orders: String,
     insert_orders: String,
+    end_holds: String,
     delete_held: String,
     confirm: String,
     cancel: String,
@@ -68,11 +70,21 @@ pub struct Sql {
     insert_keys: String,
 }
 
+/// One row each. SQLite runs them for every row, since there is nothing between it and us; a server gets lists, but for
+/// one row it has less work without.
+const UPDATE_SHOW: &str = "UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1 \
+     WHERE id = ? AND total_seats >= ? AND date_time > ? AND version = ? AND seats_taken + ? BETWEEN 0 AND total_seats";
+const INSERT_BOOKING: &str =
+    "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) VALUES (?, ?, ?, ?, 'booked', ?)";
+
 const INT: &str = "BIGINT";
 const WORD: &str = "VARCHAR(16)";
 
 /// Stands for no `expires_at` in a list.
 const NEVER: i64 = -1;
+
+/// When a hold expired whose seats went to others: no clock goes back behind it.
+const LONG_AGO: i64 = RELEASED + 1;
 
 impl Sql {
     pub fn new(dialect: Dialect) -> Sql {
@@ -120,32 +132,32 @@ impl Sql {
             ("version", INT),
             ("status", WORD),
             ("expires_at", INT),
-            ("held_seats", INT),
+            ("is_held", INT),
             ("now", INT),
         ]);
         let replies =
             dialect.table(&[("key_high", INT), ("key_low", INT), ("payload", INT), ("reply", "TEXT"), ("at", INT)]);
         let guard = "s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version \
                      AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats";
-        // The version tells what others did, the clock what time did: a hold that is over can't be changed any more. Its
-        // seats tell even where the clock went back: once one was given to someone else, it is over for good.
+        // The version tells what others did, the clock what time did: a hold that is over can't be changed any more.
         let order_guard = format!(
-            "o.version = d.was AND (d.held_seats < 0 OR o.status = 'held' AND o.expires_at > {} AND d.held_seats =
-             (SELECT COUNT(*) FROM bookings b WHERE b.order_id = o.id AND b.status = 'held'))",
+            "o.version = d.was AND (d.is_held = 0 OR o.status = 'held' AND o.expires_at > {})",
             dialect.now_or("d.now")
         );
+        // Once a seat was given to someone else the hold is over for good, even where the clock goes back.
+        let over = "o.status = 'held' AND o.expires_at <= d.at";
         // A held row of an order without an expiry was given up just before the order was confirmed by the same write.
         let held = "b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at";
-        let (update_shows, update_orders, delete_held, confirm, cancel) = match dialect {
+        let (update_orders, end_holds, delete_held, confirm, cancel) = match dialect {
             Dialect::Sqlite => (
-                format!(
-                    "UPDATE shows AS s SET seats_taken = s.seats_taken + d.taken, seat_version = s.seat_version + 1
-                     FROM {changes} AS d WHERE s.id = d.id AND {guard}"
-                ),
                 format!(
                     "UPDATE orders AS o
                      SET status = d.status, expires_at = NULLIF(d.expires_at, {NEVER}), version = d.version
                      FROM {orders} AS d WHERE o.id = d.id AND {order_guard}"
+                ),
+                format!(
+                    "UPDATE orders SET expires_at = {LONG_AGO} WHERE id IN (SELECT o.id FROM {moved} AS d
+                     JOIN bookings b ON b.id = d.id JOIN orders o ON o.id = b.order_id WHERE {over})"
                 ),
                 format!(
                     "DELETE FROM bookings WHERE id IN (SELECT b.id FROM {moved} AS d JOIN bookings b ON b.id = d.id
@@ -162,13 +174,13 @@ impl Sql {
             ),
             Dialect::Mysql => (
                 format!(
-                    "UPDATE {changes} AS d STRAIGHT_JOIN shows s ON s.id = d.id
-                     SET s.seats_taken = s.seats_taken + d.taken, s.seat_version = s.seat_version + 1 WHERE {guard}"
-                ),
-                format!(
                     "UPDATE {orders} AS d STRAIGHT_JOIN orders o ON o.id = d.id
                      SET o.status = d.status, o.expires_at = NULLIF(d.expires_at, {NEVER}), o.version = d.version
                      WHERE {order_guard}"
+                ),
+                format!(
+                    "UPDATE {moved} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
+                     STRAIGHT_JOIN orders o ON o.id = b.order_id SET o.expires_at = {LONG_AGO} WHERE {over}"
                 ),
                 format!(
                     "DELETE b FROM {moved} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
@@ -195,16 +207,22 @@ impl Sql {
             ("booked", INT),
             ("recent", INT),
         ]);
-        let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id";
+        // Found by the user, who has few: of a show there may be thousands, and a sum is in no index.
+        let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id + 0 = d.show_id";
         let used = [
             format!("(SELECT COUNT(*) FROM orders o WHERE {live})"),
             format!("(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id WHERE {live})"),
             "CASE WHEN d.counts_booked = 1 THEN (SELECT COUNT(*) FROM bookings b WHERE b.user_id = d.user_id \
-             AND b.show_id = d.show_id AND b.status = 'booked') ELSE 0 END"
+             AND b.show_id + 0 = d.show_id AND b.status = 'booked') ELSE 0 END"
                 .to_owned(),
             "(SELECT COUNT(*) FROM orders o WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago)".to_owned(),
         ];
         Sql {
+            seat: format!(
+                "SELECT {facts}, b.active_seat, b.id, o.expires_at FROM shows s {names}
+                 LEFT JOIN bookings b ON b.show_id = s.id AND b.active_seat = ?
+                 LEFT JOIN orders o ON o.id = b.order_id WHERE s.id = ?"
+            ),
             seats: format!(
                 "SELECT {in_order} {facts}, b.active_seat, b.id, o.expires_at
                  FROM {asked} AS d JOIN shows s ON s.id = d.show_id {names}
@@ -228,7 +246,7 @@ impl Sql {
                 used[0], used[1], used[2], used[3]
             ),
             keys: format!(
-                "SELECT {in_order} k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
+                "SELECT {in_order} {now}, k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
                  JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low"
             ),
             forget_keys: match dialect {
@@ -241,13 +259,17 @@ impl Sql {
                      ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.created_at"
                 ),
             },
-            update_shows,
+            update_shows: format!(
+                "UPDATE {changes} AS d STRAIGHT_JOIN shows s ON s.id = d.id
+                 SET s.seats_taken = s.seats_taken + d.taken, s.seat_version = s.seat_version + 1 WHERE {guard}"
+            ),
             update_orders,
             insert_orders: format!(
                 "INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
                  SELECT d.id, d.user_id, d.show_id, d.status, d.created_at, NULLIF(d.expires_at, {NEVER}), d.version
                  FROM {new_orders} AS d"
             ),
+            end_holds,
             delete_held,
             confirm,
             cancel,
@@ -276,11 +298,21 @@ impl ShowFacts {
 }
 
 impl Loaded {
+    /// Takes what [`Dialect::now`] gave.
+    fn moment(&mut self, row: &mut Row) -> Result<()> {
+        let (now, here) = (row.take::<i64>()?, clock::now());
+        // The first moment decides on what is read later, too: a hold that was read while it was live is not over because
+        // of what was read next, since meanwhile it may have been extended.
+        if self.clock_ahead.is_none() {
+            self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
+            self.now = if now == 0 { here } else { now };
+        }
+        Ok(())
+    }
+
     /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
     fn show(&mut self, row: &mut Row) -> Result<i64> {
-        let (now, here) = (row.take::<i64>()?, clock::now());
-        self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
-        self.now = if now == 0 { here } else { now };
+        self.moment(row)?;
         let id = row.take()?;
         let facts = ShowFacts {
             movie_id: row.take()?,
@@ -363,7 +395,13 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
     }
     if !seats.is_empty() {
         // A thousand people asking for one seat cost one row.
-        for mut row in db.query::<Row>(&sql.seats, vec![each_once(&mut seats)]).await? {
+        seats.sort_unstable();
+        seats.dedup();
+        let (sql, params) = match seats[..] {
+            [(show, seat)] => (&sql.seat, vec![seat.into(), show.into()]),
+            _ => (&sql.seats, vec![Value::list(&seats)]),
+        };
+        for mut row in db.query::<Row>(sql, params).await? {
             let show_id = loaded.show(&mut row)?;
             let (seat, id, until): (Option<i64>, Option<i64>, Option<i64>) = (row.take()?, row.take()?, row.take()?);
             if let (Some(seat), Some(row), Some(show)) = (seat, id, loaded.state.shows.get_mut(&show_id)) {
@@ -390,6 +428,8 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
     if !keys.is_empty() {
         let asked: Vec<_> = keys.iter().map(|key| key.hash).collect();
         for mut row in db.query::<Row>(&sql.keys, vec![Value::list(&asked)]).await? {
+            // What the key was used for may be gone.
+            loaded.moment(&mut row)?;
             let hash = (row.take()?, row.take()?);
             let stored = Stored { payload: row.take()?, reply: row.take()? };
             let created_at = row.take::<i64>()?;
@@ -404,7 +444,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
 }
 
 /// A user in a show as [`Sql::new`] asks and checks what is used.
-type User = (i64, i64, i64, i64, bool, i64, i64, i64, i64);
+pub type User = (i64, i64, i64, i64, bool, i64, i64, i64, i64);
 
 impl Loaded {
     /// Takes a row of a hold or an order, with one of its seats if it has any.
@@ -470,30 +510,31 @@ pub fn known_status(name: &str) -> Result<Status> {
 }
 
 /// All that a batch writes.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Change {
     /// Guarded by the version of the show's row.
-    shows: Vec<(i64, ShowChange, i64)>,
-    users: Vec<User>,
-    /// (id, version it has, new version, status, expires at, seats it has as a hold or -1, now)
-    orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
+    pub shows: Vec<(i64, ShowChange, i64)>,
+    pub users: Vec<User>,
+    /// (id, version it has, new version, status, expires at, whether it is held, now)
+    pub orders: Vec<(i64, i64, i64, &'static str, i64, bool, i64)>,
     /// (id, user, show, status, moment, expires at, version)
-    new_orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
+    pub new_orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
     /// (id, when its hold must be over)
-    held: Vec<(i64, i64)>,
+    pub expired: Vec<(i64, i64)>,
+    pub dropped: Vec<(i64, i64)>,
     /// (id, moment)
-    confirmed: Vec<(i64, i64)>,
+    pub confirmed: Vec<(i64, i64)>,
     /// (id, moment)
-    cancels: Vec<(i64, i64)>,
+    pub cancels: Vec<(i64, i64)>,
     /// (show, seat, id, user, moment)
-    bookings: Vec<(i64, i64, i64, i64, i64)>,
+    pub bookings: Vec<(i64, i64, i64, i64, i64)>,
     /// (show, seat, id, user, moment, order, status)
-    for_orders: Vec<(i64, i64, i64, i64, i64, i64, &'static str)>,
+    pub for_orders: Vec<(i64, i64, i64, i64, i64, i64, &'static str)>,
     /// (key, key, payload, reply, moment)
-    keys: Vec<(i64, i64, i64, String, i64)>,
+    pub keys: Vec<(i64, i64, i64, String, i64)>,
     /// Keys that make room for these.
-    outlived: Vec<(i64, i64, i64)>,
-    now: i64,
+    pub outlived: Vec<(i64, i64, i64)>,
+    pub now: i64,
 }
 
 /// The id of a row, new ones among them.
@@ -508,15 +549,15 @@ impl Change {
         let now = loaded.now;
         let mut change = Change {
             shows: changes.shows.iter().map(|(show, change)| (*show, *change, loaded.shows[show].version)).collect(),
-            held: changes.expired.iter().map(|row| (*row, now)).collect(),
+            expired: changes.expired.iter().map(|row| (*row, now)).collect(),
+            // Their hold is changed by this very write: when it is over does not matter.
+            dropped: changes.dropped.iter().map(|row| (*row, i64::MAX)).collect(),
             confirmed: changes.confirmed.iter().map(|row| (*row, now)).collect(),
             cancels: changes.cancelled.iter().map(|row| (*row, now)).collect(),
             outlived: loaded.outlived.clone(),
             now,
             ..Change::default()
         };
-        // Their hold is changed by this very write: when it is over does not matter.
-        change.held.extend(changes.dropped.iter().map(|row| (*row, i64::MAX)));
         for user in &changes.relied_on {
             let usage = loaded.state.usage.get(user).copied().unwrap_or_default();
             change.users.push(loaded.user(*user, usage, limits));
@@ -525,8 +566,8 @@ impl Change {
             let (status, expires_at) = (state.status.name(), state.expires_at.unwrap_or(NEVER));
             match loaded.state.orders.get(order) {
                 Some(was) => {
-                    let held_seats = if was.status == Status::Held { was.seats.len() as i64 } else { -1 };
-                    change.orders.push((*order, was.version, id(state.version), status, expires_at, held_seats, now));
+                    let is_held = was.status == Status::Held;
+                    change.orders.push((*order, was.version, id(state.version), status, expires_at, is_held, now));
                 }
                 None => {
                     let (user, show, at) = (state.user_id, state.show_id, state.created_at);
@@ -635,12 +676,22 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
             (*id, show.taken, show.highest_seat, starts_after, *version)
         })
         .collect();
-    let mut statements: Vec<Statement> = some_of(&sql.update_shows, &shows).into_iter().collect();
+    let one_by_one = |rows: usize| rows == 1 || db.dialect() == Dialect::Sqlite;
+    let mut statements: Vec<Statement> = Vec::new();
+    if one_by_one(shows.len()) {
+        let update = |(id, taken, highest, after, version)| {
+            let params = [taken, id, highest, after, version, taken].map(Value::Int);
+            Statement::changing(1, UPDATE_SHOW, params.to_vec())
+        };
+        statements.extend(shows.into_iter().map(update));
+    } else {
+        statements.extend(some_of(&sql.update_shows, &shows));
+    }
     if !change.users.is_empty() {
         let (found, users) = (change.users.len() as u64, Value::list(&change.users));
         statements.push(Statement::finding(found, sql.same_usage.clone(), vec![users]));
     }
-    let mut held = change.held.clone();
+    let mut held: Vec<_> = change.expired.iter().chain(&change.dropped).copied().collect();
     held.sort_unstable();
     let mut confirmed = change.confirmed.clone();
     confirmed.sort_unstable();
@@ -657,10 +708,21 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
         .collect();
     statements.extend(some_of(&sql.update_orders, &change.orders));
     statements.extend(some_of(&sql.insert_orders, &change.new_orders));
+    if !change.expired.is_empty() {
+        // Of one hold several seats may go.
+        statements.push(Statement::new(sql.end_holds.clone(), vec![Value::list(&change.expired)]));
+    }
     statements.extend(some_of(&sql.delete_held, &held));
     statements.extend(some_of(&sql.confirm, &confirmed));
     statements.extend(some_of(&sql.cancel, &cancels));
-    statements.extend(some_of(&sql.insert, &bookings));
+    if one_by_one(bookings.len()) {
+        let insert = |(id, user, show, seat, at)| {
+            Statement::changing(1, INSERT_BOOKING, [id, user, show, seat, at].map(Value::Int).to_vec())
+        };
+        statements.extend(bookings.into_iter().map(insert));
+    } else {
+        statements.extend(some_of(&sql.insert, &bookings));
+    }
     statements.extend(some_of(&sql.insert_for_orders, &for_orders));
     if !change.outlived.is_empty() {
         statements.push(Statement::new(sql.forget_keys.clone(), vec![Value::list(&change.outlived)]));
@@ -672,38 +734,50 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// After [`DbError::OutcomeUnknown`]: whether a batch was written. It was written as a whole or not at all, so one of its
-/// rows tells, by what only this write can have made: an id or a version that is never used twice, or a moment.
-pub async fn is_written(db: &Db, change: &Change) -> Result<bool> {
+/// After [`DbError::OutcomeUnknown`]: whether a batch was written; nothing when that can't be told any more. It was
+/// written as a whole or not at all, so one row tells, if only this write can have made it what it is.
+pub async fn is_written(db: &Db, change: &Change) -> Result<Option<bool>> {
     let mut tx = db.begin().await?;
     // The write holds its shows' rows until it has ended, one way or the other; the server may still be at it.
     if let Some(show) = change.shows().min() {
         tx.execute("UPDATE shows SET seat_version = seat_version WHERE id = ?", vec![show.into()]).await?;
     }
+    let dialect = tx.dialect();
     let booking = change.bookings.first().map(|(_, _, id, ..)| *id);
     let order = change.new_orders.first().map(|(id, ..)| *id);
-    let held = change.for_orders.first().map(|(_, _, id, ..)| *id);
-    let (sql, params): (&str, Vec<Value>) = if let Some(id) = booking {
-        ("SELECT id FROM bookings WHERE id = ?", vec![id.into()])
-    } else if let Some(id) = order {
-        ("SELECT id FROM orders WHERE id = ?", vec![id.into()])
-    } else if let Some((id, at)) = change.confirmed.first() {
-        ("SELECT id FROM bookings WHERE id = ? AND created_at = ?", vec![(*id).into(), (*at).into()])
-    } else if let Some((id, at)) = change.cancels.first() {
-        ("SELECT id FROM bookings WHERE id = ? AND cancelled_at = ?", vec![(*id).into(), (*at).into()])
-    } else if let Some(id) = held {
-        ("SELECT id FROM bookings WHERE id = ?", vec![id.into()])
-    } else if !change.orders.is_empty() {
-        // Their owners alone could have changed them again meanwhile, and hardly all of them.
-        let versions: Vec<_> = change.orders.iter().map(|(id, _, version, ..)| (*id, *version)).collect();
-        let versions = (tx.dialect().table(&[("id", INT), ("version", INT)]), Value::list(&versions));
-        let sql =
-            format!("SELECT o.id FROM {} AS d JOIN orders o ON o.id = d.id AND o.version = d.version", versions.0);
-        return Ok(tx.query_one::<(i64,)>(&sql, vec![versions.1]).await?.is_some());
-    } else {
-        return Ok(true);
-    };
-    Ok(tx.query_one::<(i64,)>(sql, params).await?.is_some())
+    // Ids are never used twice, and these rows stay.
+    if let Some(id) = booking {
+        let found: Option<(i64,)> = tx.query_one("SELECT id FROM bookings WHERE id = ?", vec![id.into()]).await?;
+        return Ok(Some(found.is_some()));
+    }
+    if let Some(id) = order {
+        let found: Option<(i64,)> = tx.query_one("SELECT id FROM orders WHERE id = ?", vec![id.into()]).await?;
+        return Ok(Some(found.is_some()));
+    }
+    // Nor are versions. Where there is neither the old one nor the new one, the owner has changed it again.
+    if !change.orders.is_empty() {
+        let versions: Vec<_> = change.orders.iter().map(|(id, was, version, ..)| (*id, *was, *version)).collect();
+        let orders = dialect.table(&[("id", INT), ("was", INT), ("version", INT)]);
+        let sql = format!(
+            "SELECT o.version = d.version FROM {orders} AS d JOIN orders o ON o.id = d.id
+             WHERE o.version IN (d.was, d.version)"
+        );
+        let found: Option<(i64,)> = tx.query_one(&sql, vec![Value::list(&versions)]).await?;
+        return Ok(found.map(|(is_new,)| is_new == 1));
+    }
+    // Moments and keys are used twice, though hardly: all of them being there, what is to be told is true.
+    let cancelled = format!(
+        "SELECT b.id FROM {} AS d JOIN bookings b ON b.id = d.id AND b.cancelled_at = d.at",
+        dialect.table(&[("id", INT), ("at", INT)])
+    );
+    let cancelled: Vec<(i64,)> = tx.query(&cancelled, vec![Value::list(&change.cancels)]).await?;
+    let keys: Vec<_> = change.keys.iter().map(|(high, low, ..)| (*high, *low)).collect();
+    let stored = format!(
+        "SELECT k.key_low FROM {} AS d JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low",
+        dialect.table(&[("key_high", INT), ("key_low", INT)])
+    );
+    let stored: Vec<(i64,)> = tx.query(&stored, vec![Value::list(&keys)]).await?;
+    Ok(Some((cancelled.len(), stored.len()) == (change.cancels.len(), keys.len())))
 }
 
 /// A statement over a list, unless it is empty.
@@ -818,16 +892,19 @@ pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Forgets some of the keys that are older than this; tells how many.
-pub async fn forget_old_keys(db: &Db, older_than: i64) -> Result<u64, DbError> {
-    let sql = match db.dialect() {
-        Dialect::Sqlite => {
+/// Forgets some of the keys that count no more; tells how many.
+pub async fn forget_old_keys(db: &Db) -> Result<u64, DbError> {
+    let dialect = db.dialect();
+    // By the clock that keys are looked up by.
+    let old = format!("created_at < {} - {}", dialect.now_or("?"), idempotency::LIFETIME);
+    let sql = match dialect {
+        Dialect::Sqlite => format!(
             "DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
-             (SELECT key_high, key_low FROM idempotency_keys WHERE created_at < ? LIMIT 1000)"
-        }
-        Dialect::Mysql => "DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 1000",
+             (SELECT key_high, key_low FROM idempotency_keys WHERE {old} LIMIT 1000)"
+        ),
+        Dialect::Mysql => format!("DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000"),
     };
-    Ok(db.execute(sql, vec![older_than.into()]).await?.changed)
+    Ok(db.execute(sql, vec![clock::now().into()]).await?.changed)
 }
 
 /// Forgets some of the holds that have been over for so many microseconds, and that are as old; tells how many.

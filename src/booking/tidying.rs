@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{idempotency, store};
-use crate::clock::{self, SECOND};
+use super::store;
+use crate::clock::SECOND;
 use crate::db::{Db, DbError};
 
 /// How long a hold that is over is kept, in microseconds: its owner is told that it has expired, and it counts among those
@@ -27,6 +27,5 @@ pub async fn keep_tidy(db: Db) {
 }
 
 async fn tidy(db: &Db) -> Result<u64, DbError> {
-    let keys = store::forget_old_keys(db, clock::now() - idempotency::LIFETIME).await?;
-    Ok(keys + store::forget_ended_holds(db, ENDED_HOLDS).await?)
+    Ok(store::forget_old_keys(db).await? + store::forget_ended_holds(db, ENDED_HOLDS).await?)
 }

@@ -162,10 +162,10 @@ pub fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
                 std::thread::sleep(Duration::from_millis(5));
             }
             // A statement over a batch keeps what it may have to undo: in memory, or it would write that to a file first.
-            // The log is copied back each 32 MiB: pages that change in many commits are copied once. 32 MiB of pages are
+            // The log is copied back each 64 MiB: pages that change in many commits are copied once. 32 MiB of pages are
             // kept: bookings of many users and shows touch pages all over the indexes.
             connection.execute_batch(
-                "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 8192; PRAGMA temp_store = MEMORY;
+                "PRAGMA journal_size_limit = 134217728; PRAGMA wal_autocheckpoint = 16384; PRAGMA temp_store = MEMORY;
                  PRAGMA cache_size = -32768;",
             )?;
         }

@@ -228,12 +228,14 @@ pub static SHOWS: Model = Model {
                 Field {
                     name: "times",
                     label: "How many times",
+                    initial: "1",
                     kind: Kind::Number { least: 1, most: 60 },
                     ..Field::PLAIN
                 },
                 Field {
                     name: "every",
                     label: "One after the other",
+                    initial: "week",
                     help: "How far the copies are apart, if there are more than one.",
                     kind: Kind::Choice(&[("week", "Every week"), ("day", "Every day")]),
                     ..Field::PLAIN

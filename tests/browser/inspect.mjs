@@ -13,11 +13,11 @@ export function inspector(picture) {
     await fits(page, name);
     await loadAxe(page);
     found.push(...(await faults(page, name)));
-    await picture(page, name, { fullPage: true });
+    await picture(page, name, { fullPage: true, scale: "css" });
     // At night only the colours are others.
     await page.emulateMedia({ colorScheme: "dark" });
     found.push(...(await faults(page, `${name}, dark`, ["color-contrast"])));
-    await picture(page, `${name}-dark`);
+    await picture(page, `${name}-dark`, { scale: "css" });
     await page.emulateMedia({ colorScheme: "light" });
   };
   return { inspect, found };

@@ -1,18 +1,23 @@
 //! Processes die and wires break under load, round after round, while stampede's referee watches: no 201 is lost, no seat
 //! has two holders, no seat is stuck, counts are right, and bookings are taken again within five seconds.
 //!
-//! `MARQUEE_FAULT_ROUNDS` is the number of rounds of each test.
+//! `MARQUEE_FAULT_ROUNDS` is the number of rounds of each test, `MARQUEE_FAULT_CONNECTIONS` that of the connections on which
+//! groups hold and order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use futures_util::join;
+use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use stampede::Load;
 use stampede::scenario::Scenario;
 
 use crate::support::engine::DatabaseServer;
+use crate::support::http::Connection;
 use crate::support::relay::AtCommit;
 use crate::support::{App, Engine, Options, Test, User, booking, chance, is_consistent, load, not_tested, rounds};
 
@@ -21,6 +26,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("fault_rounds::the_server_is_killed", the_server_is_killed),
         Test::on(&Engine::SHARED, "fault_rounds::the_database_is_killed", the_database_is_killed),
         Test::on(&Engine::SHARED, "fault_rounds::one_of_two_instances_is_killed", one_of_two_instances_is_killed),
+        Test::new("fault_rounds::groups_hold_while_instances_are_killed", groups_hold_while_instances_are_killed),
         Test::on(&Engine::SHARED, "fault_rounds::connections_are_cut", connections_are_cut),
         Test::on(&Engine::SHARED, "fault_rounds::a_commit_that_is_not_done_is_seen", a_commit_that_is_not_done_is_seen),
     ]
@@ -29,10 +35,9 @@ pub fn tests() -> Vec<Test> {
 /// How long bookings may take to go on after what they need is back.
 const BACK_LIMIT: Duration = Duration::from_secs(5);
 
-/// The show that is booked to see whether bookings go on; no load comes near it, since it is the smallest.
+/// The show that is booked to see whether bookings go on. It begins within the hour, so no load comes near it.
 const PROBED: i64 = 1;
-const PROBED_SEATS: i64 = 5_000;
-const LOADED_SHOWS: usize = 20;
+const LOADED_SHOWS: i64 = 20;
 const USERS: u64 = 40;
 
 /// A programme, users, and what the referee has counted in the rounds so far.
@@ -40,7 +45,12 @@ struct Rounds {
     app: App,
     prober: User,
     probed_seat: i64,
+    users: u64,
+    /// What a round is loaded with.
+    load: fn(&Rounds) -> Load,
     done: usize,
+    holds: usize,
+    orders: usize,
     sold: usize,
     cancelled: usize,
     unknown: usize,
@@ -50,24 +60,34 @@ struct Rounds {
 
 impl Rounds {
     async fn on(app: App) -> Rounds {
-        let show = |id: usize, total_seats: i64| json!({"id": id, "movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": total_seats});
-        let mut shows = vec![show(1, PROBED_SEATS)];
-        shows.extend((2..2 + LOADED_SHOWS).map(|id| show(id, 100_000)));
+        Rounds::of(app, 100_000, USERS, Rounds::bookings).await
+    }
+
+    /// `seats` are those of each show.
+    async fn of(app: App, seats: i64, users: u64, load: fn(&Rounds) -> Load) -> Rounds {
+        let show = |id, date_time: &str, total_seats| json!({"id": id, "movie": 1, "screen": 1, "date_time": date_time, "total_seats": total_seats});
+        let soon = (Timestamp::now() + 30.minutes()).to_string();
+        let mut shows = vec![show(PROBED, &soon, 5_000)];
+        shows.extend(loaded_shows().map(|id| show(id, "2035-06-01T18:30:00Z", seats)));
         app.load(json!({
             "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
             "screens": [{"id": 1, "name": "Screen 1"}],
             "shows": shows,
         }));
         let prober = app.customer("prober").await;
-        let users: Vec<String> = (0..USERS).map(|n| format!("('u{n}', 'u{n}', 'u{n}@example.com', '!', 0)")).collect();
-        let users = users.join(", ");
-        app.sql(&format!("INSERT INTO users (username, username_key, email, password, date_joined) VALUES {users}"))
+        let rows: Vec<String> = (0..users).map(|n| format!("('u{n}', 'u{n}', 'u{n}@example.com', '!', 0)")).collect();
+        let rows = rows.join(", ");
+        app.sql(&format!("INSERT INTO users (username, username_key, email, password, date_joined) VALUES {rows}"))
             .await;
         Rounds {
             app,
             prober,
             probed_seat: 1,
+            users,
+            load,
             done: 0,
+            holds: 0,
+            orders: 0,
             sold: 0,
             cancelled: 0,
             unknown: 0,
@@ -78,23 +98,35 @@ impl Rounds {
 
     /// Rounds take turns: few seats that go from hand to hand, and many that are sold once; then both with keys, by which
     /// requests without an outcome are repeated.
-    fn load(&self) -> Load {
+    fn bookings(&self) -> Load {
         let scenario = if self.done.is_multiple_of(2) {
             Scenario::OnSale { contenders: 2, seats: Some(200), cancel_percent: 100 }
         } else {
             Scenario::Spread
         };
-        let first = self.prober.id.cast_unsigned() + 1;
-        let load = self.app.load_of(scenario, first..=first + USERS - 1);
         let keys = !(self.done / 2).is_multiple_of(2);
         // A commit is always under way, and the seats last.
-        Load { keys, rate: Some(1_500.0), shows: Some(LOADED_SHOWS), seed: self.done as u64, ..load }
+        Load { keys, rate: Some(1_500.0), ..self.load_of(scenario) }
+    }
+
+    /// Groups, some of which want the seats of others; in every other round with keys.
+    fn groups(&self) -> Load {
+        let scenario = Scenario::Family { overlap_percent: 20, hold_wait: Duration::ZERO };
+        let keys = !self.done.is_multiple_of(2);
+        let connections = connections();
+        // Few connections leave seats for the next rounds, many are never idle.
+        Load { keys, connections, rate: Some(50.0 * connections as f64), ..self.load_of(scenario) }
+    }
+
+    fn load_of(&self, scenario: Scenario) -> Load {
+        let first = self.prober.id.cast_unsigned() + 1;
+        Load { seed: self.done as u64, ..self.app.load_of(scenario, first..=first + self.users - 1) }
     }
 
     /// Runs `fault` at some moment under load; the load goes on until a while after it.
     async fn round(&mut self, fault: impl AsyncFnOnce(&mut Rounds)) {
         let before = self.newest_booking().await;
-        let load = self.load();
+        let load = (self.load)(self);
         let stop = Arc::clone(&load.stop);
         let meanwhile = async {
             let began = Instant::now();
@@ -111,6 +143,8 @@ impl Rounds {
         let verdict = report.referee.as_ref().expect("the referee was asked");
         assert!(verdict.is_clean(), "round {}: {report}", self.done);
         assert!(verdict.sold > 20, "this was no load: {report}");
+        self.holds += verdict.holds;
+        self.orders += verdict.orders;
         self.sold += verdict.sold;
         self.cancelled += verdict.cancelled;
         self.unknown += verdict.unknown;
@@ -140,10 +174,31 @@ impl Rounds {
         }
     }
 
-    /// The last look, and the figures.
-    async fn end(self, what: &str) {
-        let checked = self.app.succeed(&["check"]);
-        assert!(String::from_utf8_lossy(&checked.stdout).contains("counts its taken seats right"), "{checked:?}");
+    /// Every seat that is not booked can be booked, and no other; then each has one holder. No hold may be live.
+    async fn sells_out(&self, seats: i64) {
+        let number = |cell: &String| cell.parse::<i64>().expect("a number");
+        let count = async |status: &str| {
+            let sql = format!("SELECT COUNT(*) FROM bookings WHERE status = '{status}' AND show_id <> {PROBED}");
+            number(&self.app.sql(&sql).await[0][0])
+        };
+        assert!(count("held").await > 0, "nobody left");
+        let booked = self.app.sql("SELECT show_id, seat_number FROM bookings WHERE status = 'booked'").await;
+        let booked: HashSet<(i64, i64)> = booked.iter().map(|row| (number(&row[0]), number(&row[1]))).collect();
+        let bases = self.app.bases();
+        join_all(loaded_shows().zip(bases.iter().cycle()).map(async |(show, base)| {
+            let mut connection = Connection::open(base).await.expect("the instance is back");
+            for seat in 1..=seats {
+                let reply = connection.send(booking(&self.prober, show, seat)).await.expect("the instance is back");
+                let expected = if booked.contains(&(show, seat)) { 409 } else { 201 };
+                assert_eq!(reply.status, expected, "seat {seat} of show {show}: {}", reply.text);
+            }
+        }))
+        .await;
+        assert_eq!((count("held").await, count("booked").await), (0, LOADED_SHOWS * seats));
+    }
+
+    /// Seats that were given back can be booked.
+    async fn given_back_is_free(&self) {
         let free =
             "SELECT DISTINCT b.show_id, b.seat_number FROM bookings b WHERE b.status = 'cancelled' AND NOT EXISTS
              (SELECT 1 FROM bookings h WHERE h.show_id = b.show_id AND h.active_seat = b.seat_number) LIMIT 100";
@@ -153,12 +208,20 @@ impl Rounds {
             let [show, seat] = [&seat[0], &seat[1]].map(|number| number.parse().expect("a number"));
             booking(&self.prober, show, seat).send(&self.app).await.expect(201);
         }
+    }
+
+    /// The last look, and the figures.
+    async fn end(self, what: &str) {
+        let checked = self.app.succeed(&["check"]);
+        assert!(String::from_utf8_lossy(&checked.stdout).contains("counts its taken seats right"), "{checked:?}");
         is_consistent(&self.app).await;
         println!(
-            "{}: {what}, {} rounds: {} answered 201 and {} cancelled, none lost, none twice; {} without an outcome, {} of \
-             them booked; bookings taken again after {} ms at most",
+            "{}: {what}, {} rounds: {} holds, {} orders, {} seats booked and {} cancelled, none lost, none twice; {} without \
+             an outcome, {} of them booked; bookings taken again after {} ms at most",
             self.app.engine,
             self.done,
+            self.holds,
+            self.orders,
             self.sold,
             self.cancelled,
             self.unknown,
@@ -166,6 +229,15 @@ impl Rounds {
             self.longest_wait.as_millis()
         );
     }
+}
+
+fn loaded_shows() -> impl Iterator<Item = i64> {
+    PROBED + 1..=PROBED + LOADED_SHOWS
+}
+
+/// `MARQUEE_FAULT_CONNECTIONS`, 32 unless set.
+fn connections() -> usize {
+    std::env::var("MARQUEE_FAULT_CONNECTIONS").map_or(32, |connections| connections.parse().expect("a number"))
 }
 
 async fn the_server_is_killed(engine: Engine) {
@@ -179,6 +251,7 @@ async fn the_server_is_killed(engine: Engine) {
         })
         .await;
     }
+    all.given_back_is_free().await;
     all.end("server killed -9").await;
 }
 
@@ -198,6 +271,7 @@ async fn the_database_is_killed(engine: Engine) {
         })
         .await;
     }
+    all.given_back_is_free().await;
     all.end("database killed -9").await;
 }
 
@@ -216,7 +290,35 @@ async fn one_of_two_instances_is_killed(engine: Engine) {
         })
         .await;
     }
+    all.given_back_is_free().await;
     all.end("one of two instances killed -9").await;
+}
+
+async fn groups_hold_while_instances_are_killed(engine: Engine) {
+    let instances = if engine == Engine::Sqlite { 1 } else { 2 };
+    // The referee should meet groups, not limits.
+    let env = ["HOLDS_PER_MINUTE", "HOLDS_PER_USER", "HOLD_SEATS_PER_USER"].map(|name| (name, "1000".to_owned()));
+    let app = App::start_with(engine, Options { instances, env: env.into(), ..Options::default() }).await;
+    let seats = 200 * i64::try_from(rounds()).expect("not so many");
+    let mut all = Rounds::of(app, seats, connections() as u64, Rounds::groups).await;
+    for round in 0..rounds() {
+        let killed = round % instances;
+        all.round(async |all| {
+            all.app.instance(killed).kill9();
+            let since = Instant::now();
+            for survivor in (0..instances).filter(|instance| *instance != killed) {
+                all.takes_bookings(survivor, since).await;
+            }
+            let since = Instant::now();
+            all.app.instance(killed).restart().await;
+            all.takes_bookings(killed, since).await;
+        })
+        .await;
+        // Those that nobody came back to are met by the groups of the next round.
+        all.app.sql("UPDATE orders SET expires_at = 1 WHERE expires_at > 1").await;
+    }
+    all.sells_out(seats).await;
+    all.end("groups, an instance killed -9").await;
 }
 
 async fn connections_are_cut(engine: Engine) {
@@ -243,6 +345,7 @@ async fn connections_are_cut(engine: Engine) {
         .await;
     }
     assert_eq!(all.unknown, 0, "the desk did not find out what became of its commits");
+    all.given_back_is_free().await;
     all.end("connections cut").await;
 }
 
@@ -253,7 +356,7 @@ async fn a_commit_that_is_not_done_is_seen(engine: Engine) {
     // Ids come in blocks, each with a commit of its own: have some in stock.
     booking(&all.prober, PROBED, 1).send(&all.app).await.expect(201);
     all.app.relay().at_next_commit(AtCommit::Pretend);
-    let load = Load { requests: Some(200), ..all.load() };
+    let load = Load { requests: Some(200), ..all.bookings() };
     let report = load::run(load).await;
     assert!(all.app.relay().has_met_commit());
     assert!(load::violations(&report).contains(&"lost"), "{report}");

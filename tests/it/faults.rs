@@ -66,9 +66,20 @@ impl Hold {
     }
 
     pub async fn release(self) {
-        match self {
-            Hold::Sqlite(connection) => connection.execute_batch("ROLLBACK").expect("it can be rolled back"),
-            Hold::Server(mut connection) => connection.query_drop("ROLLBACK").await.expect("it can be rolled back"),
+        self.end_with(&["ROLLBACK"]).await;
+    }
+
+    /// Commits what another instance does that was first.
+    pub async fn commit(self, sql: &str) {
+        self.end_with(&[sql, "COMMIT"]).await;
+    }
+
+    async fn end_with(mut self, statements: &[&str]) {
+        for sql in statements {
+            match &mut self {
+                Hold::Sqlite(connection) => connection.execute_batch(sql).expect("sound SQL"),
+                Hold::Server(connection) => connection.query_drop(*sql).await.expect("sound SQL"),
+            }
         }
     }
 }

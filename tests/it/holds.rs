@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use futures_util::join;
 use serde_json::{Value, json};
 
+use crate::faults;
 use crate::support::{
     App, Call, Engine, Options, Reply, Test, User, booking, is_consistent, others_changes_are_seen, race,
 };
@@ -26,6 +27,8 @@ pub fn tests() -> Vec<Test> {
         Test::new("holds::a_hold_can_be_extended_up_to_a_limit", a_hold_can_be_extended_up_to_a_limit),
         Test::new("holds::a_show_does_not_shrink_below_a_live_hold", a_show_does_not_shrink_below_a_live_hold),
         Test::new("holds::sales_have_their_times_and_limits", sales_have_their_times_and_limits),
+        Test::new("holds::time_that_passes_before_the_write_counts", time_that_passes_before_the_write_counts),
+        Test::new("holds::an_extension_before_the_write_counts", an_extension_before_the_write_counts),
         Test::on(&Engine::SHARED, "holds::two_instances_are_one", two_instances_are_one),
     ]
 }
@@ -54,7 +57,7 @@ pub fn act(user: &User, hold: &Value, what: &str) -> Call {
     post(user, &format!("/api/holds/{}/{what}/", hold["id"]))
 }
 
-fn change(user: &User, hold: &Value, seats: &[i64]) -> Call {
+pub fn change(user: &User, hold: &Value, seats: &[i64]) -> Call {
     act(user, hold, "change").json(json!({ "seats": seats }))
 }
 
@@ -554,18 +557,62 @@ async fn only_what_is_long_over_is_forgotten(engine: Engine) {
     act(ann, &holds[2], "confirm").send(&app).await.expect(201);
 }
 
-/// As if the clock had gone back behind its end.
+/// For good: no clock that goes back brings it to life, without some of its seats.
 async fn a_hold_whose_seats_went_is_over(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
-    let held = hold(ann, 1, &[5]).send(&app).await.expect(201).json();
-    expire(&app, &held).await;
+    let held = hold(ann, 1, &[5, 6, 7]).send(&app).await.expect(201).json();
+    let just_now = marquee::clock::now() - marquee::clock::SECOND;
+    app.sql(&format!("UPDATE orders SET expires_at = {just_now} WHERE id = {}", held["id"])).await;
     booking(bob, 1, 5).send(&app).await.expect(201);
-    let later = marquee::clock::now() + 60 * marquee::clock::SECOND;
-    app.sql(&format!("UPDATE orders SET expires_at = {later} WHERE id = {}", held["id"])).await;
+    booking(bob, 1, 6).send(&app).await.expect(201);
+    let until = app.sql(&format!("SELECT expires_at FROM orders WHERE id = {}", held["id"])).await;
+    assert_eq!(until, [["1"]], "so that it is over by any clock");
     for what in ["extend", "confirm", "release"] {
         is_refused(&act(ann, &held, what).send(&app).await, "hold_expired");
+    }
+    is_consistent(&app).await;
+}
+
+/// Decided while it was live, written when it is over.
+async fn time_that_passes_before_the_write_counts(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let ann = &world.ann;
+    for (seat, what) in (1..).zip(["confirm", "extend", "release", "change"]) {
+        let held = hold(ann, 1, &[seat, seat + 10]).send(&app).await.expect(201).json();
+        let call = if what == "change" { change(ann, &held, &[seat, seat + 20]) } else { act(ann, &held, what) };
+        let lock = faults::Hold::show_1(&app).await;
+        let passes = async {
+            faults::have_decided(&app, 1).await;
+            lock.commit(&format!("UPDATE orders SET expires_at = 1 WHERE id = {}", held["id"])).await;
+        };
+        let (reply, ()) = join!(call.send(&app), passes);
+        is_refused(&reply, "hold_expired");
+    }
+    assert_eq!((rows(&app, "held").await.as_str(), rows(&app, "booked").await.as_str()), ("8", "0"));
+    is_consistent(&app).await;
+}
+
+/// Decided when it was over, and just before the end it was extended: who comes next does not take its seats.
+async fn an_extension_before_the_write_counts(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let (ann, bob) = (&world.ann, &world.bob);
+    for (seat, holds) in [(1, false), (2, true)] {
+        let held = hold(ann, 1, &[seat]).send(&app).await.expect(201).json();
+        expire(&app, &held).await;
+        let call = if holds { hold(bob, 1, &[seat]) } else { booking(bob, 1, seat) };
+        let lock = faults::Hold::show_1(&app).await;
+        let extended = async {
+            faults::have_decided(&app, 1).await;
+            let later = marquee::clock::now() + 60 * marquee::clock::SECOND;
+            lock.commit(&format!("UPDATE orders SET expires_at = {later} WHERE id = {}", held["id"])).await;
+        };
+        let (reply, ()) = join!(call.send(&app), extended);
+        reply.expect(409);
+        act(ann, &held, "confirm").send(&app).await.expect(201);
     }
     is_consistent(&app).await;
 }

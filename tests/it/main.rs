@@ -8,7 +8,9 @@
 
 mod accounts;
 mod admin_access;
+mod admin_forms;
 mod admin_lists;
+mod clocks;
 mod command_line;
 mod config;
 mod contract;
@@ -22,6 +24,7 @@ mod idempotency;
 mod import_django;
 mod operation;
 mod orders;
+mod planets;
 mod power_cut;
 mod readme;
 mod reads;
@@ -31,7 +34,9 @@ fn main() -> std::process::ExitCode {
     let features = [
         accounts::tests(),
         admin_access::tests(),
+        admin_forms::tests(),
         admin_lists::tests(),
+        clocks::tests(),
         command_line::tests(),
         config::tests(),
         contract::tests(),

@@ -1,7 +1,9 @@
 //! Orders: their codes, their list, what can be cancelled and by whom.
 
+use futures_util::join;
 use serde_json::{Value, json};
 
+use crate::faults;
 use crate::holds::{act, get, hold, is_refused, post, start};
 use crate::support::{App, Call, Engine, Test, User, booking, is_consistent, race};
 
@@ -11,6 +13,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("orders::cancelling_seats_and_the_whole", cancelling_seats_and_the_whole),
         Test::new("orders::a_booking_is_an_order_of_one_seat", a_booking_is_an_order_of_one_seat),
         Test::new("orders::seats_cancelled_at_once", seats_cancelled_at_once),
+        Test::new("orders::the_last_two_seats_at_once", the_last_two_seats_at_once),
         Test::new("orders::pages", pages),
         Test::new("orders::cancelling_may_end_before_the_show", cancelling_may_end_before_the_show),
         Test::new(
@@ -150,6 +153,31 @@ async fn seats_cancelled_at_once(engine: Engine) {
         let left = get(&world.ann, &path).send(&app).await.expect(200).json();
         assert_eq!((&left["status"], &left["seats"]), (&json!("cancelled"), &json!([])));
     }
+    is_consistent(&app).await;
+}
+
+/// Each of two lanes or instances sees a seat left when it decides; the order is cancelled all the same.
+async fn the_last_two_seats_at_once(engine: Engine) {
+    let app = start(engine, &[]).await;
+    let world = app.world().await;
+    let bases = app.bases();
+    let ordered = order(&app, &world.ann, &[5, 6]).await;
+    // By the booking whose number leads to another lane than the order's.
+    let id = app.sql("SELECT id FROM orders").await[0][0].parse::<i64>().expect("a number");
+    let other = ordered["bookings"].as_array().expect("a list").iter();
+    let other = other.clone().find(|one| (one["id"].as_i64().expect("a number") - id) % 2 != 0).expect("one of two");
+    let seat = 11 - other["seat_number"].as_i64().expect("a number");
+    let lock = faults::Hold::show_1(&app).await;
+    let released = async {
+        faults::have_decided(&app, 2).await;
+        lock.release().await;
+    };
+    let by_booking = post(&world.ann, &format!("/api/bookings/{}/cancel/", other["id"])).send_to(&bases[0]);
+    let by_code = cancel(&world.ann, &ordered).json(json!({"seats": [seat]})).send_to(&bases[bases.len() - 1]);
+    let (one, two, ()) = join!(by_booking, by_code, released);
+    assert_eq!((one.status, two.status), (200, 200), "{one:?} {two:?}");
+    let path = format!("/api/orders/{}/", code(&ordered));
+    assert_eq!(get(&world.ann, &path).send(&app).await.expect(200).json()["status"], "cancelled");
     is_consistent(&app).await;
 }
 

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use futures_util::future::join_all;
 use tempfile::TempDir;
@@ -15,22 +14,18 @@ use tempfile::TempDir;
 use crate::faults::{cancelling, one_show};
 use crate::support::http::Connection;
 use crate::support::{
-    App, Call, Engine, Options, Test, User, booking, chance, is_consistent, not_tested, process, rounds,
+    App, Call, Engine, Options, Test, User, booking, chance, is_consistent, not_tested, preload, process, rounds,
 };
 
 pub fn tests() -> Vec<Test> {
-    let missing = if !cfg!(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")) {
-        "Linux with the GNU C library on 64 bits only"
-    } else if Command::new("cc").arg("--version").output().is_err() {
-        "no C compiler `cc` found"
-    } else {
-        return vec![
-            Test::on(&[Engine::Sqlite], "power_cut::answered_bookings_survive", answered_bookings_survive),
-            Test::on(&[Engine::Sqlite], "power_cut::a_disk_that_lies_loses_bookings", a_disk_that_lies_loses_bookings),
-        ];
-    };
-    not_tested(&format!("power cuts ({missing})"), "");
-    Vec::new()
+    if let Some(missing) = preload::missing() {
+        not_tested(&format!("power cuts ({missing})"), "");
+        return Vec::new();
+    }
+    vec![
+        Test::on(&[Engine::Sqlite], "power_cut::answered_bookings_survive", answered_bookings_survive),
+        Test::on(&[Engine::Sqlite], "power_cut::a_disk_that_lies_loses_bookings", a_disk_that_lies_loses_bookings),
+    ]
 }
 
 const CLIENTS: i64 = 6;
@@ -76,14 +71,8 @@ struct Machine {
 impl Machine {
     async fn start() -> Machine {
         let watch = process::directory();
-        let library = watch.path().join("disk.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/disk.c");
-        let compiled =
-            Command::new("cc").args(["-std=gnu11", "-shared", "-fPIC", "-o"]).args([&library, &source]).output();
-        let compiled = compiled.expect("cc starts");
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-        let text = |path: PathBuf| path.into_os_string().into_string().expect("the path is UTF-8");
-        let env = vec![("LD_PRELOAD", text(library)), ("MARQUEE_TEST_DISK_LOG", text(watch.path().join("log")))];
+        let log = watch.path().join("log").into_os_string().into_string().expect("the path is UTF-8");
+        let env = vec![("LD_PRELOAD", preload::compiled("disk", watch.path())), ("MARQUEE_TEST_DISK_LOG", log)];
 
         let app = App::start_with(Engine::Sqlite, Options { env, ..Options::default() }).await;
         one_show(&app, CLIENTS * SEATS);

@@ -67,19 +67,24 @@ const SEATS: i64 = i32::MAX as i64;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
-        Ok(result) => {
+    // In a task of the runtime, as the server's requests are: this thread would have to be woken for each answer.
+    match tokio::spawn(run(Cli::parse().command)).await {
+        Ok(Ok(result)) => {
             println!("{result:#}");
             ExitCode::SUCCESS
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+        Err(died) => {
+            eprintln!("{died}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(command: Command) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
+async fn run(command: Command) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
     let config = read_config(None)?;
     let db = Db::open(&config.database, config.database_connections)?;
     db.migrate().await?;
@@ -106,7 +111,7 @@ async fn lone(
     desk: &Desk,
     database: &Database,
     rounds: u32,
-) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
+) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
     let all_rounds = WARMUP_ROUNDS + rounds;
     let user_id = users(db, 1).await?[0];
     // One to insert into, one that is booked again and again, and a new one for each round.
@@ -203,7 +208,7 @@ impl Crowd {
         users: &[i64],
         size: usize,
         duration: Duration,
-    ) -> Result<f64, Box<dyn std::error::Error>> {
+    ) -> Result<f64, Box<dyn std::error::Error + Send + Sync>> {
         let began = Instant::now();
         let answered = Arc::new(AtomicU64::new(0));
         let caller = |user_id: i64| {
@@ -235,7 +240,7 @@ async fn seats(
     users: &[i64],
     duration: Duration,
     rounds: u32,
-) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
+) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
     crowd.requests_per_second(users, 1, WARMUP).await?;
     let mut rates: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for round in 0..rounds {
@@ -282,7 +287,7 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// Makes users who can't log in; their names are free in any database.
-async fn users(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Error>> {
+async fn users(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Error + Send + Sync>> {
     let run = clock::now();
     let mut users = Vec::new();
     for number in 0..count {
@@ -293,7 +298,7 @@ async fn users(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Erro
 }
 
 /// Makes shows that begin in a year.
-async fn shows_of(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Error>> {
+async fn shows_of(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Error + Send + Sync>> {
     let date_time = clock::now() + 365 * 24 * 3600 * SECOND;
     let mut tx = db.begin().await?;
     let movie_id = catalog::store::put_movie(&mut tx, None, "Feature 1", 90).await?;

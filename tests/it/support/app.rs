@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 use super::engine::{Database, DatabaseServer};
 use super::process::{self, Server, free_port, tail};
 use super::relay::Relay;
-use super::{Engine, keep_log};
+use super::{Engine, keep_log, preload};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -31,11 +32,14 @@ pub struct Options {
     pub relay: bool,
     /// Where the database is made, instead of on the server that tests share; not on SQLite.
     pub server: Option<DatabaseServer>,
+    /// By how many seconds the time of day is ahead on the machine of each instance; of those that have a number here the
+    /// test may change the clocks.
+    pub clocks: Vec<i64>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { instances: 1, env: Vec::new(), args: Vec::new(), relay: false, server: None }
+        Options { instances: 1, env: Vec::new(), args: Vec::new(), relay: false, server: None, clocks: Vec::new() }
     }
 }
 
@@ -89,15 +93,24 @@ impl App {
         let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", url)];
         env.extend(options.env);
         let setting = Setting { env, working_directory };
-        let instances = (0..options.instances)
-            .map(|number| Instance {
+        let clock = (!options.clocks.is_empty()).then(|| preload::compiled("clock", directory.path()));
+        let instance = |number: usize| {
+            let mut setting = setting.clone();
+            if let (Some(library), Some(ahead)) = (&clock, options.clocks.get(number)) {
+                let file = directory.path().join(format!("clock-{number}"));
+                std::fs::write(&file, [*ahead, 0].map(i64::to_ne_bytes).concat()).expect("a file can be written");
+                setting.env.push(("LD_PRELOAD", library.clone()));
+                setting.env.push(("MARQUEE_TEST_CLOCK", file.to_str().expect("the path is UTF-8").to_owned()));
+            }
+            Instance {
                 base: format!("http://127.0.0.1:{}", free_port()),
-                setting: setting.clone(),
+                setting,
                 args: options.args.clone(),
                 log: directory.path().join(format!("instance-{number}.log")),
                 process: Mutex::new(None),
-            })
-            .collect();
+            }
+        };
+        let instances = (0..options.instances).map(instance).collect();
         let app = App { engine, secret_key, instances, database, relay, setting, directory };
         if engine != Engine::Sqlite {
             app.succeed(&["migrate"]);
@@ -187,6 +200,16 @@ impl Instance {
     /// Process id; panics when it is not running.
     pub fn pid(&self) -> u32 {
         self.process.lock().expect("no holder panics").as_ref().expect("the instance is running").pid()
+    }
+
+    /// Whatever the process waits for, for so many seconds and less since it started, is over; panics unless
+    /// [`Options::clocks`] gave it a clock. It notices with the next request.
+    pub fn has_waited(&self, seconds: i64) {
+        let (_, file) =
+            self.setting.env.iter().find(|(name, _)| *name == "MARQUEE_TEST_CLOCK").expect("it has a clock");
+        let file = File::options().write(true).open(file).expect("it was made");
+        // In place: the process has it mapped.
+        file.write_all_at(&seconds.to_ne_bytes(), 8).expect("a file can be written");
     }
 
     /// What the process has written to standard error so far, over all its lives.

@@ -4,6 +4,7 @@ pub mod app;
 pub mod engine;
 pub mod http;
 pub mod load;
+pub mod preload;
 pub mod process;
 pub mod race;
 pub mod relay;
@@ -182,7 +183,8 @@ pub async fn others_changes_are_seen() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
-/// Whatever happened: no seat has two holders or lies beyond the capacity, and the counts are right.
+/// Whatever happened: no seat has two holders or lies beyond the capacity, the counts are right, and what became of holds
+/// and orders became of all their seats.
 pub async fn is_consistent(app: &App) {
     let held_twice = "SELECT show_id, seat_number, COUNT(*) FROM bookings WHERE status = 'booked'
          GROUP BY show_id, seat_number HAVING COUNT(*) > 1";
@@ -190,7 +192,14 @@ pub async fn is_consistent(app: &App) {
          WHERE b.status = 'booked' AND b.seat_number > s.total_seats";
     let miscounted = "SELECT s.id, s.seats_taken FROM shows s WHERE s.seats_taken <>
          (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND b.status = 'booked') OR s.seats_taken > s.total_seats";
-    for (fault, sql) in [("held twice", held_twice), ("beyond capacity", beyond), ("miscounted", miscounted)] {
+    let partial = "SELECT o.id, o.status, b.id, b.status FROM orders o JOIN bookings b ON b.order_id = o.id
+         WHERE (o.status = 'held') <> (b.status = 'held')
+         OR o.status IN ('cancelled', 'refunded') AND b.status = 'booked'
+         OR o.status IN ('awaiting_payment', 'paid') AND NOT EXISTS
+         (SELECT 1 FROM bookings s WHERE s.order_id = o.id AND s.status = 'booked')";
+    for (fault, sql) in
+        [("held twice", held_twice), ("beyond capacity", beyond), ("miscounted", miscounted), ("partial", partial)]
+    {
         let found = app.sql(sql).await;
         assert!(found.is_empty(), "{fault}: {found:?}");
     }

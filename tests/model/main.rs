@@ -1,0 +1,363 @@
+//! The life of a seat, gone through in full for small cinemas: every order of everything that can happen with two users,
+//! two instances, passing time, crashes between any two steps and commits whose reply is lost. What is decided, and what
+//! is to be written and answered, is the program's own code (`rules::decide`, `desk::outcomes`); the database is a model
+//! (`database.rs`) with each guard of `booking/store.rs` by its name.
+//!
+//! `cargo test --test model -- --nocapture` tells the number of states, and the shortest way to each broken promise.
+
+mod database;
+mod promises;
+mod search;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use marquee::booking::idempotency::Key;
+use marquee::booking::rules::{Ask, Limits};
+
+use database::{Database, GUARDS, Guard, Order, Row, SHOW};
+use search::{Found, search};
+use world::{Answer, Missing, Model, Request, Stage, Step, World};
+
+const ANN: i64 = 1;
+const BEN: i64 = 2;
+
+/// The hold that is there at first: Ann's, of the seats 1 and 2.
+const HELD: i64 = 10;
+
+fn book(user_id: i64, seats: &[i64]) -> Request {
+    Request { ask: Ask::Book { user_id, show_id: SHOW, seats: seats.to_vec() }, key: None }
+}
+
+fn hold(user_id: i64, seats: &[i64]) -> Request {
+    Request { ask: Ask::Hold { user_id, show_id: SHOW, seats: seats.to_vec() }, key: None }
+}
+
+fn change(user_id: i64, hold_id: i64, seats: &[i64]) -> Request {
+    Request { ask: Ask::Change { user_id, hold_id, seats: seats.to_vec() }, key: None }
+}
+
+fn extend(user_id: i64, hold_id: i64) -> Request {
+    Request { ask: Ask::Extend { user_id, hold_id }, key: None }
+}
+
+fn release(user_id: i64, hold_id: i64) -> Request {
+    Request { ask: Ask::Release { user_id, hold_id }, key: None }
+}
+
+fn confirm(user_id: i64, hold_id: i64) -> Request {
+    Request { ask: Ask::Confirm { user_id, hold_id }, key: None }
+}
+
+fn cancel(user_id: i64, booking_id: i64) -> Request {
+    Request { ask: Ask::Cancel { user_id, booking_id }, key: None }
+}
+
+fn cancel_order(user_id: i64, order_id: i64, seats: &[i64]) -> Request {
+    Request { ask: Ask::CancelOrder { user_id, order_id, seats: seats.to_vec() }, key: None }
+}
+
+impl Request {
+    fn with_key(self, key: i64) -> Request {
+        let payload = match &self.ask {
+            Ask::Book { seats, .. } | Ask::Hold { seats, .. } | Ask::Change { seats, .. } => seats.iter().sum(),
+            _ => 0,
+        };
+        Request { key: Some(Key { hash: (key, 0), payload }), ..self }
+    }
+}
+
+fn row(user: i64, order: Option<i64>, seat: i64, status: &'static str) -> Row {
+    Row { user, order, seat, status, created_at: 0, cancelled_at: None }
+}
+
+/// Free seats; the show starts long after.
+fn empty(total_seats: i64) -> Database {
+    Database {
+        now: 1,
+        latest: 1,
+        starts: 90,
+        total_seats,
+        order_limit: None,
+        seats_taken: 0,
+        version: 1,
+        seat_version: 0,
+        changes: 0,
+        rows: BTreeMap::new(),
+        orders: BTreeMap::new(),
+        keys: BTreeMap::new(),
+    }
+}
+
+/// Ann holds the seats 1 and 2 until 2.
+fn held(total_seats: i64) -> Database {
+    let order = Order { user: ANN, status: "held", created_at: 0, expires_at: Some(2), version: HELD };
+    Database {
+        orders: BTreeMap::from([(HELD, order)]),
+        rows: [11, 12].map(|id| (id, row(ANN, Some(HELD), id - 10, "held"))).into(),
+        ..empty(total_seats)
+    }
+}
+
+fn model(first: Database, menu: Vec<Request>) -> Model {
+    Model {
+        first,
+        menu,
+        requests: 2,
+        batch: 1,
+        until: 3,
+        limits: Limits { hold: 2, hold_in_all: 3, ..Limits::default() },
+        remembers: false,
+        clocks: [0, 0],
+        has_clock: true,
+        clock_goes_back: false,
+        staff: None,
+        tidies: false,
+        missing: None,
+    }
+}
+
+fn explore(model: &Model, reached: &mut BTreeSet<String>) -> Found<Step> {
+    search(
+        model.world(),
+        |world| model.steps(world),
+        |world| {
+            for progress in world.asked.values() {
+                if let Stage::Answered(Answer::No(why)) = &progress.stage {
+                    reached.insert(why.clone());
+                }
+            }
+            for row in world.database.rows.values() {
+                let is_over = row.status == "held" && !world.database.is_live(row);
+                reached.insert(if is_over { "expired" } else { row.status }.to_owned());
+            }
+            promises::all(model, world)
+        },
+    )
+}
+
+fn show(model: &Model, found: &Found<Step>) {
+    let Some((way, promise)) = &found.broken else { return };
+    println!("    broken: {promise}");
+    let mut world: World = model.world();
+    print!("{world}");
+    for step in way {
+        println!("    {step}");
+        let next = model.steps(&world).into_iter().find(|(known, _)| known == step);
+        world = next.expect("the step is possible").1;
+        print!("{world}");
+    }
+}
+
+/// Every promise is kept, and what there is to reach was reached.
+fn is_kept(name: &str, model: &Model, reached: &[&str]) {
+    let mut all = BTreeSet::new();
+    let found = explore(model, &mut all);
+    println!("{name}: {} states; {all:?}", found.states);
+    show(model, &found);
+    assert!(found.broken.is_none(), "{name}: a promise is broken");
+    for one in reached {
+        assert!(all.contains(*one), "{name}: {one:?} was not reached");
+    }
+}
+
+/// Everyone wants the same seats; lanes remember what they have read.
+fn free_seats() -> Model {
+    let menu = vec![book(ANN, &[1]), book(BEN, &[1]), book(BEN, &[3]), hold(BEN, &[1, 2])];
+    Model { remembers: true, clocks: [1, -1], staff: Some((2, 1)), ..model(Database { starts: 3, ..held(3) }, menu) }
+}
+
+/// A hold that ends at 2, its owner, and others.
+fn end_of_a_hold() -> Model {
+    let menu = vec![
+        confirm(ANN, HELD),
+        confirm(BEN, HELD),
+        extend(ANN, HELD),
+        release(ANN, HELD),
+        change(ANN, HELD, &[2, 3]),
+        hold(BEN, &[2, 3]),
+        book(BEN, &[1]),
+    ];
+    model(held(3), menu)
+}
+
+/// The same, where the clock is set back and staff have other plans.
+fn clock_set_back() -> Model {
+    let menu = vec![confirm(ANN, HELD), extend(ANN, HELD), change(ANN, HELD, &[2]), book(BEN, &[2])];
+    Model { clock_goes_back: true, staff: Some((1, 9)), tidies: true, until: 2, ..model(held(2), menu) }
+}
+
+/// Bookings, orders and what is blocked.
+fn cancelling() -> Model {
+    let order = Order { user: ANN, status: "awaiting_payment", created_at: 0, expires_at: None, version: HELD };
+    let first = Database {
+        seats_taken: 4,
+        orders: BTreeMap::from([(HELD, order)]),
+        rows: BTreeMap::from([
+            (11, row(ANN, Some(HELD), 1, "booked")),
+            (12, row(ANN, Some(HELD), 2, "booked")),
+            (13, row(BEN, None, 3, "booked")),
+            (14, row(BEN, None, 4, "blocked")),
+        ]),
+        ..empty(4)
+    };
+    let menu = vec![
+        cancel(ANN, 11),
+        cancel_order(ANN, HELD, &[]),
+        cancel_order(ANN, HELD, &[2]),
+        cancel(ANN, 13),
+        cancel(BEN, 13),
+        cancel_order(BEN, 13, &[]),
+        cancel(BEN, 14),
+        book(BEN, &[1]),
+        book(BEN, &[4]),
+    ];
+    Model { until: 2, ..model(first, menu) }
+}
+
+/// Repeats.
+fn keys() -> Model {
+    let menu = vec![
+        book(ANN, &[3]).with_key(1),
+        hold(ANN, &[3]).with_key(2),
+        confirm(ANN, HELD).with_key(3),
+        extend(ANN, HELD).with_key(4),
+        change(ANN, HELD, &[1, 2]).with_key(5),
+        book(ANN, &[2]).with_key(1),
+    ];
+    Model { until: 1, ..model(held(3), menu) }
+}
+
+/// What one user may have, asked for at two instances.
+fn hoarding() -> Model {
+    let menu =
+        vec![hold(ANN, &[3]), hold(ANN, &[4]), change(ANN, HELD, &[1, 2, 3]), book(ANN, &[4]), confirm(ANN, HELD)];
+    let limits = Limits { hold: 2, held_seats: 3, holds: 2, user_seats: Some(3), ..Limits::default() };
+    Model { limits, until: 2, ..model(held(4), menu) }
+}
+
+/// From free to booked and back, and what is free again.
+fn a_life() -> Model {
+    let menu = vec![hold(ANN, &[1, 2]), confirm(ANN, 100), cancel(ANN, 101), book(BEN, &[1]), release(ANN, 100)];
+    Model { requests: 3, until: 2, ..model(empty(2), menu) }
+}
+
+/// Several requests in a batch.
+fn batches() -> Model {
+    let menu =
+        vec![confirm(ANN, HELD), hold(BEN, &[2]), change(ANN, HELD, &[1]), release(ANN, HELD), book(BEN, &[2, 3])];
+    Model { batch: 2, requests: 3, until: 1, ..model(held(3), menu) }
+}
+
+/// On SQLite, whose guards know the moment of the decision only.
+fn without_a_clock() -> Model {
+    Model { has_clock: false, until: 2, ..end_of_a_hold() }
+}
+
+const TAKEN: &str = "This seat is already booked.";
+const EXPIRED: &str = "This hold has expired.";
+const CONFIRMED: &str = "This hold is confirmed already.";
+
+#[test]
+fn promises_are_kept_for_free_seats_and_holds() {
+    let started = "This show has already started.";
+    is_kept("free seats", &free_seats(), &["booked", "held", "expired", TAKEN, started, "the show has 2 seats"]);
+    let limit = "This hold can't be extended any further.";
+    is_kept("the end of a hold", &end_of_a_hold(), &["booked", "expired", TAKEN, EXPIRED, CONFIRMED, limit]);
+    is_kept("without a clock", &without_a_clock(), &["booked", "expired", TAKEN, EXPIRED, CONFIRMED, limit]);
+    is_kept("the clock set back", &clock_set_back(), &["booked", "expired", EXPIRED, "the show has 1 seats"]);
+}
+
+#[test]
+fn promises_are_kept_for_all_a_life() {
+    is_kept("a life", &a_life(), &["booked", "held", "cancelled", TAKEN, CONFIRMED]);
+    let denied = "You do not have permission to perform this action.";
+    is_kept("cancelling", &cancelling(), &["blocked", "cancelled", "This booking is already cancelled.", denied]);
+    is_kept("keys", &keys(), &["booked", "held", "This Idempotency-Key was used for another request."]);
+    is_kept("hoarding", &hoarding(), &["booked", "No more than 3 seats of this show can be yours."]);
+}
+
+#[test]
+fn promises_are_kept_in_batches() {
+    is_kept("batches", &batches(), &["booked", "held", TAKEN, CONFIRMED, "no such hold or order"]);
+}
+
+/// What is broken, where that is found, and which promise says so.
+type Broken = (Missing, fn() -> Model, &'static str);
+
+fn are_found(broken: &[Broken]) {
+    for (missing, model, promise) in broken {
+        let model = Model { missing: Some(*missing), ..model() };
+        let found = explore(&model, &mut BTreeSet::new());
+        println!("without {missing:?}: found in {} states", found.states);
+        show(&model, &found);
+        assert_eq!(found.broken.map(|(_, promise)| promise).as_deref(), Some(*promise), "{missing:?}");
+    }
+}
+
+#[test]
+fn a_missing_guard_is_found() {
+    are_found(&[
+        (Missing::Guard(Guard::OneHolderPerSeat), free_seats, "a seat has one holder"),
+        (Missing::Guard(Guard::Capacity), clock_set_back, "nobody has a seat that the show does not have"),
+        (Missing::Guard(Guard::ShowVersion), free_seats, "no order has more seats than allowed"),
+        (Missing::Guard(Guard::Usage), hoarding, "a user holds no more seats than allowed"),
+        (Missing::Guard(Guard::OrderVersion), cancelling, "a hold or an order is whole"),
+        (Missing::Guard(Guard::HoldLives), end_of_a_hold, "a hold that is over is over"),
+        (Missing::Guard(Guard::HoldsEnd), clock_set_back, "a hold or an order is whole"),
+        (Missing::Guard(Guard::HoldOver), without_a_clock, "a held seat is nobody else's until its hold is over"),
+        (Missing::Guard(Guard::ExpiredHeld), without_a_clock, "seats_taken is what is booked and blocked"),
+        (Missing::Guard(Guard::CancelBooked), cancelling, "seats_taken is what is booked and blocked"),
+        (Missing::Guard(Guard::EveryRow), clock_set_back, "each change has the next number"),
+        (Missing::Guard(Guard::OneReplyPerKey), keys, "a request is done once"),
+    ]);
+}
+
+#[test]
+fn a_broken_desk_and_a_broken_decision_are_found() {
+    let true_no = "a refusal was true at some moment since it was asked for";
+    are_found(&[
+        (Missing::NoFromReadsOnly, free_seats, true_no),
+        (Missing::ClockOfTheDatabase, free_seats, "nobody gets a seat once the show has started"),
+        (Missing::AnswerAfterWrite, end_of_a_hold, "what was told was done"),
+        (Missing::KeysInTheWrite, keys, true_no),
+        (Missing::KeysReadLast, keys, true_no),
+        (Missing::LookBeforeRepeating, end_of_a_hold, "what was refused was not done"),
+        (Missing::LookBeforeBelieving, end_of_a_hold, "what was told was done"),
+        (Missing::EndOfHolds, end_of_a_hold, true_no),
+        (Missing::Ownership, end_of_a_hold, "only its owner changes what is theirs"),
+        (Missing::AllOrNone, end_of_a_hold, "a hold or an order is whole"),
+    ]);
+}
+
+/// These stand behind others: the show's version tells a new start, too; one row in a seat is enough for its count; only
+/// a held order has an end; a hold's rows change with its version. A decision that takes live holds for ended ones is
+/// refused by the write, each time.
+#[test]
+fn what_stands_behind_another_guard_is_not_missed_alone() {
+    let behind: [(Missing, fn() -> Model); 5] = [
+        (Missing::Guard(Guard::Start), free_seats),
+        (Missing::Guard(Guard::SeatsTaken), cancelling),
+        (Missing::Guard(Guard::HoldHeld), end_of_a_hold),
+        (Missing::Guard(Guard::ConfirmHeld), end_of_a_hold),
+        (Missing::LifeOfHolds, without_a_clock),
+    ];
+    for (missing, model) in behind {
+        let model = Model { missing: Some(missing), ..model() };
+        let found = explore(&model, &mut BTreeSet::new());
+        show(&model, &found);
+        assert!(found.broken.is_none(), "{missing:?}");
+    }
+}
+
+#[test]
+fn every_guard_is_the_stores() {
+    let source = concat!(
+        include_str!("../../src/booking/store.rs"),
+        include_str!("../../migrations/sqlite/0002_idempotency_keys.sql"),
+        include_str!("../../migrations/sqlite/0003_orders.sql")
+    );
+    for (guard, text) in GUARDS {
+        assert!(source.contains(text), "{guard:?}: {text}");
+    }
+}

@@ -58,4 +58,6 @@ ALTER TABLE users
     ADD KEY users_by_first_name (first_name),
     ADD KEY users_by_last_name (last_name),
     ADD KEY users_by_join (date_joined),
-    ADD KEY staff_users (is_staff);
+    ADD KEY staff_users (is_staff),
+    ADD KEY superusers (is_superuser),
+    ADD KEY users_switched_off (is_active);

@@ -53,3 +53,6 @@ CREATE INDEX users_by_first_name ON users (first_name COLLATE NOCASE);
 CREATE INDEX users_by_last_name ON users (last_name COLLATE NOCASE);
 CREATE INDEX users_by_join ON users (date_joined);
 CREATE INDEX staff_users ON users (is_staff) WHERE is_staff = 1;
+CREATE INDEX superusers ON users (is_superuser) WHERE is_superuser = 1;
+CREATE INDEX users_switched_off ON users (is_active) WHERE is_active = 0;
+CREATE INDEX orders_of_a_show ON orders (show_id);

@@ -16,7 +16,7 @@ const fn yes_no(name: &'static str, label: &'static str, sql: &'static str) -> F
 }
 
 const fn begins(column: &'static str, kind: SearchKind) -> Search {
-    Search { column, kind, from: "" }
+    Search { column, kind }
 }
 
 pub static USERS: Model = Model {

@@ -2,13 +2,14 @@
 
 use askama::Template;
 use axum::extract::RawQuery;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::guard::{Of, Page};
+use super::change::{self, NotSaved};
+use super::guard::{Of, Page, Posted};
+use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::lists::{self, BOUND, Count, List, Shot};
 use super::{Column, Filter, FilterBy, Model, Permission, Shown};
@@ -575,6 +576,39 @@ pub fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-pub async fn save_column(_page: Page) -> Response {
-    StatusCode::NOT_IMPLEMENTED.into_response()
+/// Saves what was edited in the list, each object by itself, and says what became of it.
+pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, posted: Posted) -> Response {
+    let mut notes = Vec::new();
+    let mut saved = 0;
+    for (name, value) in &posted.0 {
+        let Some((id, field)) = name.split_once('-').and_then(|(id, field)| Some((id.parse::<i64>().ok()?, field)))
+        else {
+            continue;
+        };
+        let is_edited_here = model.columns.iter().any(|column| column.edits == Some(field));
+        let field = model.fields().find(|known| known.name == field).filter(|_| is_edited_here);
+        let Some(field) = field.filter(|_| posted.text(&format!("{name}-was")) != value) else { continue };
+        let version = posted.text(&format!("{id}-version")).parse().unwrap_or_default();
+        let edited = [(field, vec![value.clone()])];
+        match change::save_fields(&page, model, id, version, &edited, false).await {
+            Ok((_, changed)) => saved += usize::from(changed),
+            Err(NotSaved::Faults(faults)) => {
+                notes.push(format!("Not saved: {} {id}. {}", model.one, faults.join(" ")));
+            }
+            Err(NotSaved::Warnings(warnings)) => notes.push(format!(
+                "Not saved: {} {id}. {} It can be saved all the same on its own page.",
+                model.one,
+                warnings.join(" ")
+            )),
+            Err(NotSaved::Stale) => notes.push(format!(
+                "Not saved: {} {id} was changed by someone else meanwhile. Look at it again.",
+                model.one
+            )),
+            Err(NotSaved::Db(error)) => return crate::error::ApiError::Db(error).into_response(),
+        }
+    }
+    let count = Count { rows: saved, more: false };
+    notes.insert(0, format!("Saved: {} {}.", thousands(count), if saved == 1 { model.one } else { model.many }));
+    let query = Query::read(model, raw.as_deref().unwrap_or_default());
+    see_other(&change::list_url(model, &query.text()), &notes)
 }

@@ -108,8 +108,9 @@ pub struct Model {
     /// Finds objects by something that is no column, as a code that is computed from the id: their ids.
     pub exact: Option<Exact>,
     pub filters: &'static [Filter],
-    /// The date hierarchy.
-    pub dates: Option<Dates>,
+    /// SQL of the moment, of the table or of one that is joined, by which a list is looked through by year, month and day of
+    /// the cinema's time zone. It has an index.
+    pub dates: Option<&'static str>,
     pub per_page: i64,
     pub fieldsets: &'static [Fieldset],
     pub inlines: &'static [Inline],
@@ -223,12 +224,9 @@ pub enum Shown {
 /// Something that words of a search are compared with: a word finds what begins with it.
 #[derive(Debug)]
 pub struct Search {
-    /// The SQL of an indexed column.
+    /// The SQL of an indexed column, of the table or of one that is joined.
     pub column: &'static str,
     pub kind: SearchKind,
-    /// Where `column` is not the table's own: how to come from it to the ids, as
-    /// `users u JOIN bookings t ON t.user_id = u.id`. Empty for the table itself.
-    pub from: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,14 +257,6 @@ pub enum FilterBy {
     /// The SQL is the id of an object of this model, which people choose by its name; or, with `{id}` for that id in it, a
     /// condition.
     Related { sql: &'static str, model: &'static str },
-}
-
-/// By which moment a list is looked through by year, month and day of the cinema's time zone.
-#[derive(Debug)]
-pub struct Dates {
-    pub sql: &'static str,
-    /// As [`Search::from`], where the moment is another table's.
-    pub from: &'static str,
 }
 
 /// Fields that stand together.

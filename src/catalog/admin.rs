@@ -25,7 +25,7 @@ pub static MOVIES: Model = Model {
         },
     ],
     order: "title",
-    search: &[Search { column: "t.title", kind: SearchKind::Text, from: "" }],
+    search: &[Search { column: "t.title", kind: SearchKind::Text }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",
@@ -82,7 +82,7 @@ pub static SCREENS: Model = Model {
     version: "t.version",
     columns: &[Column { name: "name", label: "Name", sql: "t.name", sort: Some("t.name"), ..Column::PLAIN }],
     order: "name",
-    search: &[Search { column: "t.name", kind: SearchKind::Text, from: "" }],
+    search: &[Search { column: "t.name", kind: SearchKind::Text }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",

@@ -2,8 +2,7 @@
 
 use super::api::codes;
 use crate::admin::{
-    Action, Column, Dates, Fieldset, Filter, FilterBy, Kind, Model, Permission, Refused, Report, Search, SearchKind,
-    Shown,
+    Action, Column, Fieldset, Filter, FilterBy, Kind, Model, Permission, Refused, Report, Search, SearchKind, Shown,
 };
 use crate::app::App;
 use crate::booking::admin::{by_house, code, shown};
@@ -40,7 +39,7 @@ const BEGINS: Column =
 const SEATS_LEFT: Column = Column { name: "seats", label: "Seats", sql: SEATS, ..Column::PLAIN };
 
 const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
-    Search { column, kind, from: "users u JOIN orders t ON t.user_id = u.id" }
+    Search { column, kind }
 }
 
 const SEARCH: &[Search] = &[
@@ -48,12 +47,8 @@ const SEARCH: &[Search] = &[
     of_the_user("u.email", SearchKind::Text),
     of_the_user("u.first_name", SearchKind::Text),
     of_the_user("u.last_name", SearchKind::Text),
-    Search {
-        column: "m.title",
-        kind: SearchKind::Text,
-        from: "movies m JOIN shows s ON s.movie_id = m.id JOIN orders t ON t.show_id = s.id",
-    },
-    Search { column: "t.id", kind: SearchKind::Number, from: "" },
+    Search { column: "m.title", kind: SearchKind::Text },
+    Search { column: "t.id", kind: SearchKind::Number },
 ];
 
 const BY_SHOW: Filter =
@@ -62,7 +57,7 @@ const BY_USER: Filter =
     Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } };
 const BY_MOVIE: Filter =
     Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "s.movie_id", model: "movies" } };
-const DATES: Option<Dates> = Some(Dates { sql: "s.date_time", from: "shows s JOIN orders t ON t.show_id = s.id" });
+const DATES: Option<&str> = Some("s.date_time");
 
 /// Confirmed ones. A seat that was booked by itself is found among the bookings alone.
 pub static ORDERS: Model = Model {

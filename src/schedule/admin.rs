@@ -4,7 +4,7 @@ use super::copying;
 use super::store::{self, Known, Plan, Put, Rival};
 use crate::admin::render::moment;
 use crate::admin::{
-    Action, Column, Dates, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
+    Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
     Refused, Report, Search, SearchKind, Shown, Staff, UsedBy, Values, Work,
 };
 use crate::app::App;
@@ -73,9 +73,9 @@ pub static SHOWS: Model = Model {
     ],
     order: "-begins",
     search: &[
-        Search { column: "m.title", kind: SearchKind::Text, from: "movies m JOIN shows t ON t.movie_id = m.id" },
-        Search { column: "c.name", kind: SearchKind::Text, from: "screens c JOIN shows t ON t.screen_id = c.id" },
-        Search { column: "t.id", kind: SearchKind::Number, from: "" },
+        Search { column: "m.title", kind: SearchKind::Text },
+        Search { column: "c.name", kind: SearchKind::Text },
+        Search { column: "t.id", kind: SearchKind::Number },
     ],
     filters: &[
         Filter {
@@ -99,7 +99,7 @@ pub static SHOWS: Model = Model {
         Filter { name: "screen", label: "Screen", by: FilterBy::Related { sql: "t.screen_id", model: "screens" } },
         Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "t.movie_id", model: "movies" } },
     ],
-    dates: Some(Dates { sql: "t.date_time", from: "" }),
+    dates: Some("t.date_time"),
     fieldsets: &[
         Fieldset {
             title: "",

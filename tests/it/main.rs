@@ -10,6 +10,7 @@ mod accounts;
 mod admin_access;
 mod admin_cinema;
 mod admin_forms;
+mod admin_lists;
 mod clocks;
 mod command_line;
 mod config;
@@ -36,6 +37,7 @@ fn main() -> std::process::ExitCode {
         admin_access::tests(),
         admin_cinema::tests(),
         admin_forms::tests(),
+        admin_lists::tests(),
         clocks::tests(),
         command_line::tests(),
         config::tests(),

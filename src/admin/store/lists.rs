@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it may take only to say how many more there are.
 const COUNTING: Duration = Duration::from_millis(100);
 
+/// How long it may take to find out where words meet that each find too many.
+const MEETING: Duration = Duration::from_millis(500);
+
 /// Of a set that is so small, each object may as well be checked as looked for.
 const FEW: usize = 500;
 
@@ -166,23 +169,34 @@ impl Builder {
 
     /// What finds the ids for which a condition is true, beginning where it can be looked up.
     fn finder(&self, condition: &Sql) -> String {
-        let from = match self.over(&condition.text) {
-            Some(join) => self.back_from(join).0,
-            None => format!("{} t{}", self.model.table, self.needed(&[&condition.text], &[])),
-        };
-        format!("{} t.id FROM {from} WHERE {}", self.select(), condition.text)
+        self.finder_from(self.over(&condition.text).map_or("t", |join| join.alias), condition)
     }
 
-    /// The ids for which a condition is true; None when there are more than [`BOUND`].
+    /// The same, beginning with the table of this alias.
+    fn finder_from(&self, alias: &str, condition: &Sql) -> String {
+        let (from, there) = match self.joins.iter().find(|join| join.alias == alias) {
+            Some(join) => self.back_from(join),
+            None => (format!("{} t", self.model.table), Vec::new()),
+        };
+        // What is no object is left out by the way, unless that is the condition itself.
+        let text = match self.only().filter(|only| only.text != condition.text) {
+            Some(only) => format!("({}) AND {}", condition.text, only.checked().text),
+            None => condition.text.clone(),
+        };
+        let needed = self.needed(&[&text], &there);
+        format!("{} t.id FROM {from}{needed} WHERE {text} LIMIT {}", self.select(), BOUND + 1)
+    }
+
+    /// The ids of the objects for which a condition is true; None when there are more than [`BOUND`].
     async fn find(&self, condition: &Sql) -> Result<Option<HashSet<i64>>> {
-        let sql = format!("{} LIMIT {}", self.finder(condition), BOUND + 1);
-        let found: Vec<(i64,)> = self.ask(&sql, condition.params.clone()).await?;
+        let finder = self.finder(condition);
+        let found: Vec<(i64,)> = self.ask(&finder, condition.params.clone()).await?;
         Ok((found.len() <= BOUND).then(|| found.into_iter().map(|(id,)| id).collect()))
     }
 
-    /// Whether a row is an object of the model.
-    fn only(&self) -> String {
-        if self.model.only.is_empty() { "1 = 1".into() } else { self.told(self.model.only) }
+    /// The condition that a row is an object of the model, if not every row is.
+    fn only(&self) -> Option<Sql> {
+        (!self.model.only.is_empty()).then(|| Sql::plain(self.told(self.model.only)))
     }
 
     /// Rows as they are wanted, by a list of ids.
@@ -195,19 +209,28 @@ impl Builder {
         )
     }
 
-    /// The condition that a field begins with this, or is this number.
-    fn begins(&self, search: &Search, phrase: &str) -> Option<Sql> {
+    /// The conditions that a field begins with this, or is this number; one of them must be true.
+    fn begins(&self, search: &Search, phrase: &str) -> Vec<Sql> {
         let column = search.column;
-        Some(match search.kind {
+        match search.kind {
             SearchKind::Number => {
-                let number: i64 = phrase.parse().ok()?;
-                Sql { text: format!("{column} = ?"), params: vec![number.into()] }
+                let number = phrase.parse::<i64>().ok();
+                let is = |number: i64| Sql { text: format!("{column} = ?"), params: vec![number.into()] };
+                number.map(is).into_iter().collect()
             }
-            SearchKind::Folded => self.prefix(column, "", &username::key(phrase)),
+            SearchKind::Folded => vec![self.prefix(column, "", &username::key(phrase))],
             SearchKind::Text => {
-                Sql::any(cases(phrase).iter().map(|phrase| self.prefix(column, " COLLATE NOCASE", phrase)))
+                let cases: Vec<Sql> = cases(phrase, self.dialect)
+                    .iter()
+                    .map(|phrase| self.prefix(column, " COLLATE NOCASE", phrase))
+                    .collect();
+                match self.dialect {
+                    // Several ranges at once look to SQLite as if they were the whole table.
+                    Dialect::Sqlite => cases,
+                    Dialect::Mysql => vec![Sql::any(cases)],
+                }
             }
-        })
+        }
     }
 
     fn prefix(&self, column: &str, collation: &str, begin: &str) -> Sql {
@@ -233,26 +256,22 @@ impl Builder {
     }
 }
 
-/// Letter cases in which a word is looked for. Engines know all of them for ASCII letters, and not all for others.
-fn cases(word: &str) -> Vec<String> {
-    if word.is_ascii() {
-        // Those of a column that is compared to the letter, as names of screens are on a server.
-        let lower = word.to_ascii_lowercase();
-        return distinct(vec![word.to_owned(), capitalised(&lower), word.to_ascii_uppercase(), lower]);
+/// Letter cases in which a word is looked for. SQLite compares ASCII letters in any case, and others as they are; a server
+/// does so with columns that are compared to the letter, as names of screens are.
+fn cases(word: &str, dialect: Dialect) -> Vec<String> {
+    if word.is_ascii() && dialect == Dialect::Sqlite {
+        return vec![word.to_owned()];
     }
     let lower = word.to_lowercase();
-    distinct(vec![word.to_owned(), capitalised(&lower), word.to_uppercase(), lower])
+    let mut cases = vec![word.to_owned(), capitalised(&lower), word.to_uppercase(), lower];
+    cases.sort_unstable();
+    cases.dedup();
+    cases
 }
 
 fn capitalised(lower: &str) -> String {
     let mut letters = lower.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-fn distinct(mut words: Vec<String>) -> Vec<String> {
-    words.sort_unstable();
-    words.dedup();
-    words
 }
 
 /// A word of a search: by the alias of a table, the conditions on its fields.
@@ -281,9 +300,9 @@ impl Builder {
             for search in self.model.search {
                 let phrases = (0..=place).rev().map(|first| words[first..=place].join(" "));
                 let alias = self.over(search.column).map_or("t", |join| join.alias);
-                let phrases: Vec<Sql> = phrases.filter_map(|phrase| self.begins(search, &phrase)).collect();
+                let phrases: Vec<Sql> = phrases.flat_map(|phrase| self.begins(search, &phrase)).collect();
                 if !phrases.is_empty() {
-                    ways.entry(alias).or_default().push(Sql::any(phrases));
+                    ways.entry(alias).or_default().extend(phrases);
                 }
             }
             let mut named: Vec<i64> = word.parse().into_iter().collect();
@@ -345,8 +364,17 @@ pub struct List {
 enum Those {
     /// All of them, in order.
     These(Vec<i64>),
-    /// More: those that pass this, and how many conditions there are in it.
-    Walked { check: Sql, conditions: usize },
+    /// More: those that pass this check. Whether they are known to be more than [`BOUND`].
+    Walked { check: Sql, many: bool },
+}
+
+/// Where words meet that each find too many.
+enum Met {
+    These(HashSet<i64>),
+    /// More than [`BOUND`] objects.
+    Many,
+    /// It takes long to find out, so they are many among all.
+    Unknown,
 }
 
 /// How far a list was read: [`List::next`] goes on from here.
@@ -409,15 +437,17 @@ impl List {
             conditions.push(builder.filter(*chosen));
         }
         let mut dated = None;
-        if let (Some(dates), Some((from, to))) = (&model.dates, query.period_bounds(&app.config.time_zone)) {
-            let text = format!("{0} >= ? AND {0} < ?", dates.sql);
+        if let (Some(dates), Some((from, to))) = (model.dates, query.period_bounds(&app.config.time_zone)) {
+            let text = format!("{dates} >= ? AND {dates} < ?");
             dated = Some(Sql { text, params: vec![from.into(), to.into()] });
         }
         conditions.extend(dated.clone());
-        if !model.only.is_empty() {
-            conditions.push(Sql::plain(builder.only()));
+        // Every look for something leaves out what is no object.
+        let narrowed = words.len() + conditions.len();
+        match builder.only() {
+            Some(only) if narrowed == 0 => conditions.push(only),
+            only => checks.extend(only.map(Sql::checked)),
         }
-        let all = words.len() + conditions.len();
         let mut range = None;
         for condition in conditions {
             let is_dated = dated.as_ref().is_some_and(|dated| dated.text == condition.text);
@@ -436,8 +466,13 @@ impl List {
             }
             checks.push(condition.checked());
         }
+        let mut many = narrowed == 1;
         if leading.is_none() && large.len() > 1 {
-            leading = builder.gather(&words, large).await?;
+            match builder.gather(&words, large).await? {
+                Met::These(ids) => leading = Some(ids),
+                Met::Many => many = narrowed == words.len(),
+                Met::Unknown => {}
+            }
         }
         let those = match leading {
             Some(ids) => {
@@ -445,18 +480,18 @@ impl List {
                 Those::These(builder.sorted(ids, Sql::all(checks), &order).await?)
             }
             None => {
-                if let (Some(range), Some(dates)) = (range, &model.dates) {
-                    let over = builder.over(dates.sql).copied();
+                if let (Some(range), Some(dates)) = (range, model.dates) {
+                    let over = builder.over(dates).copied();
                     // Rows of one time lie together: the other orders would pass over all rows of other times first.
                     if over.is_some() || query.sort.is_none() {
                         unsorted = query.sort.is_some();
-                        order = Order { sql: dates.sql.to_owned(), descending: order.descending || unsorted, over };
+                        order = Order { sql: dates.to_owned(), descending: order.descending || unsorted, over };
                         checks.push(range);
                     } else {
                         checks.push(range.checked());
                     }
                 }
-                Those::Walked { check: Sql::all(checks), conditions: all }
+                Those::Walked { check: Sql::all(checks), many: many || narrowed == 0 && builder.only().is_some() }
             }
         };
         Ok(List { builder, order, those, unsorted, period: query.period })
@@ -464,17 +499,19 @@ impl List {
 
     /// How many there are.
     pub async fn count(&self) -> Result<Count> {
-        let (check, conditions) = match &self.those {
-            Those::These(ids) => return Ok(Count { rows: ids.len(), more: false }),
-            Those::Walked { check, conditions } => (check, *conditions),
-        };
         let many = Count { rows: BOUND, more: true };
-        if conditions == 1 {
-            return Ok(many);
-        }
-        let from = format!("{} t{}", self.builder.model.table, self.builder.needed(&[&check.text], &[]));
-        let sql =
-            format!("SELECT COUNT(*) FROM (SELECT t.id FROM {from} WHERE {} LIMIT {}) counted", check.text, BOUND + 1);
+        let check = match &self.those {
+            Those::These(ids) => return Ok(Count { rows: ids.len(), more: false }),
+            Those::Walked { many: true, .. } => return Ok(many),
+            Those::Walked { check, .. } => check,
+        };
+        let sql = format!(
+            "SELECT COUNT(*) FROM ({} t.id FROM {} WHERE {} LIMIT {}) counted",
+            self.builder.select(),
+            self.from(check),
+            check.text,
+            BOUND + 1
+        );
         match self.builder.app.db.query_aside::<(i64,)>(&sql, check.params.clone(), COUNTING).await {
             Ok(found) => {
                 let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
@@ -612,34 +649,42 @@ impl Builder {
         }
     }
 
-    /// The objects for all words, each of which alone finds too many. That is told where the words meet in one table, as
-    /// a first and a last name do; where they may meet in more, the list has to be walked.
-    async fn gather(
-        &self,
-        words: &[Word],
-        found: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>>,
-    ) -> Result<Option<HashSet<i64>>> {
-        let wide: HashSet<&str> = found
-            .iter()
-            .flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias))
-            .collect();
-        let mut wide = wide.into_iter();
-        let (Some(alias), None) = (wide.next(), wide.next()) else { return Ok(None) };
-        let mut gathered: HashSet<i64> =
-            found.into_iter().flat_map(BTreeMap::into_values).flatten().flatten().collect();
+    /// The objects for all words, each of which alone finds too many.
+    async fn gather(&self, words: &[Word], found: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>>) -> Result<Met> {
         // The longest word leads, as it finds the fewest.
-        let mut ways: Vec<(usize, &Vec<Sql>)> =
-            words.iter().filter_map(|word| Some((word.length, word.ways.get(alias)?))).collect();
-        ways.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-        let Some(((_, first), others)) = ways.split_first() else { return Ok(None) };
-        let others: Vec<Sql> = others.iter().map(|(_, way)| Sql::any(way.iter().cloned()).checked()).collect();
-        let with_others = |one: &Sql| Sql::all([one.clone()].into_iter().chain(others.iter().cloned()));
-        let met: Vec<Sql> = first.iter().map(with_others).collect();
-        Ok(self.find_any(&met).await?.map(|ids| {
-            gathered.extend(ids);
-            gathered.extend(words.iter().flat_map(|word| &word.named));
-            gathered
-        }))
+        let mut words: Vec<&Word> = words.iter().collect();
+        words.sort_by_key(|word| std::cmp::Reverse(word.length));
+        let Some((first, others)) = words.split_first() else { return Ok(Met::Unknown) };
+        let wide = found.iter().flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias));
+        let mut wide: Vec<&str> = wide.collect();
+        wide.sort_unstable();
+        wide.dedup();
+        let mut gathered: HashSet<i64> = words.iter().flat_map(|word| &word.named).copied().collect();
+        let mut met: Vec<(&str, Sql)> = Vec::new();
+        if let [alias] = wide[..] {
+            // They meet in one table, as a first and a last name do, and are compared there. Elsewhere each finds few.
+            gathered.extend(found.iter().flat_map(BTreeMap::values).flatten().flatten());
+            let of = |word: &&Word| Sql::any(word.ways.get(alias).into_iter().flatten().cloned()).checked();
+            let others: Vec<Sql> = others.iter().map(of).collect();
+            let all = |way: &Sql| (alias, Sql::all([way.clone()].into_iter().chain(others.iter().cloned())));
+            met.extend(first.ways.get(alias).into_iter().flatten().map(all));
+        } else {
+            let others: Vec<Sql> = others.iter().map(|word| word.check()).collect();
+            for (alias, ways) in &first.ways {
+                let all = |way: &Sql| (*alias, Sql::all([way.clone()].into_iter().chain(others.iter().cloned())));
+                met.extend(ways.iter().map(all));
+            }
+        }
+        for (alias, condition) in met {
+            let sql = self.finder_from(alias, &condition);
+            match self.app.db.query_aside::<(i64,)>(&sql, condition.params, MEETING).await {
+                Ok(ids) if ids.len() <= BOUND => gathered.extend(ids.into_iter().map(|(id,)| id)),
+                Ok(_) => return Ok(Met::Many),
+                Err(DbError::TooLong) => return Ok(Met::Unknown),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Met::These(gathered))
     }
 
     /// Those that pass a check, in order.
@@ -686,7 +731,7 @@ pub async fn shots(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<
             _ => "NULL",
         }));
     }
-    let only = builder.only();
+    let only = builder.only().unwrap_or_else(|| Sql::plain("1 = 1")).text;
     let texts: Vec<&str> = wanted.iter().chain([&only]).map(String::as_str).collect();
     let from = builder.by_ids(&texts);
     let sql = format!("{} {} FROM {from} WHERE {only}", builder.select(), wanted.join(", "));
@@ -715,18 +760,17 @@ pub async fn names(app: &App, model: &'static Model, words: &str, limit: usize) 
 
 /// The first and the last moment of a model's objects.
 pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>> {
-    let Some(dates) = &model.dates else { return Ok(None) };
+    let Some(dates) = model.dates else { return Ok(None) };
     let builder = Builder::new(app, model);
-    let from = match builder.over(dates.sql) {
+    let from = match builder.over(dates) {
         Some(join) => builder.back_from(join).0,
-        None => format!("{} t{}", model.table, builder.needed(&[dates.sql], &[])),
+        None => format!("{} t{}", model.table, builder.needed(&[dates], &[])),
     };
     let mut ends = Vec::new();
     for direction in ["ASC", "DESC"] {
         let sql = format!(
-            "{} {1} FROM {from} WHERE {1} IS NOT NULL ORDER BY {1} {direction} LIMIT 1",
-            builder.select(),
-            dates.sql
+            "{} {dates} FROM {from} WHERE {dates} IS NOT NULL ORDER BY {dates} {direction} LIMIT 1",
+            builder.select()
         );
         let found: Vec<(i64,)> = builder.ask(&sql, vec![]).await?;
         ends.extend(found.first().map(|(moment,)| *moment));
@@ -738,7 +782,7 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
 pub async fn counted(app: &App, model: &'static Model, choice: Chosen) -> Result<Count> {
     let builder = Builder::new(app, model);
     let condition = builder.filter(choice);
-    let text = format!("SELECT COUNT(*) FROM ({} LIMIT {}) counted", builder.finder(&condition), BOUND + 1);
+    let text = format!("SELECT COUNT(*) FROM ({}) counted", builder.finder(&condition));
     let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
     let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
     Ok(Count { rows: rows.min(BOUND), more: rows > BOUND })

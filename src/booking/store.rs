@@ -90,6 +90,7 @@ impl Sql {
     pub fn new(dialect: Dialect) -> Sql {
         let now = dialect.now();
         let in_order = dialect.in_order();
+        let of_an_order = dialect.by_index("bookings_of_an_order");
         let facts = format!(
             "{now}, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at, \
                      s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken"
@@ -211,7 +212,9 @@ impl Sql {
         let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id + 0 = d.show_id";
         let used = [
             format!("(SELECT COUNT(*) FROM orders o WHERE {live})"),
-            format!("(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id WHERE {live})"),
+            format!(
+                "(SELECT {in_order} COUNT(*) FROM orders o JOIN bookings b {of_an_order} ON b.order_id = o.id WHERE {live})"
+            ),
             "CASE WHEN d.counts_booked = 1 THEN (SELECT COUNT(*) FROM bookings b WHERE b.user_id = d.user_id \
              AND b.show_id + 0 = d.show_id AND b.status = 'booked') ELSE 0 END"
                 .to_owned(),
@@ -238,7 +241,7 @@ impl Sql {
                 "SELECT {in_order} {facts}, o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version,
                  b.id, b.seat_number, b.status, b.created_at
                  FROM {ids} AS d JOIN orders o ON o.id = d.id JOIN shows s ON s.id = o.show_id {names}
-                 LEFT JOIN bookings b ON b.order_id = o.id"
+                 LEFT JOIN bookings b {of_an_order} ON b.order_id = o.id"
             ),
             usage: format!("SELECT d.user_id, d.show_id, {} FROM {users} AS d", used.join(", ")),
             same_usage: format!(

@@ -18,10 +18,11 @@ pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Hold>> {
 
 async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>> {
     let sql = format!(
-        "SELECT o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, b.seat_number
+        "SELECT {} o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, b.seat_number
          FROM orders o JOIN bookings b ON b.order_id = o.id JOIN shows s ON s.id = o.show_id
          JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
          WHERE {which} AND o.expires_at > {} ORDER BY b.seat_number",
+        db.dialect().in_order(),
         db.dialect().now_or("?")
     );
     params.push(clock::now().into());

@@ -65,13 +65,14 @@ async fn whole(db: &Db, heads: Vec<Head>) -> Result<Vec<Order>> {
     }
     let ids: Vec<(i64,)> = heads.iter().map(|head| (head.id,)).collect();
     let ids = serde_json::to_string(&ids).map_err(|error| DbError::Other(error.to_string()))?;
-    let asked = db.dialect().table(&[("id", "BIGINT")]);
+    let (in_order, asked) = (db.dialect().in_order(), db.dialect().table(&[("id", "BIGINT")]));
+    let of_an_order = db.dialect().by_index("bookings_of_an_order");
     let booking = "b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at";
     let names =
         "JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
     let sql = format!(
-        "SELECT d.id, {booking} FROM {asked} AS d JOIN bookings b ON b.order_id = d.id {names}
-         UNION ALL SELECT d.id, {booking} FROM {asked} AS d JOIN bookings b ON b.id = d.id AND b.order_id IS NULL {names}"
+        "SELECT {in_order} d.id, {booking} FROM {asked} AS d JOIN bookings b {of_an_order} ON b.order_id = d.id {names}
+         UNION ALL SELECT {in_order} d.id, {booking} FROM {asked} AS d JOIN bookings b ON b.id = d.id AND b.order_id IS NULL {names}"
     );
     let mut bookings: HashMap<i64, Vec<Booking>> = HashMap::new();
     for mut row in db.query::<Row>(&sql, vec![Value::Text(ids.clone()), Value::Text(ids)]).await? {

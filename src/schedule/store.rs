@@ -26,10 +26,11 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
     db.query(
         &format!(
             "SELECT s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.total_seats - s.seats_taken -
-             (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
+             (SELECT {} COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
               WHERE o.show_id = s.id AND o.expires_at > {})
              FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
              WHERE s.movie_id = ? AND s.cancelled_at IS NULL ORDER BY s.date_time, s.id",
+            db.dialect().in_order(),
             db.dialect().now_or("?")
         ),
         vec![clock::now().into(), movie_id.into()],

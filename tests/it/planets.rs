@@ -16,7 +16,7 @@ pub static PLANETS: Model = Model {
         Column { name: "moons", label: "Moons", sql: "t.moons", shown: Shown::Number, ..Column::PLAIN },
     ],
     order: "name",
-    search: &[Search { column: "t.name", kind: SearchKind::Text, from: "" }],
+    search: &[Search { column: "t.name", kind: SearchKind::Text }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",

@@ -414,7 +414,7 @@ async fn more_than_ten_thousand_are_walked(engine: Engine) {
         format!("INSERT INTO users (id, username, username_key, email, first_name, last_name, password, date_joined) \
                  SELECT 20000 + i, CONCAT('w', i), CONCAT('w', i), CONCAT('w', i), 'Berta', 'Zuse', '!', i FROM {numbers}"),
         "INSERT INTO shows (id, movie_id, screen_id, date_time, total_seats) SELECT 100, movie_id, screen_id, \
-         date_time + 86400000000, 20000 FROM shows WHERE id = 1".to_owned(),
+         date_time + 172800000000, 20000 FROM shows WHERE id = 1".to_owned(),
         format!("INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) SELECT 5000000 + i, 1000 + i, 100, \
                  i + 1, 'booked', 1 FROM {numbers}"),
         "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) VALUES (1, 1001, 2, 1, 'booked', 1)".to_owned(),
@@ -445,7 +445,7 @@ async fn more_than_ten_thousand_are_walked(engine: Engine) {
     assert_eq!(count(&page), "10,000+ bookings");
     let page = open(&app, &mut root, "bookings/?year=2035&o=id").await;
     assert!(page.contains("in the order of their dates"), "{page}");
-    assert_eq!(ids(&app, &mut root, "bookings/?year=2035&month=6&day=3").await.len(), 1);
+    assert_eq!(ids(&app, &mut root, "bookings/?year=2035&month=6&day=2").await, [1]);
     // Whole lists leave in pages: nothing is missing, nothing is twice.
     for (query, expected) in [
         ("bookings/export/?format=json&year=2035", 12_001),

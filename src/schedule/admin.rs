@@ -15,8 +15,12 @@ use crate::clock::{self, SECOND};
 use crate::db::{DbError, Tx};
 
 /// Seats that someone holds at this moment.
-const HELD: &str = "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
-                    WHERE o.show_id = t.id AND o.expires_at > {now})";
+macro_rules! held {
+    () => {
+        "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
+         WHERE o.show_id = t.id AND o.expires_at > {now})"
+    };
+}
 
 /// The state of a show as far as its own row tells; else, in one number, what decides together with the settings.
 const STATE: &str = "CASE WHEN t.cancelled_at IS NOT NULL THEN 1 WHEN t.date_time <= {now} THEN 2 \
@@ -64,8 +68,7 @@ pub static SHOWS: Model = Model {
         Column {
             name: "free",
             label: "Free",
-            sql: "t.total_seats - t.seats_taken - (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
-                  WHERE o.show_id = t.id AND o.expires_at > {now})",
+            sql: concat!("t.total_seats - t.seats_taken - ", held!()),
             shown: Shown::Number,
             ..Column::PLAIN
         },
@@ -202,7 +205,7 @@ pub static SHOWS: Model = Model {
                     name: "held",
                     label: "Seats held",
                     help: "By customers who are deciding.",
-                    sql: HELD,
+                    sql: held!(),
                     kind: Kind::Number { least: 0, most: i64::MAX },
                     access: FieldAccess::Shown,
                     ..Field::PLAIN

@@ -175,16 +175,25 @@ async fn perform(
         return delete_all(page, model, ids).await;
     }
     let (app, staff) = (&page.app, &page.staff);
-    let report = (action.run)(app, staff, ids, values).await?;
-    if !report.done.is_empty() {
-        let mut tx = app.db.begin().await?;
-        for (id, label, changes) in &report.done {
-            log::add(&mut tx, staff, model.name, *id, label, action.name, changes).await?;
-        }
-        tx.commit().await?;
+    let mut report = (action.run)(app, staff, ids, values).await?;
+    if !report.done.is_empty()
+        && let Err(error) = note(page, model, action, &report).await
+    {
+        // What is done is told as done, whatever becomes of its lines.
+        tracing::error!(%error, action = action.name, model = model.name, "what was done is not in the log of changes");
+        report.notes.push("It is done, but the database could not note it in the log of changes.".into());
     }
     report.done.iter().for_each(|(id, ..)| (model.changed)(app, *id));
     Ok(report)
+}
+
+/// Writes what an action did into the log.
+async fn note(page: &Page, model: &'static Model, action: &'static Action, report: &Report) -> Result<()> {
+    let mut tx = page.app.db.begin().await?;
+    for (id, label, changes) in &report.done {
+        log::add(&mut tx, &page.staff, model.name, *id, label, action.name, changes).await?;
+    }
+    tx.commit().await
 }
 
 async fn delete_all(page: &Page, model: &'static Model, ids: &[i64]) -> Result<Report, Refused> {

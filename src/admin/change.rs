@@ -15,7 +15,7 @@ use super::notes::see_other;
 use super::render::{Frame, html, moment};
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
-use super::{Field, FieldAccess, FieldChange, FilterBy, Given, Inline, Kind, Model, Permission, Refused, Values, Work};
+use super::{Action, Field, FieldAccess, FieldChange, FilterBy, Given, Inline, Kind, Model, Permission, Refused, Values, Work};
 use crate::db::{DbError, Result, Tx};
 use crate::error::ApiError;
 
@@ -95,6 +95,13 @@ pub fn keeping(back: &str) -> String {
         "" => String::new(),
         back => format!("?{}", form_urlencoded::Serializer::new(String::new()).append_pair("back", back).finish()),
     }
+}
+
+/// Where an action is asked for with this object.
+pub fn action_url(model: &'static Model, action: &Action, id: i64, back: &str) -> String {
+    let list = Query::read(model, back).text();
+    let list = if list.is_empty() { list } else { format!("&{list}") };
+    format!("/admin/{}/actions/{}/?ids={id}{list}", model.name, action.name)
 }
 
 fn adds(page: &Page, model: &Model) -> bool {
@@ -654,6 +661,10 @@ async fn perform(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
                 };
                 warnings.extend(texts.into_iter().map(of_row));
             }
+            Err(Refused::Stays { why, .. }) => match part.row {
+                None => faults.push(why),
+                Some(_) => part.faults.push(("", why)),
+            },
             Err(Refused::Db(error)) => {
                 let text = refusal(&error).ok_or(error)?;
                 match part.row {
@@ -931,11 +942,9 @@ impl Form {
         let mut links = Vec::new();
         if let Some(object) = &object.stored {
             links.push(("History", format!("/admin/{}/{}/history/{back}", model.name, object.id)));
-            let list = Query::read(model, &self.back).text();
-            let list = if list.is_empty() { list } else { format!("&{list}") };
-            links.extend(model.actions.iter().filter(|action| page.staff.may(action.needs, model)).map(|action| {
-                (action.label, format!("/admin/{}/actions/{}/?ids={}{list}", model.name, action.name, object.id))
-            }));
+            let may_run = |action: &&Action| page.staff.may_run(action, model);
+            let actions = model.actions.iter().filter(may_run);
+            links.extend(actions.map(|action| (action.label, action_url(model, action, object.id, &self.back))));
             links.extend(model.on_site.map(|url| ("View on site", url.replace("{id}", &object.id.to_string()))));
             if deletes(page, model) {
                 links.push(("Delete…", format!("/admin/{}/{}/delete/{back}", model.name, object.id)));

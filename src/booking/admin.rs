@@ -108,9 +108,8 @@ pub static BOOKINGS: Model = Model {
         label: "Cancel bookings…",
         about: "Their seats are free for others at once. Customers see them as cancelled; nobody is told by mail.",
         needs: Permission::Change,
-        asks: &[],
-        whole: false,
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
+        ..Action::PLAIN
     }],
     adds: false,
     ..Model::PLAIN

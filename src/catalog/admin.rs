@@ -68,7 +68,10 @@ async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Re
 /// What was shown stays, with its bookings.
 fn has_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
     match deleted {
-        Err(DbError::ForeignKey(_)) => Err(Refused::Faults(vec![("", "There are shows of it.".into())])),
+        Err(DbError::ForeignKey(_)) => {
+            let why = "There are shows of it. Delete them first; one that was ever booked stays, and so does this.".into();
+            Err(Refused::Stays { why, instead: None })
+        }
         deleted => Ok(deleted?),
     }
 }

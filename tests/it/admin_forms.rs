@@ -346,11 +346,28 @@ async fn what_something_depends_on_stays(engine: Engine) {
     for (path, users) in [("movies/1", "3 shows"), ("screens/1", "2 shows"), ("shows/1", "1 booking")] {
         let path = format!("/admin/{path}/delete/");
         let page = root.send(&base, Call::get(&path)).await;
+        // What would be refused is not offered.
         says(&page, 200, users);
+        says(&page, 200, "can't be deleted");
+        assert!(!page.text.contains("Yes, delete it"), "{path}: {}", page.text);
         let body = root.form(&[]);
         let refused = root.send(&base, Call::post(&path).body(Some("application/x-www-form-urlencoded"), body)).await;
-        says(&refused, 409, "It was not deleted");
+        says(&refused, 409, "can't be deleted");
     }
+    // The way out, for whoever may go it.
+    let way_out = "<a class=\"button\" href=\"/admin/shows/actions/cancel/?ids=1\">Cancel shows…</a>";
+    let path = "/admin/shows/1/delete/";
+    says(&root.send(&base, Call::get(path)).await, 200, way_out);
+    let mut planner = app.staff("planner", &["shows.change", "shows.delete"]).await;
+    let page = planner.send(&base, Call::get(path)).await;
+    says(&page, 200, "Cancel the show instead");
+    assert!(!page.text.contains("/actions/cancel/"), "{}", page.text);
+    // To look whether it could be deleted deletes nothing.
+    says(&root.send(&base, Call::get("/admin/shows/2/delete/")).await, 200, "Yes, delete it");
+    assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["4"]]);
+    let user = root.send(&base, Call::get("/admin/users/1/change/")).await.expect(200);
+    assert!(!user.text.contains("/delete/"), "{}", user.text);
+    says(&root.send(&base, Call::get("/admin/users/1/delete/")).await, 200, "Switch the account off instead.");
     assert_eq!(app.sql("SELECT COUNT(*) FROM movies").await, [["2"]]);
     assert_eq!(app.sql("SELECT COUNT(*) FROM admin_log").await, [["0"]]);
     let asked = root.send(&base, Call::get("/admin/movies/actions/delete/?all=1")).await.expect(200);

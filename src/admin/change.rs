@@ -945,7 +945,6 @@ impl Form {
             let may_run = |action: &&Action| page.staff.may_run(action, model);
             let actions = model.actions.iter().filter(may_run);
             links.extend(actions.map(|action| (action.label, action_url(model, action, object.id, &self.back))));
-            links.extend(model.on_site.map(|url| ("View on site", url.replace("{id}", &object.id.to_string()))));
             if deletes(page, model) {
                 links.push(("Delete…", format!("/admin/{}/{}/delete/{back}", model.name, object.id)));
             }

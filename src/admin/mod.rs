@@ -126,8 +126,6 @@ pub struct Model {
     pub used_by: &'static [UsedBy],
     /// Only superusers change its objects, whatever groups say.
     pub for_superusers: bool,
-    /// Where the public sees the object; `{id}` is its id.
-    pub on_site: Option<&'static str>,
     /// Told after a change is durable, so that caches follow.
     pub changed: fn(&App, i64),
 }
@@ -159,7 +157,6 @@ impl Model {
         kept: "",
         used_by: &[],
         for_superusers: false,
-        on_site: None,
         changed: |_, _| {},
     };
 

@@ -52,7 +52,6 @@ pub static MOVIES: Model = Model {
         only: "t.date_time > {now} AND t.cancelled_at IS NULL",
         extra: 3,
     }],
-    on_site: Some("/api/movies/{id}/shows/"),
     changed: |app, id| {
         app.reads.movies.changed(&());
         app.reads.shows.changed(&id);

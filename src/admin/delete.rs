@@ -24,7 +24,8 @@ pub async fn page(page: Page, Of(model): Of, Id(id): Id, RawQuery(query): RawQue
     answer(async {
         let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
         let query = in_query(query);
-        show(&page, model, &object, query.text("back"), attempt(&page, model, &object, false).await, StatusCode::OK).await
+        show(&page, model, &object, query.text("back"), attempt(&page, model, &object, false).await, StatusCode::OK)
+            .await
     })
     .await
 }

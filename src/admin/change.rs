@@ -65,8 +65,10 @@ pub async fn save(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Resp
         if !saves_as_new(&page, model) {
             return Err(ApiError::NotPermitted);
         }
-        let posted = form.with_what_is_set_once(posted);
-        Form::blank(&page, model, &Posted::default()).save(&page, &posted).await
+        let posted = form.for_another(posted);
+        // Rows were numbered by the inlines of this form.
+        let another = Form { inlines: form.inlines, ..Form::blank(&page, model, &Posted::default()) };
+        another.save(&page, &posted).await
     })
     .await
 }
@@ -364,12 +366,17 @@ impl Form {
         Ok(form)
     }
 
-    /// What was posted, with what is only given once from the object: it can't be posted here. Rows belong to the object.
-    fn with_what_is_set_once(&self, posted: Posted) -> Posted {
+    /// What was posted, for a new object that is like this one. What is only given once is this one's: it can't be posted
+    /// here. Rows that are stored stay with this one, new ones go with the other.
+    fn for_another(&self, posted: Posted) -> Posted {
         let object = &self.parts[0];
         let set_once = || object.fields.iter().filter(|field| field.access == FieldAccess::SetOnce);
-        let is_kept = |name: &str| !name.starts_with("inline") && set_once().all(|field| field.name != name);
-        let kept = posted.0.into_iter().filter(|(name, _)| is_kept(name));
+        let is_of_stored = |name: &str| {
+            let row = name.strip_prefix("inline").and(name.rsplit_once('-'));
+            row.is_some_and(|(row, _)| posted.has(&format!("{row}-_id")))
+        };
+        let is_kept = |name: &str| !is_of_stored(name) && set_once().all(|field| field.name != name);
+        let kept = posted.0.iter().filter(|(name, _)| is_kept(name)).cloned();
         let raw = |field: &&'static Field| object.raw(field).iter().map(|value| (field.name.to_owned(), value.clone()));
         Posted(kept.chain(set_once().flat_map(|field| raw(field).collect::<Vec<_>>())).collect())
     }
@@ -439,7 +446,8 @@ impl Form {
             for row in 0..count {
                 let id = posted.text(&format!("inline{place}-{row}-_id"));
                 let Ok(id) = id.parse::<i64>() else {
-                    if adds(page, model) {
+                    let prefix = format!("inline{place}-{row}-");
+                    if adds(page, model) && posted.0.iter().any(|(name, _)| name.starts_with(&prefix)) {
                         self.parts.push(Part::row(&self.inlines[place], place, row, None, true));
                     }
                     continue;
@@ -871,6 +879,7 @@ struct Set {
 struct InlineShown {
     place: usize,
     title: String,
+    help: &'static str,
     many: &'static str,
     one: &'static str,
     rows: Vec<RowShown>,
@@ -1012,6 +1021,7 @@ impl Form {
         Ok(InlineShown {
             place,
             title: capital(model.many),
+            help: rows.inline.help,
             many: model.many,
             one: model.one,
             rows: shown,

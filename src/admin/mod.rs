@@ -393,7 +393,10 @@ pub enum Refused {
     /// What speaks against it; the same again with [`Values::anyway`] is done.
     Warnings(Vec<String>),
     /// It is not deleted: why, and the action of its model, by name, that does what is possible.
-    Stays { why: String, instead: Option<&'static str> },
+    Stays {
+        why: String,
+        instead: Option<&'static str>,
+    },
     Db(DbError),
 }
 
@@ -422,6 +425,7 @@ pub struct Inline {
     /// SQL of the order they are shown in, and the condition for those that are.
     pub order: &'static str,
     pub only: &'static str,
+    pub help: &'static str,
     /// Empty rows for new ones.
     pub extra: usize,
 }

@@ -50,6 +50,7 @@ pub static MOVIES: Model = Model {
         fields: &["date_time", "screen_id", "total_seats"],
         order: "t.date_time",
         only: "t.date_time > {now} AND t.cancelled_at IS NULL",
+        help: "For a week, give one show and save it; then open it by its name, and copy it to the other days.",
         extra: 3,
     }],
     changed: |app, id| {
@@ -68,7 +69,8 @@ async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Re
 fn has_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
     match deleted {
         Err(DbError::ForeignKey(_)) => {
-            let why = "There are shows of it. Delete them first; one that was ever booked stays, and so does this.".into();
+            let why =
+                "There are shows of it. Delete them first; one that was ever booked stays, and so does this.".into();
             Err(Refused::Stays { why, instead: None })
         }
         deleted => Ok(deleted?),

@@ -332,6 +332,17 @@ async fn rows_are_saved_with_their_object(engine: Engine) {
     ];
     fill(&mut planner, &base, change, &forged).await.expect(303);
     assert_eq!(app.sql(shows).await, [["5"]]);
+    // A copy takes new rows with it. Those that are stored stay, and an edit of them is not made.
+    let (stored, as_new) = ("inline0-0-total_seats", ("_as_new", "1"));
+    let added = [("inline0-1-date_time", "2035-07-02T20:00"), ("inline0-1-screen_id", "1")];
+    let of_copy =
+        [&added[..], &[("inline0-1-total_seats", "many"), (stored, "6"), ("title", "Copied"), as_new]].concat();
+    let faulty = fill(&mut root, &base, change, &of_copy).await;
+    says(&faulty, 422, "Seats: Enter a whole number.");
+    let right = filled(&faulty.text, &[("inline0-0-total_seats", "8")]);
+    send(&mut root, &base, "/admin/movies/add/", &right).await.expect(303);
+    assert_eq!(app.sql(shows).await, [["5"]]);
+    assert_eq!(app.sql(&shows.replace("With shows", "Copied")).await, [["8"]]);
     // A row of another movie is none of this one's.
     let stolen = [("inline0-0-_id", "1"), ("inline0-0-_version", "1"), ("inline0-0-total_seats", "49")];
     says(&fill(&mut root, &base, change, &stolen).await, 422, "was removed meanwhile");
@@ -364,7 +375,7 @@ async fn what_something_depends_on_stays(engine: Engine) {
     assert!(!page.text.contains("/actions/cancel/"), "{}", page.text);
     // To look whether it could be deleted deletes nothing.
     says(&root.send(&base, Call::get("/admin/shows/2/delete/")).await, 200, "Yes, delete it");
-    assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["4"]]);
+    assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["3"]]);
     let user = root.send(&base, Call::get("/admin/users/1/change/")).await.expect(200);
     assert!(!user.text.contains("/delete/"), "{}", user.text);
     says(&root.send(&base, Call::get("/admin/users/1/delete/")).await, 200, "Switch the account off instead.");

@@ -246,6 +246,9 @@ struct ActionPage<'a> {
     more: usize,
     ids: String,
     controls: Vec<Control>,
+    /// Text, and the id of its control, or empty.
+    faults: Vec<(&'a str, &'a str)>,
+    warnings: &'a [String],
     back: String,
 }
 
@@ -308,6 +311,8 @@ impl Asked {
             some: some.into_iter().map(|(id, label)| (label, format!("/admin/{}/{id}/change/", model.name))).collect(),
             ids: self.ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
             controls,
+            faults: self.faults.iter().map(|(field, text)| (text.as_str(), *field)).collect(),
+            warnings: &self.warnings,
             back,
         };
         Ok((status, html(&shown)).into_response())

@@ -70,7 +70,7 @@ fn has_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
     match deleted {
         Err(DbError::ForeignKey(_)) => {
             let why =
-                "There are shows of it. Delete them first; one that was ever booked stays, and so does this.".into();
+                "There are shows of it. Delete them first; a show that was ever booked stays, and this with it.".into();
             Err(Refused::Stays { why, instead: None })
         }
         deleted => Ok(deleted?),

@@ -191,33 +191,28 @@ pub static USERS: Model = Model {
             about: "The user is logged out of this panel everywhere.",
             needs: Permission::Change,
             asks: &[Field { name: "password", label: "New password", kind: Kind::Password, ..Field::PLAIN }],
-            whole: false,
             run: |app, staff, ids, values| Box::pin(set_passwords(app, staff, ids, values)),
+            ..Action::PLAIN
         },
         Action {
             name: "off",
             label: "Switch off…",
             about: "They can't log in any more, and what they are logged in to ends at once. Their bookings stay.",
             needs: Permission::Change,
-            asks: &[],
-            whole: false,
             run: |app, staff, ids, _| switch(app, staff, ids, false),
+            ..Action::PLAIN
         },
         Action {
             name: "on",
             label: "Switch on…",
             about: "They can log in again.",
             needs: Permission::Change,
-            asks: &[],
-            whole: false,
             run: |app, staff, ids, _| switch(app, staff, ids, true),
+            ..Action::PLAIN
         },
     ],
     save: Some(|work, id, values| Box::pin(save_user(work, id, values))),
-    delete: Some(|_, _| {
-        let text = "Users are never deleted: bookings and the log name them. Switch the account off instead.";
-        Box::pin(async { Err(Refused::Faults(vec![("", text.to_owned())])) })
-    }),
+    kept: "Users are never deleted: bookings and the log name them. Switch the account off instead.",
     changed: |app, id| app.reads.users.changed(&id),
     ..Model::PLAIN
 };

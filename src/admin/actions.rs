@@ -40,9 +40,7 @@ static DELETE: Action = Action {
     label: "Delete…",
     about: "What is deleted does not come back. What must stay, as something depends on it, stays.",
     needs: Permission::Delete,
-    asks: &[],
-    whole: false,
-    run: |_, _, _, _| Box::pin(async { Ok(Report::default()) }),
+    ..Action::PLAIN
 };
 
 /// The action of this name, if the reader may use it.
@@ -50,7 +48,7 @@ fn action(page: &Page, model: &'static Model, name: &str) -> Result<&'static Act
     let own = model.actions.iter().find(|action| action.name == name);
     let found = own.or((name == DELETE.name && model.delete.is_some()).then_some(&DELETE));
     let action = found.ok_or(ApiError::NotFound)?;
-    if page.staff.may(action.needs, model) { Ok(action) } else { Err(ApiError::NotPermitted) }
+    if page.staff.may_run(action, model) { Ok(action) } else { Err(ApiError::NotPermitted) }
 }
 
 type ModelAndAction = Path<(String, String)>;
@@ -113,6 +111,10 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
             Err(Refused::Faults(faults)) => {
                 asked.faults = faults;
                 return asked.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
+            }
+            Err(Refused::Stays { why, .. }) => {
+                asked.faults = vec![("", why)];
+                return asked.show(&page, model, StatusCode::CONFLICT).await;
             }
             Err(Refused::Warnings(warnings)) => {
                 asked.warnings = warnings;
@@ -216,6 +218,7 @@ fn reason(refused: &Refused) -> String {
     match refused {
         Refused::Faults(faults) => faults.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "),
         Refused::Warnings(texts) => texts.join(" "),
+        Refused::Stays { why, .. } => why.clone(),
         Refused::Db(error) => refusal(error).unwrap_or_else(|| {
             tracing::error!(%error, "an action broke off");
             match error {
@@ -252,6 +255,9 @@ struct ActionPage<'a> {
     more: usize,
     ids: String,
     controls: Vec<Control>,
+    /// Text, and the id of its control, or empty.
+    faults: Vec<(&'a str, &'a str)>,
+    warnings: &'a [String],
     back: String,
 }
 
@@ -314,6 +320,8 @@ impl Asked {
             some: some.into_iter().map(|(id, label)| (label, format!("/admin/{}/{id}/change/", model.name))).collect(),
             ids: self.ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
             controls,
+            faults: self.faults.iter().map(|(field, text)| (text.as_str(), *field)).collect(),
+            warnings: &self.warnings,
             back,
         };
         Ok((status, html(&shown)).into_response())

@@ -1,26 +1,26 @@
-//! The form of an object: adding and changing, with the rows of its inlines. All of it is read first, then changed by the
-//! features' own functions in one transaction, with the lines in the log.
+//! The form of an object: adding and changing, with the rows of its inlines (`change/inlines.rs`). All of it is read first,
+//! then changed by the features' own functions in one transaction, with the lines in the log.
+
+mod inlines;
+mod show;
 
 use std::collections::BTreeMap;
 
-use askama::Template;
 use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use inlines::Rows;
 
-use super::fields::{self, Control, Names, Read, Shape};
+use super::fields::{self, Names, Read};
 use super::guard::{Id, Of, Page, Posted};
-use super::list::{Query, capital};
+use super::list::Query;
 use super::notes::see_other;
-use super::render::{Frame, html, moment};
+use super::render::moment;
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
-use super::{Field, FieldAccess, FieldChange, FilterBy, Given, Inline, Kind, Model, Permission, Refused, Values, Work};
+use super::{Action, Field, FieldAccess, FieldChange, Given, Kind, Model, Permission, Refused, Values, Work};
 use crate::db::{DbError, Result, Tx};
 use crate::error::ApiError;
-
-/// More rows of an inline than this are not shown in a form, but linked.
-const MOST_ROWS: usize = 100;
 
 /// How often a change is tried again that has met another one.
 pub const TRIES: usize = 3;
@@ -65,8 +65,10 @@ pub async fn save(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Resp
         if !saves_as_new(&page, model) {
             return Err(ApiError::NotPermitted);
         }
-        let posted = form.with_what_is_set_once(posted);
-        Form::blank(&page, model, &Posted::default()).save(&page, &posted).await
+        let posted = form.for_another(posted);
+        // Rows were numbered by the inlines of this form.
+        let another = Form { inlines: form.inlines, ..Form::blank(&page, model, &Posted::default()) };
+        another.save(&page, &posted).await
     })
     .await
 }
@@ -95,6 +97,13 @@ pub fn keeping(back: &str) -> String {
         "" => String::new(),
         back => format!("?{}", form_urlencoded::Serializer::new(String::new()).append_pair("back", back).finish()),
     }
+}
+
+/// Where an action is asked for with this object.
+pub fn action_url(model: &'static Model, action: &Action, id: i64, back: &str) -> String {
+    let list = Query::read(model, back).text();
+    let list = if list.is_empty() { list } else { format!("&{list}") };
+    format!("/admin/{}/actions/{}/?ids={id}{list}", model.name, action.name)
 }
 
 fn adds(page: &Page, model: &Model) -> bool {
@@ -126,15 +135,6 @@ struct Form {
     faults: Vec<String>,
     warnings: Vec<String>,
     stale: Vec<Stale>,
-}
-
-/// The rows of an inline.
-struct Rows {
-    inline: &'static Inline,
-    model: &'static Model,
-    fields: Vec<&'static Field>,
-    /// There are more than are shown.
-    more: bool,
 }
 
 /// One object of a form.
@@ -178,20 +178,6 @@ struct Difference {
 }
 
 impl Part {
-    fn row(rows: &Rows, place: usize, row: usize, stored: Option<Object>, edited: bool) -> Part {
-        Part {
-            model: rows.model,
-            row: Some((place, row)),
-            fields: rows.fields.clone(),
-            stored,
-            raw: BTreeMap::new(),
-            version: 0,
-            edited,
-            wanted: Wanted::Nothing,
-            faults: Vec::new(),
-        }
-    }
-
     fn prefix(&self) -> String {
         self.row.map_or(String::new(), |(inline, row)| format!("inline{inline}-{row}-"))
     }
@@ -323,10 +309,8 @@ impl Form {
             warnings: Vec::new(),
             stale: Vec::new(),
         };
-        for inline in model.inlines {
-            let Some(model) = page.site.model(inline.model).filter(|model| adds(page, model)) else { continue };
-            form.inlines.push(Rows { inline, model, fields: row_fields(model, inline), more: false });
-        }
+        let rows = |inline| Rows::of(page, inline).filter(|rows| adds(page, rows.model));
+        form.inlines = model.inlines.iter().filter_map(rows).collect();
         form.add_blank_rows(page);
         form
     }
@@ -339,40 +323,24 @@ impl Form {
         form.parts[0].stored = Some(object);
         form.parts[0].edited = changes(page, model);
         form.parts[0].restore(page);
-        form.inlines.clear();
-        for inline in model.inlines {
-            let Some(model) = page.site.model(inline.model).filter(|model| page.staff.sees(model)) else { continue };
-            let mut found = objects::inline(&page.app, model, inline, id, MOST_ROWS + 1).await?;
-            let more = found.len() > MOST_ROWS;
-            found.truncate(MOST_ROWS);
-            let (place, rows) = (form.inlines.len(), Rows { inline, model, fields: row_fields(model, inline), more });
-            for (row, object) in found.into_iter().enumerate() {
-                let mut part = Part::row(&rows, place, row, Some(object), changes(page, model));
-                part.restore(page);
-                form.parts.push(part);
-            }
-            form.inlines.push(rows);
-        }
+        form.read_rows(page, id).await?;
         form.add_blank_rows(page);
         Ok(form)
     }
 
-    /// What was posted, with what is only given once from the object: it can't be posted here. Rows belong to the object.
-    fn with_what_is_set_once(&self, posted: Posted) -> Posted {
+    /// What was posted, for a new object that is like this one. What is only given once is this one's: it can't be posted
+    /// here. Rows that are stored stay with this one, new ones go with the other.
+    fn for_another(&self, posted: Posted) -> Posted {
         let object = &self.parts[0];
         let set_once = || object.fields.iter().filter(|field| field.access == FieldAccess::SetOnce);
-        let is_kept = |name: &str| !name.starts_with("inline") && set_once().all(|field| field.name != name);
-        let kept = posted.0.into_iter().filter(|(name, _)| is_kept(name));
+        let is_of_stored = |name: &str| {
+            let row = name.strip_prefix("inline").and(name.rsplit_once('-'));
+            row.is_some_and(|(row, _)| posted.has(&format!("{row}-_id")))
+        };
+        let is_kept = |name: &str| !is_of_stored(name) && set_once().all(|field| field.name != name);
+        let kept = posted.0.iter().filter(|(name, _)| is_kept(name)).cloned();
         let raw = |field: &&'static Field| object.raw(field).iter().map(|value| (field.name.to_owned(), value.clone()));
         Posted(kept.chain(set_once().flat_map(|field| raw(field).collect::<Vec<_>>())).collect())
-    }
-
-    fn add_blank_rows(&mut self, page: &Page) {
-        for (place, rows) in self.inlines.iter().enumerate() {
-            let first = self.parts.iter().filter(|part| part.row.is_some_and(|(inline, _)| inline == place)).count();
-            let extra = if adds(page, rows.model) { rows.inline.extra } else { 0 };
-            self.parts.extend((first..first + extra).map(|row| Part::row(rows, place, row, None, true)));
-        }
     }
 
     /// Reads what was posted, changes what is to be changed, and answers.
@@ -420,44 +388,6 @@ impl Form {
             }
             Err(Undone::Db(error)) => Err(error.into()),
         }
-    }
-
-    /// Makes the rows of the form those that were posted.
-    async fn take_rows(&mut self, page: &Page, posted: &Posted) -> Result<()> {
-        let parent = self.parts[0].stored.as_ref().map(|object| object.id);
-        let mut known: Vec<Part> = self.parts.drain(1..).filter(|part| part.stored.is_some()).collect();
-        for place in 0..self.inlines.len() {
-            let (model, inline) = (self.inlines[place].model, self.inlines[place].inline);
-            let count = posted.text(&format!("inline{place}-_rows")).parse().unwrap_or(0).min(2 * MOST_ROWS);
-            for row in 0..count {
-                let id = posted.text(&format!("inline{place}-{row}-_id"));
-                let Ok(id) = id.parse::<i64>() else {
-                    if adds(page, model) {
-                        self.parts.push(Part::row(&self.inlines[place], place, row, None, true));
-                    }
-                    continue;
-                };
-                let is_it = |part: &Part| {
-                    part.row.is_some_and(|(inline, _)| inline == place)
-                        && part.stored.as_ref().is_some_and(|object| object.id == id)
-                };
-                // One that isn't among the first rows any more may still be one of this object's.
-                let stored = match known.iter().position(is_it) {
-                    Some(position) => known.swap_remove(position).stored,
-                    None => objects::object(Reader::Db(&page.app), model, id).await?.filter(|object| {
-                        parent.is_some() && object.values.get(inline.by) == parent.map(Given::Int).as_ref()
-                    }),
-                };
-                if stored.is_none() {
-                    self.faults.push(format!("A {} of this was removed meanwhile. Nothing was saved.", model.one));
-                    continue;
-                }
-                let mut part = Part::row(&self.inlines[place], place, row, stored, changes(page, model));
-                part.restore(page);
-                self.parts.push(part);
-            }
-        }
-        Ok(())
     }
 
     /// Finds what someone else has changed since it was read here, and lets the form show it: fields that were not edited
@@ -540,7 +470,16 @@ impl Form {
             None => "was added",
             Some(_) => "was changed",
         };
-        notes.insert(0, format!("The {} “{label}” {what}.", model.one));
+        let rows = |(place, rows): (usize, &Rows)| {
+            let is_of_it = |done: &&Done| self.parts[done.part].row.is_some_and(|(inline, _)| inline == place);
+            match done.iter().filter(is_of_it).count() {
+                0 => String::new(),
+                1 => format!(", with 1 {}", rows.model.one),
+                count => format!(", with {count} {}", rows.model.many),
+            }
+        };
+        let rows: String = self.inlines.iter().enumerate().map(rows).collect();
+        notes.insert(0, format!("The {} “{label}” {what}{rows}.", model.one));
         for done in done {
             (done.model.changed)(&page.app, done.id);
         }
@@ -554,12 +493,6 @@ impl Form {
         };
         see_other(&url, &notes)
     }
-}
-
-/// The fields of an inline's rows.
-fn row_fields(model: &'static Model, inline: &'static Inline) -> Vec<&'static Field> {
-    let named = |name: &&str| model.fields().find(|field| field.name == *name);
-    inline.fields.iter().filter_map(named).filter(|field| field.name != inline.by).collect()
 }
 
 /// Off the async threads, and before there is a transaction: it takes long.
@@ -654,6 +587,10 @@ async fn perform(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
                 };
                 warnings.extend(texts.into_iter().map(of_row));
             }
+            Err(Refused::Stays { why, .. }) => match part.row {
+                None => faults.push(why),
+                Some(_) => part.faults.push(("", why)),
+            },
             Err(Refused::Db(error)) => {
                 let text = refusal(&error).ok_or(error)?;
                 match part.row {
@@ -826,232 +763,5 @@ pub async fn save_fields(
         Err(Undone::Warnings) => Err(NotSaved::Warnings(form.warnings)),
         Err(Undone::Stale) => Err(NotSaved::Stale),
         Err(Undone::Db(error)) => Err(NotSaved::Db(error)),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "admin/form.html")]
-struct FormPage<'a> {
-    frame: Frame,
-    form: &'a Form,
-    title: String,
-    /// Text and URL.
-    links: Vec<(&'static str, String)>,
-    sets: Vec<Set>,
-    inlines: Vec<InlineShown>,
-    action: String,
-    /// Text, and the id of its control, or empty.
-    faults: Vec<(String, String)>,
-    version: i64,
-    /// What the controls of the page held, as JSON.
-    was: String,
-    saves: bool,
-    saves_another: bool,
-    saves_as_new: bool,
-}
-
-/// Controls that stand together.
-struct Set {
-    title: &'static str,
-    help: &'static str,
-    controls: Vec<Control>,
-}
-
-struct InlineShown {
-    place: usize,
-    title: String,
-    many: &'static str,
-    one: &'static str,
-    rows: Vec<RowShown>,
-    /// For a script that adds rows: an empty one whose number is `__row__`; none where rows can't be added.
-    blank: Option<RowShown>,
-    /// The list of all of them, where there are more.
-    more: String,
-}
-
-struct RowShown {
-    prefix: String,
-    /// None for a new one.
-    id: Option<i64>,
-    version: i64,
-    title: String,
-    url: String,
-    faults: Vec<String>,
-    controls: Vec<Control>,
-    deletes: bool,
-    deleted: bool,
-}
-
-impl Form {
-    /// The page of it.
-    async fn show(&mut self, page: &Page, status: StatusCode) -> Result<Response, ApiError> {
-        self.number_rows();
-        let mut names = Names::default();
-        let zone = &page.app.config.time_zone;
-        let mut was = BTreeMap::new();
-        for part in &self.parts {
-            names.offer(page, part.edited_fields()).await?;
-            for field in &part.fields {
-                let stored = fields::raw(&field.kind, part.stored(field).unwrap_or(&Given::Null), zone);
-                names.learn(Reader::Db(&page.app), page.site, [(*field, part.raw(field)), (*field, &*stored)]).await?;
-                if part.stored.is_some() && part.edits(field) {
-                    was.insert(part.name(field), stored);
-                }
-            }
-        }
-        let object = &self.parts[0];
-        let mut sets = Vec::new();
-        for fieldset in self.model.fieldsets {
-            let mut controls = Vec::new();
-            for field in fieldset.fields {
-                // A new object has nothing to show yet, and what can't be read is never shown.
-                if object.edits(field) || object.stored.is_some() && !field.sql.is_empty() {
-                    controls.push(control_of(page, &names, object, field, object.name(field)).await?);
-                }
-            }
-            if !controls.is_empty() {
-                sets.push(Set { title: fieldset.title, help: fieldset.help, controls });
-            }
-        }
-        let mut inlines = Vec::new();
-        for (place, rows) in self.inlines.iter().enumerate() {
-            inlines.push(self.show_rows(page, &names, place, rows).await?);
-        }
-        let mut faults: Vec<(String, String)> = self.faults.iter().map(|text| (text.clone(), String::new())).collect();
-        for part in &self.parts {
-            for (name, text) in &part.faults {
-                let field = part.fields.iter().find(|field| field.name == *name);
-                let label = field.map_or(String::new(), |field| format!("{}: ", field.label));
-                let at = field.map_or(String::new(), |field| part.name(field));
-                let of = part.row.map_or(String::new(), |_| format!("{}, ", part.label()));
-                faults.push((format!("{of}{label}{text}"), at));
-            }
-        }
-        let (model, back) = (self.model, keeping(&self.back));
-        let mut links = Vec::new();
-        if let Some(object) = &object.stored {
-            links.push(("History", format!("/admin/{}/{}/history/{back}", model.name, object.id)));
-            let list = Query::read(model, &self.back).text();
-            let list = if list.is_empty() { list } else { format!("&{list}") };
-            links.extend(model.actions.iter().filter(|action| page.staff.may(action.needs, model)).map(|action| {
-                (action.label, format!("/admin/{}/actions/{}/?ids={}{list}", model.name, action.name, object.id))
-            }));
-            links.extend(model.on_site.map(|url| ("View on site", url.replace("{id}", &object.id.to_string()))));
-            if deletes(page, model) {
-                links.push(("Delete…", format!("/admin/{}/{}/delete/{back}", model.name, object.id)));
-            }
-        }
-        let title = match &object.stored {
-            Some(object) => object.label.clone(),
-            None => format!("New {}", model.one),
-        };
-        let path = vec![(capital(model.many), list_url(model, &self.back)), (title.clone(), String::new())];
-        let saves = self.parts.iter().any(|part| part.edited);
-        let shown = FormPage {
-            frame: page.frame(Some(model), path),
-            title,
-            links,
-            sets,
-            inlines,
-            faults,
-            version: object.version,
-            action: match &object.stored {
-                Some(object) => format!("/admin/{}/{}/change/", model.name, object.id),
-                None => format!("/admin/{}/add/", model.name),
-            },
-            was: serde_json::to_string(&was).unwrap_or_default(),
-            saves,
-            saves_another: saves && adds(page, model),
-            saves_as_new: object.stored.is_some() && saves_as_new(page, model),
-            form: self,
-        };
-        Ok((status, html(&shown)).into_response())
-    }
-
-    /// Rows are numbered without gaps, whatever numbers they were posted with.
-    fn number_rows(&mut self) {
-        let mut next = vec![0; self.inlines.len()];
-        for part in &mut self.parts {
-            if let Some((place, row)) = &mut part.row {
-                *row = next[*place];
-                next[*place] += 1;
-            }
-        }
-    }
-
-    async fn show_rows(&self, page: &Page, names: &Names, place: usize, rows: &Rows) -> Result<InlineShown> {
-        let model = rows.model;
-        let mut shown = Vec::new();
-        for part in self.parts.iter().filter(|part| part.row.is_some_and(|(inline, _)| inline == place)) {
-            shown.push(row_shown(page, names, part).await?);
-        }
-        let blank = if adds(page, model) {
-            let part = Part::row(rows, place, 0, None, true);
-            let mut names = Names::default();
-            names.offer(page, part.edited_fields()).await?;
-            let mut row = row_shown(page, &names, &part).await?;
-            let prefix = format!("inline{place}-__row__-");
-            for control in &mut row.controls {
-                control.name = control.name.replace(&row.prefix, &prefix);
-            }
-            row.prefix = prefix;
-            Some(row)
-        } else {
-            None
-        };
-        let parent = self.parts[0].stored.as_ref().map_or(0, |object| object.id);
-        let more = if rows.more { list_of(model, self.model, parent) } else { String::new() };
-        Ok(InlineShown {
-            place,
-            title: capital(model.many),
-            many: model.many,
-            one: model.one,
-            rows: shown,
-            blank,
-            more,
-        })
-    }
-}
-
-async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> {
-    let mut controls = Vec::new();
-    for field in &part.fields {
-        if part.stored.is_some() || part.edits(field) {
-            controls.push(control_of(page, names, part, field, part.name(field)).await?);
-        }
-    }
-    let id = part.stored.as_ref().map(|object| object.id);
-    // An empty row may stay empty.
-    controls.iter_mut().for_each(|control| control.required &= id.is_some());
-    Ok(RowShown {
-        prefix: part.prefix(),
-        id,
-        version: part.version,
-        title: part.stored.as_ref().map_or_else(|| format!("New {}", part.model.one), |object| object.label.clone()),
-        url: id.map_or(String::new(), |id| format!("/admin/{}/{id}/change/", part.model.name)),
-        faults: part.faults.iter().filter(|(field, _)| field.is_empty()).map(|(_, text)| text.clone()).collect(),
-        controls,
-        deletes: id.is_some() && deletes(page, part.model),
-        deleted: matches!(part.wanted, Wanted::Delete),
-    })
-}
-
-async fn control_of(page: &Page, names: &Names, part: &Part, field: &'static Field, name: String) -> Result<Control> {
-    let edited = part.edits(field);
-    let mut control = fields::control(page, names, field, name, part.raw(field), part.stored(field), edited).await?;
-    let of_field = part.faults.iter().filter(|(name, _)| *name == field.name);
-    control.faults = of_field.map(|(_, text)| text.clone()).collect();
-    // What is left empty keeps its password.
-    control.required &= !(matches!(field.kind, Kind::Password) && part.stored.is_some());
-    Ok(control)
-}
-
-/// The list of a model's objects that belong to this one.
-fn list_of(model: &Model, parent: &Model, id: i64) -> String {
-    let by_parent =
-        |filter: &&super::Filter| matches!(filter.by, FilterBy::Related { model, .. } if model == parent.name);
-    match model.filters.iter().find(by_parent) {
-        Some(filter) => format!("/admin/{}/?{}={id}", model.name, filter.name),
-        None => format!("/admin/{}/", model.name),
     }
 }

@@ -5,14 +5,14 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::change::{answer, in_query, keeping, list_url, refusal};
+use super::change::{action_url, answer, in_query, keeping, list_url, refusal};
 use super::guard::{Id, Of, Page, Posted};
 use super::list::capital;
 use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
-use super::{Model, Refused, Work};
+use super::{Action, Model, Refused, Work};
 use crate::db::DbError;
 use crate::error::ApiError;
 
@@ -24,7 +24,8 @@ pub async fn page(page: Page, Of(model): Of, Id(id): Id, RawQuery(query): RawQue
     answer(async {
         let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
         let query = in_query(query);
-        show(&page, model, &object, query.text("back"), Vec::new(), StatusCode::OK).await
+        show(&page, model, &object, query.text("back"), attempt(&page, model, &object, false).await, StatusCode::OK)
+            .await
     })
     .await
 }
@@ -39,15 +40,7 @@ pub async fn delete(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Re
                 let note = format!("The {} “{}” was deleted.", model.one, object.label);
                 Ok(see_other(&list_url(model, back), &[note]))
             }
-            Err(Refused::Db(error)) => match refusal(&error) {
-                Some(text) => show(&page, model, &object, back, vec![text], StatusCode::CONFLICT).await,
-                None => Err(error.into()),
-            },
-            Err(Refused::Faults(faults)) => {
-                let texts = faults.into_iter().map(|(_, text)| text).collect();
-                show(&page, model, &object, back, texts, StatusCode::CONFLICT).await
-            }
-            Err(Refused::Warnings(texts)) => show(&page, model, &object, back, texts, StatusCode::CONFLICT).await,
+            refused => show(&page, model, &object, back, refused, StatusCode::CONFLICT).await,
         }
     })
     .await
@@ -58,8 +51,14 @@ pub async fn delete(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Re
 /// # Errors
 /// Why it must stay.
 pub async fn perform(page: &Page, model: &'static Model, object: &Object) -> Result<(), Refused> {
+    attempt(page, model, object, true).await
+}
+
+/// Removes an object for good, or takes it back at the end: so the page knows beforehand whether the feature refuses it, by
+/// the same rules.
+async fn attempt(page: &Page, model: &'static Model, object: &Object, for_good: bool) -> Result<(), Refused> {
     let Some(delete) = model.delete else {
-        return Err(Refused::Faults(vec![("", kept(model))]));
+        return Err(Refused::Stays { why: kept(model), instead: None });
     };
     let (app, staff) = (&page.app, &page.staff);
     let mut tries = 0;
@@ -68,8 +67,10 @@ pub async fn perform(page: &Page, model: &'static Model, object: &Object) -> Res
             let mut tx = app.db.begin().await?;
             objects::lock(&mut tx, model, object.id).await?;
             delete(&mut Work { app, tx: &mut tx, staff }, object.id).await?;
-            log::add(&mut tx, staff, model.name, object.id, &object.label, "delete", &[]).await?;
-            tx.commit().await?;
+            if for_good {
+                log::add(&mut tx, staff, model.name, object.id, &object.label, "delete", &[]).await?;
+                tx.commit().await?;
+            }
             Ok(())
         };
         match result.await {
@@ -95,10 +96,10 @@ struct DeletePage<'a> {
     model: &'static Model,
     object: &'a Object,
     used_by: Vec<Users>,
-    /// Why it is not deleted.
+    /// Why it must stay; empty where it need not.
     faults: Vec<String>,
-    /// It can be tried.
-    deletes: bool,
+    /// What can be done instead: text and URL.
+    instead: Option<(&'static str, String)>,
     back: &'a str,
     url: String,
 }
@@ -118,9 +119,22 @@ async fn show(
     model: &'static Model,
     object: &Object,
     back: &str,
-    mut faults: Vec<String>,
+    attempted: Result<(), Refused>,
     status: StatusCode,
 ) -> Result<Response, ApiError> {
+    let (mut faults, mut instead) = (Vec::new(), None);
+    match attempted {
+        Ok(()) => {}
+        Err(Refused::Faults(found)) => faults.extend(found.into_iter().map(|(_, text)| text)),
+        Err(Refused::Warnings(texts)) => faults = texts,
+        Err(Refused::Stays { why, instead: name }) => {
+            faults.push(why);
+            let is_it = |action: &&Action| Some(action.name) == name && page.staff.may_run(action, model);
+            let action = model.actions.iter().find(is_it);
+            instead = action.map(|action| (action.label, action_url(model, action, object.id, back)));
+        }
+        Err(Refused::Db(error)) => faults.push(refusal(&error).ok_or(error)?),
+    }
     let mut used_by = Vec::new();
     for used in model.used_by {
         let Some(user) = page.site.model(used.model) else { continue };
@@ -139,9 +153,6 @@ async fn show(
         let name = if count == 1 { user.one } else { user.many };
         used_by.push(Users { count: format!("{} {name}", told(count)), some, more });
     }
-    if model.delete.is_none() {
-        faults.push(kept(model));
-    }
     let url = format!("/admin/{}/{}/change/{}", model.name, object.id, keeping(back));
     let path = vec![
         (capital(model.many), list_url(model, back)),
@@ -149,6 +160,6 @@ async fn show(
         ("Delete".to_owned(), String::new()),
     ];
     let frame = page.frame(Some(model), path);
-    let shown = DeletePage { frame, model, object, used_by, faults, deletes: model.delete.is_some(), back, url };
+    let shown = DeletePage { frame, model, object, used_by, faults, instead, back, url };
     Ok((status, html(&shown)).into_response())
 }

@@ -16,7 +16,7 @@ use tower::ServiceBuilder;
 use super::notes;
 use super::render::Frame;
 use super::session::{self, Secret};
-use super::{Model, Permission, Site};
+use super::{Action, Model, Permission, Site};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::body;
@@ -41,6 +41,11 @@ impl Staff {
     pub fn may(&self, permission: Permission, model: &Model) -> bool {
         let is_granted = || self.permissions.contains(&format!("{}.{}", model.name, permission.name()));
         self.is_superuser || model.has(permission) && is_granted()
+    }
+
+    /// Whether an action may be used: with it, all that it changes may be.
+    pub fn may_run(&self, action: &Action, model: &Model) -> bool {
+        self.may(action.needs, model) && action.also.iter().all(|(model, permission)| self.may(*permission, model))
     }
 
     /// Whether anything may be done with the model at all; what may be changed may be seen.
@@ -218,15 +223,14 @@ async fn admit(
             None => None,
         };
         if let Needs::On(permission) = needs {
-            let may = |permission, model| match permission {
+            let may = |model| match permission {
                 Permission::View => staff.sees(model),
                 permission => staff.may(permission, model),
             };
             // An action says for itself what it needs.
             let acts = |model: &Model| model.actions.iter().find(|action| param(params, "action") == Some(action.name));
-            let is_allowed = |model: &'static Model| {
-                may(permission, model) && acts(model).is_none_or(|action| may(action.needs, model))
-            };
+            let is_allowed =
+                |model: &'static Model| may(model) && acts(model).is_none_or(|action| staff.may_run(action, model));
             if !model.is_some_and(is_allowed) {
                 return Err(refuse(ApiError::NotPermitted));
             }

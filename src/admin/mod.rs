@@ -119,15 +119,13 @@ pub struct Model {
     pub save: Option<Save>,
     /// Whether objects are added here.
     pub adds: bool,
-    /// Removes one; the feature refuses what must stay.
+    /// Removes one, or says why it must stay. Asked before the page offers it, too, and then taken back.
     pub delete: Option<Delete>,
-    /// Why objects are not deleted, and what to do instead; for models without `delete`.
+    /// Why objects are never deleted, and what to do instead; for models without `delete`.
     pub kept: &'static str,
     pub used_by: &'static [UsedBy],
     /// Only superusers change its objects, whatever groups say.
     pub for_superusers: bool,
-    /// Where the public sees the object; `{id}` is its id.
-    pub on_site: Option<&'static str>,
     /// Told after a change is durable, so that caches follow.
     pub changed: fn(&App, i64),
 }
@@ -159,7 +157,6 @@ impl Model {
         kept: "",
         used_by: &[],
         for_superusers: false,
-        on_site: None,
         changed: |_, _| {},
     };
 
@@ -395,6 +392,11 @@ pub enum Refused {
     Faults(Vec<(&'static str, String)>),
     /// What speaks against it; the same again with [`Values::anyway`] is done.
     Warnings(Vec<String>),
+    /// It is not deleted: why, and the action of its model, by name, that does what is possible.
+    Stays {
+        why: String,
+        instead: Option<&'static str>,
+    },
     Db(DbError),
 }
 
@@ -423,6 +425,7 @@ pub struct Inline {
     /// SQL of the order they are shown in, and the condition for those that are.
     pub order: &'static str,
     pub only: &'static str,
+    pub help: &'static str,
     /// Empty rows for new ones.
     pub extra: usize,
 }
@@ -444,11 +447,26 @@ pub struct Action {
     /// What will happen, for the page that asks for confirmation.
     pub about: &'static str,
     pub needs: Permission,
+    /// What it needs besides, as it changes objects of other models too.
+    pub also: &'static [(&'static Model, Permission)],
     /// What it asks before it runs.
     pub asks: &'static [Field],
     /// It gets all of the chosen objects at once, and fewer can be chosen.
     pub whole: bool,
     pub run: Run,
+}
+
+impl Action {
+    pub const PLAIN: Action = Action {
+        name: "",
+        label: "",
+        about: "",
+        needs: Permission::Change,
+        also: &[],
+        asks: &[],
+        whole: false,
+        run: |_, _, _, _| Box::pin(async { Ok(Report::default()) }),
+    };
 }
 
 /// Gets some of the chosen objects, at most [`actions::CHUNK`] at once, or all where it is [`Action::whole`].

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -84,6 +84,8 @@ struct Refusal<'a> {
     frame: Frame,
     heading: &'a str,
     text: &'a str,
+    /// The same again may be answered.
+    passes: bool,
     id: &'a str,
 }
 
@@ -93,10 +95,14 @@ async fn refusal(site: &'static Site, response: Response, id: &str) -> Response 
     let told: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let frame =
         Frame { site, staff: parts.extensions.remove::<Staff>(), model: None, path: Vec::new(), notes: Vec::new() };
-    let heading = parts.status.canonical_reason().unwrap_or("Refused");
-    let text = told["detail"].as_str().unwrap_or_default();
+    let passes = parts.status == StatusCode::SERVICE_UNAVAILABLE;
+    let heading = if passes { "Not now" } else { parts.status.canonical_reason().unwrap_or("Refused") };
+    let text = match told["code"].as_str() {
+        Some("unavailable") => "The database does not answer. Nothing was changed; try again in a minute.",
+        _ => told["detail"].as_str().unwrap_or_default(),
+    };
     // Without a page, the words must do.
-    let page = Refusal { frame, heading, text, id }.render().unwrap_or_else(|_| heading.to_owned());
+    let page = Refusal { frame, heading, text, passes, id }.render().unwrap_or_else(|_| heading.to_owned());
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     Response::from_parts(parts, Body::from(page))

@@ -37,7 +37,7 @@ pub static BOOKINGS: Model = Model {
     joins: "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
             JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id",
     only: "t.status <> 'held'",
-    label: "CONCAT('Seat ', t.seat_number, ', ', m.title, ', ', {time:s.date_time})",
+    label: "CONCAT('Seat ', t.seat_number, ' of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
         Column { name: "order", label: "Order", sql: ORDER, shown: Shown::Made(code), ..Column::PLAIN },
         Column {
@@ -108,9 +108,8 @@ pub static BOOKINGS: Model = Model {
         label: "Cancel bookings…",
         about: "Their seats are free for others at once. Customers see them as cancelled; nobody is told by mail.",
         needs: Permission::Change,
-        asks: &[],
-        whole: false,
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
+        ..Action::PLAIN
     }],
     adds: false,
     ..Model::PLAIN

@@ -50,9 +50,9 @@ pub static MOVIES: Model = Model {
         fields: &["date_time", "screen_id", "total_seats"],
         order: "t.date_time",
         only: "t.date_time > {now} AND t.cancelled_at IS NULL",
+        help: "For a week, give one show and save it; then open it by its name, and copy it to the other days.",
         extra: 3,
     }],
-    on_site: Some("/api/movies/{id}/shows/"),
     changed: |app, id| {
         app.reads.movies.changed(&());
         app.reads.shows.changed(&id);
@@ -68,7 +68,11 @@ async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Re
 /// What was shown stays, with its bookings.
 fn has_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
     match deleted {
-        Err(DbError::ForeignKey(_)) => Err(Refused::Faults(vec![("", "There are shows of it.".into())])),
+        Err(DbError::ForeignKey(_)) => {
+            let why =
+                "There are shows of it. Delete them first; a show that was ever booked stays, and this with it.".into();
+            Err(Refused::Stays { why, instead: None })
+        }
         deleted => Ok(deleted?),
     }
 }

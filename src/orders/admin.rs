@@ -109,27 +109,24 @@ pub static ORDERS: Model = Model {
             label: "Mark as paid",
             about: "The price was received at the counter.",
             needs: Permission::Change,
-            asks: &[],
-            whole: false,
             run: |app, _, ids, _| Box::pin(act(app, Act::Pay, ["Awaiting payment", "Paid"], ids)),
+            ..Action::PLAIN
         },
         Action {
             name: "refund",
             label: "Refund…",
             about: "The price was given back. What is left of the orders is cancelled: the seats are free for others.",
             needs: Permission::Change,
-            asks: &[],
-            whole: false,
             run: |app, _, ids, _| Box::pin(act(app, Act::Refund, ["Paid", "Refunded"], ids)),
+            ..Action::PLAIN
         },
         Action {
             name: "cancel",
             label: "Cancel orders…",
             about: "All their seats are free for others at once. What was paid stays marked as paid until it is refunded.",
             needs: Permission::Change,
-            asks: &[],
-            whole: false,
             run: |app, _, ids, _| Box::pin(act(app, Act::CancelOrder, ["Booked", "Cancelled"], ids)),
+            ..Action::PLAIN
         },
     ],
     adds: false,
@@ -205,9 +202,8 @@ pub static HOLDS: Model = Model {
         label: "Release…",
         about: "The holds end, and their seats are free for others at once.",
         needs: Permission::Change,
-        asks: &[],
-        whole: false,
         run: |app, _, ids, _| Box::pin(act(app, Act::Release, ["Held", "Given up"], ids)),
+        ..Action::PLAIN
     }],
     adds: false,
     ..Model::PLAIN

@@ -5,7 +5,7 @@ use super::store::{self, Known, Plan, Put, Rival};
 use crate::admin::render::moment;
 use crate::admin::{
     Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
-    Refused, Report, Search, SearchKind, Shown, Staff, UsedBy, Values, Work,
+    Refused, Report, Search, SearchKind, Shown, UsedBy, Values, Work,
 };
 use crate::app::App;
 use crate::booking::admin::{BOOKINGS, by_house, told};
@@ -245,15 +245,15 @@ pub static SHOWS: Model = Model {
             ],
             whole: true,
             run: |app, _, ids, values| Box::pin(copying::copy(app, ids, values)),
+            ..Action::PLAIN
         },
         Action {
             name: "close",
             label: "Close sales",
             about: "Nobody can book or hold a seat from now on. What is booked stays; who holds seats can still take them.",
             needs: Permission::Change,
-            asks: &[],
-            whole: false,
             run: |app, _, ids, _| Box::pin(close(app, ids)),
+            ..Action::PLAIN
         },
         Action {
             name: "cancel",
@@ -261,9 +261,9 @@ pub static SHOWS: Model = Model {
             about: "They do not take place: nobody can book any more, they are not listed for customers, and all their \
                     bookings, orders and holds are cancelled. This can't be undone.",
             needs: Permission::Change,
-            asks: &[],
-            whole: false,
-            run: |app, staff, ids, _| Box::pin(cancel(app, staff, ids)),
+            also: &[(&BOOKINGS, Permission::Change)],
+            run: |app, _, ids, _| Box::pin(cancel(app, ids)),
+            ..Action::PLAIN
         },
     ],
     save: Some(|work, id, values| Box::pin(save(work, id, values))),
@@ -363,21 +363,21 @@ pub fn counted(count: i64, one: &str, many: &str) -> String {
 }
 
 async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
-    let refused = |text: String| Err(Refused::Faults(vec![("", text)]));
-    let taken = store::shows(work.tx, &[id]).await?.pop().map_or(0, |known| known.taken);
-    if taken > 0 {
-        let seats = counted(taken, "seat is", "seats are");
-        return refused(format!(
-            "{seats} booked or held. Cancel the show instead: the action \"Cancel shows…\" in the list of shows cancels \
-             all its bookings too."
-        ));
+    let Some(show) = store::shows(work.tx, &[id]).await?.pop() else { return Ok(()) };
+    if show.taken > 0 {
+        let seats = counted(show.taken, "seat is", "seats are");
+        let why = format!("{seats} booked or held. Cancel the show instead: that cancels its bookings, too.");
+        return Err(Refused::Stays { why, instead: Some("cancel") });
     }
     match store::delete_show(work.tx, id).await {
-        Err(DbError::ForeignKey(_)) => refused(
-            "It has cancelled bookings or ended holds, which are kept. Cancel the show instead, by the action \"Cancel \
-             shows…\" in the list of shows."
-                .to_owned(),
-        ),
+        Err(DbError::ForeignKey(_)) if show.cancelled => {
+            let why = "It has bookings or holds of the past, which are kept. It is cancelled: customers don't see it.";
+            Err(Refused::Stays { why: why.to_owned(), instead: None })
+        }
+        Err(DbError::ForeignKey(_)) => {
+            let why = "It has cancelled bookings or ended holds, which are kept. Cancel the show instead.";
+            Err(Refused::Stays { why: why.to_owned(), instead: Some("cancel") })
+        }
         deleted => Ok(deleted?),
     }
 }
@@ -413,11 +413,7 @@ async fn close(app: &App, ids: &[i64]) -> Result<Report, Refused> {
 const ROUNDS: usize = 5;
 
 /// First nobody is let in any more, then everyone is let out: whenever it stops between, the same again goes on from there.
-async fn cancel(app: &App, staff: &Staff, ids: &[i64]) -> Result<Report, Refused> {
-    if !staff.may(Permission::Change, &BOOKINGS) {
-        let text = "With a show its bookings are cancelled, and these you may not change.";
-        return Err(Refused::Faults(vec![("", text.to_owned())]));
-    }
+async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     let mut report = Report::default();
     for show in known(app, ids).await? {
         let name = show.told(app);

@@ -188,7 +188,11 @@ function rowsCanBeAdded(button) {
 
 enhance(document);
 document.querySelectorAll("button[data-adds-row]").forEach(rowsCanBeAdded);
+// What was told, or else a first field that is still empty.
 const told = document.querySelector("[role=alert][tabindex]");
+const first = document.querySelector(".object .field :is(input, select, textarea):not([type=hidden])");
 if (told) {
   told.focus();
+} else if (first && first.value === "") {
+  first.focus();
 }

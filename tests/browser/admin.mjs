@@ -10,7 +10,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inBrowser, picturesIn, VIEWPORTS } from "./browser.mjs";
-import { byKeyboard, logIn, withoutScripts } from "./flows.mjs";
+import { byHand, byKeyboard, logIn, withoutScripts } from "./flows.mjs";
 import { inspector } from "./inspect.mjs";
 import { call, LOGIN, MANAGER, token, withServer } from "./server.mjs";
 
@@ -34,6 +34,9 @@ await withServer(binary, async (url, command) => {
   await inBrowser(url, "no scripts", { ...VIEWPORTS.phone, javaScriptEnabled: false }, (browser) =>
     withoutScripts(browser, url),
   );
+  for (const [name, options] of Object.entries(VIEWPORTS)) {
+    await inBrowser(url, `by hand, ${name}`, options, (browser) => byHand({ browser, url, inspect, name }));
+  }
   // One size beside the other.
   await Promise.all(
     Object.entries(VIEWPORTS).map(async ([name, options]) => {

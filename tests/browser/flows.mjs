@@ -1,5 +1,5 @@
-// The work of a day in the admin panel: by keyboard alone, as someone does who has no mouse or is quicker without, and
-// without JavaScript.
+// The work of a day in the admin panel: by keyboard alone, as someone does who has no mouse or is quicker without; by hand,
+// with each click counted; and without JavaScript.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { call, MANAGER } from "./server.mjs";
@@ -41,7 +41,7 @@ export async function logIn(page, { username, password }) {
 // Goes on by the Tab key until this has the focus, as far as it takes, and looks whether one sees where one is.
 async function tabTo(page, target) {
   for (let steps = 0; steps < 500; steps++) {
-    await page.keyboard.press("Tab");
+    if (steps > 0) await page.keyboard.press("Tab");
     const seen = await target.evaluate((element) => {
       if (element !== document.activeElement) return undefined;
       const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element);
@@ -84,6 +84,7 @@ async function follow(page, target) {
 
 const link = (page, name) => page.getByRole("link", { name, exact: true });
 const button = (page, name) => page.getByRole("button", { name });
+const menu = (page, name) => page.getByRole("navigation", { name: "Models" }).getByRole("link", { name });
 const main = (page) => page.getByRole("main");
 
 // What the panel says after something was done.
@@ -205,7 +206,7 @@ async function findsShows({ page, url, inspect }) {
   assert.match(await rows.first().innerText(), /20:15/);
   assert.equal(await page.getByLabel("Search").inputValue(), "noir studio", "sorting keeps what was searched for");
   await choose(page, page.getByLabel("State"), "Sold out");
-  await follow(page, page.getByRole("button", { name: "Show", exact: true }));
+  await follow(page, button(page, "Find"));
   assert.match(page.url(), /state=sold_out/);
   assert.match(await main(page).innerText(), /Nothing matches/);
   await inspect(page, "shows-none");
@@ -366,6 +367,102 @@ async function logsOut(page, url) {
   assert.equal(new URL(page.url()).pathname, "/admin/login/");
   await page.goBack();
   assert.equal(new URL(page.url()).pathname, "/admin/login/");
+}
+
+// As someone new does it, with a mouse or a finger, by what the pages say; docs/admin.md tells how many clicks it takes.
+export async function byHand({ browser, url, inspect, name }) {
+  const { page, count, click, fill, choose } = await hand(browser);
+  const customer = await books(url, name);
+
+  // A movie, and a week of shows of it.
+  await click(link(page, "Add a movie"));
+  await inspect(page, `${name}-hand-movie`);
+  assert(await page.getByLabel("Title").evaluate((input) => input === document.activeElement), "the first field waits");
+  await fill(page.getByLabel("Title"), `Weekdays, ${name}`);
+  await fill(page.getByLabel("Running time"), "90");
+  const row = page.locator("fieldset.row").first();
+  const day = name === "phone" ? 12 : 19;
+  await fill(row.getByLabel("Begins"), `2032-01-${day}T18:00`);
+  await choose(row.getByLabel("Screen"), "Studio");
+  await fill(row.getByLabel("Seats"), "48");
+  await click(button(page, "Save and continue"));
+  await told(page, "was added, with 1 show.");
+  await inspect(page, `${name}-hand-saved`);
+  await click(page.locator("fieldset.row").getByRole("link").first());
+  await click(link(page, "Copy to other dates…"));
+  await inspect(page, `${name}-hand-copy`);
+  await fill(page.getByLabel("First day"), `2032-01-${day + 1}`);
+  await fill(page.getByLabel("How many times"), "6");
+  await choose(page.getByLabel("How far apart"), "Every day");
+  await click(main(page).locator(".buttons").getByRole("button"));
+  await told(page, "Done: 6 shows");
+  await inspect(page, `${name}-hand-copied`);
+  assert.deepEqual(count(), { clicks: 5, fields: 8 }, "a movie and a week of shows");
+
+  // The booking of someone who has told half of a name.
+  await click(menu(page, "Bookings"));
+  await fill(page.getByLabel("Search"), customer.slice(0, -3));
+  await click(button(page, "Find"));
+  assert.equal(await page.locator("table.list tbody tr").count(), 1);
+  await inspect(page, `${name}-hand-found`);
+  await click(page.locator("input[name=ids]"));
+  await click(button(page, "Cancel bookings"));
+  assert.match(await main(page).innerText(), new RegExp(customer), "whose booking it is");
+  await inspect(page, `${name}-hand-cancel`);
+  await click(main(page).locator(".buttons").getByRole("button"));
+  await told(page, "Done: 1 booking");
+  await inspect(page, `${name}-hand-cancelled`);
+  assert.deepEqual(count(), { clicks: 5, fields: 1 }, "a booking is found and cancelled");
+
+  // The day, as a file.
+  browser.expect("aborted", "/admin/bookings/export/");
+  await click(page.getByRole("link", { name: "Marquee" }));
+  await click(link(page, "Bookings of today's shows"));
+  await inspect(page, `${name}-hand-day`);
+  const [download] = await Promise.all([page.waitForEvent("download"), click(button(page, "Export as CSV"))]);
+  const lines = (await readFile(await download.path(), "utf8")).trim().split("\n");
+  assert(lines.length > 1, lines.join("\n"));
+  assert.deepEqual(count(), { clicks: 3, fields: 0 }, "a day is exported");
+}
+
+// A page after the login, and what counts each click, and each field that is filled in.
+async function hand(browser) {
+  const page = await browser.open("/admin/login/");
+  await logIn(page, MANAGER);
+  let counted = { clicks: 0, fields: 0 };
+  return {
+    page,
+    click: async (target) => {
+      counted.clicks++;
+      await target.click();
+      await page.waitForLoadState();
+    },
+    fill: async (target, text) => {
+      counted.fields++;
+      await target.fill(text);
+    },
+    choose: async (target, label) => {
+      counted.fields++;
+      await target.selectOption(label);
+    },
+    count: () => {
+      const all = counted;
+      counted = { clicks: 0, fields: 0 };
+      return all;
+    },
+  };
+}
+
+// Someone with a booking; gives the name.
+async function books(url, name) {
+  const account = { username: `rosalind_${name}`, email: `rosalind@${name}.example`, password: "Row-nine-the-aisle-4" };
+  await call(url, "POST", "/api/signup/", { body: { ...account, password2: account.password } });
+  const { access } = await call(url, "POST", "/api/login/", { body: account });
+  const [movie] = await call(url, "GET", "/api/movies/", { access });
+  const shows = await call(url, "GET", `/api/movies/${movie.id}/shows/`, { access });
+  const show = shows.findLast((show) => show.available_seats === show.total_seats);
+  await call(url, "POST", `/api/shows/${show.id}/book/`, { access, body: { seat_number: 9 } });
+  return account.username;
 }
 
 // What is beyond forms and links is left out; objects are named by their number.

@@ -32,6 +32,11 @@ pub fn tests() -> Vec<Test> {
         Test::new("admin_access::nobody_gives_themselves_more", nobody_gives_themselves_more),
         Test::new("admin_access::a_superuser_remains", a_superuser_remains),
         Test::new("admin_access::refusals_are_pages", refusals_are_pages),
+        Test::on(
+            &Engine::SHARED,
+            "admin_access::without_a_database_there_is_a_page",
+            without_a_database_there_is_a_page,
+        ),
         Test::new("admin_access::the_cookie_is_kept_close", the_cookie_is_kept_close),
     ]
 }
@@ -658,10 +663,9 @@ async fn nobody_gives_themselves_more(engine: Engine) {
         let why = if browser.csrf == boss.csrf { "yourself" } else { "Only a superuser" };
         assert!(page.contains(why), "{action} of {id}: {page}");
     }
-    for path in [format!("/admin/users/{ann}/delete/"), "/admin/users/actions/delete/".to_owned()] {
-        let page = boss.clone().post(&app, &path, &[("ids", &ann)]).await.text;
-        assert!(page.contains("Users are never deleted"), "{path}: {page}");
-    }
+    let page = boss.clone().post(&app, format!("/admin/users/{ann}/delete/"), &[]).await.expect(409).text;
+    assert!(page.contains("Users are never deleted"), "{page}");
+    boss.clone().post(&app, "/admin/users/actions/delete/", &[("ids", &ann)]).await.expect(404);
     assert_eq!(state(&app).await, before);
 
     // What staff may do: a customer's names, address and activity. Who is switched off is out at once.
@@ -773,6 +777,54 @@ async fn refusals_are_pages(engine: Engine) {
             assert!(shown.contains("/static/") || kept.as_deref() == Some("no-store"), "{shown}: {kept:?}");
         }
     }
+}
+
+async fn without_a_database_there_is_a_page(engine: Engine) {
+    let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
+    app.world().await;
+    let mut boss = app.superuser("boss").await;
+    let forms = [
+        ("movies/1/change/", "_save"),
+        ("movies/1/delete/", "yes"),
+        ("shows/actions/cancel/", "ids"),
+        ("login/", "next"),
+    ];
+    let calls = || {
+        let pages =
+            ["", "movies/", "movies/1/change/", "shows/2/delete/", "bookings/export/", "shows/names/?q=a", "log/"];
+        let pages = pages.map(|path| Call::get(format!("/admin/{path}")));
+        let forms = forms.map(|(path, name)| {
+            let body = boss.form(&[(name, "1"), ("username", "boss"), ("password", PASSWORD), ("title", "Lost")]);
+            Call::post(format!("/admin/{path}")).body(Some("application/x-www-form-urlencoded"), body)
+        });
+        pages.into_iter().chain(forms)
+    };
+    app.relay().cut();
+    let sent = calls().map(|call| {
+        let (mut browser, shown, base) = (boss.clone(), format!("{call:?}"), app.base());
+        async move {
+            let reply = browser.send(base, call).await;
+            assert_eq!(reply.status, 503, "{shown}: {}", reply.text);
+            assert_eq!(reply.header("content-type").as_deref(), Some("text/html; charset=utf-8"), "{shown}");
+            assert!(reply.header("retry-after").is_some(), "{shown}");
+            let id = reply.header("x-request-id").expect("an id");
+            let (_, told) = reply.text.split_once("<main").expect("a page");
+            assert!(told.contains("The database does not answer. Nothing was changed"), "{shown}: {told}");
+            assert!(told.contains(&id) && !told.contains("refused") && !told.contains("mysql"), "{shown}: {told}");
+            assert!(!browser.cookies.is_empty(), "{shown}: the session is kept");
+        }
+    });
+    futures_util::future::join_all(sent).await;
+    // What needs no database is there.
+    Call::get("/admin/login/").send(&app).await.expect(200);
+    Call::get("/admin/static/admin.css").send(&app).await.expect(200);
+    app.relay().mend();
+    let began = std::time::Instant::now();
+    while boss.get(&app, "/admin/movies/1/change/").await.status != 200 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "it does not come back");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(app.sql("SELECT title FROM movies WHERE id = 1").await, [["The Long Take"]]);
 }
 
 async fn the_cookie_is_kept_close(engine: Engine) {

@@ -332,6 +332,17 @@ async fn rows_are_saved_with_their_object(engine: Engine) {
     ];
     fill(&mut planner, &base, change, &forged).await.expect(303);
     assert_eq!(app.sql(shows).await, [["5"]]);
+    // A copy takes new rows with it. Those that are stored stay, and an edit of them is not made.
+    let (stored, as_new) = ("inline0-0-total_seats", ("_as_new", "1"));
+    let added = [("inline0-1-date_time", "2035-07-02T20:00"), ("inline0-1-screen_id", "1")];
+    let of_copy =
+        [&added[..], &[("inline0-1-total_seats", "many"), (stored, "6"), ("title", "Copied"), as_new]].concat();
+    let faulty = fill(&mut root, &base, change, &of_copy).await;
+    says(&faulty, 422, "Seats: Enter a whole number.");
+    let right = filled(&faulty.text, &[("inline0-0-total_seats", "8")]);
+    send(&mut root, &base, "/admin/movies/add/", &right).await.expect(303);
+    assert_eq!(app.sql(shows).await, [["5"]]);
+    assert_eq!(app.sql(&shows.replace("With shows", "Copied")).await, [["8"]]);
     // A row of another movie is none of this one's.
     let stolen = [("inline0-0-_id", "1"), ("inline0-0-_version", "1"), ("inline0-0-total_seats", "49")];
     says(&fill(&mut root, &base, change, &stolen).await, 422, "was removed meanwhile");
@@ -346,11 +357,28 @@ async fn what_something_depends_on_stays(engine: Engine) {
     for (path, users) in [("movies/1", "3 shows"), ("screens/1", "2 shows"), ("shows/1", "1 booking")] {
         let path = format!("/admin/{path}/delete/");
         let page = root.send(&base, Call::get(&path)).await;
+        // What would be refused is not offered.
         says(&page, 200, users);
+        says(&page, 200, "can't be deleted");
+        assert!(!page.text.contains("Yes, delete it"), "{path}: {}", page.text);
         let body = root.form(&[]);
         let refused = root.send(&base, Call::post(&path).body(Some("application/x-www-form-urlencoded"), body)).await;
-        says(&refused, 409, "It was not deleted");
+        says(&refused, 409, "can't be deleted");
     }
+    // The way out, for whoever may go it.
+    let way_out = "<a class=\"button\" href=\"/admin/shows/actions/cancel/?ids=1\">Cancel shows…</a>";
+    let path = "/admin/shows/1/delete/";
+    says(&root.send(&base, Call::get(path)).await, 200, way_out);
+    let mut planner = app.staff("planner", &["shows.change", "shows.delete"]).await;
+    let page = planner.send(&base, Call::get(path)).await;
+    says(&page, 200, "Cancel the show instead");
+    assert!(!page.text.contains("/actions/cancel/"), "{}", page.text);
+    // To look whether it could be deleted deletes nothing.
+    says(&root.send(&base, Call::get("/admin/shows/2/delete/")).await, 200, "Yes, delete it");
+    assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["3"]]);
+    let user = root.send(&base, Call::get("/admin/users/1/change/")).await.expect(200);
+    assert!(!user.text.contains("/delete/"), "{}", user.text);
+    says(&root.send(&base, Call::get("/admin/users/1/delete/")).await, 200, "Switch the account off instead.");
     assert_eq!(app.sql("SELECT COUNT(*) FROM movies").await, [["2"]]);
     assert_eq!(app.sql("SELECT COUNT(*) FROM admin_log").await, [["0"]]);
     let asked = root.send(&base, Call::get("/admin/movies/actions/delete/?all=1")).await.expect(200);

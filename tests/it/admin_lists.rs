@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{App, Browser, Engine, Options, Reply, Test, booking};
 
@@ -14,6 +16,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("admin_lists::lists_have_an_order_and_pages", lists_have_an_order_and_pages),
         Test::new("admin_lists::any_url_has_an_answer", any_url_has_an_answer),
         Test::new("admin_lists::what_matches_leaves_as_a_file", what_matches_leaves_as_a_file),
+        Test::new("admin_lists::a_file_that_nobody_takes_holds_nothing", a_file_that_nobody_takes_holds_nothing),
         Test::new("admin_lists::a_column_is_edited_in_the_list", a_column_is_edited_in_the_list),
         Test::new("admin_lists::nothing_is_offered_that_may_not_be_used", nothing_is_offered_that_may_not_be_used),
         Test::new("admin_lists::more_than_ten_thousand_are_walked", more_than_ten_thousand_are_walked),
@@ -396,6 +399,41 @@ async fn nothing_is_offered_that_may_not_be_used(engine: Engine) {
     for path in ["users/", "users/names/?q=a", "users/export/", "screens/names/", "orders/export/"] {
         assert_eq!(viewer.get(&app, format!("/admin/{path}")).await.status, 403, "{path}");
     }
+}
+
+/// Whoever asks for a long file and does not take it, or leaves half-way, holds nothing that others need.
+async fn a_file_that_nobody_takes_holds_nothing(engine: Engine) {
+    const AT_ONCE: usize = 12;
+    let env = vec![("DATABASE_CONNECTIONS", "4".to_owned())];
+    let app = App::start_with(engine, Options { env, ..Options::default() }).await;
+    let mut root = app.superuser("root").await;
+    // More than what lies on the way in the machine's buffers: 20 MB.
+    let title = "🎬".repeat(245);
+    let digits = (0..10).map(|digit| format!("SELECT {digit} AS d")).collect::<Vec<_>>().join(" UNION ALL ");
+    app.sql(&format!(
+        "INSERT INTO movies (title, duration_minutes) SELECT CONCAT('{title}', a.d, b.d, c.d, e.d, f.d), 90 FROM ({digits}) a, \
+         ({digits}) b, ({digits}) c, ({digits}) e, (SELECT 0 AS d UNION ALL SELECT 1) f"
+    ))
+    .await;
+    let address = app.base().strip_prefix("http://").expect("plain HTTP");
+    let asked = format!("GET /admin/movies/export/ HTTP/1.1\r\nHost: {address}\r\nCookie: {}\r\n\r\n", root.cookie());
+    let mut waiting = Vec::new();
+    for _ in 0..AT_ONCE {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        stream.write_all(asked.as_bytes()).await.expect("it takes the request");
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.expect("it answers");
+        assert_eq!(&head, b"HTTP/1.1 200");
+        waiting.push(stream);
+    }
+    let used = async |root: &mut Browser| {
+        open(&app, root, "movies/?q=x").await;
+        root.post(&app, "/admin/screens/add/", &[("name", "Dome"), ("_save", "1")]).await.status
+    };
+    assert_eq!(used(&mut root).await, 303);
+    drop(waiting);
+    assert_eq!(used(&mut root).await, 422, "the screen is there");
+    assert!(!app.instance(0).log().contains("broke off"), "{}", app.instance(0).log());
 }
 
 /// Lists of more than 10,000 take other ways than short ones.

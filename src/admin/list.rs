@@ -323,7 +323,7 @@ async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<Li
     let mut actions: Vec<(&str, &str)> = model
         .actions
         .iter()
-        .filter(|action| page.staff.may(action.needs, model))
+        .filter(|action| page.staff.may_run(action, model))
         .map(|action| (action.name, action.label))
         .collect();
     actions.extend(may_delete.then_some(("delete", "Delete…")));

@@ -922,8 +922,8 @@ pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError>
         "o.status = 'held' AND o.expires_at < {now} - {ended_for} AND o.created_at < {now} - {ended_for}",
         now = dialect.now_or("?")
     );
-    // Show by show, as the index has them.
-    let sql = format!("SELECT o.id FROM shows s JOIN orders o ON o.show_id = s.id WHERE {ended} LIMIT 1000");
+    let [by_end, of_an_order] = ["holds_by_end", "bookings_of_an_order"].map(|index| dialect.by_index(index));
+    let sql = format!("SELECT o.id FROM orders o {by_end} WHERE {ended} LIMIT 1000");
     let now = Value::from(clock::now());
     let mut found: Vec<(i64,)> = db.query(&sql, vec![now.clone(), now.clone()]).await?;
     if found.is_empty() {
@@ -944,7 +944,7 @@ pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError>
         Dialect::Mysql => [
             format!(
                 "DELETE b FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id
-                 STRAIGHT_JOIN bookings b ON b.order_id = o.id WHERE b.status = 'held' AND {ended}"
+                 STRAIGHT_JOIN bookings b {of_an_order} ON b.order_id = o.id WHERE b.status = 'held' AND {ended}"
             ),
             format!("DELETE o FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id WHERE {ended}"),
         ],

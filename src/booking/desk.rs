@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -34,10 +34,15 @@ const MEMORY: Duration = Duration::from_secs(1);
 /// How many shows a lane remembers.
 const REMEMBERED_SHOWS: usize = 10_000;
 
+/// Of how many holds the show is remembered.
+const REMEMBERED_HOLDS: usize = 100_000;
+
 /// Where every change of a seat goes through; cheap to clone.
 #[derive(Clone)]
 pub struct Desk {
     lanes: Arc<[mpsc::Sender<Job>]>,
+    /// The shows of holds that were made here.
+    shows: Arc<Mutex<HashMap<i64, i64>>>,
     patience: Duration,
 }
 
@@ -67,7 +72,7 @@ impl Desk {
             tokio::spawn(Lane { db, sql, limits, memory, listener }.run(inbox));
             sender
         });
-        Desk { lanes: lanes.collect(), patience }
+        Desk { lanes: lanes.collect(), shows: Arc::default(), patience }
     }
 
     /// Whether all lanes are at work.
@@ -84,15 +89,16 @@ impl Desk {
     pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Result<Reply, BookingError> {
         // Requests for one show go to one lane, so that they are decided together; where the show is not known, any
         // lane decides as well: the database has the last word.
-        let (Ask::Book { show_id: number, .. }
-        | Ask::Hold { show_id: number, .. }
-        | Ask::Cancel { booking_id: number, .. }
-        | Ask::Change { hold_id: number, .. }
-        | Ask::Extend { hold_id: number, .. }
-        | Ask::Release { hold_id: number, .. }
-        | Ask::Confirm { hold_id: number, .. }
-        | Ask::CancelOrder { order_id: number, .. }
-        | Ask::House { id: number, .. }) = &ask;
+        let number = match &ask {
+            Ask::Book { show_id, .. } | Ask::Hold { show_id, .. } => *show_id,
+            Ask::Cancel { booking_id: id, .. } => *id,
+            Ask::Change { hold_id: id, .. }
+            | Ask::Extend { hold_id: id, .. }
+            | Ask::Release { hold_id: id, .. }
+            | Ask::Confirm { hold_id: id, .. }
+            | Ask::CancelOrder { order_id: id, .. }
+            | Ask::House { id, .. } => self.shows().get(id).copied().unwrap_or(*id),
+        };
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
         let job = Job { ask, key, deadline: Instant::now() + self.patience, client, answer };
@@ -100,7 +106,20 @@ impl Desk {
             mpsc::error::TrySendError::Full(_) => BookingError::Busy,
             mpsc::error::TrySendError::Closed(_) => closed(),
         })?;
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        let outcome = answered.await.unwrap_or_else(|_| Err(closed()));
+        if let Ok(Reply::Hold(hold)) = &outcome {
+            let mut shows = self.shows();
+            if shows.len() >= REMEMBERED_HOLDS {
+                shows.clear();
+            }
+            shows.insert(hold.id, hold.show);
+        }
+        outcome
+    }
+
+    fn shows(&self) -> MutexGuard<'_, HashMap<i64, i64>> {
+        // A map is whole even where somebody panicked beside it.
+        self.shows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

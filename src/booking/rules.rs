@@ -1,6 +1,6 @@
 //! Who gets a seat: the pure decision over a batch of requests. No I/O, no clock, no randomness.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::BookingError;
 use crate::orders::status::{self, Event, Status};
@@ -226,6 +226,18 @@ pub struct Usage {
     pub recent_holds: i64,
 }
 
+/// The most that a user may have in a show before a batch is written, for its limits to be kept; [`i64::MAX`] where the
+/// batch gives no more than was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    pub holds: i64,
+    pub held_seats: i64,
+    /// Held and booked.
+    pub seats: i64,
+    /// Holds made in the last minute, in any show.
+    pub recent_holds: i64,
+}
+
 /// All that a batch touches.
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -268,8 +280,8 @@ pub struct Changes {
     pub cancelled: Vec<i64>,
     /// Holds and orders as they are from now on.
     pub orders: BTreeMap<i64, OrderState>,
-    /// Who was granted more seats because of what [`State::usage`] said.
-    pub relied_on: BTreeSet<(i64, i64)>,
+    /// Who was granted more because of what [`State::usage`] said, by user and show.
+    pub relied_on: BTreeMap<(i64, i64), Room>,
     /// How many ids are new.
     pub ids: i64,
 }
@@ -302,9 +314,11 @@ pub struct Decided {
 /// Decides the requests of a batch in the order of their arrival, each as if those before it were already done.
 /// `now` is the moment that decides, in UTC microseconds.
 pub fn decide<'a>(state: State, asks: impl IntoIterator<Item = &'a Ask>, now: i64, limits: &Limits) -> Decided {
+    let before = state.usage.clone();
     let mut batch = Batch { state, now, limits, changes: Changes::default() };
     let outcomes = asks.into_iter().map(|ask| batch.decide(ask)).collect();
-    Decided { outcomes, changes: batch.changes }
+    let relied_on = before.into_iter().filter_map(|(user, before)| Some((user, batch.room(user, before)?))).collect();
+    Decided { outcomes, changes: Changes { relied_on, ..batch.changes } }
 }
 
 struct Batch<'a> {
@@ -345,7 +359,7 @@ impl Batch<'_> {
         }
         let booked = seats.iter().map(|seat| self.take(user_id, show_id, None, *seat, SeatStatus::Booked)).collect();
         self.count_taken(show_id, seats.len() as i64, 0);
-        if let Some(usage) = self.usage(user_id, show_id) {
+        if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
             usage.booked_seats += seats.len() as i64;
         }
         Ok(Granted::Seats { show_id, seats: booked })
@@ -378,7 +392,7 @@ impl Batch<'_> {
             seats.iter().map(|seat| self.take(user_id, show_id, Some((id, expires_at)), *seat, SeatStatus::Held)),
         );
         hold.seats.sort_unstable_by_key(|seat| seat.number);
-        if let Some(usage) = self.usage(user_id, show_id) {
+        if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
             usage.holds += 1;
             usage.held_seats += seats.len() as i64;
         }
@@ -417,7 +431,7 @@ impl Batch<'_> {
         let place = Some((id, expires_at));
         hold.seats.extend(added.iter().map(|seat| self.take(user_id, show_id, place, *seat, SeatStatus::Held)));
         hold.seats.sort_unstable_by_key(|seat| seat.number);
-        if let Some(usage) = self.usage(user_id, show_id) {
+        if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
             usage.held_seats += hold.seats.len() as i64 - had;
         }
         hold.version = self.new_id();
@@ -443,7 +457,7 @@ impl Batch<'_> {
         for seat in &hold.seats {
             self.drop_held(hold.show_id, seat);
         }
-        if let Some(usage) = self.usage(hold.user_id, hold.show_id) {
+        if let Some(usage) = self.state.usage.get_mut(&(hold.user_id, hold.show_id)) {
             usage.holds -= 1;
             usage.held_seats -= hold.seats.len() as i64;
         }
@@ -476,7 +490,7 @@ impl Batch<'_> {
         }
         let (count, highest) = (order.seats.len() as i64, order.seats.last().map_or(0, |seat| seat.number));
         self.count_taken(order.show_id, count, highest);
-        if let Some(usage) = self.usage(user_id, order.show_id) {
+        if let Some(usage) = self.state.usage.get_mut(&(user_id, order.show_id)) {
             usage.holds -= 1;
             usage.held_seats -= count;
             usage.booked_seats += count;
@@ -673,11 +687,23 @@ impl Batch<'_> {
         -self.changes.ids
     }
 
-    /// What a user has in a show, for a change; it is noted that it was relied on.
-    fn usage(&mut self, user_id: i64, show_id: i64) -> Option<&mut Usage> {
-        let usage = self.state.usage.get_mut(&(user_id, show_id))?;
-        self.changes.relied_on.insert((user_id, show_id));
-        Some(usage)
+    /// What room a user must have had for what this batch has granted; none is needed for giving back.
+    fn room(&self, user: (i64, i64), before: Usage) -> Option<Room> {
+        let after = self.state.usage.get(&user)?;
+        let show = self.state.shows.get(&user.1)?;
+        let user_limit = self.limits.sales(show.sales, show.date_time).user_limit;
+        let below = |limit: i64, of: fn(&Usage) -> i64| {
+            let more = of(after) - of(&before);
+            if more > 0 { limit - more } else { i64::MAX }
+        };
+        let room = Room {
+            holds: below(self.limits.holds, |usage| usage.holds),
+            held_seats: below(self.limits.held_seats, |usage| usage.held_seats),
+            seats: user_limit.map_or(i64::MAX, |limit| below(limit, |usage| usage.held_seats + usage.booked_seats)),
+            recent_holds: below(self.limits.holds_per_minute, |usage| usage.recent_holds),
+        };
+        let any = Room { holds: i64::MAX, held_seats: i64::MAX, seats: i64::MAX, recent_holds: i64::MAX };
+        (room != any).then_some(room)
     }
 
     /// Gives a free seat to someone; `hold` is its hold and when that is over.
@@ -785,6 +811,22 @@ mod tests {
 
     fn one(state: State, ask: Ask, limits: &Limits) -> Option<BookingError> {
         decide(state, &[ask], NOW, limits).outcomes.remove(0).err()
+    }
+
+    #[test]
+    fn a_user_must_have_had_room_for_what_was_granted() {
+        let usage = Usage { holds: 1, held_seats: 2, booked_seats: 1, recent_holds: 5 };
+        let state = State { usage: HashMap::from([((7, 1), usage)]), ..show(NOW + 1, 20, &[]) };
+        let limits = Limits { holds: 3, held_seats: 6, user_seats: Some(9), holds_per_minute: 10, ..Limits::default() };
+        let room = |asks: &[Ask]| decide(state.clone(), asks, NOW, &limits).changes.relied_on.get(&(7, 1)).copied();
+        let hold = Ask::Hold { user_id: 7, show_id: 1, seats: vec![5, 6, 7] };
+        let needed = Room { holds: 2, held_seats: 3, seats: 6, recent_holds: 9 };
+        assert_eq!(room(std::slice::from_ref(&hold)), Some(needed));
+        let book = Ask::Book { user_id: 7, show_id: 1, seats: vec![8] };
+        let any = Room { holds: i64::MAX, held_seats: i64::MAX, seats: i64::MAX, recent_holds: i64::MAX };
+        assert_eq!(room(std::slice::from_ref(&book)), Some(Room { seats: 8, ..any }));
+        assert_eq!(room(&[hold, book]), Some(Room { seats: 5, ..needed }));
+        assert_eq!(room(&[Ask::Book { user_id: 8, show_id: 1, seats: vec![8] }]), None);
     }
 
     #[test]
@@ -986,6 +1028,11 @@ mod tests {
 
         /// As the store writes it, with its guards.
         fn write(&mut self, before: &State, changes: &Changes) {
+            for (user, room) in &changes.relied_on {
+                let used = before.usage[user];
+                assert!(used.holds <= room.holds && used.held_seats <= room.held_seats, "{user:?} {used:?} {room:?}");
+                assert!(used.held_seats + used.booked_seats <= room.seats && used.recent_holds <= room.recent_holds);
+            }
             let first = self.next_id;
             let id = |id: i64| if id < 0 { first - 1 - id } else { id };
             for (order, state) in &changes.orders {

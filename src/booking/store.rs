@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::idempotency::{self, Key, Stored};
 use super::rules::{
-    Act, Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, RELEASED, Sales, Seat, SeatStatus,
+    Act, Ask, BookingState, Changes, Granted, Holder, Limits, OrderState, RELEASED, Room, Sales, Seat, SeatStatus,
     ShowChange, ShowState, State, Usage,
 };
 use super::{Booking, Reply};
@@ -58,7 +58,7 @@ pub struct Sql {
     keys: String,
     forget_keys: String,
     update_shows: String,
-    same_usage: String,
+    has_room: String,
     update_orders: String,
     insert_orders: String,
     end_holds: String,
@@ -205,21 +205,26 @@ impl Sql {
             ("counts_booked", INT),
             ("holds", INT),
             ("held", INT),
-            ("booked", INT),
+            ("seats", INT),
             ("recent", INT),
         ]);
-        // Found by the user, who has few: of a show there may be thousands, and a sum is in no index.
+        // Found by the user, who has few: of a show there may be thousands, and a sum is in no index. A server that has not
+        // counted rows for some seconds would read all that came since.
+        let [live_holds, holds_made, booked_by] =
+            ["holds_of_a_user", "orders_of_a_user", "bookings_of_a_user"].map(|index| dialect.by_index(index));
         let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id + 0 = d.show_id";
-        let used = [
-            format!("(SELECT COUNT(*) FROM orders o WHERE {live})"),
-            format!(
-                "(SELECT {in_order} COUNT(*) FROM orders o JOIN bookings b {of_an_order} ON b.order_id = o.id WHERE {live})"
-            ),
-            "CASE WHEN d.counts_booked = 1 THEN (SELECT COUNT(*) FROM bookings b WHERE b.user_id = d.user_id \
+        let holds = format!("(SELECT COUNT(*) FROM orders o {live_holds} WHERE {live})");
+        let held = format!(
+            "(SELECT {in_order} COUNT(*) FROM orders o {live_holds} JOIN bookings b {of_an_order} ON b.order_id = o.id
+             WHERE {live})"
+        );
+        let booked = format!(
+            "CASE WHEN d.counts_booked = 1 THEN (SELECT COUNT(*) FROM bookings b {booked_by} WHERE b.user_id = d.user_id
              AND b.show_id + 0 = d.show_id AND b.status = 'booked') ELSE 0 END"
-                .to_owned(),
-            "(SELECT COUNT(*) FROM orders o WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago)".to_owned(),
-        ];
+        );
+        let recent = format!(
+            "(SELECT COUNT(*) FROM orders o {holds_made} WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago)"
+        );
         Sql {
             seat: format!(
                 "SELECT {facts}, b.active_seat, b.id, o.expires_at FROM shows s {names}
@@ -243,10 +248,11 @@ impl Sql {
                  FROM {ids} AS d JOIN orders o ON o.id = d.id JOIN shows s ON s.id = o.show_id {names}
                  LEFT JOIN bookings b {of_an_order} ON b.order_id = o.id"
             ),
-            usage: format!("SELECT d.user_id, d.show_id, {} FROM {users} AS d", used.join(", ")),
-            same_usage: format!(
-                "SELECT d.user_id FROM {users} AS d WHERE {} = d.holds AND {} = d.held AND {} = d.booked AND {} = d.recent",
-                used[0], used[1], used[2], used[3]
+            usage: format!("SELECT d.user_id, d.show_id, {holds}, {held}, {booked}, {recent} FROM {users} AS d"),
+            // What others gave the user meanwhile counts only where it leaves too little room.
+            has_room: format!(
+                "SELECT d.user_id FROM {users} AS d WHERE {holds} <= d.holds AND {held} <= d.held
+                 AND (d.counts_booked = 0 OR {held} + {booked} <= d.seats) AND {recent} <= d.recent"
             ),
             keys: format!(
                 "SELECT {in_order} {now}, k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
@@ -416,7 +422,8 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
     if !users.is_empty() {
         users.sort_unstable();
         users.dedup();
-        let asked: Vec<_> = users.iter().map(|user| loaded.user(*user, Usage::default(), limits)).collect();
+        let no_room = Room { holds: 0, held_seats: 0, seats: 0, recent_holds: 0 };
+        let asked: Vec<_> = users.iter().map(|user| loaded.user(*user, no_room, limits)).collect();
         for mut row in db.query::<Row>(&sql.usage, vec![Value::list(&asked)]).await? {
             let user = (row.take()?, row.take()?);
             let usage = Usage {
@@ -446,7 +453,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
     Ok(loaded)
 }
 
-/// A user in a show as [`Sql::new`] asks and checks what is used.
+/// A user in a show as [`Sql::new`] asks what is used, and checks that there is room for more.
 pub type User = (i64, i64, i64, i64, bool, i64, i64, i64, i64);
 
 impl Loaded {
@@ -491,11 +498,11 @@ impl Loaded {
         }
     }
 
-    fn user(&self, (user_id, show_id): (i64, i64), usage: Usage, limits: &Limits) -> User {
+    fn user(&self, (user_id, show_id): (i64, i64), room: Room, limits: &Limits) -> User {
         let counts_booked = self.shows.get(&show_id).is_some_and(|facts| facts.limits_users(limits));
-        let Usage { holds, held_seats, booked_seats, recent_holds } = usage;
+        let Room { holds, held_seats, seats, recent_holds } = room;
         let minute_ago = self.now - 60 * SECOND;
-        (user_id, show_id, self.now, minute_ago, counts_booked, holds, held_seats, booked_seats, recent_holds)
+        (user_id, show_id, self.now, minute_ago, counts_booked, holds, held_seats, seats, recent_holds)
     }
 }
 
@@ -561,10 +568,7 @@ impl Change {
             now,
             ..Change::default()
         };
-        for user in &changes.relied_on {
-            let usage = loaded.state.usage.get(user).copied().unwrap_or_default();
-            change.users.push(loaded.user(*user, usage, limits));
-        }
+        change.users.extend(changes.relied_on.iter().map(|(user, room)| loaded.user(*user, *room, limits)));
         for (order, state) in &changes.orders {
             let (status, expires_at) = (state.status.name(), state.expires_at.unwrap_or(NEVER));
             match loaded.state.orders.get(order) {
@@ -692,7 +696,7 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
     }
     if !change.users.is_empty() {
         let (found, users) = (change.users.len() as u64, Value::list(&change.users));
-        statements.push(Statement::finding(found, sql.same_usage.clone(), vec![users]));
+        statements.push(Statement::finding(found, sql.has_room.clone(), vec![users]));
     }
     let mut held: Vec<_> = change.expired.iter().chain(&change.dropped).copied().collect();
     held.sort_unstable();
@@ -918,8 +922,8 @@ pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError>
         "o.status = 'held' AND o.expires_at < {now} - {ended_for} AND o.created_at < {now} - {ended_for}",
         now = dialect.now_or("?")
     );
-    // Show by show, as the index has them.
-    let sql = format!("SELECT o.id FROM shows s JOIN orders o ON o.show_id = s.id WHERE {ended} LIMIT 1000");
+    let [by_end, of_an_order] = ["holds_by_end", "bookings_of_an_order"].map(|index| dialect.by_index(index));
+    let sql = format!("SELECT o.id FROM orders o {by_end} WHERE {ended} LIMIT 1000");
     let now = Value::from(clock::now());
     let mut found: Vec<(i64,)> = db.query(&sql, vec![now.clone(), now.clone()]).await?;
     if found.is_empty() {
@@ -940,7 +944,7 @@ pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError>
         Dialect::Mysql => [
             format!(
                 "DELETE b FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id
-                 STRAIGHT_JOIN bookings b ON b.order_id = o.id WHERE b.status = 'held' AND {ended}"
+                 STRAIGHT_JOIN bookings b {of_an_order} ON b.order_id = o.id WHERE b.status = 'held' AND {ended}"
             ),
             format!("DELETE o FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id WHERE {ended}"),
         ],

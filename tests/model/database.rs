@@ -57,7 +57,7 @@ pub enum Guard {
     Start,
     ShowVersion,
     SeatsTaken,
-    Usage,
+    Room,
     OrderVersion,
     HoldHeld,
     HoldLives,
@@ -77,7 +77,7 @@ pub const GUARDS: [(Guard, &str); 16] = [
     (Guard::Start, "s.date_time > d.starts_after"),
     (Guard::ShowVersion, "s.version = d.version"),
     (Guard::SeatsTaken, "s.seats_taken + d.taken BETWEEN 0 AND s.total_seats"),
-    (Guard::Usage, "WHERE {} = d.holds AND {} = d.held AND {} = d.booked AND {} = d.recent"),
+    (Guard::Room, "WHERE {holds} <= d.holds AND {held} <= d.held"),
     (Guard::OrderVersion, "o.version = d.was AND (d.is_held = 0 OR "),
     (Guard::HoldHeld, "o.status = 'held' AND o.expires_at > {})"),
     (Guard::HoldLives, "AND o.expires_at > {})"),
@@ -283,9 +283,11 @@ impl Database {
             after.seats_taken += show.taken;
             after.seat_version += 1;
         }
-        for &(user, _, now, _, counts_booked, holds, held_seats, booked_seats, recent_holds) in &change.users {
-            let same = Usage { holds, held_seats, booked_seats, recent_holds };
-            is(Guard::Usage, after.usage(user, now, counts_booked) == same)?;
+        for &(user, _, now, _, counts_booked, holds, held_seats, seats, recent_holds) in &change.users {
+            let has = after.usage(user, now, counts_booked);
+            let owns = if counts_booked { has.held_seats + has.booked_seats } else { 0 };
+            let has_room = has.holds <= holds && has.held_seats <= held_seats && owns <= seats;
+            is(Guard::Room, has_room && has.recent_holds <= recent_holds)?;
         }
         for &(id, was, version, status, expires_at, is_held, now) in &change.orders {
             let Some(order) = after.orders.get_mut(&id) else {

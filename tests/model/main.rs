@@ -301,7 +301,7 @@ fn a_missing_guard_is_found() {
         (Missing::Guard(Guard::OneHolderPerSeat), free_seats, "a seat has one holder"),
         (Missing::Guard(Guard::Capacity), clock_set_back, "nobody has a seat that the show does not have"),
         (Missing::Guard(Guard::ShowVersion), free_seats, "no order has more seats than allowed"),
-        (Missing::Guard(Guard::Usage), hoarding, "a user holds no more seats than allowed"),
+        (Missing::Guard(Guard::Room), hoarding, "a user holds no more seats than allowed"),
         (Missing::Guard(Guard::OrderVersion), cancelling, "a hold or an order is whole"),
         (Missing::Guard(Guard::HoldLives), end_of_a_hold, "a hold that is over is over"),
         (Missing::Guard(Guard::HoldsEnd), clock_set_back, "a hold or an order is whole"),

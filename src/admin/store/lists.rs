@@ -20,7 +20,7 @@ pub const BOUND: usize = 10_000;
 /// How long a statement of a list may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long it may take only to say how many more there are.
+/// How long it may take only to say how many there are.
 const COUNTING: Duration = Duration::from_millis(100);
 
 /// How long it may take to find out where words meet that each find too many.
@@ -219,20 +219,18 @@ impl Builder {
                 number.map(is).into_iter().collect()
             }
             SearchKind::Folded => vec![self.prefix(column, "", &username::key(phrase))],
-            SearchKind::Text => {
-                let cases: Vec<Sql> = cases(phrase, self.dialect)
-                    .iter()
-                    .map(|phrase| self.prefix(column, " COLLATE NOCASE", phrase))
-                    .collect();
-                match self.dialect {
-                    // Several ranges at once look to SQLite as if they were the whole table.
-                    Dialect::Sqlite => cases,
-                    Dialect::Mysql => vec![Sql::any(cases)],
+            // Several ranges at once look to SQLite as if they were the whole table, so each is a condition of its own.
+            SearchKind::Text => match self.dialect {
+                Dialect::Sqlite => {
+                    cases(phrase).iter().map(|word| self.prefix(column, " COLLATE NOCASE", word)).collect()
                 }
-            }
+                Dialect::Mysql => vec![self.prefix(column, " COLLATE utf8mb4_unicode_ci", phrase)],
+            },
         }
     }
 
+    /// On a server the collation stands beside what is looked for: so the index of a column that has it is used, and one
+    /// that is otherwise compared to the letter, as names of screens are, is looked through.
     fn prefix(&self, column: &str, collation: &str, begin: &str) -> Sql {
         match self.dialect {
             Dialect::Sqlite => Sql {
@@ -241,7 +239,7 @@ impl Builder {
             },
             Dialect::Mysql => {
                 let escaped = begin.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-                Sql { text: format!("{column} LIKE ?"), params: vec![format!("{escaped}%").into()] }
+                Sql { text: format!("{column} LIKE ?{collation}"), params: vec![format!("{escaped}%").into()] }
             }
         }
     }
@@ -256,10 +254,9 @@ impl Builder {
     }
 }
 
-/// Letter cases in which a word is looked for. SQLite compares ASCII letters in any case, and others as they are; a server
-/// does so with columns that are compared to the letter, as names of screens are.
-fn cases(word: &str, dialect: Dialect) -> Vec<String> {
-    if word.is_ascii() && dialect == Dialect::Sqlite {
+/// Letter cases in which a word is looked for: SQLite compares ASCII letters in any case, and others as they are.
+fn cases(word: &str) -> Vec<String> {
+    if word.is_ascii() {
         return vec![word.to_owned()];
     }
     let lower = word.to_lowercase();
@@ -782,8 +779,8 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
 pub async fn counted(app: &App, model: &'static Model, choice: Chosen) -> Result<Count> {
     let builder = Builder::new(app, model);
     let condition = builder.filter(choice);
-    let text = format!("SELECT COUNT(*) FROM ({}) counted", builder.finder(&condition));
-    let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
+    let sql = format!("SELECT COUNT(*) FROM ({}) counted", builder.finder(&condition));
+    let found: Vec<(i64,)> = app.db.query_aside(&sql, condition.params, COUNTING).await?;
     let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
     Ok(Count { rows: rows.min(BOUND), more: rows > BOUND })
 }

@@ -32,6 +32,7 @@ pub static USERS: Model = Model {
             label: "Username",
             sql: "t.username",
             sort: Some("t.username_key"),
+            unique: true,
             ..Column::PLAIN
         },
         Column {

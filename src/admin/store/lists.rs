@@ -21,7 +21,7 @@ pub const BOUND: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long it may take only to say how many there are.
-const COUNTING: Duration = Duration::from_millis(100);
+const COUNTING: Duration = Duration::from_millis(50);
 
 /// How long it may take to find out where words meet that each find too many.
 const MEETING: Duration = Duration::from_millis(500);
@@ -184,7 +184,9 @@ impl Builder {
             None => condition.text.clone(),
         };
         let needed = self.needed(&[&text], &there);
-        format!("{} t.id FROM {from}{needed} WHERE {text} LIMIT {}", self.select(), BOUND + 1)
+        // Of one table alone no order is given, as it would hold for what a condition selects by itself, too.
+        let select = if there.is_empty() && needed.is_empty() { "SELECT".to_owned() } else { self.select() };
+        format!("{select} t.id FROM {from}{needed} WHERE {text} LIMIT {}", BOUND + 1)
     }
 
     /// The ids of the objects for which a condition is true; None when there are more than [`BOUND`].
@@ -328,6 +330,8 @@ impl Builder {
 struct Order {
     sql: String,
     descending: bool,
+    /// No two objects have the same.
+    unique: bool,
     /// The joined table that has the moment by which it is ordered.
     over: Option<Join>,
 }
@@ -341,6 +345,8 @@ impl Order {
         let direction = self.direction();
         match (self.sql.as_str(), self.over) {
             ("t.id", _) => format!("t.id {direction}"),
+            // What says more than the index does makes MariaDB sort the whole table.
+            (sql, None) if self.unique => format!("{sql} {direction}"),
             // Another table's index ends here: what has the same moment comes as the engine finds it.
             (sql, Some(_)) => format!("{sql} {direction}"),
             (sql, None) => format!("{sql} {direction}, t.id {direction}"),
@@ -482,7 +488,8 @@ impl List {
                     // Rows of one time lie together: the other orders would pass over all rows of other times first.
                     if over.is_some() || query.sort.is_none() {
                         unsorted = query.sort.is_some();
-                        order = Order { sql: dates.to_owned(), descending: order.descending || unsorted, over };
+                        let descending = order.descending || unsorted;
+                        order = Order { sql: dates.to_owned(), descending, unique: false, over };
                         checks.push(range);
                     } else {
                         checks.push(range.checked());
@@ -525,6 +532,17 @@ impl List {
             Those::These(ids) => return Ok(ids.iter().skip(offset).take(limit).copied().collect()),
             Those::Walked { check, .. } => check,
         };
+        if self.order.over.is_none() && offset + limit > AT_ONCE {
+            // To pass over so many, engines would rather sort the whole table than walk its index.
+            let (mut ids, mut at) = (Vec::new(), Position::default());
+            while ids.len() < offset + limit {
+                match self.next(&mut at).await? {
+                    Some(more) => ids.extend(more),
+                    None => break,
+                }
+            }
+            return Ok(ids.into_iter().skip(offset).take(limit).collect());
+        }
         let sql = format!(
             "{} t.id FROM {} WHERE {} ORDER BY {} LIMIT {limit} OFFSET {offset}",
             self.builder.select(),
@@ -629,7 +647,7 @@ impl Builder {
         });
         let column = self.model.columns.iter().find(|column| column.name == name);
         let sql = column.and_then(|column| column.sort).unwrap_or("t.id");
-        Order { sql: self.sort(sql), descending, over: None }
+        Order { sql: self.sort(sql), descending, unique: column.is_some_and(|column| column.unique), over: None }
     }
 
     fn filter(&self, chosen: Chosen) -> Sql {

@@ -2,7 +2,8 @@
 //!
 //! Each condition is first looked for by itself, through its index, up to [`BOUND`] objects. One that finds no more than
 //! that leads: its objects are looked up by their ids, and the other conditions are checked on them. Where every condition
-//! finds more, the list is walked in its order and each row checked until the page is full, which is soon.
+//! finds more, the list is walked in its order and each row checked until the page is full, which is soon. Words of a search
+//! that each find more are met first: they may find few together.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;

@@ -696,13 +696,15 @@ impl Builder {
             for (rows, found) in &mut large {
                 for alias in &aliases {
                     let Some((_, way)) = found.many.iter().find(|(of, _)| of == alias) else { continue };
-                    let found = self.probe(alias, way, PROBED).await?;
-                    *rows = if found > PROBED { usize::MAX } else { rows.saturating_add(found) };
+                    *rows += self.probe(alias, way, PROBED).await?;
+                    if *rows > PROBED {
+                        break;
+                    }
                 }
             }
         }
         // The one that finds the fewest leads; where that is not known, the longest mostly does.
-        large.sort_by_key(|(rows, found)| (*rows, std::cmp::Reverse(found.word.length)));
+        large.sort_by_key(|(rows, found)| ((*rows).min(PROBED + 1), std::cmp::Reverse(found.word.length)));
         let Some(((rows, first), others)) = large.split_first() else { return Ok(Met::Unknown) };
         let mut gathered = first.few.clone();
         if aliases.len() == 1 {

@@ -5,6 +5,7 @@ import ctypes
 import http.client
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -38,6 +39,26 @@ def say(text):
 
 class Failure(Exception):
     """Why measuring can't go on."""
+
+
+def machine():
+    """What it is measured on."""
+    cpu = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_gb": round(kilobytes / 1024**2),
+        "system": f"{system}, kernel {platform.release()}",
+    }
 
 
 # --- Processes ---

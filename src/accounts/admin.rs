@@ -12,7 +12,7 @@ use crate::app::App;
 const YES_NO: &[(&str, &str)] = &[("1", "Yes"), ("0", "No")];
 
 const fn yes_no(name: &'static str, label: &'static str, sql: &'static str) -> Filter {
-    Filter { name, label, by: FilterBy::Choice { sql, choices: YES_NO, counted: false } }
+    Filter { name, label, by: FilterBy::Choice { sql, choices: YES_NO, counted: true } }
 }
 
 const fn begins(column: &'static str, kind: SearchKind) -> Search {
@@ -32,6 +32,7 @@ pub static USERS: Model = Model {
             label: "Username",
             sql: "t.username",
             sort: Some("t.username_key"),
+            unique: true,
             ..Column::PLAIN
         },
         Column {

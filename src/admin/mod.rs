@@ -187,12 +187,15 @@ pub struct Column {
     pub shown: Shown,
     /// SQL that an index sorts by, over the table alone. None: the list can't be sorted by this column.
     pub sort: Option<&'static str>,
+    /// No two objects have the same there, by a unique index.
+    pub unique: bool,
     /// The field of the form that can be edited in the list.
     pub edits: Option<&'static str>,
 }
 
 impl Column {
-    pub const PLAIN: Column = Column { name: "", label: "", sql: "", shown: Shown::Text, sort: None, edits: None };
+    pub const PLAIN: Column =
+        Column { name: "", label: "", sql: "", shown: Shown::Text, sort: None, unique: false, edits: None };
 }
 
 /// How a cell is shown.

@@ -22,6 +22,7 @@ pub static MOVIES: Model = Model {
             shown: Shown::Number,
             sort: Some("t.duration_minutes"),
             edits: Some("duration_minutes"),
+            ..Column::PLAIN
         },
     ],
     order: "title",

@@ -28,6 +28,7 @@ pub fn tests() -> Vec<Test> {
             a_show_half_cancelled_is_cancelled_by_the_same_again,
         ),
         Test::new("admin_cinema::the_house_cancels_bookings_at_any_time", the_house_cancels_bookings_at_any_time),
+        Test::new("admin_cinema::many_are_done_in_parts", many_are_done_in_parts),
         Test::new("admin_cinema::orders_are_paid_refunded_and_cancelled", orders_are_paid_refunded_and_cancelled),
         Test::new("admin_cinema::sales_are_closed", sales_are_closed),
         Test::new("admin_cinema::the_board_tells_todays_numbers", the_board_tells_todays_numbers),
@@ -319,6 +320,41 @@ async fn the_house_cancels_bookings_at_any_time(engine: Engine) {
     assert_eq!(free().await, 50);
     app.sql("ALTER TABLE log_away RENAME TO admin_log").await;
     is_consistent(&app).await;
+}
+
+/// A school has booked a whole arena, in one order.
+async fn many_are_done_in_parts(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let mut staff = app.superuser("chief").await;
+    let (ann, seats) = (world.ann.id, 1_201_i64);
+    let ids: Vec<i64> = (1..=seats).map(|seat| 5_000_000 + seat).collect();
+    let rows: Vec<String> =
+        (1..=seats).map(|seat| format!("({}, {ann}, 100, {seat}, 'booked', 1, 5000000)", 5_000_000 + seat)).collect();
+    for sql in [
+        "INSERT INTO shows (id, movie_id, screen_id, date_time, total_seats, seats_taken) SELECT 100, movie_id, screen_id, \
+         date_time + 172800000000, 2000, 1201 FROM shows WHERE id = 1"
+            .to_owned(),
+        format!(
+            "INSERT INTO orders (id, user_id, show_id, status, created_at, version) \
+             VALUES (5000000, {ann}, 100, 'paid', 1, 5000000)"
+        ),
+        format!(
+            "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id) VALUES {}",
+            rows.join(", ")
+        ),
+    ] {
+        app.sql(&sql).await;
+    }
+    let listed = staff.get(&app, "/admin/orders/").await.expect(200).text;
+    assert!(listed.contains(",1200,1201<"), "all seats of an order are told: {listed}");
+    let told = run(&app, &mut staff, "bookings.cancel", &ids, &[]).await;
+    for part in ["500 of 1201", "1000 of 1201", "1201 of 1201", "Done: 1201 bookings."] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE status = 'cancelled'").await, [["1201"]]);
+    assert_eq!(app.sql("SELECT COUNT(DISTINCT object_id) FROM admin_log WHERE action = 'cancel'").await, [["1201"]]);
+    assert_eq!(app.sql("SELECT seats_taken FROM shows WHERE id = 100").await, [["0"]]);
 }
 
 async fn orders_are_paid_refunded_and_cancelled(engine: Engine) {

@@ -1,7 +1,7 @@
 //! Forms of the admin panel, with a model that only this test knows, and with those of the cinema.
 
 use axum::Router;
-use marquee::admin::{Kind, Site};
+use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
 use marquee::app;
 use marquee::back_office::SITE;
 use marquee::config::Config;
@@ -24,12 +24,34 @@ pub fn tests() -> Vec<Test> {
         Test::new("admin_forms::rows_are_saved_with_their_object", rows_are_saved_with_their_object),
         Test::new("admin_forms::what_something_depends_on_stays", what_something_depends_on_stays),
         Test::new("admin_forms::stored_markup_is_text_everywhere", stored_markup_is_text_everywhere),
+        Test::new("admin_forms::what_takes_too_long_is_stopped", what_takes_too_long_is_stopped),
         Test::plain("admin_forms::the_example_of_the_documents_compiles", the_example_of_the_documents_compiles),
     ]
 }
 
 static SKY: Site =
-    Site { title: "Sky", groups: &[("Sky", &[&PLANETS])], board: |_, _| Box::pin(async { Ok(String::new()) }) };
+    Site { title: "Sky", groups: &[("Sky", &[&PLANETS, &STARS])], board: |_, _| Box::pin(async { Ok(String::new()) }) };
+
+/// The same table, looked through in a way that takes a minute.
+static STARS: Model = Model {
+    name: "stars",
+    one: "star",
+    many: "stars",
+    table: "planets",
+    filters: &[Filter {
+        name: "far",
+        label: "Far",
+        by: FilterBy::Conditions(&[(
+            "1",
+            "Yes",
+            "(WITH n AS (SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \
+             UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9) \
+             SELECT COUNT(*) FROM n a, n b, n c, n e, n f, n g, n h, n i, n j \
+             WHERE a.d + b.d + c.d + e.d + f.d + g.d + h.d + i.d + j.d <> t.moons) = 7",
+        )]),
+    }],
+    ..Model::PLAIN
+};
 
 /// Serves the panel with a site of one model, on the app's database; gives where.
 async fn sky(app: &App) -> String {
@@ -453,6 +475,19 @@ async fn stored_markup_is_text_everywhere(engine: Engine) {
         assert!(!body.contains("<script") && !body.contains(" style=") && !body.contains(" onclick"), "{path}");
     }
     assert!(escaped > 20, "markup was seen on {escaped} pages only");
+}
+
+/// Where it was not stopped, the answer would be another one, much later.
+async fn what_takes_too_long_is_stopped(engine: Engine) {
+    let app = App::start(engine).await;
+    let (base, mut root) = (sky(&app).await, app.superuser("root").await);
+    app.sql("INSERT INTO planets (name, kind, moons) VALUES ('Mars', 'rock', 2)").await;
+    let stopped = root.send(&base, Call::get("/admin/stars/?far=1")).await;
+    says(&stopped, 200, "That takes too long to look for.");
+    // The connection is as good as before.
+    let all = root.send(&base, Call::get("/admin/stars/")).await;
+    says(&all, 200, "1 star");
+    assert!(!all.text.contains("too long"), "{}", all.text);
 }
 
 async fn the_example_of_the_documents_compiles() {

@@ -142,6 +142,10 @@ async fn what_belongs_to_others_is_found_by_them(engine: Engine) {
         found.sort_unstable();
         assert_eq!(found, expected, "{query}");
     }
+    // Names of screens are told apart by their letters' case, and found in any.
+    app.sql("UPDATE screens SET name = 'Blue Room' WHERE id = 2").await;
+    assert_eq!(ids(&app, &mut root, "screens/?q=bLUE+roo").await, [2]);
+    assert_eq!(ids(&app, &mut root, "shows/?q=blue+ro").await, [2]);
     let users = ids(&app, &mut root, "users/?q=VRIES").await;
     assert_eq!(users, Vec::<i64>::new(), "a word begins a field, not a word of it");
     assert_eq!(ids(&app, &mut root, "users/?q=de+vr").await, [world.ann.id]);
@@ -463,6 +467,7 @@ async fn more_than_ten_thousand_are_walked(engine: Engine) {
     }
     let page = open(&app, &mut root, "users/?o=username").await;
     assert_eq!(count(&page), "10,000+ users");
+    assert!(page.contains(">Yes (10,000+)<") && page.contains(">No (1)<") && page.contains(">Yes (1)<"), "{page}");
     let page = open(&app, &mut root, "users/?o=username&p=9999").await;
     assert!(page.contains("Page 200") && !page.contains(">Next<"), "pages end at 10,000");
     // Each word alone finds too many; together they find few, or many.

@@ -2,7 +2,8 @@
 //!
 //! Each condition is first looked for by itself, through its index, up to [`BOUND`] objects. One that finds no more than
 //! that leads: its objects are looked up by their ids, and the other conditions are checked on them. Where every condition
-//! finds more, the list is walked in its order and each row checked until the page is full, which is soon.
+//! finds more, the list is walked in its order and each row checked until the page is full, which is soon. Words of a search
+//! that each find more are met first: they may find few together.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -20,11 +21,14 @@ pub const BOUND: usize = 10_000;
 /// How long a statement of a list may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long it may take only to say how many more there are.
-const COUNTING: Duration = Duration::from_millis(100);
+/// How long it may take only to say how many there are.
+const COUNTING: Duration = Duration::from_millis(50);
 
 /// How long it may take to find out where words meet that each find too many.
 const MEETING: Duration = Duration::from_millis(500);
+
+/// So far the objects of a word are counted: of several that find too many, the one that finds the fewest leads.
+const PROBED: usize = 5 * BOUND / 2;
 
 /// Of a set that is so small, each object may as well be checked as looked for.
 const FEW: usize = 500;
@@ -169,22 +173,29 @@ impl Builder {
 
     /// What finds the ids for which a condition is true, beginning where it can be looked up.
     fn finder(&self, condition: &Sql) -> String {
-        self.finder_from(self.over(&condition.text).map_or("t", |join| join.alias), condition)
+        // What is no object is left out by the way, unless that is the condition itself.
+        let only = self.only().filter(|only| only.text != condition.text).map(Sql::checked);
+        let alias = self.over(&condition.text).map_or("t", |join| join.alias);
+        self.finder_from(alias, "", &Sql::all([condition.clone()].into_iter().chain(only)), BOUND)
     }
 
-    /// The same, beginning with the table of this alias.
-    fn finder_from(&self, alias: &str, condition: &Sql) -> String {
+    /// What finds so many and one more, beginning with `lead` and the table of this alias.
+    fn finder_from(&self, alias: &str, lead: &str, condition: &Sql, most: usize) -> String {
         let (from, there) = match self.joins.iter().find(|join| join.alias == alias) {
             Some(join) => self.back_from(join),
             None => (format!("{} t", self.model.table), Vec::new()),
         };
-        // What is no object is left out by the way, unless that is the condition itself.
-        let text = match self.only().filter(|only| only.text != condition.text) {
-            Some(only) => format!("({}) AND {}", condition.text, only.checked().text),
-            None => condition.text.clone(),
-        };
-        let needed = self.needed(&[&text], &there);
-        format!("{} t.id FROM {from}{needed} WHERE {text} LIMIT {}", self.select(), BOUND + 1)
+        let needed = self.needed(&[&condition.text], &there);
+        // Of one table alone no order is given, as it would hold for what a condition selects by itself, too.
+        let select = if there.is_empty() && needed.is_empty() { "SELECT".to_owned() } else { self.select() };
+        format!("{select} t.id FROM {lead}{from}{needed} WHERE {} LIMIT {}", condition.text, most + 1)
+    }
+
+    /// How many rows there are for a condition on the table of this alias, counted up to `far` by the indexes alone.
+    async fn probe(&self, alias: &str, condition: &Sql, far: usize) -> Result<usize> {
+        let sql = format!("SELECT COUNT(*) FROM ({}) counted", self.finder_from(alias, "", condition, far));
+        let found: Vec<(i64,)> = self.ask(&sql, condition.params.clone()).await?;
+        Ok(found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(far)))
     }
 
     /// The ids of the objects for which a condition is true; None when there are more than [`BOUND`].
@@ -219,20 +230,18 @@ impl Builder {
                 number.map(is).into_iter().collect()
             }
             SearchKind::Folded => vec![self.prefix(column, "", &username::key(phrase))],
-            SearchKind::Text => {
-                let cases: Vec<Sql> = cases(phrase, self.dialect)
-                    .iter()
-                    .map(|phrase| self.prefix(column, " COLLATE NOCASE", phrase))
-                    .collect();
-                match self.dialect {
-                    // Several ranges at once look to SQLite as if they were the whole table.
-                    Dialect::Sqlite => cases,
-                    Dialect::Mysql => vec![Sql::any(cases)],
+            // Several ranges at once look to SQLite as if they were the whole table, so each is a condition of its own.
+            SearchKind::Text => match self.dialect {
+                Dialect::Sqlite => {
+                    cases(phrase).iter().map(|word| self.prefix(column, " COLLATE NOCASE", word)).collect()
                 }
-            }
+                Dialect::Mysql => vec![self.prefix(column, " COLLATE utf8mb4_unicode_ci", phrase)],
+            },
         }
     }
 
+    /// On a server the collation stands beside what is looked for: so the index of a column that has it is used, and one
+    /// that is otherwise compared to the letter, as names of screens are, is looked through.
     fn prefix(&self, column: &str, collation: &str, begin: &str) -> Sql {
         match self.dialect {
             Dialect::Sqlite => Sql {
@@ -241,7 +250,7 @@ impl Builder {
             },
             Dialect::Mysql => {
                 let escaped = begin.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-                Sql { text: format!("{column} LIKE ?"), params: vec![format!("{escaped}%").into()] }
+                Sql { text: format!("{column} LIKE ?{collation}"), params: vec![format!("{escaped}%").into()] }
             }
         }
     }
@@ -256,10 +265,9 @@ impl Builder {
     }
 }
 
-/// Letter cases in which a word is looked for. SQLite compares ASCII letters in any case, and others as they are; a server
-/// does so with columns that are compared to the letter, as names of screens are.
-fn cases(word: &str, dialect: Dialect) -> Vec<String> {
-    if word.is_ascii() && dialect == Dialect::Sqlite {
+/// Letter cases in which a word is looked for: SQLite compares ASCII letters in any case, and others as they are.
+fn cases(word: &str) -> Vec<String> {
+    if word.is_ascii() {
         return vec![word.to_owned()];
     }
     let lower = word.to_lowercase();
@@ -314,23 +322,40 @@ impl Builder {
         Ok(found)
     }
 
-    /// The ids for which one of these is true, each through its own index; None when there are more than [`BOUND`].
-    async fn find_any(&self, conditions: &[Sql]) -> Result<Option<HashSet<i64>>> {
-        let mut all = HashSet::new();
-        for condition in conditions {
-            match self.find(condition).await? {
-                Some(found) => all.extend(found),
-                None => return Ok(None),
+    /// What a word finds, each field through its own index.
+    async fn look_for<'a>(&self, word: &'a Word) -> Result<Found<'a>> {
+        let mut found = Found { word, few: word.named.iter().copied().collect(), many: Vec::new() };
+        for (alias, conditions) in &word.ways {
+            let mut is_large = false;
+            for condition in conditions {
+                // Fields of one table mostly find the same objects, so one that finds many speaks for those behind it.
+                is_large = is_large || self.probe(alias, condition, BOUND).await? > BOUND;
+                let few = if is_large { None } else { self.find(condition).await? };
+                match few {
+                    Some(ids) => found.few.extend(ids),
+                    None => found.many.push((*alias, condition)),
+                }
             }
         }
-        Ok((all.len() <= BOUND).then_some(all))
+        Ok(found)
     }
+}
+
+/// What a word finds.
+struct Found<'a> {
+    word: &'a Word,
+    /// By fields that find no more than [`BOUND`].
+    few: HashSet<i64>,
+    /// Fields that find more, by the alias of their table.
+    many: Vec<(&'static str, &'a Sql)>,
 }
 
 /// What a list is in the order of.
 struct Order {
     sql: String,
     descending: bool,
+    /// No two objects have the same.
+    unique: bool,
     /// The joined table that has the moment by which it is ordered.
     over: Option<Join>,
 }
@@ -344,6 +369,8 @@ impl Order {
         let direction = self.direction();
         match (self.sql.as_str(), self.over) {
             ("t.id", _) => format!("t.id {direction}"),
+            // What says more than the index does makes MariaDB sort the whole table.
+            (sql, None) if self.unique => format!("{sql} {direction}"),
             // Another table's index ends here: what has the same moment comes as the engine finds it.
             (sql, Some(_)) => format!("{sql} {direction}"),
             (sql, None) => format!("{sql} {direction}, t.id {direction}"),
@@ -411,24 +438,18 @@ impl List {
         let is_few = |leading: &Option<HashSet<i64>>| leading.as_ref().is_some_and(|ids| ids.len() <= FEW);
 
         let words = builder.words(&query.words).await?;
-        let mut large: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>> = Vec::new();
+        let mut large = Vec::new();
         for word in &words {
             if is_few(&leading) {
                 checks.push(word.check());
                 continue;
             }
-            let mut ways = BTreeMap::new();
-            for (alias, way) in &word.ways {
-                ways.insert(*alias, builder.find_any(way).await?);
-            }
-            let all: Option<Vec<&HashSet<i64>>> = ways.values().map(Option::as_ref).collect();
-            let all = all.map(|sets| sets.into_iter().flatten().chain(&word.named).copied().collect());
-            match all.filter(|ids: &HashSet<i64>| ids.len() <= BOUND) {
-                Some(ids) => lead(&mut leading, ids),
-                None => {
-                    checks.push(word.check());
-                    large.push(ways);
-                }
+            let found = builder.look_for(word).await?;
+            if found.many.is_empty() && found.few.len() <= BOUND {
+                lead(&mut leading, found.few);
+            } else {
+                checks.push(word.check());
+                large.push(found);
             }
         }
         let mut unsorted = false;
@@ -468,11 +489,15 @@ impl List {
         }
         let mut many = narrowed == 1;
         if leading.is_none() && large.len() > 1 {
-            match builder.gather(&words, large).await? {
+            match builder.gather(&large).await? {
                 Met::These(ids) => leading = Some(ids),
                 Met::Many => many = narrowed == words.len(),
                 Met::Unknown => {}
             }
+        }
+        // Objects may be few among their table's rows, as what is held among all orders.
+        if let (None, Some(only), true) = (&leading, builder.only(), narrowed > 0) {
+            leading = builder.find(&only).await?;
         }
         let those = match leading {
             Some(ids) => {
@@ -485,7 +510,8 @@ impl List {
                     // Rows of one time lie together: the other orders would pass over all rows of other times first.
                     if over.is_some() || query.sort.is_none() {
                         unsorted = query.sort.is_some();
-                        order = Order { sql: dates.to_owned(), descending: order.descending || unsorted, over };
+                        let descending = order.descending || unsorted;
+                        order = Order { sql: dates.to_owned(), descending, unique: false, over };
                         checks.push(range);
                     } else {
                         checks.push(range.checked());
@@ -528,6 +554,17 @@ impl List {
             Those::These(ids) => return Ok(ids.iter().skip(offset).take(limit).copied().collect()),
             Those::Walked { check, .. } => check,
         };
+        if self.order.over.is_none() && offset + limit > AT_ONCE {
+            // To pass over so many, engines would rather sort the whole table than walk its index.
+            let (mut ids, mut at) = (Vec::new(), Position::default());
+            while ids.len() < offset + limit {
+                match self.next(&mut at).await? {
+                    Some(more) => ids.extend(more),
+                    None => break,
+                }
+            }
+            return Ok(ids.into_iter().skip(offset).take(limit).collect());
+        }
         let sql = format!(
             "{} t.id FROM {} WHERE {} ORDER BY {} LIMIT {limit} OFFSET {offset}",
             self.builder.select(),
@@ -632,7 +669,7 @@ impl Builder {
         });
         let column = self.model.columns.iter().find(|column| column.name == name);
         let sql = column.and_then(|column| column.sort).unwrap_or("t.id");
-        Order { sql: self.sort(sql), descending, over: None }
+        Order { sql: self.sort(sql), descending, unique: column.is_some_and(|column| column.unique), over: None }
     }
 
     fn filter(&self, chosen: Chosen) -> Sql {
@@ -650,41 +687,72 @@ impl Builder {
     }
 
     /// The objects for all words, each of which alone finds too many.
-    async fn gather(&self, words: &[Word], found: Vec<BTreeMap<&'static str, Option<HashSet<i64>>>>) -> Result<Met> {
-        // The longest word leads, as it finds the fewest.
-        let mut words: Vec<&Word> = words.iter().collect();
-        words.sort_by_key(|word| std::cmp::Reverse(word.length));
-        let Some((first, others)) = words.split_first() else { return Ok(Met::Unknown) };
-        let wide = found.iter().flat_map(|ways| ways.iter().filter(|(_, ids)| ids.is_none()).map(|(alias, _)| *alias));
-        let mut wide: Vec<&str> = wide.collect();
-        wide.sort_unstable();
-        wide.dedup();
-        let mut gathered: HashSet<i64> = words.iter().flat_map(|word| &word.named).copied().collect();
-        let mut met: Vec<(&str, Sql)> = Vec::new();
-        if let [alias] = wide[..] {
-            // They meet in one table, as a first and a last name do, and are compared there. Elsewhere each finds few.
-            gathered.extend(found.iter().flat_map(BTreeMap::values).flatten().flatten());
-            let of = |word: &&Word| Sql::any(word.ways.get(alias).into_iter().flatten().cloned()).checked();
-            let others: Vec<Sql> = others.iter().map(of).collect();
-            let all = |way: &Sql| (alias, Sql::all([way.clone()].into_iter().chain(others.iter().cloned())));
-            met.extend(first.ways.get(alias).into_iter().flatten().map(all));
-        } else {
-            let others: Vec<Sql> = others.iter().map(|word| word.check()).collect();
-            for (alias, ways) in &first.ways {
-                let all = |way: &Sql| (*alias, Sql::all([way.clone()].into_iter().chain(others.iter().cloned())));
-                met.extend(ways.iter().map(all));
+    async fn gather(&self, large: &[Found<'_>]) -> Result<Met> {
+        let mut large: Vec<(usize, &Found<'_>)> = large.iter().map(|found| (0, found)).collect();
+        let mut aliases: Vec<&str> = large.iter().flat_map(|(_, found)| &found.many).map(|(alias, _)| *alias).collect();
+        aliases.sort_unstable();
+        aliases.dedup();
+        if aliases.len() > 1 {
+            for (rows, found) in &mut large {
+                for alias in &aliases {
+                    let Some((_, way)) = found.many.iter().find(|(of, _)| of == alias) else { continue };
+                    *rows += self.probe(alias, way, PROBED).await?;
+                    if *rows > PROBED {
+                        break;
+                    }
+                }
             }
         }
-        for (alias, condition) in met {
-            let sql = self.finder_from(alias, &condition);
-            match self.app.db.query_aside::<(i64,)>(&sql, condition.params, MEETING).await {
-                Ok(ids) if ids.len() <= BOUND => gathered.extend(ids.into_iter().map(|(id,)| id)),
-                Ok(_) => return Ok(Met::Many),
-                Err(DbError::TooLong) => return Ok(Met::Unknown),
-                Err(error) => return Err(error),
+        // The one that finds the fewest leads; where that is not known, the longest mostly does.
+        large.sort_by_key(|(rows, found)| ((*rows).min(PROBED + 1), std::cmp::Reverse(found.word.length)));
+        let Some(((rows, first), others)) = large.split_first() else { return Ok(Met::Unknown) };
+        let mut gathered = first.few.clone();
+        if aliases.len() == 1 {
+            // They meet in one table, as a first and a last name do, and are compared there. Elsewhere each finds few.
+            gathered.extend(others.iter().flat_map(|(_, found)| &found.few));
+        }
+        for alias in &aliases {
+            let check = |(_, found): &(usize, &Found<'_>)| match aliases[..] {
+                [_] => Sql::any(found.word.ways.get(alias).into_iter().flatten().cloned()).checked(),
+                _ => found.word.check(),
+            };
+            let of_others = Sql::all(others.iter().map(check));
+            let ways = first.many.iter().filter(|(of, _)| of == alias).map(|(_, way)| (*way).clone());
+            let ways: Vec<Sql> = ways.collect();
+            let only = self.only().map(Sql::checked);
+            let rest = Sql::all([of_others].into_iter().chain(only));
+            // Few rows of a table, which several fields find, are gathered before their objects are looked for.
+            let is_known = (1..=PROBED).contains(rows) && ways.len() > 1;
+            let either = if is_known { self.either(alias, &ways) } else { None };
+            let (lead, ways) = match either {
+                Some((lead, way)) => (lead, vec![way]),
+                None => (Sql::plain(""), ways),
+            };
+            for way in ways {
+                let condition = Sql::all([way, rest.clone()]);
+                let sql = self.finder_from(alias, &lead.text, &condition, BOUND);
+                let params = [lead.params.clone(), condition.params].concat();
+                match self.app.db.query_aside::<(i64,)>(&sql, params, MEETING).await {
+                    Ok(ids) if ids.len() <= BOUND => gathered.extend(ids.into_iter().map(|(id,)| id)),
+                    Ok(_) => return Ok(Met::Many),
+                    Err(DbError::TooLong) => return Ok(Met::Unknown),
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(Met::These(gathered))
+    }
+
+    /// The rows of a joined table for which any of these is true, each by its own index, as a table `found` to begin with.
+    fn either(&self, alias: &str, ways: &[Sql]) -> Option<(Sql, Sql)> {
+        let join = self.joins.iter().find(|join| join.alias == alias)?;
+        let (one, other) = join.on.split_once(" = ")?;
+        let key = [one, other].into_iter().find(|side| mentions(side, alias))?;
+        let rows = |way: &Sql| format!("SELECT {key} AS id FROM {} {alias} WHERE {}", join.table, way.text);
+        let rows: Vec<String> = ways.iter().map(rows).collect();
+        let text = format!("({}) found CROSS JOIN ", rows.join(" UNION "));
+        let params = ways.iter().flat_map(|way| way.params.clone()).collect();
+        Some((Sql { text, params }, Sql::plain(format!("{key} = found.id"))))
     }
 
     /// Those that pass a check, in order.
@@ -782,8 +850,8 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
 pub async fn counted(app: &App, model: &'static Model, choice: Chosen) -> Result<Count> {
     let builder = Builder::new(app, model);
     let condition = builder.filter(choice);
-    let text = format!("SELECT COUNT(*) FROM ({}) counted", builder.finder(&condition));
-    let found: Vec<(i64,)> = builder.ask(&text, condition.params).await?;
+    let sql = format!("SELECT COUNT(*) FROM ({}) counted", builder.finder(&condition));
+    let found: Vec<(i64,)> = app.db.query_aside(&sql, condition.params, COUNTING).await?;
     let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
     Ok(Count { rows: rows.min(BOUND), more: rows > BOUND })
 }

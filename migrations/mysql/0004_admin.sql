@@ -45,7 +45,6 @@ CREATE TABLE IF NOT EXISTS admin_log (
     action    VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     changes   MEDIUMTEXT   NOT NULL,
     KEY admin_log_of_an_object (model, object_id, id),
-    KEY admin_log_of_a_model (model, id),
     KEY admin_log_of_a_user (user_id, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 

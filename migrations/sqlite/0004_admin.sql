@@ -41,7 +41,6 @@ CREATE TABLE admin_log (
     changes   TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX admin_log_of_an_object ON admin_log (model, object_id, id);
-CREATE INDEX admin_log_of_a_model ON admin_log (model, id);
 CREATE INDEX admin_log_of_a_user ON admin_log (user_id, id);
 
 -- A cancelled show takes no bookings and is not listed.

@@ -26,7 +26,7 @@ macro_rules! migrations {
     };
 }
 
-migrations![1 "0001_box_office", 2 "0002_idempotency_keys", 3 "0003_orders", 4 "0004_admin", 5 "0005_ended_holds"];
+migrations![1 "0001_box_office", 2 "0002_idempotency_keys", 3 "0003_orders", 4 "0004_admin", 5 "0005_indexes"];
 
 /// Where a database stands against this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -43,9 +43,10 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
         }
     }
     let mut source = match ids.is_empty() || all {
-        true => {
-            Source::List(Box::new(List::find(&page.app, model, &Query::read(model, &raw)).await?), Position::default())
-        }
+        true => Source::List(
+            Box::new(List::find(&page.app, model, &Query::read(model, &raw), None).await?),
+            Position::default(),
+        ),
         false => Source::Chosen(ids.into_iter()),
     };
     // What goes wrong at the beginning is answered as any error is.

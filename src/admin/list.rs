@@ -354,7 +354,7 @@ fn per_page(model: &Model) -> usize {
 }
 
 async fn look(app: &App, model: &'static Model, query: &Query) -> Result<(Count, Vec<Shot>, bool)> {
-    let list = List::find(app, model, query).await?;
+    let list = List::find(app, model, query, Some(query.page * per_page(model))).await?;
     let ids = list.ids((query.page - 1) * per_page(model), per_page(model)).await?;
     let shots = lists::shots(app, model, &ids).await?;
     Ok((list.count().await?, shots, list.unsorted))

@@ -155,7 +155,8 @@ pub static HOLDS: Model = Model {
     many: "holds",
     table: "orders",
     joins: JOINS,
-    only: "t.status = 'held'",
+    // What is held has an end, and an index by it.
+    only: "t.status = 'held' AND t.expires_at >= 0",
     label: "CONCAT('Hold of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },

@@ -27,7 +27,13 @@ const COUNTING: Duration = Duration::from_millis(50);
 /// How long it may take to find out where words meet that each find too many.
 const MEETING: Duration = Duration::from_millis(500);
 
-/// So far the objects of a word are counted: of several that find too many, the one that finds the fewest leads.
+/// How long a list is walked to see whether words that each find too many are common together.
+const SOON: Duration = Duration::from_millis(25);
+
+/// From so many rows of a joined table it is told how many objects each stands for.
+const SAMPLE: usize = 20;
+
+/// Where these rows stand for more objects than this, there are very many in all.
 const PROBED: usize = 5 * BOUND / 2;
 
 /// Of a set that is so small, each object may as well be checked as looked for.
@@ -191,10 +197,29 @@ impl Builder {
         format!("{select} t.id FROM {lead}{from}{needed} WHERE {} LIMIT {}", condition.text, most + 1)
     }
 
-    /// How many rows there are for a condition on the table of this alias, counted up to `far` by the indexes alone.
-    async fn probe(&self, alias: &str, condition: &Sql, far: usize) -> Result<usize> {
-        let sql = format!("SELECT COUNT(*) FROM ({}) counted", self.finder_from(alias, "", condition, far));
-        let found: Vec<(i64,)> = self.ask(&sql, condition.params.clone()).await?;
+    /// Whether a condition on the table of this alias finds more than [`BOUND`] objects, by the indexes alone.
+    async fn finds_many(&self, alias: &str, condition: &Sql) -> Result<bool> {
+        let objects = self.finder_from(alias, "", condition, BOUND);
+        Ok(self.count_up_to(&objects, &condition.params, BOUND).await? > BOUND)
+    }
+
+    /// About how many objects there are for a condition on the table of this alias; [`usize::MAX`] for very many.
+    async fn estimate(&self, alias: &str, condition: &Sql) -> Result<usize> {
+        let join = self.joins.iter().find(|join| join.alias == alias);
+        let table = join.map_or(self.model.table, |join| join.table);
+        let rows = format!("SELECT 1 FROM {table} {alias} WHERE {} LIMIT {}", condition.text, BOUND + 1);
+        let rows = self.count_up_to(&rows, &condition.params, BOUND).await?;
+        let some = Sql { text: format!("{} LIMIT {SAMPLE}", condition.text), params: condition.params.clone() };
+        let (Some((found, of_found)), SAMPLE..=BOUND) = (self.either(alias, &[some]), rows) else {
+            return Ok(if rows > BOUND { usize::MAX } else { rows });
+        };
+        let objects = self.finder_from(alias, &found.text, &of_found, PROBED);
+        let objects = self.count_up_to(&objects, &found.params, PROBED).await?;
+        Ok(if objects > PROBED { usize::MAX } else { objects * rows / SAMPLE })
+    }
+
+    async fn count_up_to(&self, rows: &str, params: &[Value], far: usize) -> Result<usize> {
+        let found: Vec<(i64,)> = self.ask(&format!("SELECT COUNT(*) FROM ({rows}) counted"), params.to_vec()).await?;
         Ok(found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(far)))
     }
 
@@ -322,19 +347,33 @@ impl Builder {
         Ok(found)
     }
 
-    /// What a word finds, each field through its own index.
-    async fn look_for<'a>(&self, word: &'a Word) -> Result<Found<'a>> {
-        let mut found = Found { word, few: word.named.iter().copied().collect(), many: Vec::new() };
-        for (alias, conditions) in &word.ways {
-            let mut is_large = false;
+    /// What a word finds, each field through its own index. Of several words it is enough to know roughly which of them
+    /// find many, as they are met afterwards.
+    async fn look_for(&self, word: Word, is_alone: bool) -> Result<Found> {
+        let Word { ways, named, length } = word;
+        let few = named.iter().copied().collect();
+        let word = Word { ways: BTreeMap::new(), named, length };
+        let mut found = Found { word, few, many: Vec::new() };
+        for (alias, conditions) in ways {
+            let mut large = None;
             for condition in conditions {
                 // Fields of one table mostly find the same objects, so one that finds many speaks for those behind it.
-                is_large = is_large || self.probe(alias, condition, BOUND).await? > BOUND;
-                let few = if is_large { None } else { self.find(condition).await? };
-                match few {
-                    Some(ids) => found.few.extend(ids),
-                    None => found.many.push((*alias, condition)),
+                if large.is_none() {
+                    large = match is_alone {
+                        true => self.finds_many(alias, &condition).await?.then_some(usize::MAX),
+                        false => Some(self.estimate(alias, &condition).await?).filter(|rows| *rows > 2 * BOUND),
+                    };
                 }
+                if large.is_none() {
+                    match self.find(&condition).await? {
+                        // What it finds nothing by need not be compared any more.
+                        Some(ids) if ids.is_empty() => continue,
+                        Some(ids) => found.few.extend(ids),
+                        None => large = Some(BOUND + 1),
+                    }
+                }
+                found.many.extend(large.map(|rows| (alias, condition.clone(), rows)));
+                found.word.ways.entry(alias).or_default().push(condition);
             }
         }
         Ok(found)
@@ -342,12 +381,13 @@ impl Builder {
 }
 
 /// What a word finds.
-struct Found<'a> {
-    word: &'a Word,
+struct Found {
+    /// Without the fields that find nothing.
+    word: Word,
     /// By fields that find no more than [`BOUND`].
     few: HashSet<i64>,
-    /// Fields that find more, by the alias of their table.
-    many: Vec<(&'static str, &'a Sql)>,
+    /// Fields that find more: the alias of their table, the condition, and about how many.
+    many: Vec<(&'static str, Sql, usize)>,
 }
 
 /// What a list is in the order of.
@@ -391,8 +431,8 @@ pub struct List {
 enum Those {
     /// All of them, in order.
     These(Vec<i64>),
-    /// More: those that pass this check. Whether they are known to be more than [`BOUND`].
-    Walked { check: Sql, many: bool },
+    /// More: those that pass this check. How many, where that is not to be counted.
+    Walked { check: Sql, count: Option<Count> },
 }
 
 /// Where words meet that each find too many.
@@ -422,11 +462,16 @@ pub struct Count {
     pub more: bool,
 }
 
+const MANY: Count = Count { rows: BOUND, more: true };
+
+/// To say how many would take too long.
+const UNKNOWN: Count = Count { rows: 0, more: true };
+
 impl List {
-    /// Looks for what leads to the objects.
-    pub async fn find(app: &App, model: &'static Model, query: &Query) -> Result<List> {
+    /// Looks for what leads to the objects: to all of them, or to so many of the first.
+    pub async fn find(app: &App, model: &'static Model, query: &Query, first: Option<usize>) -> Result<List> {
         let builder = Builder::new(app, model);
-        let mut order = builder.order(query);
+        let order = builder.order(query);
         let mut leading: Option<HashSet<i64>> = None;
         let mut checks: Vec<Sql> = Vec::new();
         let lead = |leading: &mut Option<HashSet<i64>>, found: HashSet<i64>| {
@@ -439,20 +484,20 @@ impl List {
 
         let words = builder.words(&query.words).await?;
         let mut large = Vec::new();
-        for word in &words {
+        let count_of_words = words.len();
+        for word in words {
             if is_few(&leading) {
                 checks.push(word.check());
                 continue;
             }
-            let found = builder.look_for(word).await?;
+            let found = builder.look_for(word, count_of_words == 1).await?;
             if found.many.is_empty() && found.few.len() <= BOUND {
                 lead(&mut leading, found.few);
             } else {
-                checks.push(word.check());
+                checks.push(found.word.check());
                 large.push(found);
             }
         }
-        let mut unsorted = false;
         let mut conditions = Vec::new();
         for (.., chosen) in &query.filters {
             conditions.push(builder.filter(*chosen));
@@ -464,7 +509,7 @@ impl List {
         }
         conditions.extend(dated.clone());
         // Every look for something leaves out what is no object.
-        let narrowed = words.len() + conditions.len();
+        let narrowed = count_of_words + conditions.len();
         match builder.only() {
             Some(only) if narrowed == 0 => conditions.push(only),
             only => checks.extend(only.map(Sql::checked)),
@@ -487,48 +532,78 @@ impl List {
             }
             checks.push(condition.checked());
         }
-        let mut many = narrowed == 1;
+        let check = Sql::all(checks.clone());
+        let those = Those::Walked { check, count: None };
+        let mut list = List { builder, order, those, unsorted: false, period: query.period };
+        let mut count = (narrowed == 1).then_some(MANY);
         if leading.is_none() && large.len() > 1 {
-            match builder.gather(&large).await? {
+            let is_common = match first {
+                Some(first) if range.is_none() => list.is_soon_full(first).await?,
+                _ => false,
+            };
+            match list.builder.gather(&large, if is_common { COUNTING } else { MEETING }).await? {
                 Met::These(ids) => leading = Some(ids),
-                Met::Many => many = narrowed == words.len(),
-                Met::Unknown => {}
+                Met::Many => count = (narrowed == count_of_words).then_some(MANY),
+                Met::Unknown => count = is_common.then_some(UNKNOWN),
             }
         }
         // Objects may be few among their table's rows, as what is held among all orders.
-        if let (None, Some(only), true) = (&leading, builder.only(), narrowed > 0) {
-            leading = builder.find(&only).await?;
+        if let (None, Some(only), true) = (&leading, list.builder.only(), narrowed > 0) {
+            leading = list.builder.find(&only).await?;
         }
-        let those = match leading {
+        list.those = match leading {
             Some(ids) => {
                 checks.extend(range.map(Sql::checked));
-                Those::These(builder.sorted(ids, Sql::all(checks), &order).await?)
+                Those::These(list.builder.sorted(ids, Sql::all(checks), &list.order).await?)
             }
             None => {
                 if let (Some(range), Some(dates)) = (range, model.dates) {
-                    let over = builder.over(dates).copied();
+                    let over = list.builder.over(dates).copied();
                     // Rows of one time lie together: the other orders would pass over all rows of other times first.
                     if over.is_some() || query.sort.is_none() {
-                        unsorted = query.sort.is_some();
-                        let descending = order.descending || unsorted;
-                        order = Order { sql: dates.to_owned(), descending, unique: false, over };
+                        list.unsorted = query.sort.is_some();
+                        let descending = list.order.descending || list.unsorted;
+                        list.order = Order { sql: dates.to_owned(), descending, unique: false, over };
                         checks.push(range);
                     } else {
                         checks.push(range.checked());
                     }
                 }
-                Those::Walked { check: Sql::all(checks), many: many || narrowed == 0 && builder.only().is_some() }
+                let every_object = narrowed == 0 && list.builder.only().is_some();
+                Those::Walked { check: Sql::all(checks), count: count.or(every_object.then_some(MANY)) }
             }
         };
-        Ok(List { builder, order, those, unsorted, period: query.period })
+        Ok(list)
+    }
+
+    /// Whether so many are found in no time when the list is walked in its order.
+    async fn is_soon_full(&self, first: usize) -> Result<bool> {
+        match self.walk(0, first, SOON).await {
+            Ok(ids) => Ok(ids.len() == first),
+            Err(DbError::TooLong) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Some of the ids, found by going through the list in its order.
+    async fn walk(&self, offset: usize, limit: usize, patience: Duration) -> Result<Vec<i64>> {
+        let Those::Walked { check, .. } = &self.those else { return Ok(Vec::new()) };
+        let sql = format!(
+            "{} t.id FROM {} WHERE {} ORDER BY {} LIMIT {limit} OFFSET {offset}",
+            self.builder.select(),
+            self.from(check),
+            check.text,
+            self.order.text()
+        );
+        let found: Vec<(i64,)> = self.builder.app.db.query_aside(&sql, check.params.clone(), patience).await?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
     /// How many there are.
     pub async fn count(&self) -> Result<Count> {
-        let many = Count { rows: BOUND, more: true };
         let check = match &self.those {
             Those::These(ids) => return Ok(Count { rows: ids.len(), more: false }),
-            Those::Walked { many: true, .. } => return Ok(many),
+            Those::Walked { count: Some(count), .. } => return Ok(*count),
             Those::Walked { check, .. } => check,
         };
         let sql = format!(
@@ -541,19 +616,19 @@ impl List {
         match self.builder.app.db.query_aside::<(i64,)>(&sql, check.params.clone(), COUNTING).await {
             Ok(found) => {
                 let rows = found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(0));
-                Ok(if rows > BOUND { many } else { Count { rows, more: false } })
+                Ok(if rows > BOUND { MANY } else { Count { rows, more: false } })
             }
-            Err(DbError::TooLong) => Ok(Count { rows: 0, more: true }),
+            Err(DbError::TooLong) => Ok(UNKNOWN),
             Err(error) => Err(error),
         }
     }
 
     /// Some of their ids, in order.
     pub async fn ids(&self, offset: usize, limit: usize) -> Result<Vec<i64>> {
-        let check = match &self.those {
+        match &self.those {
             Those::These(ids) => return Ok(ids.iter().skip(offset).take(limit).copied().collect()),
-            Those::Walked { check, .. } => check,
-        };
+            Those::Walked { .. } => {}
+        }
         if self.order.over.is_none() && offset + limit > AT_ONCE {
             // To pass over so many, engines would rather sort the whole table than walk its index.
             let (mut ids, mut at) = (Vec::new(), Position::default());
@@ -565,15 +640,7 @@ impl List {
             }
             return Ok(ids.into_iter().skip(offset).take(limit).collect());
         }
-        let sql = format!(
-            "{} t.id FROM {} WHERE {} ORDER BY {} LIMIT {limit} OFFSET {offset}",
-            self.builder.select(),
-            self.from(check),
-            check.text,
-            self.order.text()
-        );
-        let found: Vec<(i64,)> = self.builder.ask(&sql, check.params.clone()).await?;
-        Ok(found.into_iter().map(|(id,)| id).collect())
+        self.walk(offset, limit, PATIENCE).await
     }
 
     /// The ids that follow on `at`, in order: some thousands, or those of one day. None when the list is at its end.
@@ -687,24 +754,19 @@ impl Builder {
     }
 
     /// The objects for all words, each of which alone finds too many.
-    async fn gather(&self, large: &[Found<'_>]) -> Result<Met> {
-        let mut large: Vec<(usize, &Found<'_>)> = large.iter().map(|found| (0, found)).collect();
-        let mut aliases: Vec<&str> = large.iter().flat_map(|(_, found)| &found.many).map(|(alias, _)| *alias).collect();
+    async fn gather(&self, large: &[Found], limit: Duration) -> Result<Met> {
+        let mut aliases: Vec<&str> = large.iter().flat_map(|found| &found.many).map(|(alias, ..)| *alias).collect();
         aliases.sort_unstable();
         aliases.dedup();
-        if aliases.len() > 1 {
-            for (rows, found) in &mut large {
-                for alias in &aliases {
-                    let Some((_, way)) = found.many.iter().find(|(of, _)| of == alias) else { continue };
-                    *rows += self.probe(alias, way, PROBED).await?;
-                    if *rows > PROBED {
-                        break;
-                    }
-                }
-            }
-        }
-        // The one that finds the fewest leads; where that is not known, the longest mostly does.
-        large.sort_by_key(|(rows, found)| ((*rows).min(PROBED + 1), std::cmp::Reverse(found.word.length)));
+        let most = |found: &Found| {
+            let of = |alias: &&str| {
+                found.many.iter().filter(|(of, ..)| of == alias).map(|(.., rows)| *rows).max().unwrap_or(0)
+            };
+            aliases.iter().map(of).fold(0, usize::saturating_add)
+        };
+        let mut large: Vec<(usize, &Found)> = large.iter().map(|found| (most(found), found)).collect();
+        // The one that finds the fewest leads; of those that find very many, the longest mostly does.
+        large.sort_by_key(|(rows, found)| (*rows, std::cmp::Reverse(found.word.length)));
         let Some(((rows, first), others)) = large.split_first() else { return Ok(Met::Unknown) };
         let mut gathered = first.few.clone();
         if aliases.len() == 1 {
@@ -712,17 +774,17 @@ impl Builder {
             gathered.extend(others.iter().flat_map(|(_, found)| &found.few));
         }
         for alias in &aliases {
-            let check = |(_, found): &(usize, &Found<'_>)| match aliases[..] {
+            let check = |(_, found): &(usize, &Found)| match aliases[..] {
                 [_] => Sql::any(found.word.ways.get(alias).into_iter().flatten().cloned()).checked(),
                 _ => found.word.check(),
             };
             let of_others = Sql::all(others.iter().map(check));
-            let ways = first.many.iter().filter(|(of, _)| of == alias).map(|(_, way)| (*way).clone());
+            let ways = first.many.iter().filter(|(of, ..)| of == alias).map(|(_, way, _)| way.clone());
             let ways: Vec<Sql> = ways.collect();
             let only = self.only().map(Sql::checked);
             let rest = Sql::all([of_others].into_iter().chain(only));
             // Few rows of a table, which several fields find, are gathered before their objects are looked for.
-            let is_known = (1..=PROBED).contains(rows) && ways.len() > 1;
+            let is_known = *rows < usize::MAX && ways.len() > 1;
             let either = if is_known { self.either(alias, &ways) } else { None };
             let (lead, ways) = match either {
                 Some((lead, way)) => (lead, vec![way]),
@@ -732,7 +794,7 @@ impl Builder {
                 let condition = Sql::all([way, rest.clone()]);
                 let sql = self.finder_from(alias, &lead.text, &condition, BOUND);
                 let params = [lead.params.clone(), condition.params].concat();
-                match self.app.db.query_aside::<(i64,)>(&sql, params, MEETING).await {
+                match self.app.db.query_aside::<(i64,)>(&sql, params, limit).await {
                     Ok(ids) if ids.len() <= BOUND => gathered.extend(ids.into_iter().map(|(id,)| id)),
                     Ok(_) => return Ok(Met::Many),
                     Err(DbError::TooLong) => return Ok(Met::Unknown),
@@ -770,7 +832,7 @@ impl Builder {
 
 /// The ids of what a query asks for, in its order, but no more than `limit`.
 pub async fn ids_of(app: &App, model: &'static Model, query: &Query, limit: usize) -> Result<Vec<i64>> {
-    List::find(app, model, query).await?.ids(0, limit).await
+    List::find(app, model, query, None).await?.ids(0, limit).await
 }
 
 /// An object as a list shows it.
@@ -816,7 +878,7 @@ pub async fn shots(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<
 
 /// What objects are called that these words find, by id, at most so many.
 pub async fn names(app: &App, model: &'static Model, words: &str, limit: usize) -> Result<Vec<(i64, String)>> {
-    let ids = ids_of(app, model, &Query::of_words(words), limit).await?;
+    let ids = List::find(app, model, &Query::of_words(words), Some(limit)).await?.ids(0, limit).await?;
     let builder = Builder::new(app, model);
     let label = builder.told(model.label);
     let sql = format!("{} t.id, {label} FROM {}", builder.select(), builder.by_ids(&[&label]));

@@ -308,47 +308,70 @@ fn password(values: &Values) -> (&str, &str) {
 
 async fn set_passwords(app: &App, staff: &Staff, ids: &[i64], values: &Values) -> Result<Report, Refused> {
     let mut report = Report::default();
-    let (plain, hash) = password(values);
     for id in ids {
-        let mut tx = app.db.begin().await?;
-        let Some(account) = store::account(&mut tx, *id).await? else { continue };
-        match editing::set_password(&mut tx, editor(staff), *id, plain, hash).await {
-            Ok(()) => {
-                tx.commit().await?;
-                app.reads.users.changed(id);
-                report.done.push((*id, account.username, Vec::new()));
-            }
-            // Told beside the field, where it is about one user.
-            Err(EditError::Faults(faults)) if ids.len() == 1 => return Err(Refused::Faults(faults)),
-            error => not_done(&mut report, &account, error)?,
+        match set_password(app, staff, *id, values, ids.len() == 1, &mut report).await {
+            Err(Refused::Db(error)) => return report.broken_off(&format!("User {id}"), error),
+            outcome => outcome?,
         }
     }
     Ok(report)
+}
+
+async fn set_password(
+    app: &App,
+    staff: &Staff,
+    id: i64,
+    values: &Values,
+    is_alone: bool,
+    report: &mut Report,
+) -> Result<(), Refused> {
+    let (plain, hash) = password(values);
+    let mut tx = app.db.begin().await?;
+    let Some(account) = store::account(&mut tx, id).await? else { return Ok(()) };
+    match editing::set_password(&mut tx, editor(staff), id, plain, hash).await {
+        Ok(()) => {
+            tx.commit().await?;
+            app.reads.users.changed(&id);
+            report.done.push((id, account.username, Vec::new()));
+            Ok(())
+        }
+        // Told beside the field, where it is about one user.
+        Err(EditError::Faults(faults)) if is_alone => Err(Refused::Faults(faults)),
+        error => not_done(report, &account, error),
+    }
 }
 
 fn switch<'a>(app: &'a App, staff: &'a Staff, ids: &'a [i64], on: bool) -> Doing<'a, Result<Report, Refused>> {
     Box::pin(async move {
         let mut report = Report::default();
         for id in ids {
-            let mut tx = app.db.begin().await?;
-            let Some(account) = store::account(&mut tx, *id).await? else { continue };
-            if account.is_active == on {
-                continue;
-            }
-            let after = Account { is_active: on, ..account.clone() };
-            match editing::change(&mut tx, editor(staff), *id, &after).await {
-                Ok(()) => {
-                    tx.commit().await?;
-                    app.reads.users.changed(id);
-                    let word = |is_active| if is_active { "Yes" } else { "No" }.to_owned();
-                    let change = FieldChange { field: "Active".to_owned(), before: word(!on), after: word(on) };
-                    report.done.push((*id, account.username, vec![change]));
-                }
-                error => not_done(&mut report, &account, error)?,
+            match switch_one(app, staff, *id, on, &mut report).await {
+                Err(Refused::Db(error)) => return report.broken_off(&format!("User {id}"), error),
+                outcome => outcome?,
             }
         }
         Ok(report)
     })
+}
+
+async fn switch_one(app: &App, staff: &Staff, id: i64, on: bool, report: &mut Report) -> Result<(), Refused> {
+    let mut tx = app.db.begin().await?;
+    let Some(account) = store::account(&mut tx, id).await? else { return Ok(()) };
+    if account.is_active == on {
+        return Ok(());
+    }
+    let after = Account { is_active: on, ..account.clone() };
+    match editing::change(&mut tx, editor(staff), id, &after).await {
+        Ok(()) => {
+            tx.commit().await?;
+            app.reads.users.changed(&id);
+            let word = |is_active| if is_active { "Yes" } else { "No" }.to_owned();
+            let change = FieldChange { field: "Active".to_owned(), before: word(!on), after: word(on) };
+            report.done.push((id, account.username, vec![change]));
+            Ok(())
+        }
+        error => not_done(report, &account, error),
+    }
 }
 
 /// Notes why an account was left as it is; a database that fails ends the action.

@@ -24,8 +24,12 @@ pub async fn page(page: Page, Of(model): Of, Id(id): Id, RawQuery(query): RawQue
     answer(async {
         let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
         let query = in_query(query);
-        show(&page, model, &object, query.text("back"), attempt(&page, model, &object, false).await, StatusCode::OK)
-            .await
+        let attempted = match attempt(&page, model, &object, false).await {
+            // It is in use at the moment; whoever confirms finds out.
+            Err(Refused::Db(DbError::Conflict(_))) => Ok(()),
+            attempted => attempted,
+        };
+        show(&page, model, &object, query.text("back"), attempted, StatusCode::OK).await
     })
     .await
 }
@@ -75,7 +79,7 @@ async fn attempt(page: &Page, model: &'static Model, object: &Object, for_good: 
         };
         match result.await {
             // Nothing was written: it met another change.
-            Err(Refused::Db(DbError::Conflict(_))) if tries < super::change::TRIES => tries += 1,
+            Err(Refused::Db(DbError::Conflict(_))) if for_good && tries < super::change::TRIES => tries += 1,
             result => return result,
         }
     }

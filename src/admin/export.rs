@@ -74,7 +74,7 @@ impl Source {
     async fn read(&mut self, app: &App, model: &'static Model) -> Result<Option<Vec<Shot>>> {
         let ids = match self {
             Source::Chosen(ids) => Some(ids.by_ref().take(AT_ONCE).collect()).filter(|ids: &Vec<i64>| !ids.is_empty()),
-            Source::List(list, at) => list.next(at).await?,
+            Source::List(list, at) => list.next(at, AT_ONCE).await?,
         };
         let Some(ids) = ids else { return Ok(None) };
         let mut shots = Vec::with_capacity(ids.len());

@@ -297,21 +297,27 @@ async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<Li
     let last_page = BOUND.div_ceil(per_page(model));
     query.page = query.page.min(last_page);
     let mut notice = "";
-    let mut found = (Count { rows: 0, more: false }, Vec::new(), false);
-    match look(app, model, &query).await {
-        Ok(looked) => found = looked,
-        Err(DbError::TooLong) => notice = "That takes too long to look for. Narrow the list or the search.",
-        Err(error) => return Err(error),
-    }
-    let (mut count, mut shots, unsorted) = found;
-    if unsorted {
-        notice = "Too many to be sorted like that: they are in the order of their dates.";
-    }
-    let is_beyond = shots.is_empty() && query.page > 1 && notice.is_empty();
-    if is_beyond {
+    let mut found = look(app, model, &query).await;
+    if let Ok((count, shots, _)) = &found
+        && shots.is_empty()
+        && query.page > 1
+    {
         query.page = count.rows.div_ceil(per_page(model)).clamp(1, last_page);
-        (count, shots, _) = look(app, model, &query).await?;
+        found = look(app, model, &query).await;
     }
+    let (count, shots) = match found {
+        Ok((count, shots, unsorted)) => {
+            if unsorted {
+                notice = "Too many to be sorted like that: they are in the order of their dates.";
+            }
+            (count, shots)
+        }
+        Err(DbError::TooLong) => {
+            notice = "That takes too long to look for. Narrow the list or the search.";
+            (Count { rows: 0, more: true }, Vec::new())
+        }
+        Err(error) => return Err(error),
+    };
     let edits = model.save.is_some()
         && page.staff.may(Permission::Change, model)
         && model.columns.iter().any(|column| column.edits.is_some());
@@ -604,7 +610,14 @@ pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, pos
                 "Not saved: {} {id} was changed by someone else meanwhile. Look at it again.",
                 model.one
             )),
-            Err(NotSaved::Db(error)) => return crate::error::ApiError::Db(error).into_response(),
+            Err(NotSaved::Db(error)) if saved == 0 => return crate::error::ApiError::Db(error).into_response(),
+            // What is saved is told as saved.
+            Err(NotSaved::Db(error)) => {
+                tracing::error!(%error, "saving a list broke off");
+                notes
+                    .push(format!("Not saved: {} {id}, and what follows it. The database could not do it.", model.one));
+                break;
+            }
         }
     }
     let count = Count { rows: saved, more: false };

@@ -486,6 +486,22 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+impl Report {
+    /// Ends an action that the database broke off at an object: what was done before is told, and noted in the log.
+    ///
+    /// # Errors
+    /// Where nothing was done yet.
+    pub fn broken_off(mut self, object: &str, error: DbError) -> Result<Report, Refused> {
+        if self.done.is_empty() {
+            return Err(error.into());
+        }
+        tracing::error!(%error, "an action broke off");
+        self.not_done
+            .push(format!("{object}, and what follows it: the database could not do it. Look, and try again."));
+        Ok(self)
+    }
+}
+
 /// A field before and after, as people read it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FieldChange {

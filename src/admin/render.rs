@@ -95,8 +95,12 @@ async fn refusal(site: &'static Site, response: Response, id: &str) -> Response 
     let told: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let frame =
         Frame { site, staff: parts.extensions.remove::<Staff>(), model: None, path: Vec::new(), notes: Vec::new() };
-    let passes = parts.status == StatusCode::SERVICE_UNAVAILABLE;
-    let heading = if passes { "Not now" } else { parts.status.canonical_reason().unwrap_or("Refused") };
+    let passes = matches!(told["code"].as_str(), Some("unavailable" | "busy"));
+    let heading = match parts.status {
+        _ if passes => "Not now",
+        StatusCode::SERVICE_UNAVAILABLE => "It may have been done",
+        status => status.canonical_reason().unwrap_or("Refused"),
+    };
     let text = match told["code"].as_str() {
         Some("unavailable") => "The database does not answer. Nothing was changed; try again in a minute.",
         _ => told["detail"].as_str().unwrap_or_default(),

@@ -398,7 +398,11 @@ async fn close(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     let mut report = Report::default();
     for show in known(app, ids).await? {
         let name = show.told(app);
-        if store::close_sales(&app.db, show.id).await? {
+        let is_new = match store::close_sales(&app.db, show.id).await {
+            Ok(is_new) => is_new,
+            Err(error) => return report.broken_off(&name, error),
+        };
+        if is_new {
             let after = moment(&app.config.time_zone, clock::now());
             let before = show.plan.sales.close_at.map_or_else(String::new, |at| moment(&app.config.time_zone, at));
             report.done.push((show.id, name, vec![FieldChange { field: "Sales close".into(), before, after }]));
@@ -417,13 +421,22 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     let mut report = Report::default();
     for show in known(app, ids).await? {
         let name = show.told(app);
-        let is_new = store::cancel_show(&app.db, show.id).await?;
+        let is_new = match store::cancel_show(&app.db, show.id).await {
+            Ok(is_new) => is_new,
+            Err(error) => return report.broken_off(&name, error),
+        };
         app.reads.shows.changed(&show.plan.movie_id);
         let mut cancelled = 0;
         let mut left = Vec::new();
         for _ in 0..ROUNDS {
-            let (bookings, holds) = left_of_show(&app.db, show.id).await?;
             left.clear();
+            let (bookings, holds) = match left_of_show(&app.db, show.id).await {
+                Ok(found) => found,
+                Err(error) => {
+                    left.push(told(error.into()));
+                    break;
+                }
+            };
             for (act, ids) in [(Act::CancelBooking, bookings), (Act::Release, holds)] {
                 for some in ids.chunks(TOGETHER) {
                     for (_, outcome) in by_house(app, act, some).await {

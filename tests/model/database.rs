@@ -72,12 +72,13 @@ pub enum Guard {
 }
 
 /// Each guard as the schema or the store writes it.
-pub const GUARDS: [(Guard, &str); 16] = [
+pub const GUARDS: [(Guard, &str); 17] = [
     (Guard::Capacity, "s.total_seats >= d.highest_seat"),
     (Guard::Start, "s.date_time > d.starts_after"),
     (Guard::ShowVersion, "s.version = d.version"),
     (Guard::SeatsTaken, "s.seats_taken + d.taken BETWEEN 0 AND s.total_seats"),
     (Guard::Room, "WHERE {holds} <= d.holds AND {held} <= d.held"),
+    (Guard::Room, "AND (d.counts_booked = 0 OR {held} + {booked} <= d.seats) AND {recent} <= d.recent"),
     (Guard::OrderVersion, "o.version = d.was AND (d.is_held = 0 OR "),
     (Guard::HoldHeld, "o.status = 'held' AND o.expires_at > {})"),
     (Guard::HoldLives, "AND o.expires_at > {})"),

@@ -197,10 +197,9 @@ impl Builder {
         format!("{select} t.id FROM {lead}{from}{needed} WHERE {} LIMIT {}", condition.text, most + 1)
     }
 
-    /// Whether a condition on the table of this alias finds more than [`BOUND`] objects, by the indexes alone.
-    async fn finds_many(&self, alias: &str, condition: &Sql) -> Result<bool> {
-        let objects = self.finder_from(alias, "", condition, BOUND);
-        Ok(self.count_up_to(&objects, &condition.params, BOUND).await? > BOUND)
+    /// Whether a condition finds more than [`BOUND`] objects.
+    async fn finds_many(&self, condition: &Sql) -> Result<bool> {
+        Ok(self.count_up_to(&self.finder(condition), &condition.params, BOUND).await? > BOUND)
     }
 
     /// About how many objects there are for a condition on the table of this alias; [`usize::MAX`] for very many.
@@ -357,12 +356,13 @@ impl Builder {
         for (alias, conditions) in ways {
             let mut large = None;
             for condition in conditions {
-                // Fields of one table mostly find the same objects, so one that finds many speaks for those behind it.
-                if large.is_none() {
-                    large = match is_alone {
-                        true => self.finds_many(alias, &condition).await?.then_some(usize::MAX),
+                // Fields of one table mostly find the same objects, so one that finds very many speaks for those behind it.
+                if large != Some(usize::MAX) {
+                    let many = match is_alone {
+                        true => self.finds_many(&condition).await?.then_some(usize::MAX),
                         false => Some(self.estimate(alias, &condition).await?).filter(|rows| *rows > 2 * BOUND),
                     };
+                    large = large.max(many);
                 }
                 if large.is_none() {
                     match self.find(&condition).await? {
@@ -633,7 +633,7 @@ impl List {
             // To pass over so many, engines would rather sort the whole table than walk its index.
             let (mut ids, mut at) = (Vec::new(), Position::default());
             while ids.len() < offset + limit {
-                match self.next(&mut at).await? {
+                match self.next(&mut at, AT_ONCE.min(offset + limit - ids.len())).await? {
                     Some(more) => ids.extend(more),
                     None => break,
                 }
@@ -643,21 +643,21 @@ impl List {
         self.walk(offset, limit, PATIENCE).await
     }
 
-    /// The ids that follow on `at`, in order: some thousands, or those of one day. None when the list is at its end.
-    pub async fn next(&self, at: &mut Position) -> Result<Option<Vec<i64>>> {
+    /// The ids that follow on `at`, in order: so many, or those of one day. None when the list is at its end.
+    pub async fn next(&self, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         match (&self.those, self.order.over) {
             (Those::These(ids), _) => {
                 let rest = ids.get(at.passed..).unwrap_or_default();
-                at.passed += rest.len().min(AT_ONCE);
-                Ok((!rest.is_empty()).then(|| rest[..rest.len().min(AT_ONCE)].to_vec()))
+                at.passed += rest.len().min(most);
+                Ok((!rest.is_empty()).then(|| rest[..rest.len().min(most)].to_vec()))
             }
             (Those::Walked { check, .. }, Some(_)) => self.next_day(check, at).await,
-            (Those::Walked { check, .. }, None) => self.next_by_key(check, at).await,
+            (Those::Walked { check, .. }, None) => self.next_by_key(check, at, most).await,
         }
     }
 
     /// What has no value in the column comes first, or last where the order descends.
-    async fn next_by_key(&self, check: &Sql, at: &mut Position) -> Result<Option<Vec<i64>>> {
+    async fn next_by_key(&self, check: &Sql, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         let sql = &self.order.sql;
         let (than, descends) = if self.order.descending { ("<", true) } else { (">", false) };
         while at.passed < 2 {
@@ -676,7 +676,7 @@ impl List {
             after.text += &format!(" AND {}", check.text);
             after.params.extend(check.params.clone());
             let text = format!(
-                "{} t.id, {sql} FROM {} WHERE {} ORDER BY {} LIMIT {AT_ONCE}",
+                "{} t.id, {sql} FROM {} WHERE {} ORDER BY {} LIMIT {most}",
                 self.builder.select(),
                 self.from(check),
                 after.text,

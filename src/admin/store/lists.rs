@@ -197,9 +197,24 @@ impl Builder {
         format!("{select} t.id FROM {lead}{from}{needed} WHERE {} LIMIT {}", condition.text, most + 1)
     }
 
-    /// Whether a condition finds more than [`BOUND`] objects.
-    async fn finds_many(&self, condition: &Sql) -> Result<bool> {
-        Ok(self.count_up_to(&self.finder(condition), &condition.params, BOUND).await? > BOUND)
+    /// Whether a condition on the table of this alias finds more than [`BOUND`] rows, by the indexes alone. Some may be no
+    /// objects.
+    async fn finds_many(&self, alias: &str, condition: &Sql) -> Result<bool> {
+        let rows = self.finder_from(alias, "", condition, BOUND);
+        Ok(self.count_up_to(&rows, &condition.params, BOUND, PATIENCE).await? > BOUND)
+    }
+
+    /// Whether it is found out in a moment that a word which finds many rows finds as many objects.
+    async fn is_many(&self, found: &Found) -> Result<bool> {
+        for (.., way, _) in found.many.iter().filter(|_| self.only().is_some()) {
+            match self.count_up_to(&self.finder(way), &way.params, BOUND, COUNTING).await {
+                Ok(objects) if objects > BOUND => return Ok(true),
+                Ok(_) => {}
+                Err(DbError::TooLong) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.only().is_none() || found.few.len() > BOUND)
     }
 
     /// About how many objects there are for a condition on the table of this alias; [`usize::MAX`] for very many.
@@ -207,18 +222,19 @@ impl Builder {
         let join = self.joins.iter().find(|join| join.alias == alias);
         let table = join.map_or(self.model.table, |join| join.table);
         let rows = format!("SELECT 1 FROM {table} {alias} WHERE {} LIMIT {}", condition.text, BOUND + 1);
-        let rows = self.count_up_to(&rows, &condition.params, BOUND).await?;
+        let rows = self.count_up_to(&rows, &condition.params, BOUND, PATIENCE).await?;
         let some = Sql { text: format!("{} LIMIT {SAMPLE}", condition.text), params: condition.params.clone() };
         let (Some((found, of_found)), SAMPLE..=BOUND) = (self.either(alias, &[some]), rows) else {
             return Ok(if rows > BOUND { usize::MAX } else { rows });
         };
         let objects = self.finder_from(alias, &found.text, &of_found, PROBED);
-        let objects = self.count_up_to(&objects, &found.params, PROBED).await?;
+        let objects = self.count_up_to(&objects, &found.params, PROBED, PATIENCE).await?;
         Ok(if objects > PROBED { usize::MAX } else { objects * rows / SAMPLE })
     }
 
-    async fn count_up_to(&self, rows: &str, params: &[Value], far: usize) -> Result<usize> {
-        let found: Vec<(i64,)> = self.ask(&format!("SELECT COUNT(*) FROM ({rows}) counted"), params.to_vec()).await?;
+    async fn count_up_to(&self, rows: &str, params: &[Value], far: usize, limit: Duration) -> Result<usize> {
+        let sql = format!("SELECT COUNT(*) FROM ({rows}) counted");
+        let found: Vec<(i64,)> = self.app.db.query_aside(&sql, params.to_vec(), limit).await?;
         Ok(found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(far)))
     }
 
@@ -359,7 +375,7 @@ impl Builder {
                 // Fields of one table mostly find the same objects, so one that finds very many speaks for those behind it.
                 if large != Some(usize::MAX) {
                     let many = match is_alone {
-                        true => self.finds_many(&condition).await?.then_some(usize::MAX),
+                        true => self.finds_many(alias, &condition).await?.then_some(usize::MAX),
                         false => Some(self.estimate(alias, &condition).await?).filter(|rows| *rows > 2 * BOUND),
                     };
                     large = large.max(many);
@@ -535,7 +551,11 @@ impl List {
         let check = Sql::all(checks.clone());
         let those = Those::Walked { check, count: None };
         let mut list = List { builder, order, those, unsorted: false, period: query.period };
-        let mut count = (narrowed == 1).then_some(MANY);
+        let is_many = match &large[..] {
+            [alone] if narrowed == 1 => list.builder.is_many(alone).await?,
+            _ => narrowed == 1,
+        };
+        let mut count = is_many.then_some(MANY);
         if leading.is_none() && large.len() > 1 {
             let is_common = match first {
                 Some(first) if range.is_none() => list.is_soon_full(first).await?,

@@ -142,7 +142,8 @@ impl Rounds {
         let (report, ()) = join!(load::run(load), meanwhile);
         let verdict = report.referee.as_ref().expect("the referee was asked");
         assert!(verdict.is_clean(), "round {}: {report}", self.done);
-        assert!(verdict.sold > 20, "this was no load: {report}");
+        // A round can be over before groups that hold have ordered.
+        assert!(verdict.sold + verdict.holds > 20, "this was no load: {report}");
         self.holds += verdict.holds;
         self.orders += verdict.orders;
         self.sold += verdict.sold;

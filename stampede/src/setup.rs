@@ -1,6 +1,6 @@
 //! Where users, tokens and shows come from: the server under test, over the contract.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
@@ -199,7 +199,11 @@ fn all_shows(targets: &[&Target], token: &str, movies: &[u64]) -> Result<impl It
     Ok(lists.into_iter().flatten())
 }
 
-/// Reads my-bookings of every user, dealt to the servers in turn, and hands each list over as it comes.
+/// A my-bookings of this length may have been cut.
+const CUT_LIST: usize = 1_000;
+
+/// Reads the bookings of every user, dealt to the servers in turn, and hands each list over as it comes. What a cut
+/// my-bookings leaves out is read from the orders; a server that has none is taken to list everything.
 pub fn my_bookings(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Vec<Row>) + Sync) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Booked<'a> {
@@ -212,46 +216,63 @@ pub fn my_bookings(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Ve
         tokens.len() as u32,
         targets,
         |client, index| {
-            let body =
-                expect(200, "my-bookings", client.call("GET", "/api/my-bookings/", &tokens[index as usize], "")?)?;
+            let token = &tokens[index as usize];
+            let body = expect(200, "my-bookings", client.call("GET", "/api/my-bookings/", token, "")?)?;
             let rows: Vec<Booked> = serde_json::from_slice(&body).map_err(|error| format!("my-bookings: {error}"))?;
-            let row = |row: Booked| match row.status {
-                "booked" | "cancelled" => {
-                    Ok(Row { id: row.id, show: row.show, seat: row.seat_number, booked: row.status == "booked" })
+            let listed = rows.into_iter().map(|listed| row(listed.id, listed.show, listed.seat_number, listed.status));
+            let mut rows = listed.collect::<Result<Vec<Row>, String>>()?;
+            if rows.len() >= CUT_LIST {
+                let listed: HashSet<u64> = rows.iter().map(|row| row.id).collect();
+                for order in orders_of(client, token)?.unwrap_or_default() {
+                    let missing = order.bookings.iter().filter(|booking| !listed.contains(&booking.id));
+                    let missing =
+                        missing.map(|booking| row(booking.id, order.show, booking.seat_number, &booking.status));
+                    rows.extend(missing.collect::<Result<Vec<Row>, String>>()?);
                 }
-                other => Err(format!("my-bookings: booking {} has the status {other}", row.id)),
-            };
-            rows.into_iter().map(row).collect::<Result<Vec<Row>, String>>()
+            }
+            Ok(rows)
         },
         each,
     )
 }
 
-/// Reads all orders of every user, page by page, dealt to the servers in turn, and hands each list over as it comes.
+fn row(id: u64, show: u64, seat: u32, status: &str) -> Result<Row, String> {
+    match status {
+        "booked" | "cancelled" => Ok(Row { id, show, seat, booked: status == "booked" }),
+        other => Err(format!("booking {id} has the status {other}")),
+    }
+}
+
+/// Reads all orders of every user, dealt to the servers in turn, and hands each list over as it comes.
 pub fn orders(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Vec<Order>) + Sync) -> Result<(), String> {
+    let read = |client: &mut Client, index: u32| {
+        orders_of(client, &tokens[index as usize])?.ok_or_else(|| "orders: status 404".to_owned())
+    };
+    for_each_in(tokens.len() as u32, targets, read, each)
+}
+
+/// All orders of a user, page by page; None when the server has no such list.
+fn orders_of(client: &mut Client, token: &str) -> Result<Option<Vec<Order>>, String> {
     #[derive(Deserialize)]
     struct Page {
         next: Option<String>,
         results: Vec<Order>,
     }
-    for_each_in(
-        tokens.len() as u32,
-        targets,
-        |client, index| {
-            let mut orders = Vec::new();
-            let mut path = "/api/orders/?limit=100".to_owned();
-            loop {
-                let body = expect(200, "orders", client.call("GET", &path, &tokens[index as usize], "")?)?;
-                let mut page: Page = serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))?;
-                orders.append(&mut page.results);
-                let Some(next) = page.next else { return Ok(orders) };
-                // The address may name the server as others see it.
-                let start = next.find("/api/").ok_or_else(|| format!("{path}: the next page is {next}"))?;
-                path = next[start..].to_owned();
-            }
-        },
-        each,
-    )
+    let mut orders = Vec::new();
+    let mut path = "/api/orders/?limit=100".to_owned();
+    loop {
+        let reply = client.call("GET", &path, token, "")?;
+        if reply.0 == 404 && orders.is_empty() {
+            return Ok(None);
+        }
+        let body = expect(200, "orders", reply)?;
+        let mut page: Page = serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))?;
+        orders.append(&mut page.results);
+        let Some(next) = page.next else { return Ok(Some(orders)) };
+        // The address may name the server as others see it.
+        let start = next.find("/api/").ok_or_else(|| format!("{path}: the next page is {next}"))?;
+        path = next[start..].to_owned();
+    }
 }
 
 /// How often a seat is asked for again, each time by another user and after a longer while.

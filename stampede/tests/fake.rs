@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use stampede::report::Report;
 use stampede::scenario::Scenario;
+use stampede::setup::Who;
 use stampede::{Load, run};
 use support::{Request, kinds, listen, load, tokens};
 
@@ -47,6 +48,12 @@ enum Vice {
     ClosesAndDribbles,
     /// 200 replies without `Content-Length`.
     Chunks,
+    /// My-bookings has the newest thousand; the orders have all.
+    CutsLists,
+    /// Cuts lists, and has forgotten the first booking by the time the orders are asked for.
+    LosesBehindTheCut,
+    /// Every eighth booking is refused with 429.
+    LimitsChanges,
 }
 
 const SEATS: u32 = 40;
@@ -140,7 +147,15 @@ impl Fake {
             }
             ["api", "my-bookings"] => {
                 let rows: Vec<String> = state.rows.iter().filter(|row| row.user == user).map(booking).collect();
-                Act::Reply(200, format!("[{}]", rows.join(",")))
+                let cut = matches!(self.vice, Vice::CutsLists | Vice::LosesBehindTheCut);
+                let left_out = if cut { rows.len().saturating_sub(1_000) } else { 0 };
+                Act::Reply(200, format!("[{}]", rows[left_out..].join(",")))
+            }
+            ["api", "orders", query] if matches!(self.vice, Vice::CutsLists | Vice::LosesBehindTheCut) => {
+                if self.vice == Vice::LosesBehindTheCut {
+                    state.rows.retain(|row| row.id != 1);
+                }
+                Act::Reply(200, orders(state, user, query))
             }
             ["api", "shows", show, "book"] => {
                 let seat = body.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
@@ -181,6 +196,9 @@ impl Fake {
             || (self.vice == Vice::SeatStuck && seat == 7);
         if self.vice == Vice::Fails && number.is_multiple_of(9) {
             return Act::Reply(503, r#"{"detail":"Busy.","code":"busy"}"#.to_owned());
+        }
+        if self.vice == Vice::LimitsChanges && number.is_multiple_of(8) {
+            return Act::Reply(429, r#"{"detail":"Request was throttled."}"#.to_owned());
         }
         if self.vice == Vice::NeverKnows {
             let (status, reply) = who_knows();
@@ -231,6 +249,24 @@ fn booking(row: &Row) -> String {
     format!(
         r#"{{"id":{id},"show":{show},"movie_title":"One","screen_name":"A","date_time":"2099-01-01T12:00:00Z","seat_number":{seat},"status":"{status}","created_at":"2026-01-01T12:00:00Z"}}"#
     )
+}
+
+/// A page of a user's orders: each booking is one of its own. The cursor is the number of orders on the pages before.
+fn orders(state: &State, user: usize, query: &str) -> String {
+    let behind: usize = query.rsplit_once("cursor=").map_or(0, |(_, cursor)| cursor.parse().unwrap());
+    let rows: Vec<&Row> = state.rows.iter().rev().filter(|row| row.user == user).collect();
+    let next = if rows.len() > behind + 100 {
+        format!(r#""http://tickets.example/api/orders/?limit=100&cursor={}""#, behind + 100)
+    } else {
+        "null".to_owned()
+    };
+    let order = |row: &&Row| {
+        let seats = if row.booked { row.seat.to_string() } else { String::new() };
+        let (show, booking) = (row.show, booking(row));
+        format!(r#"{{"code":"A","show":{show},"status":"paid","seats":[{seats}],"bookings":[{booking}]}}"#)
+    };
+    let page: Vec<String> = rows.iter().skip(behind).take(100).map(order).collect();
+    format!(r#"{{"next":{next},"results":[{}]}}"#, page.join(","))
 }
 
 fn report(vice: Vice, scenario: Scenario) -> Report {
@@ -404,4 +440,30 @@ fn several_instances_share_the_connections() {
     // Half of them cannot connect, which takes the whole patience of the beginning.
     let report = run(&load).unwrap();
     assert!(report.connect_failures > 4 && report.connects == 4 && report.outcomes["200"] > 10, "{report}");
+}
+
+#[test]
+fn what_a_cut_list_leaves_out_is_read_from_the_orders() {
+    // One user books and cancels far more often than a list is long.
+    let run = |vice| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        std::fs::write(&path, "user0").unwrap();
+        let scenario = Scenario::OnSale { contenders: 1, seats: Some(20), cancel_percent: 100 };
+        run(&Load { requests: Some(3_000), ..load(Fake::start(vice), Who::File(path), scenario) }).unwrap()
+    };
+    let report = run(Vice::CutsLists);
+    assert!(kinds(&report).is_empty(), "{report}");
+    assert!(report.referee.unwrap().sold > 1_200);
+    assert_eq!(kinds(&run(Vice::LosesBehindTheCut)), ["lost"]);
+    // A server that has only the contract's endpoints lists everything.
+    let report = run(Vice::None);
+    assert!(kinds(&report).is_empty() && report.referee.as_ref().unwrap().sold > 1_200, "{report}");
+}
+
+#[test]
+fn a_refusal_for_too_many_changes_is_no_lost_booking() {
+    for report in [report(Vice::LimitsChanges, on_sale()), report_with_keys(Vice::LimitsChanges, churn())] {
+        assert!(kinds(&report).is_empty() && report.outcomes["429"] > 10, "{report}");
+    }
 }

@@ -62,6 +62,8 @@ pub struct SharedReads {
     pub movies: Reads<(), Bytes>,
     /// The shows of a movie, as JSON; none where there is no such movie.
     pub shows: Reads<i64, Option<Bytes>>,
+    /// Why the server is not ready, if it is not.
+    pub problem: Reads<(), Option<&'static str>>,
 }
 
 /// How long a connection may take to send the head of its next request.

@@ -1,10 +1,11 @@
 //! Where the data is: the database part of the configuration.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use url::{Host, Url};
+use url::Url;
 
 /// The port of MySQL and MariaDB when none is named.
 pub(super) const MYSQL_PORT: u16 = 3306;
@@ -14,18 +15,46 @@ pub(super) const MYSQL_PORT: u16 = 3306;
 pub enum DatabaseTarget {
     /// An SQLite file; a relative path counts from the working directory.
     Sqlite { path: PathBuf },
-    /// A MySQL or MariaDB server.
+    /// A MySQL or MariaDB server, or several that have the same data.
     Mysql {
-        /// A name or an address; IPv6 without brackets.
-        host: String,
-        port: u16,
+        /// In the order in which they are preferred; there is at least one.
+        hosts: Vec<Host>,
         user: String,
         /// Empty when there is none.
         password: SecretString,
         /// The database on that server.
         name: String,
+        /// For all hosts.
         tls: TlsMode,
     },
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// A name or an address; IPv6 without brackets.
+    pub name: String,
+    pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Host { name, port } = self;
+        if name.contains(':') { write!(f, "[{name}]:{port}") } else { write!(f, "{name}:{port}") }
+    }
+}
+
+impl fmt::Display for DatabaseTarget {
+    /// What it is, for messages: never the password.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            DatabaseTarget::Sqlite { path } => write!(f, "{}", path.display()),
+            DatabaseTarget::Mysql { hosts, user, name, .. } => {
+                let hosts: Vec<_> = hosts.iter().map(Host::to_string).collect();
+                write!(f, "{user}@{}/{name}", hosts.join(","))
+            }
+        }
+    }
 }
 
 /// How the connection to a MySQL server is protected; MySQL's own modes (`--ssl-mode`).
@@ -44,12 +73,13 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
-    /// The mode when none is asked for: nothing on a loopback connection, which no one else can
-    /// read, `Preferred` (as MySQL's own clients) on any other.
-    pub fn default_for(host: &str) -> Self {
-        let loopback =
-            host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if loopback { Self::Disabled } else { Self::Preferred }
+    /// The mode when none is asked for: nothing where every connection is a loopback one, which no one else can
+    /// read, `Preferred` (as MySQL's own clients) otherwise.
+    pub fn default_for(hosts: &[Host]) -> Self {
+        let is_loopback = |Host { name, .. }: &Host| {
+            name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        };
+        if hosts.iter().all(is_loopback) { Self::Disabled } else { Self::Preferred }
     }
 }
 
@@ -59,6 +89,7 @@ impl TlsMode {
 /// - `mysql://user:password@host:port/name`, or `mariadb://…`, the port 3306 by default, with the
 ///   options `ssl-mode=disabled|preferred|required|verify_identity` and
 ///   `ssl-ca=/path/to/ca.pem`
+/// - several hosts that have the same data: `mysql://user:password@a,b:3307,[::1]/name`
 ///
 /// All parts are percent-decoded. Unknown options are refused.
 ///
@@ -97,34 +128,64 @@ pub(super) fn sqlite(path: &str) -> Result<DatabaseTarget, String> {
     Ok(DatabaseTarget::Sqlite { path: path.into() })
 }
 
+/// The URL parser knows one host only, so it gets the URL once with each.
 fn mysql(url: &str) -> Result<DatabaseTarget, String> {
-    const FORM: &str = "it must look like mysql://user:password@host:port/name, with special \
-                        characters in user and password percent-encoded";
-    let url = Url::parse(url).map_err(|_| FORM)?;
-    let host = match url.host().ok_or(FORM)? {
-        Host::Ipv6(address) => address.to_string(),
-        host => decode(&host.to_string())?,
-    };
+    let (scheme, rest) = url.split_once("://").ok_or(MYSQL_FORM)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    // What has no user is refused by the parser.
+    let (login, list) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let urls = list.split(',').map(|host| Url::parse(&format!("{scheme}://{login}@{host}{path}")));
+    let urls = urls.collect::<Result<Vec<_>, _>>().map_err(|_| MYSQL_FORM)?;
+    let hosts = urls.iter().map(host).collect::<Result<Vec<_>, _>>()?;
+    let url = urls.first().ok_or(MYSQL_FORM)?;
     let user = decode(url.username())?;
     let name = decode(url.path().strip_prefix('/').unwrap_or_default())?;
-    if host.is_empty() || user.is_empty() || name.is_empty() || name.contains('/') {
-        return Err(FORM.into());
+    if user.is_empty() || name.is_empty() || name.contains('/') {
+        return Err(MYSQL_FORM.into());
     }
-    let port = match url.port() {
-        Some(0) => return Err("the port must be from 1 to 65535".into()),
-        port => port.unwrap_or(MYSQL_PORT),
-    };
     Ok(DatabaseTarget::Mysql {
-        tls: tls(url.query().unwrap_or_default(), &host)?,
+        tls: tls(url.query().unwrap_or_default(), &hosts)?,
         password: decode(url.password().unwrap_or_default())?.into(),
-        host,
-        port,
+        hosts,
         user,
         name,
     })
 }
 
-fn tls(options: &str, host: &str) -> Result<TlsMode, String> {
+const MYSQL_FORM: &str = "it must look like mysql://user:password@host:port/name, with special \
+                          characters in user and password percent-encoded";
+
+fn host(url: &Url) -> Result<Host, String> {
+    let name = match url.host().ok_or(MYSQL_FORM)? {
+        url::Host::Ipv6(address) => address.to_string(),
+        host => decode(&host.to_string())?,
+    };
+    match (name.is_empty(), url.port()) {
+        (true, _) => Err(MYSQL_FORM.into()),
+        (_, Some(0)) => Err("the port must be from 1 to 65535".into()),
+        (_, port) => Ok(Host { name, port: port.unwrap_or(MYSQL_PORT) }),
+    }
+}
+
+/// Reads a list like `a,b:3307,[::1]:3307`; `port` is that of hosts without one. A lone IPv6 address needs no brackets.
+pub(super) fn hosts(list: &str, port: u16) -> Result<Vec<Host>, String> {
+    let host = |text: &str| -> Option<Host> {
+        if text.parse::<IpAddr>().is_ok() {
+            return Some(Host { name: text.to_owned(), port });
+        }
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, digits)) if !digits.ends_with(']') => (name, digits.parse().ok().filter(|port| *port > 0)?),
+            _ => (text, port),
+        };
+        let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let is_sound = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || "[]/@".contains(c));
+        is_sound.then(|| Host { name: name.to_owned(), port })
+    };
+    let all = list.split(',').map(|text| host(text.trim())).collect::<Option<Vec<_>>>();
+    all.ok_or_else(|| "it is not a list of hosts".into())
+}
+
+fn tls(options: &str, hosts: &[Host]) -> Result<TlsMode, String> {
     const MODES: &str = "ssl-mode must be disabled, preferred, required or verify_identity";
     let (mut mode, mut ca) = (None, None);
     for option in options.split('&').filter(|option| !option.is_empty()) {
@@ -140,7 +201,7 @@ fn tls(options: &str, host: &str) -> Result<TlsMode, String> {
     }
     let ca = ca.map(PathBuf::from);
     match (mode.map(|mode| mode.to_ascii_lowercase()).as_deref(), ca) {
-        (None, None) => Ok(TlsMode::default_for(host)),
+        (None, None) => Ok(TlsMode::default_for(hosts)),
         (Some("disabled"), None) => Ok(TlsMode::Disabled),
         (Some("preferred"), None) => Ok(TlsMode::Preferred),
         (Some("required"), None) => Ok(TlsMode::Required),
@@ -179,9 +240,10 @@ mod tests {
     fn read(url: &str) -> Result<String, String> {
         Ok(match parse_database_url(url)? {
             DatabaseTarget::Sqlite { path } => path.display().to_string(),
-            DatabaseTarget::Mysql { host, port, user, password, name, tls } => {
+            DatabaseTarget::Mysql { hosts, user, password, name, tls } => {
                 let password = password.expose_secret();
-                format!("{user} {password} {host} {port} {name} {tls:?}")
+                let hosts: Vec<_> = hosts.iter().map(|Host { name, port }| format!("{name} {port}")).collect();
+                format!("{user} {password} {} {name} {tls:?}", hosts.join(", "))
             }
         })
     }
@@ -203,6 +265,13 @@ mod tests {
             ("mysql://a%40b:%25%2f%3a%23%3F$&+='ä@db/m%20n", "a@b %/:#?$&+='ä db 3306 m n Preferred"),
             ("mysql://u:p@x@db/m", "u p@x db 3306 m Preferred"),
             ("mysql://u:p:q@db/m", "u p:q db 3306 m Preferred"),
+            ("mysql://u:p@a:3306,b:3307,[::1]:3308,c/m", "u p a 3306, b 3307, ::1 3308, c 3306 m Preferred"),
+            (
+                "mysql://u,v:p,q@x@127.0.0.1,[::1],LOCALHOST/m",
+                "u,v p,q@x 127.0.0.1 3306, ::1 3306, LOCALHOST 3306 m Disabled",
+            ),
+            ("mysql://u:p@127.0.0.1,db/m", "u p 127.0.0.1 3306, db 3306 m Preferred"),
+            ("mysql://u:p@db,127.0.0.1/m?ssl-mode=required", "u p db 3306, 127.0.0.1 3306 m Required"),
             ("mysql://u:p@localhost/m?ssl-mode=preferred", "u p localhost 3306 m Preferred"),
             ("mysql://u:p@db/m?ssl-mode=DISABLED", "u p db 3306 m Disabled"),
             ("mysql://u:p@db/m?ssl-mode=required", "u p db 3306 m Required"),
@@ -253,6 +322,11 @@ mod tests {
             ("mysql://db/m", "must look like"),
             ("mysql://u:hunter2@db:70000/m", "must look like"),
             ("mysql://u:hunter2@db:0/m", "1 to 65535"),
+            ("mysql://u:hunter2@a,b:0/m", "1 to 65535"),
+            ("mysql://u:hunter2@a,,b/m", "must look like"),
+            ("mysql://u:hunter2@a,/m", "must look like"),
+            ("mysql://u:hunter2@a,b:x/m", "must look like"),
+            ("mysql://a,b/m", "must look like"),
             ("mysql://u@db/m?password=hunter2", "neither"),
             ("mysql://u@db/m?hunter2", "neither"),
             ("mysql://u@db/m?ssl-mode=hunter2", "must be disabled"),
@@ -270,9 +344,26 @@ mod tests {
     }
 
     #[test]
-    fn debug_hides_the_password() {
-        let target = parse_database_url("mysql://u:hunter2@db/m").expect("valid");
+    fn debug_hides_the_password_and_messages_name_the_place() {
+        let target = parse_database_url("mysql://u:hunter2@db,[::1]:33/m").expect("valid");
         assert!(!format!("{target:?}").contains("hunter2"));
+        assert_eq!(target.to_string(), "u@db:3306,[::1]:33/m");
+    }
+
+    #[test]
+    fn lists_of_hosts() {
+        let read = |list| hosts(list, 3306).map(|all| all.iter().map(Host::to_string).collect::<Vec<_>>().join(" "));
+        for (list, expected) in [
+            ("db", "db:3306"),
+            ("a,b:33, c", "a:3306 b:33 c:3306"),
+            ("::1", "[::1]:3306"),
+            ("[::1]:33,2001:db8::1,[2001:db8::2]", "[::1]:33 [2001:db8::1]:3306 [2001:db8::2]:3306"),
+        ] {
+            assert_eq!(read(list).as_deref(), Ok(expected), "{list}");
+        }
+        for list in ["", "a,", "a,,b", "a:0", "a:x", "a:70000", "/run/mysqld.sock", "a b", "u@a"] {
+            assert!(read(list).is_err(), "{list}");
+        }
     }
 
     proptest::proptest! {

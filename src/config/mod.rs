@@ -25,7 +25,7 @@ use url::Url;
 use crate::booking::rules::Limits;
 use crate::clock::SECOND;
 
-pub use database::{DatabaseTarget, TlsMode, parse_database_url};
+pub use database::{DatabaseTarget, Host, TlsMode, parse_database_url};
 pub use settings::{Accepts, SETTINGS, Setting};
 
 /// Everything an operator can set. `Debug` hides the secrets.
@@ -389,18 +389,23 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
     }
 
     fn mysql(&mut self) -> DatabaseTarget {
-        let host = self.given("DB_HOST").unwrap_or_else(|| "localhost".to_owned());
-        if host.starts_with('/') {
-            self.fault("DB_HOST", "connections through a socket file are not supported");
-        }
+        // Django counts an empty port as none.
+        let port = match self.given("DB_PORT") {
+            Some(_) => self.integer("DB_PORT"),
+            None => database::MYSQL_PORT,
+        };
+        let list = self.given("DB_HOST").unwrap_or_else(|| "localhost".to_owned());
+        let hosts = database::hosts(&list, port).unwrap_or_else(|problem| {
+            let is_socket = list.starts_with('/');
+            self.fault(
+                "DB_HOST",
+                if is_socket { "connections through a socket file are not supported" } else { &problem },
+            );
+            Vec::new()
+        });
         DatabaseTarget::Mysql {
-            tls: TlsMode::default_for(&host),
-            host,
-            // Django counts an empty port as none.
-            port: match self.given("DB_PORT") {
-                Some(_) => self.integer("DB_PORT"),
-                None => database::MYSQL_PORT,
-            },
+            tls: TlsMode::default_for(&hosts),
+            hosts,
             user: self.required("DB_USER"),
             password: self.given("DB_PASSWORD").unwrap_or_default().into(),
             name: self.required("DB_NAME"),

@@ -67,13 +67,14 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "DATABASE_URL",
-        meaning: "The database; it wins over the DB_ variables. Options for a server: \
+        meaning: "The database; it wins over the DB_ variables. Of several servers in a cluster, \
+                  a:3306,b:3306,[::1]:3307, the first that takes writes is used until it fails. Options for a server: \
                   ?ssl-mode=disabled, preferred, required or verify_identity, and \
-                  &ssl-ca=/path/to/ca.pem. Without ssl-mode a connection to this machine is not \
-                  encrypted, one to another machine is when the server can.",
+                  &ssl-ca=/path/to/ca.pem. Without ssl-mode connections are not encrypted where all servers are on \
+                  this machine, otherwise they are when the server can.",
         accepts: Accepts::Text(
             "sqlite://relative/path, sqlite:///absolute/path, mysql://user:password@host:port/name \
-             or mariadb://…, special characters percent-encoded",
+             or mariadb://…, with host:port,host:port for several servers, special characters percent-encoded",
         ),
         default: Some("sqlite://data/marquee.sqlite3"),
         example: "",
@@ -109,8 +110,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "DB_HOST",
-        meaning: "The database server.",
-        accepts: Accepts::Text("a host name or an IP address, without port"),
+        meaning: "The database server, or several with commas between, as in DATABASE_URL.",
+        accepts: Accepts::Text("host names or IP addresses, each with :port where it is not DB_PORT"),
         default: Some("localhost"),
         example: "",
     },

@@ -62,10 +62,10 @@ fn a_django_env_file_works_as_it_is() {
     assert_eq!(config.allowed_hosts, ["cinema.example", ".tickets.example"]);
     assert_eq!(config.access_token_lifetime.as_secs(), 2 * 3_600);
     assert_eq!(config.refresh_token_lifetime.as_secs(), 14 * 86_400);
-    let DatabaseTarget::Mysql { host, port, user, password, name, tls } = config.database else {
+    let DatabaseTarget::Mysql { hosts, user, password, name, tls } = config.database else {
         panic!("MySQL");
     };
-    assert_eq!((host.as_str(), port, user.as_str()), ("db", 3307, "root"));
+    assert_eq!((hosts[0].to_string().as_str(), hosts.len(), user.as_str()), ("db:3307", 1, "root"));
     assert_eq!(password.expose_secret(), "p@ss#\"w$rd");
     assert_eq!((name.as_str(), tls), ("booking", TlsMode::Preferred));
 }
@@ -76,15 +76,19 @@ fn the_database_comes_from_its_url_else_the_db_variables() {
         ("DATABASE_URL=sqlite://a.db\nDB_ENGINE=mysql\nDB_PORT=x", "a.db"),
         ("DATABASE_URL=\nDB_ENGINE=sqlite\nDB_NAME=b.db", "b.db"),
         ("DB_ENGINE=django.db.backends.sqlite3\nDB_NAME=/c d.db", "/c d.db"),
-        ("DB_ENGINE=MySQL\nDB_USER=u\nDB_NAME=n", "localhost 3306 Disabled"),
-        ("DB_ENGINE=mariadb\nDB_USER=u\nDB_NAME=n\nDB_HOST=\nDB_PORT=", "localhost 3306 Disabled"),
-        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=::1\nDB_PORT=1", "::1 1 Disabled"),
-        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=db", "db 3306 Preferred"),
+        ("DB_ENGINE=MySQL\nDB_USER=u\nDB_NAME=n", "localhost:3306 Disabled"),
+        ("DB_ENGINE=mariadb\nDB_USER=u\nDB_NAME=n\nDB_HOST=\nDB_PORT=", "localhost:3306 Disabled"),
+        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=::1\nDB_PORT=1", "[::1]:1 Disabled"),
+        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=db", "db:3306 Preferred"),
+        ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=::1,db:33\nDB_PORT=1", "[::1]:1,db:33 Preferred"),
         ("DB_ENGINE=\nDB_NAME=\nDB_HOST=", "data/marquee.sqlite3"),
     ] {
         let seen = match load(dotenv).expect(dotenv).database {
             DatabaseTarget::Sqlite { path } => path.display().to_string(),
-            DatabaseTarget::Mysql { host, port, tls, .. } => format!("{host} {port} {tls:?}"),
+            DatabaseTarget::Mysql { hosts, tls, .. } => {
+                let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+                format!("{} {tls:?}", hosts.join(","))
+            }
         };
         assert_eq!(seen, expected, "{dotenv}");
     }

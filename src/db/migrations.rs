@@ -1,5 +1,8 @@
 //! Numbered migrations, embedded in the binary, applied in order and each recorded once.
 
+use std::time::{Duration, Instant};
+
+use super::mysql::Mysql;
 use super::{Db, DbError, Dialect, Engine, Result};
 use crate::clock;
 
@@ -43,11 +46,8 @@ pub enum MigrationState {
     },
 }
 
-/// The name of the lock under which one instance at a time migrates a server's database.
-const LOCK: &str = "marquee_migrations";
-
-/// Seconds to wait for another instance to finish migrating.
-const LOCK_SECONDS: i64 = 300;
+/// How long is waited for another instance that migrates.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 pub(super) async fn state(db: &Db) -> Result<MigrationState> {
     let tables: Vec<(String,)> = match db.dialect() {
@@ -84,21 +84,28 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
     match &db.engine {
         Engine::Sqlite(_) => migrate_sqlite(db).await,
         Engine::Mysql(engine) => {
-            // The lock belongs to this connection; should the process die, the server frees it.
-            let mut holder = engine.begin().await?;
-            let name = "SELECT GET_LOCK(CONCAT(DATABASE(), '.', ?), ?)";
-            let got: Vec<super::Row> = holder.query(name, vec![LOCK.into(), LOCK_SECONDS.into()]).await?;
-            let got = got.into_iter().next().map(|mut row| row.take::<Option<i64>>()).transpose()?.flatten();
-            if got != Some(1) {
-                return Err(DbError::Unavailable("another instance has been migrating for too long".into()));
+            db.execute(CREATE_LEDGER, vec![]).await?;
+            db.execute(ADD_LOCK, vec![]).await?;
+            // On a connection of its own. Should the process die, the server frees the row.
+            let mut holder = engine.patient_tx().await?;
+            let until = Instant::now() + LONGEST_WAIT;
+            while let Err(error) = holder.query(TAKE_LOCK, vec![]).await {
+                match error {
+                    DbError::Conflict(_) if Instant::now() < until => {}
+                    DbError::Conflict(_) => {
+                        return Err(DbError::Unavailable("another instance has been migrating for too long".into()));
+                    }
+                    error => return Err(error),
+                }
             }
-            let outcome = migrate_mysql(db).await;
-            // Should this fail, the lock goes with the connection.
-            let _ = holder.query("SELECT RELEASE_LOCK(CONCAT(DATABASE(), '.', ?))", vec![LOCK.into()]).await;
-            outcome
+            migrate_mysql(db, engine).await
         }
     }
 }
+
+/// The row that is locked by the one who migrates; it counts as no migration.
+const ADD_LOCK: &str = "INSERT IGNORE INTO marquee_migrations (number, name, applied_at) VALUES (0, 'lock', 0)";
+const TAKE_LOCK: &str = "SELECT number FROM marquee_migrations WHERE number = 0 FOR UPDATE";
 
 const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS marquee_migrations \
      (number BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL, applied_at BIGINT NOT NULL)";
@@ -125,9 +132,8 @@ async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
     Ok(done)
 }
 
-async fn migrate_mysql(db: &Db) -> Result<Vec<String>> {
+async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
     let mut done = Vec::new();
-    db.execute(CREATE_LEDGER, vec![]).await?;
     for migration in MIGRATIONS {
         if db.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
@@ -136,7 +142,7 @@ async fn migrate_mysql(db: &Db) -> Result<Vec<String>> {
             if was_altered(db, &statement).await? {
                 continue;
             }
-            let mut tx = db.begin().await?;
+            let mut tx = engine.begin_ddl().await?;
             match tx.execute(&statement, vec![]).await {
                 // The server had gone on with what an instance began that is gone.
                 Err(_) if was_altered(db, &statement).await? => continue,

@@ -182,6 +182,8 @@ enum Engine {
 /// Ids reserved in the database and not yet used.
 struct IdBlock {
     ids: Range<i64>,
+    /// [`Db::epoch`] when they were reserved: another server may not know that they are.
+    epoch: u64,
     /// How many were reserved, and when.
     size: i64,
     reserved: Option<Instant>,
@@ -189,7 +191,7 @@ struct IdBlock {
 
 impl Default for IdBlock {
     fn default() -> Self {
-        IdBlock { ids: 0..0, size: SMALLEST_BLOCK, reserved: None }
+        IdBlock { ids: 0..0, epoch: 0, size: SMALLEST_BLOCK, reserved: None }
     }
 }
 
@@ -232,7 +234,7 @@ impl Db {
     pub async fn query<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let rows = match &self.engine {
             Engine::Sqlite(engine) => engine.query(sql, &params)?,
-            Engine::Mysql(engine) => engine.query(sql, params).await?,
+            Engine::Mysql(engine) => engine.query(sql, params, mysql::STATEMENT).await?,
         };
         rows.into_iter().map(T::from_row).collect()
     }
@@ -253,7 +255,7 @@ impl Db {
         let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
         let rows = match &self.engine {
             Engine::Sqlite(engine) => engine.query_aside(sql, params, limit).await?,
-            Engine::Mysql(engine) => match engine.query(&mysql::limited(sql, limit), params).await {
+            Engine::Mysql(engine) => match engine.query(&mysql::limited(sql, limit), params, limit + WAIT).await {
                 // A read takes no locks, so it was the time.
                 Err(DbError::Conflict(_)) => return Err(DbError::TooLong),
                 rows => rows?,
@@ -289,13 +291,14 @@ impl Db {
     pub async fn booking_ids(&self, count: usize) -> Result<Range<i64>> {
         let count = i64::try_from(count).map_err(|error| DbError::Other(error.to_string()))?;
         let mut block = self.booking_ids.lock().await;
-        if block.ids.end - block.ids.start < count {
+        let epoch = self.epoch();
+        if block.ids.end - block.ids.start < count || block.epoch != epoch {
             let was_short = block.reserved.is_some_and(|reserved| reserved.elapsed() < Duration::from_secs(1));
             let size = if was_short { (block.size * 4).min(LARGEST_BLOCK) } else { SMALLEST_BLOCK }.max(count);
             let end = tokio::time::timeout(RESERVING, self.reserve_booking_ids(size))
                 .await
                 .unwrap_or_else(|_| Err(DbError::Unavailable("no ids could be reserved in time".into())))?;
-            *block = IdBlock { ids: end - size..end, size, reserved: Some(Instant::now()) };
+            *block = IdBlock { ids: end - size..end, epoch, size, reserved: Some(Instant::now()) };
         }
         let first = block.ids.start;
         block.ids.start += count;
@@ -310,9 +313,12 @@ impl Db {
             .query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![])
             .await?
             .ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))?;
-        // Should the outcome be unknown, the block is merely skipped.
-        tx.commit().await.map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(end)
+        match tx.commit().await {
+            Ok(()) => Ok(end),
+            // Should it be written all the same, the block is merely skipped.
+            Err(DbError::OutcomeUnknown(cause)) => Err(DbError::Unavailable(cause)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The lowest id of a booking that no instance has reserved.
@@ -337,6 +343,26 @@ impl Db {
         )
         .await?;
         Ok(())
+    }
+
+    /// Counts the times when a server was met that may not have what was committed before, since it is another one and not
+    /// in the same cluster. While this stays the same, what was committed is found, and what is not found was not committed.
+    pub fn epoch(&self) -> u64 {
+        match &self.engine {
+            Engine::Sqlite(_) => 0,
+            Engine::Mysql(engine) => engine.epoch(),
+        }
+    }
+
+    /// Whether the database takes writes now; writes nothing.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`], with the reason.
+    pub async fn takes_writes(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.takes_writes().await,
+            Engine::Mysql(engine) => engine.takes_writes().await,
+        }
     }
 
     /// Which migrations are applied and which are missing.

@@ -1,150 +1,512 @@
-//! MySQL and MariaDB: a pool of connections at READ COMMITTED.
+//! MySQL and MariaDB: one of several servers, the first that takes writes, until it fails; with pools of connections at
+//! READ COMMITTED.
 
-use std::time::Duration;
+mod faults;
+mod probe;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{
-    Conn, DriverError, Error, IoError, IsolationLevel, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts,
-    ServerError, SslOpts, Transaction, TxOpts,
-};
+use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, SslOpts};
 use secrecy::ExposeSecret;
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use self::faults::{Blame, Fault};
+use self::probe::Probe;
 use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
-use crate::config::{DatabaseTarget, TlsMode};
+use crate::config::{DatabaseTarget, Host, TlsMode};
 
-/// A MySQL or MariaDB database.
+/// The servers of one MySQL or MariaDB database.
 pub(super) struct Mysql {
-    opts: OptsBuilder,
+    hosts: Vec<Candidate>,
     /// The most that are open at once.
     connections: usize,
-    /// Use TLS when the server offers it, and go without when it doesn't.
-    tls_if_offered: bool,
-    pools: OnceCell<Pools>,
+    /// Only read, so that any version will do, and a server that takes no writes.
+    only_reads: bool,
+    present: Arc<Mutex<Present>>,
+    /// Held by the one who chooses a server; the others wait.
+    choosing: tokio::sync::Mutex<()>,
 }
 
-struct Pools {
+/// A server that may be used.
+#[derive(Clone)]
+struct Candidate {
+    /// For messages: user, host, port and database.
+    name: String,
+    opts: OptsBuilder,
+    /// Use TLS when the server offers it, and go without when it doesn't.
+    tls_if_offered: bool,
+}
+
+/// The server in use, and what is known of those before it.
+#[derive(Default)]
+struct Present {
+    server: Option<Arc<Server>>,
+    /// When it was last found that no server takes writes.
+    looked: Option<Instant>,
+    /// When the last choice failed, and why.
+    failed: Option<(Instant, String)>,
+    /// Who keeps what is committed, as the last connection that was made said.
+    identity: Option<String>,
+    /// Counts how often that has changed.
+    epoch: u64,
+}
+
+/// A server that was chosen. Once it is bad, another choice is made, and nothing returns to its pools.
+struct Server {
+    place: usize,
+    name: String,
+    /// Why it takes no writes, where that is so: then it is used for reads until one is found that does.
+    takes_no_writes: Option<&'static str>,
+    opts: Opts,
     /// Each statement commits by itself, unless a transaction is begun.
     general: Pool,
     /// Nothing is committed until it is said: a list of statements needs no round trip to begin.
     writers: Pool,
+    most: [usize; 2],
+    is_bad: AtomicBool,
 }
+
+/// How long a server may take to accept a connection and to say what it is, before the next is taken.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long a statement may take: longer than it may wait for a lock.
+pub(super) const STATEMENT: Duration = Duration::from_secs(10);
+
+/// How long a change of the schema may take.
+const DDL: Duration = Duration::from_secs(60 * 60);
+
+/// How often a server that takes writes is looked for, while there is none.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// After how long without a failure the next one is logged again.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+/// How many failures in a row are passed over before the database counts as away.
+const STALE_CONNECTIONS: usize = 3;
 
 impl Mysql {
     /// `connections` is the most that are open at once.
     pub(super) fn new(target: &DatabaseTarget, connections: usize) -> Result<Mysql> {
-        let tls_if_offered = matches!(target, DatabaseTarget::Mysql { tls: TlsMode::Preferred, .. });
-        Ok(Mysql { opts: options(target)?, connections, tls_if_offered, pools: OnceCell::new() })
+        let DatabaseTarget::Mysql { hosts, user, name, tls, .. } = target else { return Err(not_mysql()) };
+        let candidate = |host: &Host| {
+            let (name, opts) = (format!("{user}@{host}/{name}"), options_for(target, host)?);
+            Ok(Candidate { name, opts, tls_if_offered: *tls == TlsMode::Preferred })
+        };
+        Ok(Mysql {
+            hosts: hosts.iter().map(candidate).collect::<Result<_>>()?,
+            connections,
+            only_reads: false,
+            present: Arc::default(),
+            choosing: tokio::sync::Mutex::default(),
+        })
     }
 
-    pub(super) async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
-        let pool = self.pool().await?;
+    pub(super) async fn query(&self, sql: &str, params: Vec<Value>, limit: Duration) -> Result<Vec<Row>> {
         let params = positional(params);
         let mut tries = 0;
         loop {
-            let mut conn = timeout(WAIT, pool.get_conn()).await.map_err(|_| no_connection())?.map_err(fault)?;
-            match in_time(conn.exec(sql, params.clone())).await {
+            let server = self.server().await?;
+            match server.query(sql, params.clone(), limit).await {
                 Ok(found) => return Ok(rows(found)),
-                // A read may be done again: perhaps only this idle connection was closed by the server.
-                Err(DbError::Unavailable(_)) if tries < STALE_CONNECTIONS => tries += 1,
-                Err(error) => return Err(error),
+                Err(fault) => server.bear(fault, &mut tries)?,
             }
         }
     }
 
     pub(super) async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
-        let pool = self.writers().await?;
         let mut tries = 0;
         loop {
-            let mut conn = timeout(WAIT, pool.get_conn()).await.map_err(|_| no_connection())?.map_err(fault)?;
-            match write(&mut conn, &statements).await {
+            let server = self.server().await?;
+            match server.write(&statements).await {
                 Ok(all_done) => return Ok(all_done),
-                Err(error) => {
-                    // Never back into the pool with an open transaction; closing rolls it back.
-                    if in_time(conn.query_drop("ROLLBACK")).await.is_err() {
-                        let _ = timeout(WAIT, conn.disconnect()).await;
-                    }
-                    match error {
-                        // Nothing was written: perhaps only this idle connection was closed by the server.
-                        DbError::Unavailable(_) if tries < STALE_CONNECTIONS => tries += 1,
-                        error => return Err(error),
-                    }
-                }
+                Err(fault) => server.bear(fault, &mut tries)?,
             }
         }
     }
 
     pub(super) async fn begin(&self) -> Result<Box<MysqlTx>> {
-        self.begin_with(TxOpts::default()).await
+        self.begin_with(&["START TRANSACTION"], STATEMENT).await
     }
 
-    async fn begin_with(&self, opts: TxOpts) -> Result<Box<MysqlTx>> {
-        let pool = self.pool().await?;
+    /// For changes of the schema, which take long.
+    pub(super) async fn begin_ddl(&self) -> Result<Box<MysqlTx>> {
+        self.begin_with(&["START TRANSACTION"], DDL).await
+    }
+
+    /// A transaction on a connection beside the pools' that may be idle for an hour.
+    pub(super) async fn patient_tx(&self) -> Result<MysqlTx> {
+        let server = self.server().await?;
+        let connect = timeout(CONNECT, Conn::new(server.opts.clone())).await.map_err(|_| no_connection())?;
+        let mut conn = connect.map_err(|error| server.named(faults::connecting(&error).error))?;
+        for sql in [PATIENT, "START TRANSACTION"] {
+            in_time(WAIT, conn.query_drop(sql)).await.map_err(|fault| server.named(fault.error))?;
+        }
+        Ok(MysqlTx { conn: Some(conn), server, limit: STATEMENT })
+    }
+
+    /// A statement of the transaction may take as long as `limit`.
+    async fn begin_with(&self, beginning: &[&str], limit: Duration) -> Result<Box<MysqlTx>> {
         let mut tries = 0;
         loop {
-            let begun = timeout(WAIT, pool.start_transaction(opts.clone())).await;
-            match begun.map_err(|_| no_connection())?.map_err(fault) {
-                Ok(tx) => return Ok(Box::new(MysqlTx(tx))),
-                // Nothing was written yet: perhaps only this idle connection was closed by the server.
-                Err(DbError::Unavailable(_)) if tries < STALE_CONNECTIONS => tries += 1,
-                Err(error) => return Err(error),
+            let server = self.server().await?;
+            match server.begin(beginning).await {
+                Ok(conn) => return Ok(Box::new(MysqlTx { conn: Some(conn), server, limit })),
+                Err(fault) => server.bear(fault, &mut tries)?,
             }
         }
     }
 
-    async fn pool(&self) -> Result<&Pool> {
-        Ok(&self.pools().await?.general)
+    /// Counts the times when another server, or another cluster, was met than before. While it stays the same, what one
+    /// connection has committed the next one finds.
+    pub(super) fn epoch(&self) -> u64 {
+        self.present().epoch
     }
 
-    async fn writers(&self) -> Result<&Pool> {
-        Ok(&self.pools().await?.writers)
+    /// Whether the server takes writes now.
+    pub(super) async fn takes_writes(&self) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            let server = self.server().await?;
+            match server.takes_writes().await {
+                Ok(()) => return Ok(()),
+                Err(fault) => server.bear(fault, &mut tries)?,
+            }
+        }
     }
 
-    /// The pools, made at the first use: only a connection tells whether the server offers TLS.
-    async fn pools(&self) -> Result<&Pools> {
-        self.pools
-            .get_or_try_init(async || {
-                let mut opts = self.opts.clone();
-                if self.tls_if_offered {
-                    let probe =
-                        timeout(WAIT, Conn::new(Opts::from(opts.clone()))).await.map_err(|_| no_connection())?;
-                    match probe {
-                        Ok(conn) => drop(conn.disconnect().await),
-                        Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) => opts = opts.ssl_opts(None),
-                        Err(error) => return Err(fault(error)),
-                    }
-                }
-                let held_back = SETUP.iter().copied().chain(["SET SESSION autocommit = 0"]).collect();
-                let writers = (self.connections / 4).max(1);
-                let general = self.connections.saturating_sub(writers).max(1);
-                Ok(Pools {
-                    general: Pool::new(opts.clone().pool_opts(pool_options(general))),
-                    writers: Pool::new(opts.setup::<&str>(held_back).pool_opts(pool_options(writers))),
-                })
+    fn present(&self) -> MutexGuard<'_, Present> {
+        // Each change of it is a single assignment, or two that need not agree.
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server to use. Where there is none yet, or the last one is bad, one task chooses and the others wait for it.
+    async fn server(&self) -> Result<Arc<Server>> {
+        let (usable, is_good) = self.usable();
+        if let Some(server) = usable.filter(|_| is_good) {
+            return Ok(server);
+        }
+        let began = Instant::now();
+        let choosing = match self.usable().0 {
+            // Somebody else is looking for a better one.
+            Some(server) => match self.choosing.try_lock() {
+                Ok(choosing) => choosing,
+                Err(_) => return Ok(server),
+            },
+            None => timeout(WAIT, self.choosing.lock()).await.map_err(|_| no_connection())?,
+        };
+        let (usable, is_good) = self.usable();
+        if let Some(server) = usable.filter(|_| is_good) {
+            return Ok(server);
+        }
+        if let Some((when, cause)) = &self.present().failed
+            && *when >= began
+        {
+            return Err(DbError::Unavailable(cause.clone()));
+        }
+        let last = self.present().server.clone();
+        let chosen = self.choose(last.as_deref()).await;
+        drop(choosing);
+        chosen
+    }
+
+    /// The present server, unless it is bad; and whether there is no reason to look for a better one.
+    fn usable(&self) -> (Option<Arc<Server>>, bool) {
+        let present = self.present();
+        let server = present.server.clone().filter(|server| !server.is_bad.load(Ordering::Acquire));
+        let looked = present.looked.is_some_and(|looked| looked.elapsed() < LOOK_AGAIN);
+        let is_good =
+            server.as_ref().is_some_and(|server| self.only_reads || server.takes_no_writes.is_none() || looked);
+        (server, is_good)
+    }
+
+    /// Asks all hosts at once and takes the first in order that takes writes, or else the first that answers, for reads.
+    /// The one that has just failed comes last: it may not know yet that another has taken its place.
+    async fn choose(&self, last: Option<&Server>) -> Result<Arc<Server>> {
+        let failed = last.filter(|last| last.is_bad.load(Ordering::Acquire)).map(|last| last.place);
+        let mut places: Vec<usize> = (0..self.hosts.len()).collect();
+        places.sort_by_key(|place| Some(*place) == failed);
+        let looks: Vec<_> = places
+            .into_iter()
+            .map(|place| {
+                let candidate = self.hosts[place].clone();
+                (place, tokio::spawn(async move { timeout(CONNECT, candidate.look()).await }))
             })
-            .await
+            .collect();
+        let (mut reasons, mut only_reads) = (Vec::new(), None);
+        for (place, look) in looks {
+            let name = &self.hosts[place].name;
+            let (opts, probe) = match look.await {
+                Ok(Ok(Ok(found))) => found,
+                Ok(Ok(Err(cause))) => {
+                    reasons.push(format!("{name}: {cause}"));
+                    continue;
+                }
+                Ok(Err(_)) => {
+                    reasons.push(format!("{name}: no answer within {} s", CONNECT.as_secs()));
+                    continue;
+                }
+                Err(error) => return Err(DbError::Other(error.to_string())),
+            };
+            if self.only_reads {
+                return Ok(self.take(place, opts, &probe));
+            }
+            if let Some(cause) = probe.is_too_old() {
+                reasons.push(format!("{name}: {cause}"));
+            } else if let Some(cause) = probe.takes_no_writes() {
+                reasons.push(format!("{name}: {cause}"));
+                only_reads = only_reads.or(Some((place, opts, probe)));
+            } else {
+                return Ok(self.take(place, opts, &probe));
+            }
+        }
+        let reasons = reasons.join("; ");
+        let told = self.present().failed.as_ref().is_some_and(|(when, _)| when.elapsed() < TELL_AGAIN);
+        if !told {
+            tracing::warn!(reasons, "no database server takes writes");
+        }
+        if let Some((place, opts, probe)) = only_reads {
+            return Ok(self.take(place, opts, &probe));
+        }
+        self.present().failed = Some((Instant::now(), reasons.clone()));
+        Err(DbError::Unavailable(reasons))
+    }
+
+    /// Uses this server from now on.
+    fn take(&self, place: usize, opts: OptsBuilder, probe: &Probe) -> Arc<Server> {
+        let takes_no_writes = if self.only_reads { None } else { probe.takes_no_writes() };
+        let mut present = self.present();
+        present.looked = Some(Instant::now());
+        present.meet(probe);
+        if let Some(server) = &present.server
+            && (server.place, server.takes_no_writes) == (place, takes_no_writes)
+            && !server.is_bad.load(Ordering::Acquire)
+        {
+            return Arc::clone(server);
+        }
+        let name = self.hosts[place].name.clone();
+        let takes_writes = takes_no_writes.is_none();
+        tracing::info!(server = name, version = probe.version(), takes_writes, "database server chosen");
+        let met = Arc::clone(&self.present);
+        let opts = opts.after_connect(move |conn| {
+            let met = Arc::clone(&met);
+            // Behind one name there may be another server by now.
+            Box::pin(async move {
+                let probe = Probe::of(conn).await?;
+                met.lock().unwrap_or_else(PoisonError::into_inner).meet(&probe);
+                Ok(())
+            })
+        });
+        let held_back = SETUP.iter().copied().chain(["SET SESSION autocommit = 0"]).collect();
+        let writers = (self.connections / 4).max(1);
+        let general = self.connections.saturating_sub(writers).max(1);
+        let server = Arc::new(Server {
+            place,
+            name,
+            takes_no_writes,
+            opts: opts.clone().into(),
+            general: Pool::new(opts.clone().pool_opts(pool_options(general))),
+            writers: Pool::new(opts.setup::<&str>(held_back).pool_opts(pool_options(writers))),
+            most: [general, writers],
+            is_bad: AtomicBool::new(false),
+        });
+        if let Some(before) = present.server.replace(Arc::clone(&server)) {
+            before.close();
+        }
+        server
     }
 }
 
-/// How connections are made, at READ COMMITTED and committing by themselves.
+impl Present {
+    fn meet(&mut self, probe: &Probe) {
+        let identity = probe.identity();
+        if self.identity.as_ref().is_some_and(|known| *known != identity) {
+            self.epoch += 1;
+        }
+        self.identity = Some(identity);
+    }
+}
+
+impl Candidate {
+    /// Connects, and asks the server what it is. Gives the options with which that went well.
+    async fn look(mut self) -> Result<(OptsBuilder, Probe), String> {
+        let conn = match Conn::new(Opts::from(self.opts.clone())).await {
+            Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) if self.tls_if_offered => {
+                self.opts = self.opts.ssl_opts(None);
+                Conn::new(Opts::from(self.opts.clone())).await
+            }
+            conn => conn,
+        };
+        let mut conn = conn.map_err(|error| cause(&error))?;
+        // A proxy that has reads done by others keeps a transaction on the server that takes the writes.
+        let probe = async {
+            conn.query_drop("START TRANSACTION").await?;
+            let probe = Probe::of(&mut conn).await?;
+            conn.query_drop("ROLLBACK").await?;
+            Ok(probe)
+        };
+        let probe = probe.await.map_err(|error| cause(&error))?;
+        drop(conn.disconnect().await);
+        Ok((self.opts, probe))
+    }
+}
+
+/// The bare cause of an error.
+fn cause(error: &Error) -> String {
+    match faults::sort(error).error {
+        DbError::Unavailable(cause) => cause,
+        error => error.to_string(),
+    }
+}
+
+impl Server {
+    async fn query(&self, sql: &str, params: Params, limit: Duration) -> Result<Vec<mysql_async::Row>, Fault> {
+        let mut conn = self.connection(&self.general, self.most[0]).await?;
+        match in_time(limit, conn.exec(sql, params)).await {
+            Ok(found) => Ok(found),
+            Err(fault) => Err(self.part_with(conn, fault).await),
+        }
+    }
+
+    async fn write(&self, statements: &[Statement]) -> Result<Vec<Done>, Fault> {
+        if let Some(cause) = self.takes_no_writes {
+            return Err(Fault::unavailable(cause, Blame::Nobody));
+        }
+        let mut conn = self.connection(&self.writers, self.most[1]).await?;
+        match write(&mut conn, statements).await {
+            Ok(all_done) => Ok(all_done),
+            Err(fault) => Err(self.part_with(conn, fault).await),
+        }
+    }
+
+    async fn begin(&self, beginning: &[&str]) -> Result<Conn, Fault> {
+        let mut conn = self.connection(&self.general, self.most[0]).await?;
+        for sql in beginning {
+            if let Err(fault) = in_time(WAIT, conn.query_drop(*sql)).await {
+                return Err(self.part_with(conn, fault).await);
+            }
+        }
+        Ok(conn)
+    }
+
+    async fn takes_writes(&self) -> Result<(), Fault> {
+        if let Some(cause) = self.takes_no_writes {
+            return Err(Fault::unavailable(cause, Blame::Nobody));
+        }
+        let mut conn = self.connection(&self.writers, self.most[1]).await?;
+        let found = async {
+            let probe = Probe::of(&mut conn).await?;
+            conn.query_drop("ROLLBACK").await?;
+            Ok(probe)
+        };
+        let fault = match in_time(WAIT, found).await {
+            Ok(probe) => match probe.takes_no_writes() {
+                None => return Ok(()),
+                Some(cause) => Fault::unavailable(cause, Blame::Server),
+            },
+            Err(fault) => fault,
+        };
+        Err(self.part_with(conn, fault).await)
+    }
+
+    /// A connection of a pool that has at most so many.
+    async fn connection(&self, pool: &Pool, most: usize) -> Result<Conn, Fault> {
+        match timeout(WAIT, pool.get_conn()).await {
+            Ok(conn) => conn.map_err(|error| self.blamed(faults::connecting(&error))),
+            Err(_) => {
+                // All are in use, or the server takes none.
+                let all_in_use = pool.metrics().connections_in_use.load(Ordering::Relaxed) >= most;
+                let blame = if all_in_use { Blame::Nobody } else { Blame::Silence };
+                Err(self.blamed(Fault { error: no_connection(), blame }))
+            }
+        }
+    }
+
+    /// Leaves a connection on which something went wrong: it goes back into the pool without an open transaction, or it is
+    /// closed.
+    async fn part_with(&self, mut conn: Conn, fault: Fault) -> Fault {
+        // One that still owes an answer is closed by being dropped.
+        if !conn.is_disconnected() {
+            let is_clean = fault.blame == Blame::Nobody && in_time(WAIT, conn.query_drop("ROLLBACK")).await.is_ok();
+            if !is_clean && !conn.is_disconnected() {
+                drop(timeout(WAIT, conn.disconnect()).await);
+            }
+        }
+        self.blamed(fault)
+    }
+
+    /// Gives the server up where it is to blame.
+    fn blamed(&self, fault: Fault) -> Fault {
+        if matches!(fault.blame, Blame::Server | Blame::Silence) && !self.is_bad.swap(true, Ordering::AcqRel) {
+            tracing::warn!(server = self.name, cause = %fault.error, "database server given up");
+            self.close();
+        }
+        fault
+    }
+
+    /// Closes all connections: the idle ones now, the others when they come back.
+    fn close(&self) {
+        for pool in [&self.general, &self.writers] {
+            tokio::spawn(pool.clone().disconnect());
+        }
+    }
+
+    /// Whether something that failed may be tried again: nothing was done, and not too much has been tried already.
+    fn bear(&self, Fault { error, blame }: Fault, tries: &mut usize) -> Result<()> {
+        // Another answer is waited for once only.
+        *tries += if blame == Blame::Silence { STALE_CONNECTIONS } else { 1 };
+        match error {
+            DbError::Unavailable(_) if self.takes_no_writes.is_none() && *tries <= STALE_CONNECTIONS => Ok(()),
+            error => Err(self.named(error)),
+        }
+    }
+
+    /// Says where it went wrong.
+    fn named(&self, error: DbError) -> DbError {
+        match error {
+            DbError::Unavailable(cause) => DbError::Unavailable(format!("{}: {cause}", self.name)),
+            error => error,
+        }
+    }
+}
+
+impl Drop for Mysql {
+    fn drop(&mut self) {
+        // The connections' callbacks hold what holds the pools.
+        self.present().server = None;
+    }
+}
+
+fn not_mysql() -> DbError {
+    DbError::Other("not a MySQL database".into())
+}
+
+/// How connections are made to the first host, at READ COMMITTED and committing by themselves.
 ///
 /// # Errors
 /// When the target is not such a server.
 pub fn options(target: &DatabaseTarget) -> Result<OptsBuilder> {
-    let DatabaseTarget::Mysql { host, port, user, password, name, tls } = target else {
-        return Err(DbError::Other("not a MySQL database".into()));
-    };
+    match target {
+        DatabaseTarget::Mysql { hosts, .. } if !hosts.is_empty() => options_for(target, &hosts[0]),
+        _ => Err(not_mysql()),
+    }
+}
+
+fn options_for(target: &DatabaseTarget, host: &Host) -> Result<OptsBuilder> {
+    let DatabaseTarget::Mysql { user, password, name, tls, .. } = target else { return Err(not_mysql()) };
     Ok(OptsBuilder::default()
-        .ip_or_hostname(host)
-        .tcp_port(*port)
+        .ip_or_hostname(&host.name)
+        .tcp_port(host.port)
         .user(Some(user))
         .pass(Some(password.expose_secret()))
         .db_name(Some(name))
         .prefer_socket(false)
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(10)))
-        .stmt_cache_size(256)
+        // Connections times this must stay below the server's `max_prepared_stmt_count`, 16,382.
+        .stmt_cache_size(64)
         .setup(SETUP.to_vec())
         .ssl_opts(tls_options(tls)))
 }
@@ -153,7 +515,9 @@ pub fn options(target: &DatabaseTarget) -> Result<OptsBuilder> {
 pub fn pool_options(connections: usize) -> PoolOpts {
     PoolOpts::default()
         .with_constraints(PoolConstraints::new(0, connections).unwrap_or_default())
-        .with_inactive_connection_ttl(Duration::from_secs(60))
+        // Before the server does, see `wait_timeout`.
+        .with_inactive_connection_ttl(Duration::from_secs(12))
+        .with_ttl_check_interval(Duration::from_secs(4))
         // A reset costs a round trip and forgets the prepared statements; what is open is rolled back all the same.
         .with_reset_connection(false)
 }
@@ -165,23 +529,30 @@ pub(super) fn limited(select: &str, limit: Duration) -> String {
     format!("/*M! SET STATEMENT max_statement_time = {seconds} FOR */ SELECT /*+ MAX_EXECUTION_TIME({millis}) */{rest}")
 }
 
-/// What is said on each new connection.
+/// What is said on each new connection. An instance that is frozen, or gone without a word, keeps its locks until
+/// `wait_timeout`; nothing waits longer for a lock than for an answer, a table's lock included.
 const SETUP: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5, group_concat_max_len = 1048576",
+     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5, lock_wait_timeout = 8, \
+     wait_timeout = 20, group_concat_max_len = 1048576",
 ];
+
+/// The same for a connection that waits for others: for an hour.
+const PATIENT: &str = "SET SESSION wait_timeout = 3600";
 
 /// A transaction that only reads, as the database is at its beginning.
 pub(super) async fn snapshot(target: &DatabaseTarget) -> Result<Box<MysqlTx>> {
-    let mut opts = TxOpts::default();
-    opts.with_consistent_snapshot(true).with_isolation_level(IsolationLevel::RepeatableRead).with_readonly(true);
-    Mysql::new(target, 1)?.begin_with(opts).await
+    let beginning = [
+        PATIENT,
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ];
+    let mut mysql = Mysql::new(target, 1)?;
+    mysql.only_reads = true;
+    mysql.begin_with(&beginning, DDL).await
 }
-
-/// How many dead connections in a row are passed over before the database counts as away.
-const STALE_CONNECTIONS: usize = 3;
 
 fn no_connection() -> DbError {
     DbError::Unavailable(format!("no connection within {} s", WAIT.as_secs()))
@@ -200,70 +571,118 @@ fn tls_options(mode: &TlsMode) -> Option<SslOpts> {
     }
 }
 
-/// A transaction on a connection of its own; dropped, it is rolled back by the pool.
-pub(super) struct MysqlTx(Transaction<'static>);
+/// A transaction on a connection of its own; dropped, it is rolled back.
+pub(super) struct MysqlTx {
+    /// Gone with the first error that is its own or its server's fault.
+    conn: Option<Conn>,
+    server: Arc<Server>,
+    /// How long a statement may take.
+    limit: Duration,
+}
 
 impl MysqlTx {
     pub(super) async fn query(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
-        self.0.exec(sql, positional(params)).await.map(rows).map_err(fault)
+        let found = in_time(self.limit, self.conn()?.exec(sql, positional(params))).await;
+        self.outcome(found).await.map(rows)
     }
 
     pub(super) async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
-        self.0.exec_drop(sql, positional(params)).await.map_err(fault)?;
-        Ok(done(self.0.affected_rows(), self.0.last_insert_id()))
+        let executed = in_time(self.limit, self.conn()?.exec_drop(sql, positional(params))).await;
+        self.outcome(executed).await?;
+        let conn = self.conn()?;
+        Ok(done(conn.affected_rows(), conn.last_insert_id()))
     }
 
-    pub(super) async fn commit(self) -> Result<()> {
-        in_time(self.0.commit()).await.map_err(commit_fault)
+    pub(super) async fn commit(mut self) -> Result<()> {
+        let committed = committed(self.conn()?.query_drop("COMMIT")).await;
+        match committed {
+            Ok(()) => {
+                drop(self.conn.take());
+                Ok(())
+            }
+            failed => self.outcome(failed).await,
+        }
+    }
+
+    fn conn(&mut self) -> Result<&mut Conn> {
+        let gone = || DbError::Unavailable("the transaction's connection is gone".into());
+        self.conn.as_mut().ok_or_else(gone)
+    }
+
+    async fn outcome<T>(&mut self, outcome: Result<T, Fault>) -> Result<T> {
+        match outcome {
+            Ok(done) => Ok(done),
+            // A constraint refuses one statement; the transaction can go on.
+            Err(fault) if fault.blame == Blame::Nobody => Err(self.server.named(fault.error)),
+            Err(fault) => {
+                let fault = match self.conn.take() {
+                    Some(conn) => self.server.part_with(conn, fault).await,
+                    None => fault,
+                };
+                Err(self.server.named(fault.error))
+            }
+        }
+    }
+}
+
+impl Drop for MysqlTx {
+    fn drop(&mut self) {
+        // Without a runtime there is no pool either, and the connection is closed.
+        if let (Some(conn), Ok(runtime)) = (self.conn.take(), tokio::runtime::Handle::try_current()) {
+            let server = Arc::clone(&self.server);
+            let dropped = Fault::unavailable("rolled back", Blame::Nobody);
+            runtime.spawn(async move { server.part_with(conn, dropped).await });
+        }
     }
 }
 
 /// On a connection that commits only when told to.
-async fn write(conn: &mut Conn, statements: &[Statement]) -> Result<Vec<Done>> {
+async fn write(conn: &mut Conn, statements: &[Statement]) -> Result<Vec<Done>, Fault> {
     let mut all_done = Vec::with_capacity(statements.len());
     for (position, statement) in statements.iter().enumerate() {
         if let Some(rows) = statement.must_find {
             let found = conn.exec::<mysql_async::Row, _, _>(&*statement.sql, positional(statement.params.clone()));
-            if in_time(found).await?.len() as u64 != rows {
-                return Err(DbError::Guard(position));
+            if in_time(STATEMENT, found).await?.len() as u64 != rows {
+                return Err(DbError::Guard(position).into());
             }
             all_done.push(Done::default());
             continue;
         }
-        in_time(conn.exec_drop(&*statement.sql, positional(statement.params.clone()))).await?;
+        in_time(STATEMENT, conn.exec_drop(&*statement.sql, positional(statement.params.clone()))).await?;
         let done = done(conn.affected_rows(), conn.last_insert_id());
         if statement.must_change.is_some_and(|rows| rows != done.changed) {
-            return Err(DbError::Guard(position));
+            return Err(DbError::Guard(position).into());
         }
         all_done.push(done);
     }
-    in_time(conn.query_drop("COMMIT")).await.map_err(commit_fault)?;
+    committed(conn.query_drop("COMMIT")).await?;
     Ok(all_done)
+}
+
+/// Waits for a commit. When it fails, the work may be done all the same.
+async fn committed(commit: impl Future<Output = Result<(), Error>>) -> Result<(), Fault> {
+    let mut code = None;
+    let noting = async {
+        let done = commit.await;
+        code = done.as_ref().err().and_then(faults::code);
+        done
+    };
+    let outcome = in_time(STATEMENT, noting).await;
+    outcome.map_err(|fault| fault.in_commit(code))
 }
 
 fn done(changed: u64, last_id: Option<u64>) -> Done {
     Done { changed, last_id: last_id.unwrap_or(0).try_into().unwrap_or(i64::MAX) }
 }
 
-/// Whatever goes wrong with a commit but a conflict, the server may have done it.
-fn commit_fault(error: DbError) -> DbError {
-    match error {
-        DbError::Conflict(_) => error,
-        error => DbError::OutcomeUnknown(error.to_string()),
+/// Waits for the server, but not for ever: a host that is gone says nothing. A connection that is given up still owes an
+/// answer, so it must never be used again.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+    match timeout(limit, work).await {
+        Ok(outcome) => outcome.map_err(|error| faults::sort(&error)),
+        Err(_) => Err(Fault::unavailable(format!("no answer within {} s", limit.as_secs()), Blame::Silence)),
     }
 }
-
-/// Waits for the server, but not for ever: a host that is gone says nothing. A connection that is given up is closed by
-/// the driver.
-async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T> {
-    match timeout(STATEMENT, work).await {
-        Ok(outcome) => outcome.map_err(fault),
-        Err(_) => Err(DbError::Unavailable(format!("no answer within {} s", STATEMENT.as_secs()))),
-    }
-}
-
-/// How long a statement may take: longer than it may wait for a lock.
-const STATEMENT: Duration = Duration::from_secs(15);
 
 fn positional(params: Vec<Value>) -> Params {
     if params.is_empty() { Params::Empty } else { Params::Positional(params.into_iter().map(Into::into).collect()) }
@@ -294,32 +713,7 @@ fn cell(value: mysql_async::Value) -> Value {
     }
 }
 
-/// Sorts an error of the driver or the server; numbers as in the servers' error references.
+/// Sorts an error of the driver or the server.
 pub fn fault(error: Error) -> DbError {
-    let (code, message) = match &error {
-        Error::Server(ServerError { code, message, .. }) => (code, message),
-        Error::Io(IoError::Io(cause)) => return DbError::Unavailable(cause.to_string()),
-        error => return DbError::Unavailable(error.to_string()),
-    };
-    let text = error.to_string();
-    match code {
-        // ER_DUP_ENTRY: "… for key 'table.name'" on MySQL, "… for key 'name'" on MariaDB.
-        1062 => DbError::Unique(quoted(message, "for key '", '\'').rsplit('.').next().unwrap_or_default().to_owned()),
-        // ER_ROW_IS_REFERENCED_2, ER_NO_REFERENCED_ROW_2 and their short forms.
-        1216 | 1217 | 1451 | 1452 => DbError::ForeignKey(text),
-        // ER_CHECK_CONSTRAINT_VIOLATED: "Check constraint 'name' is violated."
-        3819 => DbError::Check(quoted(message, "constraint '", '\'').to_owned()),
-        // MariaDB's ER_CONSTRAINT_FAILED: "CONSTRAINT `name` failed for …"
-        4025 => DbError::Check(quoted(message, "CONSTRAINT `", '`').to_owned()),
-        // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_CHECKREAD, and the statement time limits.
-        1205 | 1206 | 1213 | 1020 | 3024 | 1969 => DbError::Conflict(text),
-        // Disk full, killed, too many connections, access denied, unknown database, shutting down, read only, not a primary, not in the cluster.
-        1021 | 1030 | 1114 | 1317 | 1792 | 4031 | 1040 | 1044 | 1045 | 1049 | 1053 | 1129 | 1203 | 1226 | 1290
-        | 1836 | 1927 | 2006 | 2013 | 3101 | 1047 | 1158 | 1159 | 1160 | 1161 | 1180 => DbError::Unavailable(text),
-        _ => DbError::Other(text),
-    }
-}
-
-fn quoted<'a>(message: &'a str, before: &str, end: char) -> &'a str {
-    message.rsplit_once(before).and_then(|(_, rest)| rest.split(end).next()).unwrap_or(message)
+    faults::sort(&error).error
 }

@@ -99,6 +99,19 @@ impl Sqlite {
         self.on_writer(move |connection| write(connection, &statements)).await
     }
 
+    /// Whether the writer is at work and the file can be written to.
+    pub(super) async fn takes_writes(&self) -> Result<()> {
+        let work = self.on_writer(|connection| {
+            connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").map_err(|error| fault(&error, None))
+        });
+        match tokio::time::timeout(WAIT, work).await {
+            // Another process writes just now.
+            Ok(Ok(()) | Err(DbError::Conflict(_))) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(DbError::Unavailable(format!("the writer has been busy for {} s", WAIT.as_secs()))),
+        }
+    }
+
     pub(super) async fn begin(&self) -> Result<SqliteTx> {
         let (requests, inbox) = mpsc::channel(1);
         let (begun, has_begun) = oneshot::channel();

@@ -1,5 +1,7 @@
 //! For whoever watches the process: is it alive, can it serve.
 
+use std::convert::Infallible;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,17 +16,34 @@ pub async fn healthz() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// The database answers and has the schema that this binary needs.
+/// The database takes writes and has the schema that this binary needs. Anyone may ask, so what was found is given out for
+/// a second.
 pub async fn readyz(State(app): State<App>) -> Response {
-    let problem = match app.db.migration_state().await {
-        Ok(MigrationState::Current) if !app.desk.is_open() => "the booking desk is closed",
-        Ok(MigrationState::Current) => return Json(json!({ "status": "ready" })).into_response(),
-        Ok(MigrationState::Pending(_) | MigrationState::OnlyDjango) => "migrations are pending",
-        Ok(MigrationState::Newer { .. }) => "the database is newer than this binary",
+    let Ok(problem) = app.reads.problem.get((), async { Ok::<_, Infallible>(problem(&app).await) }).await;
+    match problem {
+        None => Json(json!({ "status": "ready" })).into_response(),
+        Some(problem) => {
+            let body = Json(json!({ "status": "not ready", "problem": problem }));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
+    }
+}
+
+/// Why no booking could be made now.
+async fn problem(app: &App) -> Option<&'static str> {
+    let state = match app.db.takes_writes().await {
+        Ok(()) => app.db.migration_state().await,
+        Err(error) => Err(error),
+    };
+    match state {
+        // Where a newer binary has migrated, this one goes on until it is replaced.
+        Ok(MigrationState::Current | MigrationState::Newer { .. }) => {
+            (!app.desk.is_open()).then_some("the booking desk is closed")
+        }
+        Ok(MigrationState::Pending(_) | MigrationState::OnlyDjango) => Some("migrations are pending"),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            "the database does not answer"
+            Some("the database takes no writes, or does not answer")
         }
-    };
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready", "problem": problem }))).into_response()
+    }
 }

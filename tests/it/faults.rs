@@ -15,7 +15,9 @@ use stampede::report::Report;
 use stampede::scenario::Scenario;
 
 use crate::support::http::Connection;
-use crate::support::{App, Call, Engine, Options, Reply, Test, User, booking, chance, is_consistent, load};
+use crate::support::{
+    App, Call, Engine, Options, Reply, Test, User, booking, chance, is_consistent, load, others_changes_are_seen,
+};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -317,8 +319,9 @@ async fn a_newer_database_is_refused(engine: Engine) {
     let app = App::start(engine).await;
     Call::get("/readyz").send(&app).await.expect(200);
     app.sql("INSERT INTO marquee_migrations (number, name, applied_at) VALUES (9999, '9999_from_the_future', 0)").await;
-    let reply = Call::get("/readyz").send(&app).await.expect(503);
-    assert_eq!(reply.json()["problem"], "the database is newer than this binary");
+    // Instances that are to be replaced go on until they are.
+    others_changes_are_seen().await;
+    Call::get("/readyz").send(&app).await.expect(200);
     for args in [["serve", "--bind", "127.0.0.1:0"].as_slice(), &["migrate"], &["migrate", "--check"], &["check"]] {
         let output = app.marquee(args);
         let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();

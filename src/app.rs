@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
-use crate::accounts::{Passwords, User};
+use crate::accounts::{Known, Passwords};
 use crate::booking::desk::Desk;
 use crate::config::Config;
 use crate::db::Db;
@@ -56,8 +56,8 @@ impl Deref for App {
 /// What many requests read.
 #[derive(Default)]
 pub struct SharedReads {
-    /// Users by id, with whether they are active; asked by every request with a token.
-    pub users: Reads<i64, Option<(User, bool)>>,
+    /// Users by id; asked by every request with a token.
+    pub users: Reads<i64, Option<Known>>,
     /// The list of movies, as JSON.
     pub movies: Reads<(), Bytes>,
     /// The shows of a movie, as JSON; none where there is no such movie.

@@ -201,6 +201,7 @@ impl ApiError {
 
 fn account(error: AccountError) -> Refusal {
     match error {
+        AccountError::TokenOutdated => ApiError::BadAccessToken(TokenFault::Invalid).refusal(),
         AccountError::UserNotFound => coded(StatusCode::UNAUTHORIZED, "User not found", "user_not_found"),
         AccountError::UserInactive => coded(StatusCode::UNAUTHORIZED, "User is inactive", "user_inactive"),
         AccountError::WrongCredentials => {

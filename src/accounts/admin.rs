@@ -189,7 +189,7 @@ pub static USERS: Model = Model {
         Action {
             name: "password",
             label: "Set password…",
-            about: "The user is logged out of this panel everywhere.",
+            about: "The user is logged out everywhere, of this panel and of the API.",
             needs: Permission::Change,
             asks: &[Field { name: "password", label: "New password", kind: Kind::Password, ..Field::PLAIN }],
             run: |app, staff, ids, values| Box::pin(set_passwords(app, staff, ids, values)),

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::tokens::{TokenFault, UserClaim};
 use super::{AccountError, NewUser, Overloaded, User, email, password_rules, store, username};
 use crate::app::App;
 use crate::clock;
@@ -144,8 +145,10 @@ pub async fn login(
     let username = form.text("username", &ANY_TEXT);
     let password = form.text("password", &ANY_TEXT);
     form.check()?;
+    // From before the password is looked at: should it be changed at this moment, the tokens are of the former one.
+    let began = now();
     let account = super::check_password(&app, &username, &password, address).await?;
-    let tokens = app.tokens.issue_pair(account.id, now());
+    let tokens = app.tokens.issue_pair(account.id, began.max(account.tokens_valid_from));
     Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
 }
 
@@ -166,9 +169,12 @@ pub async fn login(
 pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<AccessToken>, ApiError> {
     let refresh = form.text("refresh", &ANY_TEXT);
     form.check()?;
-    let (user_id, access) = app.tokens.refresh(&refresh, now()).map_err(ApiError::BadRefreshToken)?;
-    super::active_user(&app, user_id).await?;
-    Ok(Json(AccessToken { access }))
+    let (claim, access) = app.tokens.refresh(&refresh, now()).map_err(ApiError::BadRefreshToken)?;
+    match super::active_user(&app, claim).await {
+        Ok(_) => Ok(Json(AccessToken { access })),
+        Err(AccountError::TokenOutdated) => Err(ApiError::BadRefreshToken(TokenFault::Invalid)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The user of a request's access token; none when it carries no token of the scheme Bearer (A01 … A08).
@@ -177,16 +183,16 @@ pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<Acce
 /// A03, A04, A09 … A23.
 pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<User>, ApiError> {
     match token_user(app, headers)? {
-        Some(user_id) => Ok(Some(super::active_user(app, user_id).await?)),
+        Some(claim) => Ok(Some(super::active_user(app, claim).await?)),
         None => Ok(None),
     }
 }
 
-/// The user's id in a request's access token; whether there still is such a user is not asked.
+/// Whom a request's access token speaks of; whether there still is such a user, with the password of then, is not asked.
 ///
 /// # Errors
 /// A03, A04, A09 … A16, A19 … A23.
-pub fn token_user(app: &App, headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
+pub fn token_user(app: &App, headers: &HeaderMap) -> Result<Option<UserClaim>, ApiError> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let (Some(header), next) = (sent.next(), sent.next()) else { return Ok(None) };
     let mut words = header.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());

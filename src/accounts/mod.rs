@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use hashing::Verdict;
+use tokens::UserClaim;
 
 use crate::admin::store::sessions;
 use crate::app::App;
@@ -30,6 +31,9 @@ pub enum AccountError {
     /// The token's user is gone (A17).
     #[error("User not found")]
     UserNotFound,
+    /// The token is older than the account's password.
+    #[error("Token is invalid or expired")]
+    TokenOutdated,
     /// The token's user is off (A18).
     #[error("User is inactive")]
     UserInactive,
@@ -58,6 +62,15 @@ pub struct User {
     /// As typed at signup, in Unicode's form NFKC.
     pub username: String,
     pub email: String,
+}
+
+/// A user as requests with a token find them.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub user: User,
+    pub is_active: bool,
+    /// Tokens whose `iat` is smaller, in seconds since 1970, were made before the present password and are refused.
+    pub tokens_valid_from: i64,
 }
 
 /// What a new account is made of.
@@ -144,15 +157,16 @@ pub async fn create(db: &Db, new: NewUser) -> Result<User, AccountError> {
     }
 }
 
-/// The user a token speaks of, as they were at most [`crate::reads::MAX_AGE`] ago: an account that is gone or off is
-/// refused within a second.
+/// The user a token speaks of, as they were at most [`crate::reads::MAX_AGE`] ago: an account that is gone or off, or has
+/// another password since, is refused within a second.
 ///
 /// # Errors
-/// A17, A18.
-pub async fn active_user(app: &App, id: i64) -> Result<User, AccountError> {
-    match app.reads.users.get_with_others(id, |ids| store::by_ids(&app.db, ids)).await? {
-        Some((user, true)) => Ok(user),
-        Some((_, false)) => Err(AccountError::UserInactive),
+/// A17, A18, [`AccountError::TokenOutdated`].
+pub async fn active_user(app: &App, claim: UserClaim) -> Result<User, AccountError> {
+    match app.reads.users.get_with_others(claim.user_id, |ids| store::by_ids(&app.db, ids)).await? {
+        Some(known) if !known.is_active => Err(AccountError::UserInactive),
+        Some(known) if claim.issued_at < known.tokens_valid_from => Err(AccountError::TokenOutdated),
+        Some(known) => Ok(known.user),
         None => Err(AccountError::UserNotFound),
     }
 }
@@ -197,8 +211,11 @@ async fn renew_hash(app: &App, account: store::Credentials, key: &str, password:
     let Ok(hash) = app.passwords.hash(password.to_owned()).await else { return account };
     match store::replace_hash(&app.db, account.id, &account.password, &hash).await {
         Ok(true) => store::Credentials { password: hash, ..account },
-        // Another login was faster.
-        Ok(false) => store::credentials(&app.db, key).await.ok().flatten().unwrap_or(account),
+        // Another login was faster, unless the password is another: then this account's hash opens nothing any more.
+        Ok(false) => match store::credentials(&app.db, key).await {
+            Ok(Some(now)) if now.tokens_valid_from == account.tokens_valid_from => now,
+            _ => account,
+        },
         Err(error) => {
             tracing::warn!(%error, "an old hash was not renewed");
             account
@@ -206,11 +223,13 @@ async fn renew_hash(app: &App, account: store::Credentials, key: &str, password:
     }
 }
 
-/// Sets another password, given as its hash, and ends the user's sessions in the admin panel.
+/// Sets another password, given as its hash, and ends what was begun with the former one: sessions in the admin panel, and
+/// tokens made before the next full second, since tokens count in seconds. The caller tells [`crate::app::SharedReads`] of
+/// it.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn set_password(tx: &mut Tx, id: i64, hash: &str) -> Result<(), DbError> {
-    store::set_password(tx, id, hash).await?;
+    store::set_password(tx, id, hash, clock::now() / clock::SECOND + 1).await?;
     sessions::end_all(tx, id).await
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::User;
 use super::editing::Account;
+use super::{Known, User};
 use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 
 /// What a login needs to know of an account.
@@ -13,29 +13,41 @@ pub struct Credentials {
     pub is_staff: bool,
     /// The password's hash.
     pub password: String,
+    /// See [`Known::tokens_valid_from`].
+    pub tokens_valid_from: i64,
 }
 
 impl FromRow for Credentials {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(Credentials { id: row.take()?, is_active: row.take()?, is_staff: row.take()?, password: row.take()? })
+        Ok(Credentials {
+            id: row.take()?,
+            is_active: row.take()?,
+            is_staff: row.take()?,
+            password: row.take()?,
+            tokens_valid_from: row.take()?,
+        })
     }
 }
 
-/// Users by id, with whether the account is active.
-pub async fn by_ids(db: &Db, ids: Vec<i64>) -> Result<HashMap<i64, Option<(User, bool)>>> {
+/// Users by id.
+pub async fn by_ids(db: &Db, ids: Vec<i64>) -> Result<HashMap<i64, Option<Known>>> {
     let ids: Vec<(i64,)> = ids.into_iter().map(|id| (id,)).collect();
     let (in_order, asked) = (db.dialect().in_order(), db.dialect().table(&[("id", "BIGINT")]));
     let sql = format!(
-        "SELECT {in_order} u.id, u.username, u.email, u.is_active FROM {asked} AS d JOIN users u ON u.id = d.id"
+        "SELECT {in_order} u.id, u.username, u.email, u.is_active, u.tokens_valid_from
+         FROM {asked} AS d JOIN users u ON u.id = d.id"
     );
-    let found: Vec<(i64, String, String, bool)> = db.query(&sql, vec![Value::list(&ids)]).await?;
-    let user = |(id, username, email, is_active)| (id, Some((User { id, username, email }, is_active)));
-    Ok(found.into_iter().map(user).collect())
+    let found: Vec<(i64, String, String, bool, i64)> = db.query(&sql, vec![Value::list(&ids)]).await?;
+    let known = |(id, username, email, is_active, tokens_valid_from)| {
+        (id, Some(Known { user: User { id, username, email }, is_active, tokens_valid_from }))
+    };
+    Ok(found.into_iter().map(known).collect())
 }
 
 /// The account with this username key.
 pub async fn credentials(db: &Db, key: &str) -> Result<Option<Credentials>> {
-    db.query_one("SELECT id, is_active, is_staff, password FROM users WHERE username_key = ?", vec![key.into()]).await
+    let sql = "SELECT id, is_active, is_staff, password, tokens_valid_from FROM users WHERE username_key = ?";
+    db.query_one(sql, vec![key.into()]).await
 }
 
 /// Adds an account and gives its id.
@@ -66,21 +78,21 @@ pub async fn insert(
     Ok(done.last_id)
 }
 
-/// Writes a new hash of the same password, unless the password was changed meanwhile; tells whether it was not.
+/// Writes a new hash of the same password, unless the stored hash is no longer `old`; returns whether it was written. The
+/// version stays, since nothing that a form shows has changed.
 pub async fn replace_hash(db: &Db, id: i64, old: &str, new: &str) -> Result<bool> {
-    let done = db
-        .execute(
-            "UPDATE users SET password = ?, version = version + 1 WHERE id = ? AND password = ?",
-            vec![new.into(), id.into(), old.into()],
-        )
-        .await?;
+    let sql = "UPDATE users SET password = ? WHERE id = ? AND password = ?";
+    let done = db.execute(sql, vec![new.into(), id.into(), old.into()]).await?;
     Ok(done.changed == 1)
 }
 
-/// Sets another password, given as its hash.
-pub async fn set_password(tx: &mut Tx, id: i64, hash: &str) -> Result<()> {
-    tx.execute("UPDATE users SET password = ?, version = version + 1 WHERE id = ?", vec![hash.into(), id.into()])
-        .await?;
+/// Sets another password, given as its hash, and from which second on tokens are good; never an earlier one than before,
+/// should the clock have been set back. The version stays, since nothing that a form shows has changed.
+pub async fn set_password(tx: &mut Tx, id: i64, hash: &str, tokens_valid_from: i64) -> Result<()> {
+    let sql = "UPDATE users
+               SET password = ?, tokens_valid_from = CASE WHEN tokens_valid_from < ? THEN ? ELSE tokens_valid_from END
+               WHERE id = ?";
+    tx.execute(sql, vec![hash.into(), tokens_valid_from.into(), tokens_valid_from.into(), id.into()]).await?;
     Ok(())
 }
 

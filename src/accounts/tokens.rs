@@ -61,6 +61,18 @@ impl TokenFault {
     }
 }
 
+/// Whom a good token speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserClaim {
+    pub user_id: i64,
+    /// Its `iat`, 0 where it has none.
+    pub issued_at: i64,
+}
+
+/// How many seconds a token's maker may be ahead of us. Tokens count in whole seconds, and a login after a new password has
+/// the next one as its `iat`, so its maker's clock may be 5 s ahead.
+const FORGIVEN_SECONDS: f64 = 6.0;
+
 /// Makes and judges tokens. All times are whole seconds since 1970, UTC.
 pub struct TokenKeys {
     hmac: Hmac<Sha256>,
@@ -95,16 +107,16 @@ impl TokenKeys {
         Tokens { access: self.access_token(&claims, now), refresh: self.sign(&claims) }
     }
 
-    /// Judges a refresh token and makes an access token of it (contract section 7).
-    /// Returns the user's id as well; whether there still is such a user is the caller's to find out.
-    pub fn refresh(&self, refresh: &str, now: i64) -> Result<(i64, String), TokenFault> {
+    /// Judges a refresh token and makes an access token of it (contract section 7). Whether there still is such a user,
+    /// and whether the token is older than their password, is the caller's to find out.
+    pub fn refresh(&self, refresh: &str, now: i64) -> Result<(UserClaim, String), TokenFault> {
         let claims = self.judge(refresh, "refresh", now)?;
-        Ok((user_id(&claims)?, self.access_token(&claims, now)))
+        Ok((user_claim(&claims)?, self.access_token(&claims, now)))
     }
 
-    /// Judges an access token and returns the user's id (contract section 8).
-    pub fn verify_access(&self, token: &str, now: i64) -> Result<i64, TokenFault> {
-        user_id(&self.judge(token, "access", now)?)
+    /// Judges an access token (contract section 8). The caller finds out the same as for [`TokenKeys::refresh`].
+    pub fn verify_access(&self, token: &str, now: i64) -> Result<UserClaim, TokenFault> {
+        user_claim(&self.judge(token, "access", now)?)
     }
 
     /// A new access token with all that the refresh token says, `iat` included.
@@ -174,8 +186,8 @@ fn new_claims(token_type: &str, now: i64, lifetime: i64) -> Claims {
     claims.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
-/// The checks of PyJWT, without leeway, on the claims that are there. It also reads times from
-/// strings and booleans, which then fail in simplejwt; here a time is a number.
+/// The checks of PyJWT on the claims that are there, with leeway only for a maker whose clock is ahead. It also reads times
+/// from strings and booleans, which then fail in simplejwt; here a time is a number.
 fn is_sound(claims: &Claims, now: i64) -> bool {
     let time_is = |name, check: fn(f64, f64) -> bool| {
         claims.get(name).is_none_or(|value| {
@@ -184,21 +196,22 @@ fn is_sound(claims: &Claims, now: i64) -> bool {
         })
     };
     let is_text = |name| claims.get(name).is_none_or(Value::is_string);
-    time_is("iat", |iat, now| iat <= now)
-        && time_is("nbf", |nbf, now| nbf <= now)
+    time_is("iat", |iat, now| iat <= now + FORGIVEN_SECONDS)
+        && time_is("nbf", |nbf, now| nbf <= now + FORGIVEN_SECONDS)
         && time_is("exp", |exp, now| now < exp && exp <= LAST_SECOND)
         && is_text("sub")
         && is_text("jti")
 }
 
 /// Some versions of simplejwt write the id as a number, others as a string.
-fn user_id(claims: &Claims) -> Result<i64, TokenFault> {
+fn user_claim(claims: &Claims) -> Result<UserClaim, TokenFault> {
     let id = match claims.get("user_id") {
         Some(Value::Number(number)) => number.as_i64(),
         Some(Value::String(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
         _ => None,
     };
-    id.ok_or(TokenFault::NoUser)
+    let issued_at = claims.get("iat").and_then(Value::as_f64).map_or(0, |iat| iat as i64);
+    id.map(|user_id| UserClaim { user_id, issued_at: issued_at.max(0) }).ok_or(TokenFault::NoUser)
 }
 
 #[cfg(test)]
@@ -257,16 +270,21 @@ mod tests {
     }
 
     fn judged(claims: &Value) -> Result<i64, TokenFault> {
-        keys().verify_access(&keys().sign(claims.as_object().unwrap()), NOW)
+        user_of(&keys().sign(claims.as_object().unwrap()), NOW)
+    }
+
+    fn user_of(token: &str, now: i64) -> Result<i64, TokenFault> {
+        keys().verify_access(token, now).map(|claim| claim.user_id)
     }
 
     #[test]
     fn tokens_of_django_are_good_here() {
         let keys = keys();
-        assert_eq!(keys.verify_access(DJANGO_ACCESS, NOW), Ok(42));
-        let (user, access) = keys.refresh(DJANGO_REFRESH, NOW + 9).unwrap();
-        assert_eq!(user, 42);
-        assert_eq!(keys.verify_access(&access, NOW + 9), Ok(42));
+        let claim = UserClaim { user_id: 42, issued_at: NOW };
+        assert_eq!(keys.verify_access(DJANGO_ACCESS, NOW), Ok(claim));
+        let (of_refresh, access) = keys.refresh(DJANGO_REFRESH, NOW + 9).unwrap();
+        assert_eq!(of_refresh, claim);
+        assert_eq!(keys.verify_access(&access, NOW + 9), Ok(claim), "as old as the refresh token");
     }
 
     #[test]
@@ -296,8 +314,8 @@ mod tests {
         claims["cinema"] = json!({"name": "Rex", "seats": 12345678901234567890123_f64});
         claims["user_id"] = "42".into();
         let refresh = keys().sign(claims.as_object().unwrap());
-        let (user, access) = keys().refresh(&refresh, NOW + 9).unwrap();
-        assert_eq!(user, 42);
+        let (claim, access) = keys().refresh(&refresh, NOW + 9).unwrap();
+        assert_eq!(claim.user_id, 42);
         let access = claims_of(&access);
         assert_eq!(access["token_type"], "access");
         assert_eq!(access["exp"], NOW + 9 + 3_600);
@@ -323,7 +341,7 @@ mod tests {
         let (text, signature) = DJANGO_ACCESS.rsplit_once('.').unwrap();
         let (_, payload) = text.split_once('.').unwrap();
         let header = |json: &str| signed(&base64(json), payload);
-        assert_eq!(keys().verify_access(&header(r#"{"alg":"HS256"}"#), NOW), Ok(42));
+        assert_eq!(user_of(&header(r#"{"alg":"HS256"}"#), NOW), Ok(42));
 
         let other_claims = base64(good_claims().to_string());
         for token in [
@@ -369,7 +387,7 @@ mod tests {
     fn t06_a16_a_token_expires_with_its_last_second() {
         let keys = keys();
         let tokens = keys.issue_pair(42, NOW);
-        assert_eq!(keys.verify_access(&tokens.access, NOW + 3_599), Ok(42));
+        assert_eq!(user_of(&tokens.access, NOW + 3_599), Ok(42));
         assert_eq!(keys.verify_access(&tokens.access, NOW + 3_600), Err(TokenFault::Invalid));
         assert!(keys.refresh(&tokens.refresh, NOW + 604_799).is_ok());
         assert_eq!(keys.refresh(&tokens.refresh, NOW + 604_800), Err(TokenFault::Invalid));
@@ -398,11 +416,11 @@ mod tests {
     #[test]
     fn a23_odd_claims_are_refused() {
         for (claim, value) in [
-            ("iat", json!(NOW + 1)),
+            ("iat", json!(NOW + 7)),
             ("iat", json!("x")),
             ("iat", Value::Null),
             ("iat", json!(1e300)),
-            ("nbf", json!(NOW + 1)),
+            ("nbf", json!(NOW + 7)),
             ("nbf", json!([])),
             ("exp", json!(NOW)),
             ("exp", json!(NOW as f64 + 0.5)),
@@ -435,9 +453,9 @@ mod tests {
     fn a24_unusual_claims_are_accepted() {
         for (claim, value) in [
             ("exp", json!(NOW as f64 + 1.5)),
-            ("iat", json!(NOW as f64 + 0.9)),
+            ("iat", json!(NOW as f64 + 6.9)),
             ("iat", json!(-5)),
-            ("nbf", json!(NOW)),
+            ("nbf", json!(NOW + 6)),
             ("jti", json!("")),
             ("sub", json!("ann")),
             ("aud", json!("someone")),
@@ -446,6 +464,22 @@ mod tests {
         ] {
             assert_eq!(judged_with(claim, value.clone()), Ok(42), "{claim}: {value}");
         }
+    }
+
+    #[test]
+    fn a_token_without_a_sensible_iat_is_older_than_any_password() {
+        let issued_at = |claims: Value| {
+            let token = keys().sign(claims.as_object().unwrap());
+            keys().verify_access(&token, NOW).unwrap().issued_at
+        };
+        let mut claims = good_claims();
+        assert_eq!(issued_at(claims.clone()), NOW);
+        for (iat, expected) in [(json!(-5), 0), (json!(-1e300), 0), (json!(NOW as f64 - 0.5), NOW - 1)] {
+            claims["iat"] = iat;
+            assert_eq!(issued_at(claims.clone()), expected);
+        }
+        claims.as_object_mut().unwrap().remove("iat");
+        assert_eq!(issued_at(claims), 0);
     }
 
     #[test]

@@ -125,11 +125,8 @@ pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Resul
     let app = page.app.clone();
     let [old, new, again] = ["old", "new", "again"].map(|name| posted.text(name).trim());
     let staff = page.staff.clone();
-    let (user, _) = accounts::store::by_ids(&app.db, vec![staff.user_id])
-        .await?
-        .remove(&staff.user_id)
-        .flatten()
-        .ok_or(ApiError::NotFound)?;
+    let found = accounts::store::by_ids(&app.db, vec![staff.user_id]).await?.remove(&staff.user_id).flatten();
+    let user = found.ok_or(ApiError::NotFound)?.user;
     let of_old = match accounts::check_password(&app, &user.username, old, visitor.address).await {
         Ok(_) => None,
         Err(AccountError::WrongCredentials) => Some("This is not your password.".to_owned()),
@@ -147,5 +144,6 @@ pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Resul
     let secret = session::begin_anew(&mut tx, staff.user_id).await?;
     log::add(&mut tx, &staff, "users", staff.user_id, &staff.username, "password", &[]).await?;
     tx.commit().await?;
+    app.reads.users.changed(&staff.user_id);
     Ok(to("/admin/password/?done=1", &secret, &visitor))
 }

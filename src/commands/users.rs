@@ -37,12 +37,12 @@ pub async fn change_password(config: &Config, name: &str, noinput: bool) -> Resu
     let key = username::key(name);
     let account = store::credentials(&db, &key).await?.ok_or_else(|| unknown(name))?;
     let found = store::by_ids(&db, vec![account.id]).await?.remove(&account.id).flatten();
-    let (user, _) = found.ok_or_else(|| unknown(name))?;
+    let user = found.ok_or_else(|| unknown(name))?.user;
     let password = password("MARQUEE_PASSWORD", noinput, &user.username, &user.email)?;
     let mut tx = db.begin().await?;
     accounts::set_password(&mut tx, account.id, &hashing::hash(&password)).await?;
     tx.commit().await?;
-    println!("Changed the password of {}.", user.username);
+    println!("Changed the password of {}. What they were logged in to ends within a second.", user.username);
     Ok(())
 }
 

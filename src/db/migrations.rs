@@ -29,7 +29,14 @@ macro_rules! migrations {
     };
 }
 
-migrations![1 "0001_box_office", 2 "0002_idempotency_keys", 3 "0003_orders", 4 "0004_admin", 5 "0005_indexes"];
+migrations![
+    1 "0001_box_office",
+    2 "0002_idempotency_keys",
+    3 "0003_orders",
+    4 "0004_admin",
+    5 "0005_indexes",
+    6 "0006_new_passwords",
+];
 
 /// Where a database stands against this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Call, Engine, Options, Reply, Test, User, others_changes_are_seen, race};
+use crate::contract::tokens;
+use crate::support::{App, Browser, Call, Engine, Options, Reply, Test, User, others_changes_are_seen, race};
 
 const PASSWORD: &str = "Sturdy-Lantern-42";
 
@@ -22,6 +23,10 @@ pub fn tests() -> Vec<Test> {
         Test::new("accounts::any_text_is_only_text", any_text_is_only_text),
         Test::new("accounts::hashes_of_django", hashes_of_django),
         Test::new("accounts::deleted_users", deleted_users),
+        Test::new("accounts::a_new_password_ends_what_was_begun_before", a_new_password_ends_what_was_begun_before),
+        Test::new("accounts::a_login_while_the_password_changes", a_login_while_the_password_changes),
+        Test::new("accounts::a_renewed_hash_is_no_new_password", a_renewed_hash_is_no_new_password),
+        Test::new("accounts::clocks_may_differ_by_seconds", clocks_may_differ_by_seconds),
         Test::on(&Engine::SHARED, "accounts::deactivated_on_the_other_instance", deactivated_on_the_other_instance),
         Test::new("accounts::nothing_shows_a_password", nothing_shows_a_password),
         Test::new("accounts::an_unknown_user_takes_as_long", an_unknown_user_takes_as_long),
@@ -235,6 +240,166 @@ async fn deleted_users(engine: Engine) {
     assert_ne!(new.id, ann.id, "no id is used twice");
     get(&app, "/api/movies/", &ann.access).await.expect(401);
     get(&app, "/api/movies/", &new.access).await.expect(200);
+}
+
+/// Refused as the contract refuses a token that is invalid.
+async fn are_refused(app: &App, access: &str, refresh: &str) {
+    let invalid = "Token is invalid or expired";
+    let expected = json!({
+        "detail": "Given token not valid for any token type", "code": "token_not_valid",
+        "messages": [{"token_class": "AccessToken", "token_type": "access", "message": invalid}],
+    });
+    assert_eq!(get(app, "/api/my-bookings/", access).await.expect(401).json(), expected);
+    let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": refresh})).send(app).await;
+    assert_eq!(refresh.expect(401).json(), json!({"detail": invalid, "code": "token_not_valid"}));
+}
+
+async fn are_good(app: &App, access: &str, refresh: &str) {
+    get(app, "/api/my-bookings/", access).await.expect(200);
+    let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": refresh})).send(app).await;
+    let access = refresh.expect(200).json()["access"].as_str().expect("a token").to_owned();
+    get(app, "/api/my-bookings/", &access).await.expect(200);
+}
+
+async fn tokens_of(app: &App, username: &str, password: &str) -> (String, String) {
+    let tokens = log_in(app, username, password).await.expect(200).json();
+    let token = |name: &str| tokens[name].as_str().expect("a token").to_owned();
+    (token("access"), token("refresh"))
+}
+
+fn change_by_command(app: &App, username: &str, password: &str) {
+    let changed = app.marquee_with(&["changepassword", username, "--noinput"], "", &[("MARQUEE_PASSWORD", password)]);
+    assert!(changed.status.success(), "{changed:?}");
+}
+
+/// However it is set, and also for tokens that Django made.
+async fn a_new_password_ends_what_was_begun_before(engine: Engine) {
+    const NEW: &str = "Quiet-Harbour-71";
+    let app = App::start_with(engine, unthrottled()).await;
+    let mut boss = app.superuser("boss").await;
+    let ann = app.customer("ann").await;
+    let bob = app.customer("bob").await;
+    let mut clerk = app.staff("clerk", &[]).await;
+    let (access, refresh) = tokens_of(&app, "clerk", PASSWORD).await;
+    let clerk_id = user_id(&access);
+    let of_django = |id: i64, kind: &str, iat: Option<i64>| {
+        let now = jiff::Timestamp::now().as_second();
+        let mut claims = json!({"token_type": kind, "exp": now + 3_600, "jti": "ab", "user_id": id});
+        if let Some(ago) = iat {
+            claims["iat"] = (now - ago).into();
+        }
+        tokens::make(jsonwebtoken::Algorithm::HS256, &claims, &app.secret_key)
+    };
+    let mut before = vec![
+        (ann.id, ann.access.clone(), ann.refresh.clone()),
+        (bob.id, bob.access.clone(), bob.refresh.clone()),
+        (clerk_id, access, refresh),
+    ];
+    for id in [ann.id, bob.id, clerk_id] {
+        for iat in [Some(0), Some(60), None] {
+            before.push((id, of_django(id, "access", iat), of_django(id, "refresh", iat)));
+        }
+    }
+    let ended = async |ended: &[i64]| {
+        for (id, access, refresh) in &before {
+            match ended.contains(id) {
+                true => are_refused(&app, access, refresh).await,
+                false => are_good(&app, access, refresh).await,
+            }
+        }
+    };
+    ended(&[]).await;
+
+    let id = ann.id.to_string();
+    let fields = [("ids", id.as_str()), ("password", NEW), ("password_again", NEW)];
+    boss.post(&app, "/admin/users/actions/password/", &fields).await.expect(200);
+    ended(&[ann.id]).await;
+    let (access, refresh) = tokens_of(&app, "ann", NEW).await;
+    are_good(&app, &access, &refresh).await;
+
+    clerk.get(&app, "/admin/password/").await.expect(200);
+    clerk.post(&app, "/admin/password/", &[("old", PASSWORD), ("new", NEW), ("again", NEW)]).await.expect(303);
+    ended(&[ann.id, clerk_id]).await;
+    let (access, refresh) = tokens_of(&app, "clerk", NEW).await;
+    are_good(&app, &access, &refresh).await;
+
+    change_by_command(&app, "bob", NEW);
+    // The server learns of it within a second; a login reads it.
+    let (access, refresh) = tokens_of(&app, "bob", NEW).await;
+    are_good(&app, &access, &refresh).await;
+    others_changes_are_seen().await;
+    ended(&[ann.id, bob.id, clerk_id]).await;
+    are_good(&app, &access, &refresh).await;
+    // Setting the same password again is a new one, too.
+    change_by_command(&app, "bob", NEW);
+    others_changes_are_seen().await;
+    are_refused(&app, &access, &refresh).await;
+    let (access, refresh) = tokens_of(&app, "bob", NEW).await;
+    are_good(&app, &access, &refresh).await;
+}
+
+/// A login that has begun with the former password gives nothing that outlives it.
+async fn a_login_while_the_password_changes(engine: Engine) {
+    // PASSWORD, slowly: its comparison takes until well after the change.
+    let slow = "pbkdf2_sha256$2000000$NaCl12$r3O7q5VQW3Y16LmXwsrj3C0TB5OpPzKHctg+TTuGDLY=";
+    let app = App::start(engine).await;
+    let boss = app.superuser("boss").await;
+    let former = app.sql("SELECT version FROM users WHERE username = 'boss'").await;
+    drop(boss);
+    app.sql(&format!("UPDATE users SET password = '{slow}' WHERE username = 'boss'")).await;
+    let mut browser = Browser::default();
+    let changing = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        change_by_command(&app, "boss", "Quiet-Harbour-71");
+    };
+    let (login, at_the_panel, ()) =
+        tokio::join!(log_in(&app, "boss", PASSWORD), browser.try_log_in(&app, "boss", PASSWORD), changing);
+    others_changes_are_seen().await;
+    if login.status == 200 {
+        let tokens = login.json();
+        let token = |name: &str| tokens[name].as_str().expect("a token").to_owned();
+        are_refused(&app, &token("access"), &token("refresh")).await;
+    }
+    assert_ne!(at_the_panel.status, 303, "{at_the_panel:?}");
+    browser.get(&app, "/admin/").await.expect(302);
+    log_in(&app, "boss", PASSWORD).await.expect(401);
+    log_in(&app, "boss", "Quiet-Harbour-71").await.expect(200);
+    assert_eq!(app.sql("SELECT version FROM users WHERE username = 'boss'").await, former);
+}
+
+/// A login that renews an old hash ends no token, and an open form of the user is not out of date for it.
+async fn a_renewed_hash_is_no_new_password(engine: Engine) {
+    let app = App::start(engine).await;
+    let mut boss = app.superuser("boss").await;
+    let ann = app.customer("ann").await;
+    app.sql(&format!("UPDATE users SET password = '{}' WHERE id = {}", DJANGO_HASHES[0], ann.id)).await;
+    let version = app.sql(&format!("SELECT version FROM users WHERE id = {}", ann.id)).await.remove(0).remove(0);
+    log_in(&app, "ann", PASSWORD).await.expect(200);
+    let renewed = app.sql(&format!("SELECT password FROM users WHERE id = {}", ann.id)).await;
+    assert!(renewed[0][0].starts_with("$argon2id$"), "{renewed:?}");
+    let form = [("username", "ann"), ("email", "ann@new.example"), ("is_active", "1"), ("_version", version.as_str())];
+    boss.post(&app, format!("/admin/users/{}/change/", ann.id), &form).await.expect(303);
+    are_good(&app, &ann.access, &ann.refresh).await;
+    assert_eq!(app.sql("SELECT tokens_valid_from FROM users WHERE username = 'ann'").await, [["0"]]);
+}
+
+/// Tokens of a machine whose clock is up to five seconds ahead are good; what expires is not a matter of it.
+async fn clocks_may_differ_by_seconds(engine: Engine) {
+    let app = App::start(engine).await;
+    let ann = app.customer("ann").await;
+    let status = async |name: &str, seconds: i64| {
+        let now = jiff::Timestamp::now().as_second();
+        let mut claims = json!({"token_type": "access", "exp": now + 60, "iat": now, "jti": "ab", "user_id": ann.id});
+        claims[name] = (now + seconds).into();
+        get(&app, "/api/my-bookings/", &tokens::make(jsonwebtoken::Algorithm::HS256, &claims, &app.secret_key))
+            .await
+            .status
+    };
+    for claim in ["iat", "nbf"] {
+        assert_eq!(status(claim, 5).await, 200, "{claim}");
+        assert_eq!(status(claim, 15).await, 401, "{claim}");
+    }
+    assert_eq!(status("exp", -1).await, 401);
 }
 
 async fn deactivated_on_the_other_instance(engine: Engine) {

@@ -148,7 +148,7 @@ fn around(app: &App, baseline: Arc<Baseline>) -> Router {
         // Whose token it is, is the handler's own question: the usual check asks the database for the user.
         Way::Answer => {
             let book = async move |State(app): State<App>, headers: HeaderMap, PathId(show_id): PathId, form: Form| {
-                let user_id = accounts::token_user(&app, &headers)?.ok_or(ApiError::NotAuthenticated)?;
+                let user_id = accounts::token_user(&app, &headers)?.ok_or(ApiError::NotAuthenticated)?.user_id;
                 baseline.book(user_id, show_id, form).await
             };
             (Access::Public, post(book))

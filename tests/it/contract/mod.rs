@@ -19,7 +19,7 @@ mod refresh;
 mod routes;
 mod rows;
 mod signup;
-mod tokens;
+pub mod tokens;
 
 use std::collections::BTreeSet;
 

@@ -7,21 +7,15 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use marquee::commands::{self, Failure, serve::Options};
 
-/// Whoever builds this may tell it more than the package's version, as `benchmark/run` tells the revision.
-const VERSION: &str = match option_env!("MARQUEE_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
-
 /// Marquee: the box office of a cinema.
 ///
 /// Settings come from the environment and from a file `.env` in the working directory; the environment wins. The file
 /// `.env.example` lists them all.
 #[derive(Parser)]
 #[command(
-    version = VERSION,
+    version = commands::VERSION,
     after_help = "Exit codes: 0 done; 1 refused or failed, the reason is printed; 2 wrong usage or wrong settings; \
-                  3 the database can't be reached."
+                  3 the database can't be reached, or there is none."
 )]
 struct Cli {
     /// Read settings from this file instead of `.env`.
@@ -36,12 +30,14 @@ enum Command {
     /// Serve the API and its documentation until stopped.
     ///
     /// Pending migrations are applied to an SQLite database. A database on a server may be shared, so there they are
-    /// applied only with --migrate; without it, serve stops and says what to do.
+    /// applied only with --migrate; without it, serve stops and says what to do. A new SQLite file is made only with
+    /// --migrate or --demo.
     Serve {
-        /// Load sample data, and print logins to try it with. Not for real use: the passwords are public.
+        /// Load sample data, and print logins to try it with. Not for real use: the passwords are public. A database that
+        /// holds anything else is refused.
         #[arg(long)]
         demo: bool,
-        /// Apply pending migrations to a database server too.
+        /// Apply pending migrations to a database server too, and make an SQLite file that is not there.
         #[arg(long)]
         migrate: bool,
         /// Address and port to listen on [default: the setting BIND, 127.0.0.1:8000]. Port 0 picks a free one.
@@ -109,6 +105,8 @@ enum Command {
         dry_run: bool,
     },
     /// Load the sample data that `serve --demo` uses: movies, screens, shows for the next two weeks, two users.
+    ///
+    /// Only into an empty database, or one that began as the sample.
     LoadSampleData,
     /// Look for what would hurt in production: settings, secret, database, migrations, seat counts.
     Check,

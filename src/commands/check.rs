@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use super::{Failure, advice, open_existing};
 use crate::booking;
 use crate::config::Config;
+use crate::data::sample;
 use crate::db::MigrationState;
 
 /// Shorter secrets can be found by trying.
@@ -18,7 +19,8 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
     let mut unreachable = None;
     match open_existing(config) {
         Err(error) => {
-            findings.push(Err("the database does not answer".into()));
+            let none = matches!(error, Failure::NoDatabase(_));
+            findings.push(Err(if none { "there is no database" } else { "the database does not answer" }.into()));
             unreachable = Some(error);
         }
         Ok(db) => match db.migration_state().await {
@@ -33,6 +35,16 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
                     Ok("each show counts its taken seats right")
                 } else {
                     Err(format!("these shows count their taken seats wrong: {wrong:?}"))
+                });
+                let public = sample::public_accounts(&db).await?;
+                findings.push(if public.is_empty() {
+                    Ok("no account has a password of the sample data")
+                } else {
+                    let names = public.join(" and ");
+                    Err(format!(
+                        "anyone can log in as {names}: the password is the sample data's, which is public. \
+                         Run `marquee deactivate-user NAME`, or `marquee changepassword NAME`"
+                    ))
                 });
             }
             Ok(state) => findings.push(Err(advice(&state))),

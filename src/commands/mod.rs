@@ -5,7 +5,7 @@ pub mod serve;
 pub mod users;
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, DatabaseTarget, Fault, parse_database_url};
 use crate::data::{fixture, import_django, sample};
@@ -19,6 +19,9 @@ pub enum Failure {
     Config(Vec<Fault>),
     #[error("The database can't be reached: {0}")]
     Unreachable(String),
+    /// There is no SQLite file of that name; the text says what to do.
+    #[error("{0}")]
+    NoDatabase(String),
     #[error("{0}")]
     Refused(String),
 }
@@ -29,7 +32,7 @@ impl Failure {
         match self {
             Failure::Refused(_) => 1,
             Failure::Config(_) => 2,
-            Failure::Unreachable(_) => 3,
+            Failure::Unreachable(_) | Failure::NoDatabase(_) => 3,
         }
     }
 }
@@ -48,24 +51,86 @@ pub fn read_config(env_file: Option<&Path>) -> Result<Config, Failure> {
     Config::from_process(env_file).map_err(Failure::Config)
 }
 
-/// Opens the database, making the file of an SQLite database that is not there.
+impl From<sample::Error> for Failure {
+    fn from(error: sample::Error) -> Self {
+        match error {
+            sample::Error::Db(error) => error.into(),
+            foreign => Failure::Refused(foreign.to_string()),
+        }
+    }
+}
+
+/// The version of this binary. Builds may add to the package's version, as `benchmark/run` adds the revision.
+pub const VERSION: &str = match option_env!("MARQUEE_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 fn open(config: &Config) -> Result<Db, Failure> {
     Ok(Db::open(&config.database, config.database_connections)?)
+}
+
+/// Opens the database, and makes the file of an SQLite database that is not there. Of the folders only the default one is
+/// made: any other that is missing is a slip in the path.
+fn open_or_make(config: &Config) -> Result<Db, Failure> {
+    if let DatabaseTarget::Sqlite { path } = &config.database
+        && is_missing(path)?
+    {
+        if let Some(hint) = slash_hint(path) {
+            return Err(Failure::NoDatabase(format!("There is no database {}. {hint}", path.display())));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match folder {
+            Some(folder) if folder == Path::new("data") => std::fs::create_dir_all(folder)
+                .map_err(|error| Failure::Unreachable(format!("{}: {error}", folder.display())))?,
+            Some(folder) if is_missing(folder)? => {
+                let folder = folder.display();
+                return Err(Failure::NoDatabase(format!(
+                    "There is no folder {folder} for the database {}. Make the folder, or correct the path.",
+                    path.display()
+                )));
+            }
+            _ => {}
+        }
+    }
+    open(config)
 }
 
 /// Opens a database that is there already: a mistyped path must not become an empty database.
 fn open_existing(config: &Config) -> Result<Db, Failure> {
     if let DatabaseTarget::Sqlite { path } = &config.database
-        && let Err(error) = std::fs::metadata(path)
+        && is_missing(path)?
     {
-        return Err(match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Failure::Refused(format!("There is no database {}. Run `marquee migrate` to make it.", path.display()))
-            }
-            _ => Failure::Unreachable(format!("{}: {error}", path.display())),
-        });
+        let hint = slash_hint(path)
+            .unwrap_or_else(|| "Run `marquee migrate` to make it, or `marquee serve --migrate`.".to_owned());
+        return Err(Failure::NoDatabase(format!("There is no database {}. {hint}", absolute(path).display())));
     }
     open(config)
+}
+
+/// Whether there is nothing at this path, as opposed to something that can't be reached.
+fn is_missing(path: &Path) -> Result<bool, Failure> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(Failure::Unreachable(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// Three slashes begin an absolute path here, and a relative one in Django's and Python's URLs: says so where the file is
+/// there in the working directory.
+fn slash_hint(path: &Path) -> Option<String> {
+    let relative = path.strip_prefix("/").ok().filter(|relative| relative.is_file())?;
+    Some(format!(
+        "{relative} is there in this directory: sqlite:///{relative} means the absolute path /{relative}, two slashes a \
+         relative one, so write sqlite://{relative}.",
+        relative = relative.display()
+    ))
+}
+
+/// The path from the root, also of a file that is not there.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Opens a database that has the tables this binary needs.
@@ -98,7 +163,7 @@ fn advice(state: &MigrationState) -> String {
 
 /// Applies pending migrations, or tells of them.
 pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
-    let db = if check { open_existing(config)? } else { open(config)? };
+    let db = if check { open_existing(config)? } else { open_or_make(config)? };
     let state = db.migration_state().await?;
     match state {
         MigrationState::Current => println!("The database is up to date."),
@@ -144,6 +209,13 @@ pub async fn load_sample_data(config: &Config) -> Result<(), Failure> {
 pub async fn import_django(config: &Config, from: &str, dry_run: bool) -> Result<(), Failure> {
     let source = parse_database_url(from)
         .map_err(|problem| Failure::Config(vec![Fault { variable: "--from".to_owned(), problem }]))?;
+    if let DatabaseTarget::Sqlite { path } = &source
+        && is_missing(path)?
+    {
+        let hint = slash_hint(path).unwrap_or_default();
+        let path = absolute(path);
+        return Err(Failure::NoDatabase(format!("--from: there is no database {}. {hint}", path.display())));
+    }
     let db = open_current(config).await?;
     let mut show = progress();
     let report = import_django::import(&source, &config.database, &db, dry_run, &mut show).await;

@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{Failure, advice, open};
+use super::{Failure, VERSION, advice, open_existing, open_or_make};
 use crate::app::{self, App};
 use crate::booking::tidying;
-use crate::config::{Config, DatabaseTarget, LogFormat};
+use crate::config::{Config, DatabaseTarget, Fault, LogFormat};
 use crate::data::sample;
 use crate::db::MigrationState;
 use crate::router;
@@ -27,17 +27,17 @@ pub struct Options {
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     start_log(&config);
-    let secret_key = match (&config.secret_key, &config.database) {
-        (Some(key), _) => key.clone(),
-        (None, DatabaseTarget::Sqlite { path }) if options.demo => kept_secret(path)?,
+    let kept_beside = match (&config.secret_key, &config.database) {
+        (Some(_), _) => None,
+        (None, DatabaseTarget::Sqlite { path }) if options.demo => Some(path.clone()),
         (None, _) => {
-            return Err(Failure::Refused(
-                "SECRET_KEY is not set. It signs the login tokens: set it to at least 50 random characters, and keep it."
-                    .to_owned(),
-            ));
+            let problem =
+                "it is not set. It signs the login tokens: set it to at least 50 random characters, and keep it";
+            return Err(Failure::Config(vec![Fault { variable: "SECRET_KEY".into(), problem: problem.into() }]));
         }
     };
-    let db = open(&config)?;
+    let db = if options.demo || options.migrate { open_or_make(&config)? } else { open_existing(&config)? };
+    tracing::info!(version = VERSION, settings = config.settings_from(), database = %config.database, "starting");
     let state = db.migration_state().await?;
     let may_migrate = options.migrate || matches!(config.database, DatabaseTarget::Sqlite { .. });
     match state {
@@ -53,6 +53,10 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
         let added = sample::load(&db, &config.time_zone).await?;
         tracing::info!(added, "sample shows added");
     }
+    let secret_key = match (&config.secret_key, kept_beside) {
+        (Some(key), _) => key.clone(),
+        (None, path) => kept_secret(&path.unwrap_or_default())?,
+    };
     let bind = options.bind.unwrap_or(config.bind);
     let listener = TcpListener::bind(bind)
         .await
@@ -61,12 +65,14 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     if options.demo {
         println!("{}", sample::LOGINS);
         println!("API documentation: http://{address}/swagger/ and http://{address}/redoc/");
+        println!("Admin panel: http://{address}/admin/");
         if !address.ip().is_loopback() {
             eprintln!("WARNING: the demo's passwords are public, and {address} can be reached from other machines.");
         }
     }
-    println!("Listening on http://{address}");
+    // First, so that who reads the line may stop the server.
     let stop = stop_signal()?;
+    println!("Listening on http://{address}");
     let max_connections = config.max_connections;
     tokio::spawn(tidying::keep_tidy(db.clone()));
     let app = App::new(config, db, &secret_key);
@@ -103,9 +109,6 @@ fn kept_secret(database: &Path) -> Result<SecretString, Failure> {
 
     let path = database.with_file_name("secret_key");
     let fault = |error: std::io::Error| Failure::Refused(format!("{}: {error}", path.display()));
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(fault)?;
-    }
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {
             let secret: String = (0..2).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();

@@ -72,6 +72,21 @@ pub enum TlsMode {
     VerifyIdentity { ca: Option<PathBuf> },
 }
 
+/// The file from the root, or the server: what a person needs to find the database, and no secret.
+impl fmt::Display for DatabaseTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => {
+                write!(f, "SQLite {}", std::path::absolute(path).as_deref().unwrap_or(path).display())
+            }
+            Self::Mysql { host, port, name, .. } => {
+                let [open, close] = if host.contains(':') { ["[", "]"] } else { ["", ""] };
+                write!(f, "{name} on {open}{host}{close}:{port}")
+            }
+        }
+    }
+}
+
 impl TlsMode {
     /// The mode when none is asked for: nothing where every connection is a loopback one, which no one else can
     /// read, `Preferred` (as MySQL's own clients) otherwise.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// Between two shows on a screen, in microseconds.
     pub turnaround: i64,
+    /// The `.env` file that was read.
+    pub env_file: Option<PathBuf>,
 }
 
 /// In microseconds, as [`Limits`] has its times.
@@ -101,8 +103,12 @@ impl Config {
         let named = std::env::var_os("MARQUEE_ENV_FILE").filter(|path| !path.is_empty());
         let named = env_file.or(named.as_deref().map(Path::new));
         let path = named.unwrap_or(Path::new(".env"));
+        let mut env_file = None;
         let dotenv = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+            Ok(text) => {
+                env_file = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+                text
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => String::new(),
             Err(error) => {
                 faults.push(Fault {
@@ -123,7 +129,7 @@ impl Config {
             }
         }
         match Self::load(|name| env.get(name).cloned(), &dotenv) {
-            Ok(config) if faults.is_empty() => Ok(config),
+            Ok(config) if faults.is_empty() => Ok(Self { env_file, ..config }),
             result => {
                 faults.extend(result.err().unwrap_or_default());
                 Err(faults)
@@ -184,8 +190,17 @@ impl Config {
                 cancel_before: reader.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
             },
             turnaround: reader.integer::<i64>("TURNAROUND_MINUTES") * MINUTE,
+            env_file: None,
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
+    }
+
+    /// Where the settings came from, for people.
+    pub fn settings_from(&self) -> String {
+        match &self.env_file {
+            Some(file) => format!("the environment and {}", file.display()),
+            None => "the environment (there is no .env)".to_owned(),
+        }
     }
 
     /// Whether a request with this `Host` header is answered: Django's `ALLOWED_HOSTS` rule.

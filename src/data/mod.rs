@@ -3,3 +3,4 @@
 pub mod fixture;
 pub mod import_django;
 pub mod sample;
+pub mod store;

@@ -1,5 +1,6 @@
 //! The demo's cinema: invented movies, three screens, shows for the next two weeks, two users.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::booking::desk::Desk;
 use crate::booking::rules::{Ask, Limits};
 use crate::catalog::store as catalog;
 use crate::clock;
+use crate::data::store::{self, Contents};
 use crate::db::{Db, DbError};
 use crate::schedule::store::{self as schedule, Plan};
 
@@ -44,8 +46,72 @@ const STARTS: [(i8, i8); 3] = [(14, 30), (17, 45), (21, 0)];
 
 const DAYS: i64 = 14;
 
+/// Why the sample was not loaded; nothing was changed.
+#[derive(Debug)]
+pub enum Error {
+    /// The database holds something else.
+    Foreign(Contents),
+    Db(DbError),
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        Error::Db(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Error::Foreign(Contents { users, movies, screens, shows, .. }) => write!(
+                f,
+                "This database is not the sample's. It holds (users: {users}, movies: {movies}, screens: {screens}, shows: \
+                 {shows}), and the sample comes with an administrator whose password is public. Nothing was changed. \
+                 Choose an empty database for the sample, such as DATABASE_URL=sqlite://demo.sqlite3."
+            ),
+            Error::Db(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The sample goes into an empty database, and into one that began as the sample, whatever was tried there since: its
+/// first account is then the sample's customer, who still has the public password.
+async fn refuse_foreign(db: &Db) -> Result<(), Error> {
+    let contents = store::contents(db).await?;
+    if (Contents { first_user: None, ..contents }) == EMPTY {
+        return Ok(());
+    }
+    let (name, _, password, _) = USERS[0];
+    match users::credentials(db, &username::key(name)).await? {
+        Some(first) if Some(first.id) == contents.first_user && has_password(&first.password, password) => Ok(()),
+        _ => Err(Error::Foreign(contents)),
+    }
+}
+
+const EMPTY: Contents = Contents { users: 0, movies: 0, screens: 0, shows: 0, first_user: None };
+
+fn has_password(hash: &str, password: &str) -> bool {
+    !matches!(hashing::verify(password, hash), hashing::Verdict::Wrong)
+}
+
+/// The names of accounts that anyone can log in to, as they have the sample's passwords.
+pub async fn public_accounts(db: &Db) -> Result<Vec<&'static str>, DbError> {
+    let mut public = Vec::new();
+    for (name, _, password, _) in USERS {
+        let account = users::credentials(db, &username::key(name)).await?;
+        if account.is_some_and(|account| account.is_active && has_password(&account.password, password)) {
+            public.push(name);
+        }
+    }
+    Ok(public)
+}
+
 /// Adds what is missing, so that the coming two weeks are always full of shows; tells how many shows were added.
-pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, DbError> {
+///
+/// # Errors
+/// [`Error::Foreign`] for a database that did not begin as the sample.
+pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
+    refuse_foreign(db).await?;
     let customer = ensure_users(db).await?;
     let (movies, screens) = ensure_catalog(db).await?;
     let now = jiff::Timestamp::now().to_zoned(zone.clone());

@@ -33,10 +33,6 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Sqlite> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| DbError::Unavailable(format!("{}: {error}", folder.display())))?;
-        }
         // Made here, so that only its owner can read it: it holds passwords' hashes. SQLite's other files follow it.
         match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {

@@ -35,7 +35,11 @@ pub fn tests() -> Vec<Test> {
         Test::plain("command_line::all_faults_of_the_settings_are_told_at_once", settings_faults),
         Test::plain("command_line::env_files", env_files),
         Test::plain("command_line::prompts", prompts),
+        Test::plain("command_line::no_database_is_made_unasked", no_database_is_made_unasked),
+        Test::plain("command_line::two_slashes_or_three", two_slashes_or_three),
         Test::new("command_line::demo_and_secret", demo_and_secret),
+        Test::new("command_line::the_sample_stays_out_of_other_databases", the_sample_stays_out_of_other_databases),
+        Test::new("command_line::serve_logs_what_it_serves", serve_logs_what_it_serves),
         Test::new("command_line::an_empty_database", an_empty_database),
         Test::new("command_line::two_migrate_at_once", two_migrate_at_once),
         Test::new("command_line::only_django", only_django),
@@ -309,10 +313,10 @@ fn check_programme(shows: &[Value]) {
 async fn demo_and_secret(engine: Engine) {
     let (mut place, database) = Place::with_database(engine).await;
     place.unset("SECRET_KEY");
-    place.run(&["serve"]).exits(1).says(&["SECRET_KEY"]);
+    place.run(&["serve"]).exits(2).says(&["SECRET_KEY"]);
     if engine != Engine::Sqlite {
         // There is no place beside a database server where a secret could be kept.
-        place.run(&["serve", "--demo", "--migrate"]).exits(1).says(&["SECRET_KEY"]);
+        place.run(&["serve", "--demo", "--migrate"]).exits(2).says(&["SECRET_KEY"]);
         place.set("SECRET_KEY", SECRET);
         place.run(&["serve", "--demo"]).exits(1).says(&["marquee migrate"]).never_says(&[SECRET]);
     }
@@ -333,22 +337,127 @@ async fn demo_and_secret(engine: Engine) {
     assert_eq!(database.query("SELECT COUNT(*) FROM users WHERE password LIKE '%Demo-%'").await, [["0"]]);
 }
 
+async fn no_database_is_made_unasked() {
+    let mut place = Place::empty();
+    place.set("SECRET_KEY", SECRET);
+    for url in ["", "sqlite://here.sqlite3", "sqlite://folder/there.sqlite3"] {
+        place.set("DATABASE_URL", url);
+        for command in [&["serve"][..], &["check"], &["migrate", "--check"]] {
+            place.run(command).exits(3).says(&["There is no database /", "`marquee migrate`"]);
+        }
+    }
+    // A slip in the path does not make folders.
+    place.set("DATABASE_URL", "sqlite://folder/there.sqlite3");
+    for command in [&["migrate"][..], &["serve", "--migrate"], &["serve", "--demo"]] {
+        place.run(command).exits(3).says(&["There is no folder folder for the database folder/there.sqlite3"]);
+    }
+    place.unset("SECRET_KEY");
+    place.run(&["serve", "--demo"]).exits(3);
+    assert_eq!(fs::read_dir(place.directory.path()).expect("a directory").count(), 0, "nothing was made");
+    fs::create_dir(place.path("folder")).expect("a folder can be made");
+    place.run(&["migrate"]).exits(0);
+    assert!(place.path("folder/there.sqlite3").is_file());
+}
+
+/// What is relative in Django's URLs is absolute here.
+async fn two_slashes_or_three() {
+    let mut place = Place::empty();
+    let name = format!("marquee-test-{}.sqlite3", std::process::id());
+    place.set("SECRET_KEY", SECRET);
+    place.set("DATABASE_URL", &format!("sqlite://{name}"));
+    place.run(&["migrate"]).exits(0);
+    let three = format!("sqlite:///{name}");
+    place.set("DATABASE_URL", &three);
+    let hint = format!("write sqlite://{name}.");
+    for command in [&["serve"][..], &["serve", "--migrate"], &["migrate"], &["check"], &["load-sample-data"]] {
+        place.run(command).exits(3).says(&[&format!("There is no database /{name}."), &hint]);
+    }
+    assert!(!PathBuf::from(format!("/{name}")).exists());
+    place.run(&["import-django", "--from", &three]).exits(3).says(&["--from", &hint]);
+}
+
+async fn the_sample_stays_out_of_other_databases(engine: Engine) {
+    let public = [("admin", "Demo-Projector-42"), ("demo", "Demo-Matinee-42")];
+    let app = App::start(engine).await;
+    let everything = async || {
+        let mut rows = Vec::new();
+        for table in ["users", "movies", "screens", "shows"] {
+            rows.extend(app.sql(&format!("SELECT * FROM {table} ORDER BY id")).await);
+        }
+        rows
+    };
+    let refused = async |holds: &str| {
+        let before = everything().await;
+        run(&app, &["load-sample-data"]).exits(1).says(&["not the sample's", holds]);
+        run(&app, &["serve", "--bind", "127.0.0.1:0", "--demo"]).exits(1).says(&["not the sample's", holds]);
+        assert_eq!(everything().await, before);
+    };
+    let movie = json!({"movies": [{"title": "Real", "duration_minutes": 90}]});
+    load(&app, movie.to_string(), &[]).exits(0);
+    refused("users: 0, movies: 1, screens: 0, shows: 0").await;
+    app.sql("DELETE FROM movies").await;
+    let ann = app.customer("ann").await;
+    refused("users: 1, movies: 0").await;
+    // Nor where the sample's accounts came after others.
+    for (name, password) in public {
+        let form = json!({"username": name, "email": "x@example.com", "password": password, "password2": password});
+        Call::post("/api/signup/").json(form).send(&app).await.expect(201);
+    }
+    refused("users: 3").await;
+    drop(ann);
+
+    // Wherever they are, `check` finds them.
+    let secret = [("SECRET_KEY", SECRET)];
+    let check = || Ran::from(app.marquee_with(&["check"], "", &secret));
+    check().exits(1).says(&["WRONG anyone can log in as demo and admin", "1 to mend"]).never_says(&["Demo-"]);
+    run(&app, &["deactivate-user", "demo"]).exits(0);
+    check().exits(1).says(&["WRONG anyone can log in as admin"]);
+    let password = [("MARQUEE_PASSWORD", PASSWORD)];
+    Ran::from(app.marquee_with(&["changepassword", "--noinput", "admin"], "", &password)).exits(0);
+    check().exits(0);
+}
+
+async fn serve_logs_what_it_serves(engine: Engine) {
+    let (place, database) = Place::with_database(engine).await;
+    place.write("marquee.env", "DEBUG=on\n");
+    place.run(&["migrate"]).exits(0);
+    let server = place.serve(&["--env-file", "marquee.env"]).await;
+    let log = fs::read_to_string(&server.log).expect("a log");
+    server.stop().await;
+    let file = place.path("marquee.env");
+    let at = match engine {
+        Engine::Sqlite => format!("SQLite {}", place.path("marquee.sqlite3").display()),
+        _ => {
+            let (server, name) = database.url.rsplit_once('/').expect("a path");
+            format!("{name} on {}", server.rsplit_once('@').expect("a user").1)
+        }
+    };
+    for text in [env!("CARGO_PKG_VERSION"), file.to_str().expect("UTF-8"), &at] {
+        assert!(log.contains(text), "{text:?} is missing in\n{log}");
+    }
+    for secret in [SECRET, "seat-keeper-7"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    // Without a file.
+    let server = place.serve(&[]).await;
+    assert!(fs::read_to_string(&server.log).expect("a log").contains("there is no .env"));
+    server.stop().await;
+}
+
 async fn an_empty_database(engine: Engine) {
     let (mut place, database) = Place::with_database(engine).await;
-    place.run(&["migrate", "--check"]).exits(1).says(&["marquee migrate"]).never_says(&[SECRET]);
+    // On a server the database is there, only empty; of SQLite there is no file yet.
+    let refused = if engine == Engine::Sqlite { 3 } else { 1 };
+    place.run(&["migrate", "--check"]).exits(refused).says(&["marquee migrate"]).never_says(&[SECRET]);
     place.set("MARQUEE_SUPERUSER_PASSWORD", PASSWORD);
     place.set("MARQUEE_PASSWORD", PASSWORD);
     place.write("nothing.json", "{}");
     for command in COMMANDS_ON_TABLES {
-        place.run(command).exits(1).says(&["marquee migrate"]);
+        place.run(command).exits(refused).says(&["marquee migrate"]);
     }
-    let server = match engine {
-        Engine::Sqlite => place.serve(&[]).await,
-        _ => {
-            place.run(&["serve"]).exits(1).says(&["0001_box_office", "`marquee migrate`"]).never_says(&[SECRET]);
-            place.serve(&["--migrate"]).await
-        }
-    };
+    let advice = if engine == Engine::Sqlite { "There is no database /" } else { "0001_box_office" };
+    place.run(&["serve"]).exits(refused).says(&[advice, "`marquee migrate`"]).never_says(&[SECRET]);
+    let server = place.serve(&["--migrate"]).await;
     Call::get("/readyz").send_to(&server.base).await.expect(200);
     assert!(!server.printed.contains("login"), "demo logins without a demo: {}", server.printed);
     server.stop().await;

@@ -452,5 +452,5 @@ async fn refuses_what_is_not_djangos() {
     let new = url_of(&directory.path().join("new.sqlite3"));
     let output = app.marquee_with(&["import-django", "--from", app.database_url()], "", &[("DATABASE_URL", &new)]);
     let output = shown(&output);
-    assert!(output.starts_with("Some(1)\n") && output.contains("marquee migrate"), "{output}");
+    assert!(output.starts_with("Some(3)\n") && output.contains("marquee migrate"), "{output}");
 }

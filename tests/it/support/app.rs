@@ -105,7 +105,8 @@ impl App {
             Instance {
                 base: format!("http://127.0.0.1:{}", free_port()),
                 setting,
-                args: options.args.clone(),
+                // Unasked, serve makes no database; on a server it is migrated below.
+                args: options.args.iter().copied().chain((engine == Engine::Sqlite).then_some("--migrate")).collect(),
                 log: directory.path().join(format!("instance-{number}.log")),
                 process: Mutex::new(None),
             }

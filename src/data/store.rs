@@ -1,0 +1,23 @@
+//! What commands ask about a database as a whole.
+
+use crate::db::{Db, Result};
+
+/// How much of what an operator would miss is in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    pub users: i64,
+    pub movies: i64,
+    pub screens: i64,
+    pub shows: i64,
+    /// The lowest id of a user: ids count up, so this is the first account that was ever made here.
+    pub first_user: Option<i64>,
+}
+
+/// Counts the rows of the tables that people fill.
+pub async fn contents(db: &Db) -> Result<Contents> {
+    let sql = "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM movies), (SELECT COUNT(*) FROM screens),
+               (SELECT COUNT(*) FROM shows), (SELECT MIN(id) FROM users)";
+    let counted: Option<(i64, i64, i64, i64, Option<i64>)> = db.query_one(sql, vec![]).await?;
+    let (users, movies, screens, shows, first_user) = counted.unwrap_or_default();
+    Ok(Contents { users, movies, screens, shows, first_user })
+}

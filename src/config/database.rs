@@ -48,7 +48,10 @@ impl fmt::Display for DatabaseTarget {
     /// What it is, for messages: never the password.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            DatabaseTarget::Sqlite { path } => write!(f, "{}", path.display()),
+            // From the root: a relative path says nothing without the directory it counts from.
+            DatabaseTarget::Sqlite { path } => {
+                write!(f, "{}", std::path::absolute(path).as_deref().unwrap_or(path).display())
+            }
             DatabaseTarget::Mysql { hosts, user, name, .. } => {
                 let hosts: Vec<_> = hosts.iter().map(Host::to_string).collect();
                 write!(f, "{user}@{}/{name}", hosts.join(","))
@@ -70,21 +73,6 @@ pub enum TlsMode {
     /// public authorities are trusted. There is no mode that checks the authority alone: the driver checks the name
     /// whatever it is told.
     VerifyIdentity { ca: Option<PathBuf> },
-}
-
-/// The file from the root, or the server: what a person needs to find the database, and no secret.
-impl fmt::Display for DatabaseTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite { path } => {
-                write!(f, "SQLite {}", std::path::absolute(path).as_deref().unwrap_or(path).display())
-            }
-            Self::Mysql { host, port, name, .. } => {
-                let [open, close] = if host.contains(':') { ["[", "]"] } else { ["", ""] };
-                write!(f, "{name} on {open}{host}{close}:{port}")
-            }
-        }
-    }
 }
 
 impl TlsMode {

@@ -426,10 +426,11 @@ async fn serve_logs_what_it_serves(engine: Engine) {
     server.stop().await;
     let file = place.path("marquee.env");
     let at = match engine {
-        Engine::Sqlite => format!("SQLite {}", place.path("marquee.sqlite3").display()),
+        Engine::Sqlite => place.path("marquee.sqlite3").display().to_string(),
         _ => {
-            let (server, name) = database.url.rsplit_once('/').expect("a path");
-            format!("{name} on {}", server.rsplit_once('@').expect("a user").1)
+            let (login, server) = database.url.rsplit_once('@').expect("a user");
+            let user = login.split("://").nth(1).and_then(|login| login.split(':').next()).expect("a name");
+            format!("{user}@{server}")
         }
     };
     for text in [env!("CARGO_PKG_VERSION"), file.to_str().expect("UTF-8"), &at] {

@@ -5,7 +5,7 @@
 //! finds more, the list is walked in its order and each row checked until the page is full, which is soon. Words of a search
 //! that each find more are met first: they may find few together.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use crate::accounts::username;
@@ -465,10 +465,15 @@ enum Met {
 pub struct Position {
     passed: usize,
     last: Option<(Value, i64)>,
+    /// Ids that were read ahead.
+    ahead: VecDeque<i64>,
 }
 
 /// How many objects are read at once of a list that is read as a whole.
 pub const AT_ONCE: usize = 2_000;
+
+/// How many ids of one day are read at once.
+const AHEAD: usize = 10_000;
 
 /// How many objects there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -663,7 +668,7 @@ impl List {
         self.walk(offset, limit, PATIENCE).await
     }
 
-    /// The ids that follow on `at`, in order: so many, or those of one day. None when the list is at its end.
+    /// The ids that follow on `at`, in order, no more than `most`. None when the list is at its end.
     pub async fn next(&self, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         match (&self.those, self.order.over) {
             (Those::These(ids), _) => {
@@ -671,7 +676,7 @@ impl List {
                 at.passed += rest.len().min(most);
                 Ok((!rest.is_empty()).then(|| rest[..rest.len().min(most)].to_vec()))
             }
-            (Those::Walked { check, .. }, Some(_)) => self.next_day(check, at).await,
+            (Those::Walked { check, .. }, Some(_)) => self.next_by_day(check, at, most).await,
             (Those::Walked { check, .. }, None) => self.next_by_key(check, at, most).await,
         }
     }
@@ -708,35 +713,43 @@ impl List {
                     at.last = Some((value.clone(), *id));
                     return Ok(Some(found.into_iter().map(|(id, _)| id).collect()));
                 }
-                None => *at = Position { passed: at.passed + 1, last: None },
+                None => *at = Position { passed: at.passed + 1, ..Position::default() },
             }
         }
         Ok(None)
     }
 
-    /// In the order of another table's moments no key leads on, so it goes by the days of the period.
-    async fn next_day(&self, check: &Sql, at: &mut Position) -> Result<Option<Vec<i64>>> {
+    /// In the order of another table's moments each read sorts all that is left, so it goes by the days of the period, and
+    /// reads ids ahead.
+    async fn next_by_day(&self, check: &Sql, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         let Some(period) = self.period else { return Ok(None) };
         let days = period.days();
-        while at.passed < days.len() {
+        let (sql, direction) = (&self.order.sql, self.order.direction());
+        let than = if self.order.descending { "<" } else { ">" };
+        while at.ahead.is_empty() && at.passed < days.len() {
             let place = if self.order.descending { days.len() - 1 - at.passed } else { at.passed };
-            at.passed += 1;
             let (from, to) = days[place].bounds(&self.builder.app.config.time_zone);
-            let (sql, direction) = (&self.order.sql, self.order.direction());
-            let text = format!(
-                "{} t.id FROM {} WHERE {sql} >= ? AND {sql} < ? AND {} ORDER BY {sql} {direction}, t.id {direction}",
+            let mut text = format!(
+                "{} t.id, {sql} FROM {} WHERE {sql} >= ? AND {sql} < ?",
                 self.builder.select(),
-                self.from(check),
-                check.text
+                self.from(check)
             );
-            let mut params = vec![from.into(), to.into()];
+            let mut params: Vec<Value> = vec![from.into(), to.into()];
+            if let Some((value, id)) = at.last.take() {
+                text += &format!(" AND {sql} {than}= ? AND ({sql} {than} ? OR t.id {than} ?)");
+                params.extend([value.clone(), value, id.into()]);
+            }
+            text += &format!(" AND {} ORDER BY {sql} {direction}, t.id {direction} LIMIT {AHEAD}", check.text);
             params.extend(check.params.clone());
-            let found: Vec<(i64,)> = self.builder.ask(&text, params).await?;
-            if !found.is_empty() {
-                return Ok(Some(found.into_iter().map(|(id,)| id).collect()));
+            let mut found: Vec<(i64, Value)> = self.builder.ask(&text, params).await?;
+            at.ahead = found.iter().map(|(id, _)| *id).collect();
+            match found.pop().filter(|_| at.ahead.len() == AHEAD) {
+                Some((id, value)) => at.last = Some((value, id)),
+                None => at.passed += 1,
             }
         }
-        Ok(None)
+        let next: Vec<i64> = at.ahead.drain(..most.min(at.ahead.len())).collect();
+        Ok((!next.is_empty()).then_some(next))
     }
 
     fn from(&self, check: &Sql) -> String {

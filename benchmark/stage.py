@@ -75,8 +75,7 @@ def environment(**settings):
     """That of this process without what would set the server up otherwise, and with `settings`."""
     keep = {"PATH", "HOME", "LANG", "TMPDIR"}
     env = {name: value for name, value in os.environ.items() if name in keep}
-    # The log line of each request is left out, also because the ceilings write none.
-    env |= {"MARQUEE_ENV_FILE": os.devnull, "SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "warn"}
+    env |= {"MARQUEE_ENV_FILE": os.devnull, "SECRET_KEY": SECRET_KEY}
     # A thousand users book more in a minute than any person.
     env["CHANGES_PER_USER_PER_MINUTE"] = "1000000"
     return env | {name: str(value) for name, value in settings.items()}

@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -27,6 +30,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::orders::codes::Codes;
 use crate::reads::Reads;
+use crate::tasks::Tasks;
 
 /// What every request can reach; cheap to clone, which each request does many times over.
 #[derive(Clone)]
@@ -41,6 +45,7 @@ pub struct Parts {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub reads: Arc<SharedReads>,
+    pub tasks: Tasks,
     /// Read when it is first needed.
     pub codes: OnceCell<Codes>,
 }
@@ -75,9 +80,6 @@ const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that the head of a request may take; it is read in steps, so up to twice as much can pass.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// How long a stopping server waits for the requests it has accepted.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// How long a stopping server bears a connection that has no request at work: time to send the last reply.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -105,16 +107,60 @@ impl App {
             ),
             desk,
             reads,
+            tasks: Tasks::default(),
             codes: OnceCell::new(),
             db,
             config,
         }))
     }
+
+    /// How long a stop may take: every request has its time, streams have theirs, and then each can send its last words.
+    pub fn grace(&self) -> Duration {
+        self.config.request_timeout.max(self.config.stop_grace) + Duration::from_secs(5)
+    }
 }
 
-/// Serves until `stop` is done, then answers what was accepted and returns. At most `max_connections` are open at once;
-/// further ones wait to be accepted.
-pub async fn serve(listener: TcpListener, router: Router, max_connections: usize, stop: impl Future<Output = ()>) {
+/// A reply's body; its connection is at work until it is dropped, which is when all of it was taken.
+struct Working {
+    body: Body,
+    at_work: Arc<AtomicBool>,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.at_work.store(false, Ordering::Relaxed);
+    }
+}
+
+impl hyper::body::Body for Working {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Serves until `stop` is done, then answers what was accepted, for `grace` at most, and returns. At most `max_connections`
+/// are open at once; further ones wait to be accepted.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    grace: Duration,
+    stop: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(max_connections));
     let graceful = GracefulShutdown::new();
     let (running, stopped) = watch::channel(());
@@ -148,9 +194,8 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
             at_work.store(true, Ordering::Relaxed);
             let (answer, at_work) = (router.clone().oneshot(request), Arc::clone(&at_work));
             async move {
-                let response = answer.await;
-                at_work.store(false, Ordering::Relaxed);
-                response
+                let response = answer.await?;
+                Ok::<_, std::convert::Infallible>(response.map(|body| Working { body, at_work }))
             }
         });
         let connection = http1::Builder::new()
@@ -181,7 +226,7 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
     }
     drop((listener, running));
     tracing::info!("stopping: answering what was accepted");
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests were still unanswered after {} s", GRACE.as_secs());
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still unanswered after {} s", grace.as_secs());
     }
 }

@@ -1,6 +1,6 @@
 //! One error for everything an HTTP handler can fail with, and the only place that gives it a status and a body.
 //!
-//! Causes are logged once, here, within the request's span, and never sent.
+//! Causes are logged once, here, with the request's id, and never sent.
 
 use std::borrow::Cow;
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::accounts::{AccountError, tokens::TokenFault};
 use crate::booking::BookingError;
 use crate::db::DbError;
+use crate::log::cut;
 
 /// The faults of a body by field, in the order of the fields; `non_field_errors` for the body as a whole.
 pub type FieldFaults = Vec<(&'static str, Vec<String>)>;
@@ -99,6 +100,9 @@ impl From<DbError> for ApiError {
     }
 }
 
+/// The most of a method or a media type that a refusal repeats, in bytes.
+const LONGEST_ECHO: usize = 200;
+
 /// What a refusal looks like on the wire.
 struct Refusal {
     status: StatusCode,
@@ -159,10 +163,12 @@ impl ApiError {
                 "This was not sent from a page of this panel, or the page is too old. Nothing was done; go back, load the \
                  page again and repeat it.",
             ),
-            ApiError::MethodNotAllowed(method) => {
-                detail(StatusCode::METHOD_NOT_ALLOWED, format!("Method \"{method}\" not allowed."))
-            }
+            ApiError::MethodNotAllowed(method) => detail(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!("Method \"{}\" not allowed.", cut(method.as_str(), LONGEST_ECHO)),
+            ),
             ApiError::UnsupportedMediaType(sent) => {
+                let sent = cut(&sent, LONGEST_ECHO);
                 detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Unsupported media type \"{sent}\" in request."))
             }
             ApiError::Malformed { format, cause } => {

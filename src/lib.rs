@@ -20,10 +20,12 @@ pub mod data;
 pub mod db;
 pub mod error;
 pub mod holds;
+pub mod log;
 pub mod orders;
 pub mod reads;
 pub mod router;
 pub mod schedule;
+pub mod tasks;
 pub mod web;
 
 /// The C library's allocator kept ten times as much memory after a rush of logins and requests, and some pieces for ever.

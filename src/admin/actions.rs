@@ -8,7 +8,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
-use tracing::Instrument;
 
 use super::change::{answer, hash_passwords, in_query, list_url, refusal};
 use super::delete;
@@ -22,6 +21,7 @@ use super::store::{lists, log};
 use super::{Action, Field, Given, Kind, Model, Permission, Refused, Report, Values};
 use crate::db::{DbError, Result};
 use crate::error::ApiError;
+use crate::tasks::{Tasks, caught};
 
 /// How many objects an action gets at once, unless it is [`Action::whole`].
 pub const CHUNK: usize = 500;
@@ -136,34 +136,54 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         let shown = done.render().map_err(|error| ApiError::Internal(error.to_string()))?;
         let (head, tail) = shown.split_once(MARK).unwrap_or((&shown, ""));
         let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(8);
-        let mut lines =
-            Lines { model, all: asked.ids.len(), tried: 0, done: 0, notes: Vec::new(), not_done: Vec::new() };
+        let mut lines = Lines {
+            model,
+            all: asked.ids.len(),
+            tried: 0,
+            done: 0,
+            notes: Vec::new(),
+            not_done: Vec::new(),
+            is_stopped: false,
+        };
         let (head, tail) = (head.to_owned(), tail.to_owned());
+        let spawner = page.app.tasks.clone();
+        let tasks = spawner.clone();
         let work = async move {
-            tell(&mut sender, head).await;
+            tell(&tasks, &mut sender, head).await;
             let (mut tried, mut report) = (first.len(), report);
             loop {
                 let line = lines.add(tried, report);
                 // Who asked may have left; what was confirmed is done all the same.
-                tell(&mut sender, line).await;
+                tell(&tasks, &mut sender, line).await;
                 let Some(chunk) = chunks.pop_front() else { break };
+                if tasks.must_end() {
+                    let Lines { tried, all, done, .. } = lines;
+                    let (action, by) = (action.name, &page.staff.username);
+                    tracing::warn!(action, model = model.name, by, tried, all, done, "an action was stopped half-way");
+                    lines.is_stopped = true;
+                    break;
+                }
                 tried = chunk.len();
-                report = match perform(&page, model, action, &chunk, &values).await {
-                    Ok(report) => report,
-                    Err(refused) => Report { not_done: vec![reason(&refused)], ..Report::default() },
+                report = match caught(perform(&page, model, action, &chunk, &values)).await {
+                    Some(Ok(report)) => report,
+                    Some(Err(refused)) => Report { not_done: vec![reason(&refused)], ..Report::default() },
+                    None => Report { not_done: vec![BROKE_OFF.to_owned()], ..Report::default() },
                 };
             }
-            tell(&mut sender, lines.summary() + &tail).await;
+            tell(&tasks, &mut sender, lines.summary() + &tail).await;
         };
-        tokio::spawn(work.in_current_span());
+        spawner.spawn(work);
         Ok(([(CONTENT_TYPE, "text/html; charset=utf-8")], Body::new(body)).into_response())
     })
     .await
 }
 
-async fn tell(sender: &mut Sender<Bytes, std::io::Error>, text: String) {
-    let _ = sender.send_data(Bytes::from(text)).await;
+/// Tells who asked; one who takes nothing does not hold up a stop.
+async fn tell(tasks: &Tasks, sender: &mut Sender<Bytes, std::io::Error>, text: String) {
+    let _ = tasks.while_going_on(sender.send_data(Bytes::from(text))).await;
 }
+
+const BROKE_OFF: &str = "Something went wrong: some of these may be done. Look before you repeat it.";
 
 /// Some of the objects, with their lines in the log.
 async fn perform(
@@ -336,17 +356,22 @@ struct Lines {
     done: usize,
     notes: Vec<String>,
     not_done: Vec<String>,
+    /// The server stops before all is done.
+    is_stopped: bool,
 }
 
 #[derive(Template)]
 #[template(
-    source = "{% if !end %}<p>{{ tried }} of {{ all }}</p>\n{% else %}<p role=\"status\"><strong>{{ done }}</strong></p>\n\
+    source = "{% if !end %}<p>{{ tried }} of {{ all }}</p>\n{% else %}{% if is_stopped %}<p role=\"alert\"><strong>Stopped after {{ tried }} of {{ all }}, because the server is \
+              being stopped. What was done stays done: do the same again for the rest.</strong></p>\n{% endif %}\
+              <p role=\"status\"><strong>{{ done }}</strong></p>\n\
               {% for note in notes %}<p>{{ note }}</p>\n{% endfor %}{% if !reasons.is_empty() %}<h2>Not done</h2>\n<ul>{% for reason in reasons %}<li>{{ reason }}</li>\n\
               {% endfor %}{% if more > 0 %}<li>and {{ more }} more</li>{% endif %}</ul>{% endif %}{% endif %}",
     ext = "html"
 )]
 struct Line<'a> {
     end: bool,
+    is_stopped: bool,
     tried: usize,
     all: usize,
     done: String,
@@ -378,6 +403,7 @@ impl Lines {
         };
         let notes = &self.notes[..self.notes.len().min(REASONS)];
         let (reasons, more) = (&self.not_done[..shown], self.not_done.len() - shown);
-        Line { end, tried: self.tried, all: self.all, done, notes, reasons, more }.render().unwrap_or_default()
+        let Lines { tried, all, is_stopped, .. } = *self;
+        Line { end, is_stopped, tried, all, done, notes, reasons, more }.render().unwrap_or_default()
     }
 }

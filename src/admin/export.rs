@@ -1,5 +1,7 @@
 //! Lists as CSV and JSON, streamed: memory stays what some thousand rows take, however long the list is.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -8,7 +10,6 @@ use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value as Json, json};
-use tracing::Instrument;
 
 use super::guard::{Of, Page};
 use super::list::{self, Query};
@@ -17,11 +18,22 @@ use super::{Column, Model, Shown};
 use crate::app::App;
 use crate::db::{DbError, Decode, Result, Value};
 use crate::error::ApiError;
+use crate::tasks::caught;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     Csv,
     Json,
+}
+
+/// How long the last line of a file that is not whole has to be sent.
+const SENDING: Duration = Duration::from_millis(100);
+
+/// How sending a file ended.
+enum End {
+    /// All of it was sent, or who asked for it has left.
+    Whole,
+    Stopped,
 }
 
 /// What is still to be read.
@@ -54,13 +66,29 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
     let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(2);
     let app = page.app;
     let today = Timestamp::now().to_zoned(app.config.time_zone.clone()).date();
-    let send = async move {
-        if let Err(error) = send(&app, model, format, source, first, &mut sender).await {
-            tracing::error!(%error, "an export broke off");
-            sender.abort(std::io::Error::other(error));
+    let spawner = app.tasks.clone();
+    spawner.spawn(async move {
+        let broken = match caught(send(&app, model, format, source, first, &mut sender)).await {
+            Some(Ok(End::Whole)) => return,
+            Some(Ok(End::Stopped)) => {
+                tracing::warn!(model = model.name, "an export was cut short, because the server stops");
+                "the server was stopped".to_owned()
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, model = model.name, "an export broke off");
+                "the database failed".to_owned()
+            }
+            None => "something went wrong".to_owned(),
+        };
+        // Browsers and programs are told by the transfer that breaks off, people who open the file all the same by its end.
+        if format == Format::Csv {
+            let end = format!("NOT COMPLETE: {broken} while this file was written. Download it again.");
+            let _ = app.tasks.while_going_on(sender.send_data(line([end].into_iter()).into())).await;
+            // What is not on its way yet would be dropped with the transfer.
+            tokio::time::sleep(SENDING).await;
         }
-    };
-    tokio::spawn(send.in_current_span());
+        sender.abort(std::io::Error::other(broken));
+    });
     let (kind, ending) = match format {
         Format::Csv => ("text/csv; charset=utf-8", "csv"),
         Format::Json => ("application/json", "json"),
@@ -77,15 +105,11 @@ impl Source {
             Source::List(list, at) => list.next(at, AT_ONCE).await?,
         };
         let Some(ids) = ids else { return Ok(None) };
-        let mut shots = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(AT_ONCE) {
-            shots.extend(lists::shots(app, model, ids).await?);
-        }
-        Ok(Some(shots))
+        Ok(Some(lists::shots(app, model, &ids).await?))
     }
 }
 
-/// Sends everything; ends early when nobody receives it any more.
+/// Sends everything; ends early when nobody receives it any more, or when the server stops.
 async fn send(
     app: &App,
     model: &'static Model,
@@ -93,7 +117,7 @@ async fn send(
     mut source: Source,
     first: Option<Vec<Shot>>,
     to: &mut Sender<Bytes, std::io::Error>,
-) -> Result<()> {
+) -> Result<End> {
     let names = names(model);
     let mut text = match format {
         // Spreadsheets take a file for UTF-8 when it begins with this mark.
@@ -115,8 +139,13 @@ async fn send(
             }
             is_first = false;
         }
-        if to.send_data(std::mem::take(&mut text).into()).await.is_err() {
-            return Ok(());
+        match app.tasks.while_going_on(to.send_data(std::mem::take(&mut text).into())).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) => return Ok(End::Whole),
+            None => return Ok(End::Stopped),
+        }
+        if app.tasks.must_end() {
+            return Ok(End::Stopped);
         }
         next = source.read(app, model).await?;
     }
@@ -124,8 +153,7 @@ async fn send(
         text.extend(b"\n]\n");
     }
     // Who is gone needs no end.
-    let _ = to.send_data(text.into()).await;
-    Ok(())
+    Ok(app.tasks.while_going_on(to.send_data(text.into())).await.map_or(End::Stopped, |_| End::Whole))
 }
 
 /// The names of what a row has: the id first, a bar's whole behind its part.

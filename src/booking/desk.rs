@@ -15,6 +15,7 @@ use super::store::{self, Change, Loaded, ShowFacts, Sql};
 use super::{BookingError, Reply};
 use crate::clock;
 use crate::db::{Db, DbError};
+use crate::tasks;
 
 /// The most requests that are decided and written together.
 const LARGEST_BATCH: usize = 1_024;
@@ -69,7 +70,7 @@ impl Desk {
             let (sender, inbox) = mpsc::channel(QUEUE);
             let (db, sql, memory, listener) = (db.clone(), Arc::clone(&sql), Memory::default(), Arc::clone(&listener));
             let limits = Arc::clone(&limits);
-            tokio::spawn(Lane { db, sql, limits, memory, listener }.run(inbox));
+            tasks::essential("a lane of the desk", Lane { db, sql, limits, memory, listener }.run(inbox));
             sender
         });
         Desk { lanes: lanes.collect(), shows: Arc::default(), patience }

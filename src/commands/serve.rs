@@ -1,21 +1,24 @@
 //! Starting the server.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, VERSION, advice, open_existing, open_or_make};
 use crate::app::{self, App};
 use crate::booking::tidying;
-use crate::config::{Config, DatabaseTarget, Fault, LogFormat};
+use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::sample;
 use crate::db::MigrationState;
-use crate::router;
+use crate::{log, router};
+
+/// How long a server that has answered everything waits for work in parts to end the one at hand.
+const LAST_PARTS: Duration = Duration::from_secs(5);
 
 /// The flags of `serve`.
 pub struct Options {
@@ -24,9 +27,9 @@ pub struct Options {
     pub bind: Option<SocketAddr>,
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; a second one ends it at once.
 pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
-    start_log(&config);
+    let _log = log::start(&config);
     let kept_beside = match (&config.secret_key, &config.database) {
         (Some(_), _) => None,
         (None, DatabaseTarget::Sqlite { path }) if options.demo => Some(path.clone()),
@@ -71,36 +74,66 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
         }
     }
     // First, so that who reads the line may stop the server.
-    let stop = stop_signal()?;
+    let mut signals = Signals::listen()?;
+    // Its log tells by now what it serves.
+    log::flush();
     println!("Listening on http://{address}");
     let max_connections = config.max_connections;
-    tokio::spawn(tidying::keep_tidy(db.clone()));
     let app = App::new(config, db, &secret_key);
-    app::serve(listener, router::router(&app), max_connections, stop).await;
+    let tasks = &app.tasks;
+    let tidying = (app.db.clone(), tasks.clone());
+    tasks.keep("tidying", move || tidying::keep_tidy(tidying.0.clone(), tidying.1.clone()));
+    let serving = async {
+        app::serve(listener, router::router(&app), max_connections, app.grace(), tasks.stopped()).await;
+        if !tasks.finished(LAST_PARTS).await {
+            tracing::warn!("some work was cut off; what its transactions had not committed is not done");
+        }
+    };
+    let signalled = async {
+        signals.stop().await;
+        tasks.stop(app.config.stop_grace);
+        signals.stop().await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = signalled => {
+            tracing::warn!("stopped at once by a second signal: some requests are not answered");
+            log::flush();
+            std::process::exit(1);
+        }
+    }
+    tracing::info!("stopped");
     Ok(())
 }
 
-/// Logs to standard error, as the settings say.
-pub fn start_log(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    match config.log_format {
-        LogFormat::Human => log.with_target(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+/// What the operating system asks of the program.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::Refused(error.to_string()));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+impl Signals {
+    pub fn listen() -> Result<Signals, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::Refused(error.to_string()));
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT. A SIGHUP, which would kill a program that does not listen, changes nothing: there are
+    /// no files to open again.
+    pub async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => tracing::info!("SIGHUP changes nothing; SIGTERM stops"),
+            }
         }
-    })
+    }
 }
 
 /// The secret kept beside the demo's database, made at the first start. Only its owner can read it.

@@ -54,6 +54,8 @@ pub struct Config {
     pub trusted_proxies: usize,
     pub max_connections: usize,
     pub request_timeout: Duration,
+    /// How long exports and bulk actions may go on when the server is to stop.
+    pub stop_grace: Duration,
     pub max_body_bytes: usize,
     /// Failed logins per window, of one account from one address.
     pub login_failures_per_account: u32,
@@ -171,6 +173,7 @@ impl Config {
             trusted_proxies: reader.integer("TRUSTED_PROXIES"),
             max_connections: reader.integer("MAX_CONNECTIONS"),
             request_timeout: reader.duration("REQUEST_TIMEOUT_SECONDS", 1),
+            stop_grace: reader.duration("STOP_GRACE_SECONDS", 1),
             max_body_bytes: reader.integer("MAX_BODY_BYTES"),
             login_failures_per_account: reader.integer("LOGIN_FAILURES_PER_ACCOUNT"),
             login_failures_per_address: reader.integer("LOGIN_FAILURES_PER_ADDRESS"),

@@ -212,6 +212,15 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "STOP_GRACE_SECONDS",
+        meaning: "How long a stopping server lets exports and bulk actions go on, in seconds, before it ends them \
+                  between two parts. What stops it should wait for this or REQUEST_TIMEOUT_SECONDS, whichever is \
+                  longer, and ten seconds more, before it kills.",
+        accepts: Accepts::Integer(0, 3_600),
+        default: Some("5"),
+        example: "",
+    },
+    Setting {
         name: "MAX_BODY_BYTES",
         meaning: "The largest request body, in bytes.",
         accepts: Accepts::Integer(1_024, 1 << 30),

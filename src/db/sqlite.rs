@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi, params_from_iter
 use tokio::sync::{mpsc, oneshot};
 
 use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
+use crate::tasks;
 
 /// Work for the writer's thread.
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -46,7 +48,11 @@ impl Sqlite {
             .name("sqlite-writer".into())
             .spawn(move || {
                 while let Some(job) = jobs.blocking_recv() {
-                    job(&mut connection);
+                    // A panic fails its job alone, whose transaction is rolled back on the way.
+                    let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+                    if done.is_err() && !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+                        tasks::give_up("the writer of SQLite");
+                    }
                 }
             })
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
@@ -131,7 +137,7 @@ impl Sqlite {
             let _ = answer.send(work(connection));
         });
         self.writer.send(job).await.map_err(|_| writer_gone())?;
-        answered.await.map_err(|_| writer_gone())?
+        answered.await.map_err(|_| DbError::Other("the writer panicked".into()))?
     }
 }
 
@@ -359,4 +365,32 @@ fn unique_indexes(connection: &Connection) -> rusqlite::Result<HashMap<String, S
         )?
         .query_map([], |row| Ok((row.get(1)?, row.get(0)?)))?
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_fails_its_job_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Sqlite::open(&folder.path().join("test.sqlite3")).unwrap();
+        let write = |sql: &'static str| db.write(vec![Statement::new(sql, Vec::new())]);
+        write("CREATE TABLE things (id INTEGER PRIMARY KEY)").await.unwrap();
+        let panics: fn(&mut Connection) -> Result<()> = |connection| {
+            let tx = connection.transaction().unwrap();
+            tx.execute("INSERT INTO things VALUES (1)", []).unwrap();
+            panic!("on purpose");
+        };
+        assert!(matches!(db.on_writer(panics).await, Err(DbError::Other(_))));
+        // One that leaves its transaction open is cleared away as well.
+        let leaves_open: fn(&mut Connection) -> Result<()> = |connection| {
+            connection.execute_batch("BEGIN; INSERT INTO things VALUES (2)").unwrap();
+            panic!("on purpose");
+        };
+        assert!(db.on_writer(leaves_open).await.is_err());
+        write("INSERT INTO things VALUES (3)").await.unwrap();
+        let rows = db.query("SELECT id FROM things", &[]).unwrap();
+        assert_eq!(rows.len(), 1);
+    }
 }

@@ -421,6 +421,10 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     let mut report = Report::default();
     for show in known(app, ids).await? {
         let name = show.told(app);
+        if app.tasks.must_end() {
+            report.not_done.push(format!("{name}: not cancelled, because the server is being stopped; do it again."));
+            continue;
+        }
         let is_new = match store::cancel_show(&app.db, show.id).await {
             Ok(is_new) => is_new,
             Err(error) => return report.broken_off(&name, error),

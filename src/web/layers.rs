@@ -13,12 +13,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
-use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::Client;
-use crate::{admin, back_office};
+use crate::{admin, back_office, log};
 
 /// Sent with every reply; the id is in every log line of the request too.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,12 +36,18 @@ pub fn around(router: Router, app: &App) -> Router {
     with_cors(router, &app.config.cors_allowed_origins).layer(middleware::from_fn_with_state(app.clone(), surround))
 }
 
-async fn surround(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// The most that is logged of a path or a method, in bytes.
+const LONGEST_SHOWN: usize = 200;
+
+async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
+    let id = Uuid::new_v4();
+    log::in_request(id, answer(app, id, request, next)).await
+}
+
+async fn answer(app: App, id: Uuid, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let id = uuid::Uuid::new_v4().simple().to_string();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), log::cut(request.uri().path(), LONGEST_SHOWN).into_owned());
     let client = client_address(&request, app.config.trusted_proxies);
-    let span = tracing::info_span!("request", id, %method, path, %client);
     request.extensions_mut().insert(ClientAddress(client));
     let answered = async {
         if !is_health_check(&path) && !host_is_allowed(&app, &request) {
@@ -51,16 +57,28 @@ async fn surround(State(app): State<App>, mut request: Request, next: Next) -> R
         // the database must end as a whole, and the pool of connections loses one that is dropped while it is taken.
         let present = Arc::new(());
         request.extensions_mut().insert(Client(Arc::downgrade(&present)));
-        let work = tokio::spawn(next.run(request).in_current_span());
+        let work = app.tasks.spawn(next.run(request));
         match tokio::time::timeout(app.config.request_timeout, work).await {
             Ok(Ok(response)) => response,
             Ok(Err(died)) => ApiError::Internal(died.to_string()).into_response(),
             Err(_) => ApiError::Timeout.into_response(),
         }
     };
-    let mut response = answered.instrument(span.clone()).await;
+    let mut response = answered.await;
     let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros() as u64);
-    span.in_scope(|| tracing::info!(status, micros, "answered"));
+    let method = log::cut(method.as_str(), LONGEST_SHOWN);
+    // One line without a span around it: a span costs as much as the line, and few requests log anything else.
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(method = &*method, path, %client, status, micros, "answered")
+        };
+    }
+    match status {
+        500.. => line!(warn),
+        _ if is_health_check(&path) => line!(debug),
+        _ => line!(info),
+    }
+    let id = id.simple().to_string();
     if admin::render::is_of_the_panel(&path) {
         response = admin::render::dress(&back_office::SITE, response, &id).await;
     }
@@ -99,6 +117,11 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// That a proxy may be there of which the settings say nothing is said once.
+static UNTRUSTED: std::sync::Once = std::sync::Once::new();
+
 /// Each of the `proxies` in front has added the address it saw to the end of X-Forwarded-For, so the first of theirs is
 /// the client's; what stands before it is the client's own claim. An entry that can't be read keeps its place, so that
 /// no claim moves into it.
@@ -106,9 +129,17 @@ fn client_address(request: &Request, proxies: usize) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip());
     if proxies == 0 {
+        if request.headers().contains_key(FORWARDED_FOR) {
+            UNTRUSTED.call_once(|| {
+                tracing::warn!(
+                    "requests come with X-Forwarded-For, which is not believed: if a proxy is in front, set TRUSTED_PROXIES, \
+                     or all its clients count as one address"
+                );
+            });
+        }
         return peer;
     }
-    let lines = request.headers().get_all("x-forwarded-for").iter();
+    let lines = request.headers().get_all(FORWARDED_FOR).iter();
     let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
     let seen: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
     let client = seen.len().checked_sub(proxies).and_then(|first| address_of(seen[first]));

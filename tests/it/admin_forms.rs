@@ -78,7 +78,7 @@ async fn sky(app: &App) -> String {
     let router = layers::around(router.with_state(inner.clone()), &inner);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let base = format!("http://{}", listener.local_addr().expect("it listens"));
-    tokio::spawn(app::serve(listener, router, 100, std::future::pending()));
+    tokio::spawn(app::serve(listener, router, 100, std::time::Duration::ZERO, std::future::pending()));
     base
 }
 

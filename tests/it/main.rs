@@ -29,6 +29,7 @@ mod planets;
 mod power_cut;
 mod readme;
 mod reads;
+mod stopping;
 mod support;
 
 fn main() -> std::process::ExitCode {
@@ -55,6 +56,7 @@ fn main() -> std::process::ExitCode {
         power_cut::tests(),
         readme::tests(),
         reads::tests(),
+        stopping::tests(),
     ];
     support::run(features.into_iter().flatten().collect())
 }

@@ -32,6 +32,8 @@ pub fn tests() -> Vec<Test> {
         Test::on(ONE, "operation::unknown_hosts_are_refused", unknown_hosts_are_refused),
         Test::on(ONE, "operation::every_reply_has_an_id_and_the_security_headers", every_reply_has_an_id),
         Test::new("operation::the_log_has_every_request_and_no_secret", the_log_has_every_request_and_no_secret),
+        Test::on(ONE, "operation::log_lines_are_few_and_short", log_lines_are_few_and_short),
+        Test::on(ONE, "operation::a_log_that_nobody_reads_stops_nothing", a_log_that_nobody_reads_stops_nothing),
         Test::on(ONE, "operation::only_listed_origins_are_let_in", only_listed_origins_are_let_in),
         Test::on(ONE, "operation::failed_logins_are_throttled", failed_logins_are_throttled),
         Test::on(ONE, "operation::a_burst_of_guesses_is_counted", a_burst_of_guesses_is_counted),
@@ -293,8 +295,14 @@ async fn a_slow_request_is_answered_in_time(engine: Engine) {
     let holder = rusqlite::Connection::open(file).expect("the file can be opened");
     holder.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
     let began = Instant::now();
-    is_unavailable(&booking(&world.ann, 1, 2).send(&app).await, "timeout");
+    let reply = booking(&world.ann, 1, 2).send(&app).await;
+    is_unavailable(&reply, "timeout");
     assert!(began.elapsed() < Duration::from_secs(3));
+    // What is the server's fault stands out in the log.
+    let id = reply.header("x-request-id").expect("an id");
+    let log = app.instance(0).logged(&id).await;
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(&id)).collect();
+    assert!(lines.iter().any(|line| line.contains(" WARN answered ")), "{lines:?}");
     // Reading goes on.
     movies(&world.ann).send(&app).await.expect(200);
     holder.execute_batch("ROLLBACK").expect("it can be rolled back");
@@ -497,15 +505,15 @@ async fn the_log_has_every_request_and_no_secret(engine: Engine) {
         let reply = Call::method(method, path).send(&app).await.expect(status);
         expected.push((reply.header("x-request-id").expect("an id"), method, path, status));
     }
-    let log = app.instance(0).log();
+    let log = app.instance(0).logged(&expected[4].0).await;
     let lines: Vec<Value> = log
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line}")))
         .collect();
     for (id, method, path, status) in expected {
         let is_it = |line: &&Value| {
-            let has = |name: &str, value: Value| line[name] == value || line["span"][name] == value;
-            has("id", id.clone().into())
+            let has = |name: &str, value: Value| line[name] == value;
+            has("request_id", id.clone().into())
                 && has("method", method.into())
                 && has("path", path.into())
                 && has("status", status.into())
@@ -526,6 +534,50 @@ async fn the_log_has_every_request_and_no_secret(engine: Engine) {
         let place = log.find(&secret).map(|at| &log[at.saturating_sub(300)..at + secret.len()]);
         assert_eq!(place, None, "{secret} is in the log");
     }
+}
+
+/// Health checks don't fill it, and nobody can.
+async fn log_lines_are_few_and_short(engine: Engine) {
+    for format in ["human", "json"] {
+        let app = start(engine, &[("LOG_FORMAT", format)]).await;
+        Call::get("/healthz").send(&app).await.expect(200);
+        Call::get("/readyz").send(&app).await.expect(200);
+        Call::get("/nowhere").header("X-Forwarded-For", "192.0.2.1").send(&app).await.expect(404);
+        Call::get("/nowhere").header("X-Forwarded-For", "192.0.2.1").send(&app).await.expect(404);
+        let path = [b"GET /".as_slice(), &b"\xC2\x9B".repeat(5_000), b" HTTP/1.1\r\nHost: localhost\r\n\r\n"].concat();
+        let (reply, _) = raw(&app, &path).await;
+        assert!(reply.starts_with("HTTP/1.1 404"), "{reply}");
+        let method = format!("{} /api/login/ HTTP/1.1\r\nHost: localhost\r\n\r\n", "M".repeat(10_000));
+        let (reply, _) = raw(&app, method.as_bytes()).await;
+        assert!(reply.starts_with("HTTP/1.1 405") && reply.len() < 2_000, "{} bytes: {reply}", reply.len());
+        let media = Call::post("/api/login/").body(Some(&format!("text/{}", "m".repeat(10_000))), "a");
+        let reply = media.send(&app).await.expect(415);
+        assert!(reply.text.len() < 2_000, "{}", reply.text);
+
+        assert!(app.instance(0).stop().await.success());
+        let log = app.instance(0).log();
+        assert!(!log.contains("/healthz") && !log.contains("/readyz"), "{log}");
+        assert_eq!(log.matches("TRUSTED_PROXIES").count(), 1, "{log}");
+        assert!(log.contains("MMM") && log.contains("status") && log.contains("415"), "{log}");
+        for line in log.lines() {
+            assert!(line.len() < 3_000 && !line.contains('\u{9b}'), "{} bytes: {line}", line.len());
+            assert!(line.matches("127.0.0.1").count() < 2, "{line}");
+        }
+        assert!(log.lines().last().expect("lines").contains("stopped"), "{log}");
+    }
+}
+
+/// A pipe takes 64 KiB; then the one who writes has to wait, and it must not be the server.
+async fn a_log_that_nobody_reads_stops_nothing(engine: Engine) {
+    let app = App::start_with(engine, Options { unread_log: true, ..Options::default() }).await;
+    let mut connection = Connection::open(app.base()).await.expect("the server accepts");
+    for _ in 0..1_500 {
+        let reply = tokio::time::timeout(Duration::from_secs(5), connection.send(Call::get("/nowhere"))).await;
+        reply.expect("it answers").expect("an answer").expect(404);
+    }
+    Call::get("/healthz").send(&app).await.expect(200);
+    drop(connection);
+    assert!(app.instance(0).stop().await.success(), "it stops without waiting for its log");
 }
 
 async fn only_listed_origins_are_let_in(engine: Engine) {

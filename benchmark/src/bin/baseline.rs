@@ -25,7 +25,7 @@ use clap::{Parser, ValueEnum};
 use marquee::accounts::{User, api as accounts};
 use marquee::app::{self, App};
 use marquee::booking::{Booking, BookingError};
-use marquee::commands::serve::{start_log, stop_signal};
+use marquee::commands::serve::Signals;
 use marquee::commands::{Failure, read_config};
 use marquee::config::{Config, DatabaseTarget};
 use marquee::db::Db;
@@ -34,7 +34,7 @@ use marquee::router::router;
 use marquee::web::body::Form;
 use marquee::web::endpoint::{Access, CREATE, Endpoint, PathId, mount};
 use marquee::web::layers;
-use marquee::{clock, clock::SECOND};
+use marquee::{clock, clock::SECOND, log};
 use marquee_benchmark::{Database, NewBooking, Show, shows};
 use tokio::net::TcpListener;
 
@@ -94,7 +94,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let refused = |error: std::io::Error| Failure::Refused(error.to_string());
     let listener = TcpListener::bind(cli.listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let stop = stop_signal()?;
+    let mut signals = Signals::listen()?;
+    let stop = async move { signals.stop().await };
     let ready = || println!("listening on http://{address}");
     if let Kind::Hello = cli.handler {
         let hello = Router::new().route("/", get(|| async { "Hello, World!" }));
@@ -109,7 +110,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Kind::Answer => with_database("mysql://nobody@127.0.0.1:1/none")?,
         _ => read_config(None)?,
     };
-    start_log(&config);
+    let _log = log::start(&config);
     let secret_key = config.secret_key.clone().ok_or_else(|| Failure::Refused("SECRET_KEY is not set".to_owned()))?;
     let max_connections = config.max_connections;
     let db = Db::open(&config.database, config.database_connections)?;
@@ -117,7 +118,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let app = App::new(config, db, &secret_key);
     let router = around(&app, baseline);
     ready();
-    app::serve(listener, router, max_connections, stop).await;
+    app::serve(listener, router, max_connections, app.grace(), stop).await;
     Ok(())
 }
 

@@ -35,11 +35,21 @@ pub struct Options {
     /// By how many seconds the time of day is ahead on the machine of each instance; of those that have a number here the
     /// test may change the clocks.
     pub clocks: Vec<i64>,
+    /// Whether the servers log into a pipe from which nobody reads.
+    pub unread_log: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { instances: 1, env: Vec::new(), args: Vec::new(), relay: false, server: None, clocks: Vec::new() }
+        Options {
+            instances: 1,
+            env: Vec::new(),
+            args: Vec::new(),
+            relay: false,
+            server: None,
+            clocks: Vec::new(),
+            unread_log: false,
+        }
     }
 }
 
@@ -108,6 +118,7 @@ impl App {
                 // Unasked, serve makes no database; on a server it is migrated below.
                 args: options.args.iter().copied().chain((engine == Engine::Sqlite).then_some("--migrate")).collect(),
                 log: directory.path().join(format!("instance-{number}.log")),
+                log_is_read: !options.unread_log,
                 process: Mutex::new(None),
             }
         };
@@ -194,6 +205,7 @@ pub struct Instance {
     setting: Setting,
     args: Vec<&'static str>,
     log: PathBuf,
+    log_is_read: bool,
     process: Mutex<Option<Server>>,
 }
 
@@ -213,14 +225,34 @@ impl Instance {
         file.write_all_at(&seconds.to_ne_bytes(), 8).expect("a file can be written");
     }
 
-    /// What the process has written to standard error so far, over all its lives.
+    /// What the process has written to standard error so far, over all its lives. Its last lines may be on their way.
     pub fn log(&self) -> String {
         tail(&self.log, usize::MAX)
+    }
+
+    /// The log, once it has this text.
+    pub async fn logged(&self, text: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "{text} is not in the log:\n{}", tail(&self.log, 50));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Ends the process as a crash would (SIGKILL); returns when it is gone.
     pub fn kill9(&self) {
         drop(self.process.lock().expect("no holder panics").take());
+    }
+
+    /// Sends it a signal, like `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent =
+            Command::new("sh").args(["-c", r#"kill "-$1" "$2""#, "kill", name, &self.pid().to_string()]).status();
+        assert!(sent.expect("a shell starts").success(), "it is gone already");
     }
 
     /// Asks the process to stop (SIGTERM) and waits until it has.
@@ -235,6 +267,7 @@ impl Instance {
         let ready = self.log.with_extension("out");
         let stdout = File::create(&ready).expect("a file can be made");
         let stderr = File::options().create(true).append(true).open(&self.log).expect("a file can be made");
+        let stderr = if self.log_is_read { stderr.into() } else { Stdio::piped() };
         let mut command = self.setting.marquee();
         command.args(["serve", "--bind", self.base.trim_start_matches("http://")]).args(&self.args);
         command.stdout(stdout).stderr(stderr);

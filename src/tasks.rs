@@ -168,4 +168,18 @@ mod tests {
         let parts = parts.load(Ordering::Relaxed);
         assert!((101..=110).contains(&parts), "{parts}");
     }
+
+    /// Runs this very test in a process of its own, where it ends.
+    #[test]
+    fn the_program_ends_without_what_it_needs() {
+        if std::env::var_os("MARQUEE_TEST_ENDS").is_some() {
+            tokio::runtime::Runtime::new().unwrap().block_on(async {
+                essential("test", async { panic!("on purpose") });
+                std::future::pending::<()>().await;
+            });
+        }
+        let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
+        itself.args(["--exact", "tasks::tests::the_program_ends_without_what_it_needs"]);
+        assert_eq!(itself.env("MARQUEE_TEST_ENDS", "1").output().unwrap().status.code(), Some(1));
+    }
 }

@@ -2,7 +2,6 @@
 
 use jiff::{Timestamp, ToSpan, Zoned, tz::TimeZone};
 
-use crate::clock;
 use crate::db::Dialect;
 
 /// The SQL with its moments in UTC microseconds: `{now}` by the clock that decides, `{today}` and `{tomorrow}` the
@@ -13,14 +12,21 @@ pub fn told(sql: &str, dialect: Dialect, zone: &TimeZone) -> String {
         return sql.to_owned();
     }
     let [today, tomorrow] = [0, 1].map(|days| beginning(&Timestamp::now().to_zoned(zone.clone()), days).to_string());
-    let now = dialect.now_or(&clock::now().to_string());
-    let mut told = sql.replace("{now}", &now).replace("{today}", &today).replace("{tomorrow}", &tomorrow);
+    let mut told = sql.replace("{now}", now(dialect)).replace("{today}", &today).replace("{tomorrow}", &tomorrow);
     while let Some((before, rest)) = told.split_once("{time:")
         && let Some((moment, after)) = rest.split_once('}')
     {
         told = format!("{before}{}{after}", written(moment, dialect, zone));
     }
     told
+}
+
+/// By the clock that decides. No number stands in the text: each text is a statement that a connection keeps prepared.
+fn now(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
+        Dialect::Mysql => dialect.now(),
+    }
 }
 
 /// For so many years to both sides the changes of the cinema's clocks are known.
@@ -55,6 +61,7 @@ pub fn beginning(moment: &Zoned, days: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn a_day_begins_when_the_cinemas_clocks_say_so() {
@@ -89,5 +96,20 @@ mod tests {
         assert_eq!(told("t.id", Dialect::Sqlite, &TimeZone::UTC), "t.id");
         let told = told("t.at BETWEEN {today} AND {tomorrow} OR t.at > {now}", Dialect::Sqlite, &TimeZone::UTC);
         assert!(!told.contains('{'), "{told}");
+    }
+
+    #[tokio::test]
+    async fn now_is_now_and_its_text_stays_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = crate::config::DatabaseTarget::Sqlite { path: directory.path().join("now.sqlite3") };
+        let db = crate::db::Db::open(&target, 1).unwrap();
+        for dialect in [Dialect::Sqlite, Dialect::Mysql] {
+            let first = told("{now}", dialect, &TimeZone::UTC);
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            assert_eq!(told("{now}", dialect, &TimeZone::UTC), first);
+        }
+        let sql = told("SELECT {now}", Dialect::Sqlite, &TimeZone::UTC);
+        let (now,): (i64,) = db.query_one(&sql, vec![]).await.unwrap().unwrap();
+        assert!((now - clock::now()).abs() < 1_000_000, "{now}");
     }
 }

@@ -240,6 +240,7 @@ impl Lane {
 
     /// Writes a change. When the connection died in the commit, finds out what became of it.
     async fn write(&self, change: &Change) -> Result<(), DbError> {
+        let epoch = self.db.epoch();
         match store::write(&self.db, &self.sql, change).await {
             Err(DbError::OutcomeUnknown(cause)) => {
                 let until = Instant::now() + SETTLING;
@@ -247,7 +248,8 @@ impl Lane {
                     match timeout(SETTLING, store::is_written(&self.db, change)).await {
                         Ok(Ok(Some(true))) => return Ok(()),
                         Ok(Ok(None)) => break,
-                        Ok(Ok(Some(false))) => {
+                        // Another server may get it yet, so there "no" does not count.
+                        Ok(Ok(Some(false))) if self.db.epoch() == epoch => {
                             return Err(DbError::Conflict("the connection died before the commit".into()));
                         }
                         _ => tokio::time::sleep(Duration::from_millis(100)).await,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::idempotency::{self, Key, Stored};
 use super::rules::{
@@ -12,7 +12,7 @@ use super::rules::{
 };
 use super::{Booking, Reply};
 use crate::clock::{self, SECOND};
-use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Value};
+use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Tx, Value};
 use crate::holds::Hold;
 use crate::orders::Order;
 use crate::orders::status::Status;
@@ -741,14 +741,37 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// After [`DbError::OutcomeUnknown`]: whether a batch was written; nothing when that can't be told any more. It was
-/// written as a whole or not at all, so one row tells, if only this write can have made it what it is.
+/// After [`DbError::OutcomeUnknown`]: whether a batch was written; nothing when that can't be told any more.
+///
+/// "No" is final on the server that took the write, and on any server of its cluster: the write changes the show's row, and
+/// so does this transaction, whose commit is ordered against it. Elsewhere the write may still be on its way, see
+/// [`Db::epoch`].
 pub async fn is_written(db: &Db, change: &Change) -> Result<Option<bool>> {
     let mut tx = db.begin().await?;
+    let show = change.shows().min();
     // The write holds its shows' rows until it has ended, one way or the other; the server may still be at it.
-    if let Some(show) = change.shows().min() {
-        tx.execute("UPDATE shows SET seat_version = seat_version WHERE id = ?", vec![show.into()]).await?;
+    touch(&mut tx, show, 1).await?;
+    let found = find_written(&mut tx, change).await?;
+    if found == Some(false) {
+        // In a cluster the write may not have reached this node, but it can't be done any more once another change of the
+        // row is. On SQLite a commit whose sync failed is overwritten in the log. Nothing has changed in the end.
+        touch(&mut tx, show, -1).await?;
+        tx.commit().await?;
     }
+    Ok(found)
+}
+
+/// Changes a show's row.
+async fn touch(tx: &mut Tx, show: Option<i64>, by: i64) -> Result<()> {
+    if let Some(show) = show {
+        let params = vec![by.into(), show.into()];
+        tx.execute("UPDATE shows SET seat_version = seat_version + ? WHERE id = ?", params).await?;
+    }
+    Ok(())
+}
+
+/// A batch was written as a whole or not at all, so one row tells, if only this write can have made it what it is.
+async fn find_written(tx: &mut Tx, change: &Change) -> Result<Option<bool>> {
     let dialect = tx.dialect();
     let booking = change.bookings.first().map(|(_, _, id, ..)| *id);
     let order = change.new_orders.first().map(|(id, ..)| *id);
@@ -887,13 +910,17 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
     Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }
 
+/// How long it may take to count the taken seats of all shows.
+const COUNTING: Duration = Duration::from_secs(120);
+
 /// The shows whose count of taken seats is not the number of seats that are booked or blocked; there should be none, ever.
 pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db
-        .query(
+        .query_aside(
             "SELECT s.id FROM shows s WHERE s.seats_taken <>
              (SELECT COUNT(b.active_seat) FROM bookings b WHERE b.show_id = s.id AND b.status <> 'held') ORDER BY s.id",
             vec![],
+            COUNTING,
         )
         .await?;
     Ok(found.into_iter().map(|(id,)| id).collect())

@@ -124,7 +124,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "DATABASE_CONNECTIONS",
-        meaning: "The most connections to the database at once.",
+        meaning: "The most connections to the database at once; two at least, and one more while migrating.",
         accepts: Accepts::Integer(1, 1_000),
         default: Some("32"),
         example: "",

@@ -294,7 +294,7 @@ pub async fn import(
     let mut source = Db::snapshot(source).await.map_err(Error::Source)?;
     let ignored = look_at_columns(&mut source).await?;
     // A dry run doesn't keep others from writing.
-    let mut target = if dry_run { Db::snapshot(target).await? } else { db.begin().await? };
+    let mut target = if dry_run { Db::snapshot(target).await? } else { db.begin_long().await? };
     if !dry_run {
         Db::hold_booking_ids(&mut target).await?;
     }

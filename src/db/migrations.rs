@@ -94,7 +94,7 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
             db.execute(CREATE_LEDGER, vec![]).await?;
             db.execute(ADD_LOCK, vec![]).await?;
             // On a connection of its own. Should the process die, the server frees the row.
-            let mut holder = engine.patient_tx().await?;
+            let mut holder = engine.begin_long().await?;
             let until = Instant::now() + LONGEST_WAIT;
             while let Err(error) = holder.query(TAKE_LOCK, vec![]).await {
                 match error {

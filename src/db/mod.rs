@@ -287,6 +287,15 @@ impl Db {
         }))
     }
 
+    /// The same for an import: each of its statements may take an hour, and it may wait as long for another database in
+    /// between.
+    pub async fn begin_long(&self) -> Result<Tx> {
+        Ok(Tx(match &self.engine {
+            Engine::Sqlite(engine) => TxEngine::Sqlite(engine.begin().await?),
+            Engine::Mysql(engine) => TxEngine::Mysql(Box::new(engine.begin_long().await?)),
+        }))
+    }
+
     /// Ids for new bookings, from a block reserved in the database: unique over all instances, for ever.
     pub async fn booking_ids(&self, count: usize) -> Result<Range<i64>> {
         let count = i64::try_from(count).map_err(|error| DbError::Other(error.to_string()))?;

@@ -75,8 +75,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long a statement may take: longer than it may wait for a lock.
 pub(super) const STATEMENT: Duration = Duration::from_secs(10);
 
-/// How long a change of the schema may take.
-const DDL: Duration = Duration::from_secs(60 * 60);
+/// How long a change of the schema or a statement of an import may take.
+const LONG: Duration = Duration::from_secs(60 * 60);
 
 /// How often a server that takes writes is looked for, while there is none.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -133,18 +133,18 @@ impl Mysql {
 
     /// For changes of the schema, which take long.
     pub(super) async fn begin_ddl(&self) -> Result<Box<MysqlTx>> {
-        self.begin_with(&["START TRANSACTION"], DDL).await
+        self.begin_with(&["START TRANSACTION"], LONG).await
     }
 
-    /// A transaction on a connection beside the pools' that may be idle for an hour.
-    pub(super) async fn patient_tx(&self) -> Result<MysqlTx> {
+    /// A transaction on a connection beside the pools' whose statements may take an hour, and that may be idle as long.
+    pub(super) async fn begin_long(&self) -> Result<MysqlTx> {
         let server = self.server().await?;
         let connect = timeout(CONNECT, Conn::new(server.opts.clone())).await.map_err(|_| no_connection())?;
         let mut conn = connect.map_err(|error| server.named(faults::connecting(&error).error))?;
         for sql in [PATIENT, "START TRANSACTION"] {
             in_time(WAIT, conn.query_drop(sql)).await.map_err(|fault| server.named(fault.error))?;
         }
-        Ok(MysqlTx { conn: Some(conn), server, limit: STATEMENT })
+        Ok(MysqlTx { conn: Some(conn), server, limit: LONG })
     }
 
     /// A statement of the transaction may take as long as `limit`.
@@ -551,7 +551,7 @@ pub(super) async fn snapshot(target: &DatabaseTarget) -> Result<Box<MysqlTx>> {
     ];
     let mut mysql = Mysql::new(target, 1)?;
     mysql.only_reads = true;
-    mysql.begin_with(&beginning, DDL).await
+    mysql.begin_with(&beginning, LONG).await
 }
 
 fn no_connection() -> DbError {

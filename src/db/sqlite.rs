@@ -42,7 +42,10 @@ impl Sqlite {
             }
             _ => {}
         }
-        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| match error {
+            DbError::Unavailable(cause) => DbError::Unavailable(format!("{}: {cause}", path.display())),
+            error => error,
+        })?;
         let (writer, mut jobs) = mpsc::channel::<Job>(QUEUE);
         std::thread::Builder::new()
             .name("sqlite-writer".into())

@@ -16,6 +16,7 @@ mod command_line;
 mod config;
 mod contract;
 mod desk;
+mod failover;
 mod fault_rounds;
 mod faults;
 mod files;
@@ -45,6 +46,7 @@ fn main() -> std::process::ExitCode {
         contract::tests(),
         desk::tests(),
         fault_rounds::tests(),
+        failover::tests(),
         faults::tests(),
         files::tests(),
         harness::tests(),

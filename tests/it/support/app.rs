@@ -30,6 +30,10 @@ pub struct Options {
     pub args: Vec<&'static str>,
     /// Whether a [`Relay`] lies between all `marquee` processes and the database; not on SQLite.
     pub relay: bool,
+    /// How many hosts DATABASE_URL names, each a [`Relay`] to the one database; 0 for the database itself.
+    pub relays: usize,
+    /// A second server, named in DATABASE_URL behind the first; the test has to fill its database, which has the same name.
+    pub standby: Option<DatabaseServer>,
     /// Where the database is made, instead of on the server that tests share; not on SQLite.
     pub server: Option<DatabaseServer>,
     /// By how many seconds the time of day is ahead on the machine of each instance; of those that have a number here the
@@ -46,9 +50,16 @@ impl Default for Options {
             env: Vec::new(),
             args: Vec::new(),
             relay: false,
+<<<<<<< HEAD
             server: None,
             clocks: Vec::new(),
             unread_log: false,
+=======
+            relays: 0,
+            standby: None,
+            server: None,
+            clocks: Vec::new(),
+>>>>>>> d8ddc0a (Count 'not written' only where it is final, and test failover)
         }
     }
 }
@@ -60,7 +71,8 @@ pub struct App {
     // Dropped in this order: servers, database, directory.
     instances: Vec<Instance>,
     database: Database,
-    relay: Option<Relay>,
+    relays: Vec<Relay>,
+    standby: Option<DatabaseServer>,
     setting: Setting,
     directory: TempDir,
 }
@@ -98,8 +110,16 @@ impl App {
         let secret_key = format!("only-for-tests-{}", directory.path().display()).repeat(3);
         let working_directory = directory.path().join("empty");
         std::fs::create_dir(&working_directory).expect("a directory can be made");
-        let relay = options.relay.then(|| Relay::to(&database.url));
-        let url = relay.as_ref().map_or(&database.url, |relay| &relay.url).clone();
+        let relays = options.relays.max(options.relay.into());
+        let relays: Vec<Relay> = (0..relays).map(|_| Relay::to(&database.url)).collect();
+        let mut urls: Vec<String> = relays.iter().map(|relay| relay.url.clone()).collect();
+        if relays.is_empty() {
+            urls.push(database.url.clone());
+        }
+        if let Some(standby) = &options.standby {
+            urls.push(database.also_on(standby).await);
+        }
+        let url = several_hosts(&urls);
         let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", url)];
         env.extend(options.env);
         let setting = Setting { env, working_directory };
@@ -123,7 +143,7 @@ impl App {
             }
         };
         let instances = (0..options.instances).map(instance).collect();
-        let app = App { engine, secret_key, instances, database, relay, setting, directory };
+        let app = App { engine, secret_key, instances, database, relays, standby: options.standby, setting, directory };
         if engine != Engine::Sqlite {
             app.succeed(&["migrate"]);
         }
@@ -152,7 +172,28 @@ impl App {
 
     /// The wire to the database; panics unless [`Options::relay`] asked for it.
     pub fn relay(&self) -> &Relay {
-        self.relay.as_ref().expect("the app was started with a relay")
+        self.relay_number(0)
+    }
+
+    /// The same, of several.
+    pub fn relay_number(&self, number: usize) -> &Relay {
+        self.relays.get(number).expect("the app was started with a relay")
+    }
+
+    /// The second server; panics unless [`Options::standby`] gave one.
+    pub fn standby(&self) -> &DatabaseServer {
+        self.standby.as_ref().expect("the app was started with a second server")
+    }
+
+    /// DATABASE_URL as the servers have it.
+    pub fn all_hosts(&self) -> String {
+        let (_, url) = self.setting.env.iter().find(|(name, _)| *name == "DATABASE_URL").expect("it is always set");
+        url.clone()
+    }
+
+    /// The URL of the database on the second server.
+    pub fn standby_url(&self) -> String {
+        self.database.url_on(self.standby())
     }
 
     /// The database's server; panics unless [`Options::server`] gave one.
@@ -292,4 +333,14 @@ impl Drop for Instance {
         let end = tail(&self.log, if worth_reading.is_empty() { 50 } else { 10 });
         keep_log(&self.base, &format!("{}\n…\n{end}", worth_reading.join("\n")));
     }
+}
+
+/// One URL of URLs that differ in their hosts only.
+fn several_hosts(urls: &[String]) -> String {
+    let hosts: Vec<&str> = urls.iter().map(|url| host_of(url)).collect();
+    urls[0].replacen(host_of(&urls[0]), &hosts.join(","), 1)
+}
+
+fn host_of(url: &str) -> &str {
+    url.rsplit_once('@').and_then(|(_, rest)| rest.split('/').next()).unwrap_or(url)
 }

@@ -194,6 +194,21 @@ impl Database {
         Database { engine, url: created_at(server.url()).await, server: Some(server) }
     }
 
+    /// Makes an empty database of the same name on another server.
+    pub async fn also_on(&self, server: &DatabaseServer) -> String {
+        let url = self.url_on(server);
+        let name = url.rsplit_once('/').expect("made from a URL").1;
+        query(server.url(), format!("CREATE DATABASE {name}")).await;
+        url
+    }
+
+    /// The URL of the database of the same name on another server.
+    pub fn url_on(&self, server: &DatabaseServer) -> String {
+        let mut url = server.url();
+        url.set_path(Url::parse(&self.url).expect("made from a URL").path());
+        url.into()
+    }
+
     /// The rows of a statement, every value as text, NULL as `NULL`.
     pub async fn query(&self, sql: &str) -> Vec<Vec<String>> {
         match self.url.strip_prefix("sqlite://") {
@@ -360,7 +375,9 @@ impl DatabaseServer {
         // Run at every start.
         let setup = format!(
             "CREATE USER IF NOT EXISTS marquee@'%' IDENTIFIED {plugin}BY '{PASSWORD}';\n\
-             GRANT ALL ON `marquee\\_test\\_%`.* TO marquee@'%';\n"
+             GRANT ALL ON `marquee\\_test\\_%`.* TO marquee@'%';\n\
+             CREATE USER IF NOT EXISTS operator@'%' IDENTIFIED {plugin}BY '{PASSWORD}';\n\
+             GRANT ALL ON *.* TO operator@'%';\n"
         );
         std::fs::write(directory.join("setup.sql"), setup).map_err(|error| error.to_string())?;
         let port = free_port();
@@ -407,6 +424,13 @@ impl DatabaseServer {
     /// Ends the process as a crash would (SIGKILL); returns when it is gone.
     pub fn kill9(&self) {
         drop(self.process.lock().expect("no holder panics").take());
+    }
+
+    /// Runs a statement that the program's user may not run.
+    pub async fn operate(&self, sql: &str) {
+        let mut url = self.url();
+        url.set_username("operator").expect("it has a host");
+        query(url, sql.to_owned()).await;
     }
 
     fn url(&self) -> Url {

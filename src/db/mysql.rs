@@ -235,7 +235,7 @@ impl Mysql {
                 (place, tokio::spawn(async move { timeout(CONNECT, candidate.look()).await }))
             })
             .collect();
-        let (mut reasons, mut only_reads) = (Vec::new(), None);
+        let (mut reasons, mut donor, mut only_reads) = (Vec::new(), None, None);
         for (place, look) in looks {
             let name = &self.hosts[place].name;
             let (opts, probe) = match look.await {
@@ -258,9 +258,14 @@ impl Mysql {
             } else if let Some(cause) = probe.takes_no_writes() {
                 reasons.push(format!("{name}: {cause}"));
                 only_reads = only_reads.or(Some((place, opts, probe)));
+            } else if probe.is_donor() {
+                donor = donor.or(Some((place, opts, probe)));
             } else {
                 return Ok(self.take(place, opts, &probe));
             }
+        }
+        if let Some((place, opts, probe)) = donor {
+            return Ok(self.take(place, opts, &probe));
         }
         let reasons = reasons.join("; ");
         let told = self.present().failed.as_ref().is_some_and(|(when, _)| when.elapsed() < TELL_AGAIN);
@@ -453,12 +458,13 @@ impl Server {
         }
     }
 
-    /// Whether something that failed may be tried again: nothing was done, and not too much has been tried already.
+    /// Whether something that failed may be tried again: nothing was done, another connection or server may do better, and
+    /// not too much has been tried already.
     fn bear(&self, Fault { error, blame }: Fault, tries: &mut usize) -> Result<()> {
         // Another answer is waited for once only.
         *tries += if blame == Blame::Silence { STALE_CONNECTIONS } else { 1 };
         match error {
-            DbError::Unavailable(_) if self.takes_no_writes.is_none() && *tries <= STALE_CONNECTIONS => Ok(()),
+            DbError::Unavailable(_) if blame != Blame::Nobody && *tries <= STALE_CONNECTIONS => Ok(()),
             error => Err(self.named(error)),
         }
     }

@@ -31,11 +31,12 @@ pub async fn readyz(State(app): State<App>) -> Response {
 
 /// Why no booking could be made now.
 async fn problem(app: &App) -> Option<&'static str> {
-    let state = match app.db.takes_writes().await {
-        Ok(()) => app.db.migration_state().await,
-        Err(error) => Err(error),
-    };
+    let (writes, state) = (app.db.takes_writes().await, app.db.migration_state().await);
+    if let Err(error) = &writes {
+        tracing::warn!(%error, "not ready");
+    }
     match state {
+        Ok(_) if writes.is_err() => Some("the database takes no writes"),
         // Where a newer binary has migrated, this one goes on until it is replaced.
         Ok(MigrationState::Current | MigrationState::Newer { .. }) => {
             (!app.desk.is_open()).then_some("the booking desk is closed")
@@ -43,7 +44,7 @@ async fn problem(app: &App) -> Option<&'static str> {
         Ok(MigrationState::Pending(_) | MigrationState::OnlyDjango) => Some("migrations are pending"),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            Some("the database takes no writes, or does not answer")
+            Some("the database does not answer")
         }
     }
 }

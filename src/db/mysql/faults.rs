@@ -57,7 +57,7 @@ pub(super) fn sort(error: &Error) -> Fault {
         Error::Io(IoError::Io(cause)) => return Fault::unavailable(cause, Blame::Connection),
         // Its server was given up while this waited for a connection.
         Error::Driver(DriverError::PoolDisconnected) => {
-            return Fault::unavailable("the server was given up", Blame::Nobody);
+            return Fault::unavailable("the server was given up", Blame::Connection);
         }
         error => return Fault::unavailable(error, Blame::Connection),
     };
@@ -84,14 +84,14 @@ pub(super) fn sort(error: &Error) -> Fault {
         // Deadlocks and what a cluster has rolled back (3101 among them); a lock's time limit, the lock table is full,
         // the row has changed, time limits of statements, a statement must be prepared again, NOWAIT.
         (1205 | 1206 | 1020 | 3024 | 1969 | 1615 | 3101 | 3572, _) | (_, "40") => DbError::Conflict(text).into(),
-        // The connection was killed or timed out, or packets were lost.
-        (1927 | 3169 | 4031 | 2006 | 2013, _) => Fault::unavailable(text, Blame::Connection),
+        // The connection or its statement was killed, or timed out, or packets were lost.
+        (1927 | 3169 | 4031 | 2006 | 2013 | 1317, _) => Fault::unavailable(text, Blame::Connection),
         // Too many connections, in all or of this user: the others go on.
         (1040 | 1203 | 1226, _) => Fault::unavailable(text, Blame::Nobody),
         (_, "08") => Fault::unavailable(text, Blame::Connection),
-        // Disk full, storage engine, table full, out of memory or of threads, too many prepared statements, interrupted,
+        // Disk full, storage engine, table full, out of memory or of threads, too many prepared statements,
         // the commit or its hook failed, access denied, unknown database, host blocked.
-        (1021 | 1030 | 1114 | 1037 | 1038 | 1041 | 1135 | 1461 | 1317 | 1180 | 1044 | 1045 | 1049 | 1129 | 1130, _) => {
+        (1021 | 1030 | 1114 | 1037 | 1038 | 1041 | 1135 | 1461 | 1180 | 1044 | 1045 | 1049 | 1129 | 1130, _) => {
             Fault::unavailable(text, Blame::Nobody)
         }
         _ => DbError::Other(text).into(),
@@ -200,7 +200,7 @@ mod tests {
             (of(1045, "28000", "Access denied"), Blame::Server),
             (of(1130, "HY000", "Host is not allowed"), Blame::Server),
             (of(1040, "08004", "Too many connections"), Blame::Nobody),
-            (Error::Driver(DriverError::PoolDisconnected), Blame::Nobody),
+            (Error::Driver(DriverError::PoolDisconnected), Blame::Connection),
         ] {
             let fault = connecting(&error);
             assert_eq!(fault.blame, blame, "{error}");

@@ -53,13 +53,17 @@ impl Probe {
             return Some("it is in offline mode");
         }
         if is_on("wsrep_on") {
-            // Joined and synchronised; a donor (2) is blocked for as long as it copies its files.
             let is_well = self.says("wsrep_ready") == Some("ON")
-                && self.says("wsrep_local_state") == Some("4")
+                && (self.says("wsrep_local_state") == Some("4") || self.is_donor())
                 && self.says("wsrep_cluster_status") == Some("Primary");
             return (!is_well).then_some("its node is not synchronised with the cluster");
         }
         None
+    }
+
+    /// On Galera: another node copies this one's data, which may make it slow, or stop its writes for a while.
+    pub(super) fn is_donor(&self) -> bool {
+        self.says("wsrep_local_state") == Some("2")
     }
 
     pub(super) fn version(&self) -> &str {
@@ -145,7 +149,8 @@ mod tests {
             (vec![("innodb_read_only", "ON")], false),
             (synced.to_vec(), true),
             ([&synced[..1], &[("wsrep_ready", "OFF")]].concat(), false),
-            ([&synced[..2], &[("wsrep_local_state", "2"), ("wsrep_cluster_status", "Primary")]].concat(), false),
+            ([&synced[..2], &[("wsrep_local_state", "2"), ("wsrep_cluster_status", "Primary")]].concat(), true),
+            ([&synced[..2], &[("wsrep_local_state", "1"), ("wsrep_cluster_status", "Primary")]].concat(), false),
             ([&synced[..3], &[("wsrep_cluster_status", "non-Primary")]].concat(), false),
             ([&synced[..], &[("read_only", "ON")]].concat(), false),
         ] {

@@ -15,7 +15,7 @@ use crate::db::DbError;
 use crate::log::cut;
 
 /// The faults of a body by field, in the order of the fields; `non_field_errors` for the body as a whole.
-pub type FieldFaults = Vec<(&'static str, Vec<String>)>;
+pub type FieldFaults = Vec<(Cow<'static, str>, Vec<String>)>;
 
 /// Seconds after which a client may try again when the service could not answer now.
 const RETRY_AFTER_SECONDS: u64 = 2;
@@ -43,6 +43,8 @@ pub enum ApiError {
     MethodNotAllowed(Method),
     /// J16; the Content-Type as sent.
     UnsupportedMediaType(String),
+    /// The body is compressed; the Content-Encoding as sent.
+    UnsupportedEncoding(String),
     /// The body is not what its Content-Type says (J01, J22).
     Malformed {
         format: &'static str,
@@ -58,6 +60,8 @@ pub enum ApiError {
     BadIdempotencyKey,
     /// The Host header names a host that this installation does not serve.
     UnknownHost,
+    /// A preflight of a web page whose origin may not use the API.
+    UnknownOrigin,
     /// Too many failed attempts; seconds to wait.
     Throttled(u64),
     /// The server has more work than it can do in time; nothing was done.
@@ -122,8 +126,8 @@ fn later(text: &'static str, code: &str) -> Refusal {
     Refusal { retry_after: Some(RETRY_AFTER_SECONDS), ..coded(StatusCode::SERVICE_UNAVAILABLE, text, code) }
 }
 
-fn fields(faults: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> Refusal {
-    let body: Map<String, Value> = faults.into_iter().map(|(field, texts)| (field.to_owned(), json!(texts))).collect();
+fn fields<F: Into<String>>(faults: impl IntoIterator<Item = (F, Vec<String>)>) -> Refusal {
+    let body: Map<String, Value> = faults.into_iter().map(|(field, texts)| (field.into(), json!(texts))).collect();
     Refusal { status: StatusCode::BAD_REQUEST, body: Value::Object(body), retry_after: None }
 }
 
@@ -171,6 +175,10 @@ impl ApiError {
                 let sent = cut(&sent, LONGEST_ECHO);
                 detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Unsupported media type \"{sent}\" in request."))
             }
+            ApiError::UnsupportedEncoding(sent) => detail(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!("Unsupported Content-Encoding \"{sent}\" in request: send the body uncompressed."),
+            ),
             ApiError::Malformed { format, cause } => {
                 detail(StatusCode::BAD_REQUEST, format!("{format} parse error - {cause}"))
             }
@@ -181,6 +189,7 @@ impl ApiError {
                 detail(StatusCode::BAD_REQUEST, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
             }
             ApiError::UnknownHost => detail(StatusCode::BAD_REQUEST, "Invalid Host header."),
+            ApiError::UnknownOrigin => detail(StatusCode::FORBIDDEN, "Web pages of this origin may not use the API."),
             ApiError::Throttled(seconds) => Refusal {
                 retry_after: Some(seconds),
                 ..detail(
@@ -292,11 +301,16 @@ fn database(error: DbError) -> Refusal {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let is_encoding = matches!(self, ApiError::UnsupportedEncoding(_));
         let refusal = self.refusal();
         let mut response = (refusal.status, Json(refusal.body)).into_response();
         let headers = response.headers_mut();
         if refusal.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
+        }
+        if is_encoding {
+            // RFC 9110, 15.5.16: what would be taken.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(seconds) = refusal.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -9,14 +9,13 @@ use crate::admin::guard::Needs::{Login, NoSuch, Nothing, On};
 use crate::admin::guard::Route;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::web::endpoint::{Access, CREATE, Endpoint, READ, mount, redirecting};
+use crate::web::endpoint::{Access, CREATE, Endpoint, Query, READ, mount, redirecting};
 use crate::web::{docs, health, layers};
 use crate::{accounts, admin, back_office, booking, catalog, holds, orders, schedule};
 
 /// The whole program as one service.
 pub fn router(app: &App) -> Router {
-    let mut router = Router::new();
-    for (path, name, access, allow, handler) in [
+    let contract = [
         ("/api/signup/", "Signup", Access::Guest, CREATE, post(accounts::api::signup)),
         ("/api/login/", "Login", Access::Public, CREATE, post(accounts::api::login)),
         ("/api/token/refresh/", "Token Refresh", Access::Public, CREATE, post(accounts::api::refresh)),
@@ -25,18 +24,27 @@ pub fn router(app: &App) -> Router {
         ("/api/shows/{show_id}/book/", "Book Seat", Access::User, CREATE, post(booking::api::book)),
         ("/api/bookings/{booking_id}/cancel/", "Cancel Booking", Access::User, CREATE, post(booking::api::cancel)),
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(booking::api::my_bookings)),
-        ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, post(holds::api::hold)),
-        ("/api/holds/", "Hold List", Access::User, READ, get(holds::api::list)),
-        ("/api/holds/{hold_id}/", "Hold", Access::User, READ, get(holds::api::get)),
-        ("/api/holds/{hold_id}/extend/", "Extend Hold", Access::User, CREATE, post(holds::api::extend)),
-        ("/api/holds/{hold_id}/change/", "Change Hold", Access::User, CREATE, post(holds::api::change)),
-        ("/api/holds/{hold_id}/release/", "Release Hold", Access::User, CREATE, post(holds::api::release)),
-        ("/api/holds/{hold_id}/confirm/", "Confirm Hold", Access::User, CREATE, post(holds::api::confirm)),
-        ("/api/orders/", "Order List", Access::User, READ, get(orders::api::list)),
-        ("/api/orders/{code}/", "Order", Access::User, READ, get(orders::api::get)),
-        ("/api/orders/{code}/cancel/", "Cancel Order", Access::User, CREATE, post(orders::api::cancel)),
-    ] {
-        router = mount(router, app, Endpoint { path, name, access, allow }, handler);
+    ];
+    // With the parameters that each takes in the query.
+    let own: [(_, _, _, &[&str], _); 10] = [
+        ("/api/shows/{show_id}/holds/", "Hold Seats", CREATE, &[], post(holds::api::hold)),
+        ("/api/holds/", "Hold List", READ, &[], get(holds::api::list)),
+        ("/api/holds/{hold_id}/", "Hold", READ, &[], get(holds::api::get)),
+        ("/api/holds/{hold_id}/extend/", "Extend Hold", CREATE, &[], post(holds::api::extend)),
+        ("/api/holds/{hold_id}/change/", "Change Hold", CREATE, &[], post(holds::api::change)),
+        ("/api/holds/{hold_id}/release/", "Release Hold", CREATE, &[], post(holds::api::release)),
+        ("/api/holds/{hold_id}/confirm/", "Confirm Hold", CREATE, &[], post(holds::api::confirm)),
+        ("/api/orders/", "Order List", READ, &["cursor", "limit"], get(orders::api::list)),
+        ("/api/orders/{code}/", "Order", READ, &[], get(orders::api::get)),
+        ("/api/orders/{code}/cancel/", "Cancel Order", CREATE, &[], post(orders::api::cancel)),
+    ];
+    let mut router = Router::new();
+    for (path, name, access, allow, handler) in contract {
+        router = mount(router, app, Endpoint { path, name, access, allow, query: Query::Any }, handler);
+    }
+    for (path, name, allow, query, handler) in own {
+        let endpoint = Endpoint { path, name, access: Access::User, allow, query: Query::Only(query) };
+        router = mount(router, app, endpoint, handler);
     }
     for (path, handler) in
         [("/api/schema/", get(docs::schema)), ("/swagger/", get(docs::swagger)), ("/redoc/", get(docs::redoc))]

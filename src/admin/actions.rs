@@ -94,7 +94,10 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         let ids = numbers(&posted.all("ids"));
         let back = posted.text("_back").to_owned();
         if ids.is_empty() || ids.len() > if action.whole { MOST_WHOLE } else { MOST } {
-            return Err(ApiError::Fields(vec![("ids", vec!["These are none, or too many at once.".into()])]));
+            return Err(ApiError::Fields(vec![(
+                "ids".into(),
+                vec![format!("These are no {0}, or too many {0} at once.", model.many)],
+            )]));
         }
         let mut asked = Asked { action, ids, back, raw: posted, faults: Vec::new(), warnings: Vec::new() };
         let mut values = asked.read(&page);

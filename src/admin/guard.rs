@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, RawQuery, Request, State};
 use axum::http::header::{ALLOW, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
@@ -176,10 +177,12 @@ const CSRF_HEADER: &str = "x-csrf-token";
 async fn check(
     State((app, site, route)): State<(App, &'static Site, Route)>,
     ClientAddress(address): ClientAddress,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
+    // Not UTF-8: no page has such a path.
+    let Ok(params) = params else { return ApiError::NotFound.into_response() };
     let secret = Secret::of(request.headers());
     let notes_wait = request.method() == Method::GET && !notes::of(request.headers()).is_empty();
     let over_tls = came_over_tls(request.headers(), app.config.trusted_proxies);
@@ -294,6 +297,7 @@ async fn meant(visitor: &Visitor, request: &mut Request) -> Result<Posted, ApiEr
     if !is_from_here(headers) {
         return Err(ApiError::Forged);
     }
+    body::refuse_encoded(request)?;
     let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let (in_header, content_type) = (text(CSRF_HEADER), text("content-type").unwrap_or_default());
     let body = body::read(&visitor.app, std::mem::take(request.body_mut())).await?;

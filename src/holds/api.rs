@@ -12,12 +12,13 @@ use crate::booking::idempotency::KeyHeader;
 use crate::booking::rules::Ask;
 use crate::error::ApiError;
 use crate::orders::{Order, api as orders};
-use crate::web::body::Form;
+use crate::web::body::{Form, NoFields};
 use crate::web::docs::Detail;
 use crate::web::endpoint::{Client, PathId};
 
 /// The body of a request for several seats.
-#[derive(utoipa::ToSchema)]
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(example = json!({ "seats": [5, 6, 7] }))]
 #[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
 pub struct Seats {
@@ -70,7 +71,7 @@ pub async fn hold(
     mut form: Form,
 ) -> Result<(StatusCode, Json<Hold>), ApiError> {
     let seats = form.integers("seats", 1);
-    form.check()?;
+    form.check_whole()?;
     let key = key.of(&seats);
     let ask = Ask::Hold { user_id: user.id, show_id, seats };
     Ok((StatusCode::CREATED, Json(one(app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?)?)))
@@ -126,6 +127,7 @@ pub async fn extend(
     PathId(hold_id): PathId,
     key: KeyHeader,
     Client(client): Client,
+    _: NoFields,
 ) -> Result<Json<Hold>, ApiError> {
     let ask = Ask::Extend { user_id: user.id, hold_id };
     Ok(Json(one(app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?)?))
@@ -174,7 +176,7 @@ pub async fn change(
     mut form: Form,
 ) -> Result<Json<Hold>, ApiError> {
     let seats = form.integers("seats", 1);
-    form.check()?;
+    form.check_whole()?;
     let key = key.of(&seats);
     let ask = Ask::Change { user_id: user.id, hold_id, seats };
     Ok(Json(one(app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?)?))
@@ -206,6 +208,7 @@ pub async fn release(
     PathId(hold_id): PathId,
     key: KeyHeader,
     Client(client): Client,
+    _: NoFields,
 ) -> Result<Json<Hold>, ApiError> {
     let ask = Ask::Release { user_id: user.id, hold_id };
     Ok(Json(one(app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?)?))
@@ -238,6 +241,7 @@ pub async fn confirm(
     PathId(hold_id): PathId,
     key: KeyHeader,
     Client(client): Client,
+    _: NoFields,
 ) -> Result<(StatusCode, Json<Order>), ApiError> {
     // Before the change: once it is done, nothing may fail any more.
     orders::codes(&app).await?;

@@ -33,7 +33,8 @@ pub struct OrderPage {
 }
 
 /// The body of a request to cancel.
-#[derive(utoipa::ToSchema)]
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(example = json!({ "seats": [6] }))]
 #[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
 pub struct SeatsToCancel {
@@ -92,7 +93,8 @@ pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -
 
 /// Cancel an order
 ///
-/// The whole of it, or the seats that are named: all or none. They are free for others at once.
+/// All that is left of it without a body, or the seats that are named: all of them or none. They are free for others at
+/// once.
 #[utoipa::path(
     post, path = "/api/orders/{code}/cancel/", tag = "Orders", operation_id = "cancel_order",
     params(
@@ -126,7 +128,7 @@ pub async fn cancel(
     mut form: Form,
 ) -> Result<Json<Order>, ApiError> {
     let seats = form.optional_integers("seats", 1);
-    form.check()?;
+    form.check_whole()?;
     let order_id = codes(&app).await?.id(&code).ok_or(ApiError::NotFound)?;
     let key = key.of(&seats);
     let ask = Ask::CancelOrder { user_id: user.id, order_id, seats };
@@ -157,7 +159,7 @@ pub async fn codes(app: &App) -> Result<&Codes, DbError> {
 fn page(query: &str) -> Result<((i64, i64), usize), ApiError> {
     let (mut behind, mut limit) = ((i64::MAX, i64::MAX), PAGE);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let fault = |text: String| |field| ApiError::Fields(vec![(field, vec![text])]);
+        let fault = |text: String| |field: &'static str| ApiError::Fields(vec![(field.into(), vec![text])]);
         match name.as_ref() {
             "cursor" => behind = read_cursor(&value).ok_or_else(|| fault("Invalid cursor.".into())("cursor"))?,
             "limit" => {
@@ -165,6 +167,7 @@ fn page(query: &str) -> Result<((i64, i64), usize), ApiError> {
                 let fault = || fault(format!("Must be a number from 1 to {LARGEST_PAGE}."))("limit");
                 limit = given.ok_or_else(fault)?;
             }
+            // `format`; the endpoint has refused all others.
             _ => {}
         }
     }

@@ -1,15 +1,18 @@
 //! Request bodies and their fields, read as the reference reads them (contract sections 4, 5 and 11).
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use hyper::body::Body;
-use serde::Serialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::app::App;
@@ -27,13 +30,16 @@ const MAX_NUMBER_TEXT: usize = 1_000;
 /// The fields of a body, and what was found wrong with them so far.
 ///
 /// Each reader below notes a fault and returns an empty value in its place; [`Form::check`] then answers with all faults
-/// together. Unknown fields are ignored.
+/// together. What no reader has asked for is unknown: the contract's endpoints ignore it, Marquee's own end with
+/// [`Form::check_whole`], which refuses it.
 #[derive(Debug, Default)]
 pub struct Form {
     fields: Fields,
     faults: FieldFaults,
     /// Not JSON: all values are text.
     is_form: bool,
+    /// What the readers have asked for.
+    known: Vec<&'static str>,
 }
 
 type Fields = HashMap<String, Field>;
@@ -47,7 +53,7 @@ enum Field {
     Text(String),
     /// A list, as it is written.
     List(String),
-    /// What a form says under one name more than once; the last counts where one value is asked for.
+    /// What is said under one name more than once; the last counts where one value is asked for.
     Repeated(Vec<Field>),
     /// A boolean, an object or a file: no field takes one.
     Other,
@@ -100,14 +106,15 @@ impl Form {
         }
     }
 
-    /// A required list of whole numbers of at least `least`, at least one and each once. Forms repeat the field.
+    /// A required list of whole numbers of at least `least`, at least one and each once. A form repeats the field:
+    /// `seats=5&seats=6`, or as many clients write it, `seats[]=5&seats[]=6` and `seats[0]=5&seats[1]=6`.
     pub fn integers(&mut self, field: &'static str, least: i64) -> Vec<i64> {
-        let values = match self.fields.remove(field) {
+        let values = match if self.is_form { self.listed(field) } else { self.take(field) } {
             None => return self.fault(field, "This field is required."),
             Some(Field::Null) => return self.fault(field, "This field may not be null."),
             Some(Field::List(text)) => list(&text),
-            Some(Field::Repeated(values)) => Some(values),
-            Some(Field::Text(text)) if self.is_form => Some(vec![Field::Text(text)]),
+            Some(Field::Repeated(values)) if self.is_form => Some(values),
+            Some(Field::Repeated(_)) => return self.fault(field, "This field is there more than once."),
             Some(_) => None,
         };
         let Some(values) = values else { return self.fault(field, "Expected a list of integers.") };
@@ -128,21 +135,47 @@ impl Form {
 
     /// As [`Form::integers`], where none need be named: an empty list then.
     pub fn optional_integers(&mut self, field: &'static str, least: i64) -> Vec<i64> {
-        if self.fields.contains_key(field) { self.integers(field, least) } else { Vec::new() }
+        let is_it = |name: &String| if self.is_form { place_in(name, field).is_some() } else { name == field };
+        if self.fields.keys().any(is_it) {
+            return self.integers(field, least);
+        }
+        self.known.push(field);
+        Vec::new()
     }
 
-    fn one(&mut self, field: &str) -> Option<Field> {
-        match self.fields.remove(field)? {
+    fn one(&mut self, field: &'static str) -> Option<Field> {
+        match self.take(field)? {
             Field::Repeated(mut values) => values.pop(),
             value => Some(value),
         }
+    }
+
+    fn take(&mut self, field: &'static str) -> Option<Field> {
+        self.known.push(field);
+        self.fields.remove(field)
+    }
+
+    /// The values of a form's list, in the order of their places.
+    fn listed(&mut self, field: &'static str) -> Option<Field> {
+        self.known.push(field);
+        let names = self.fields.keys().filter_map(|name| Some((place_in(name, field)?, name.clone())));
+        let mut names: Vec<(u64, String)> = names.collect();
+        names.sort_unstable();
+        let mut values = Vec::new();
+        for (_, name) in names {
+            match self.fields.remove(&name) {
+                Some(Field::Repeated(several)) => values.extend(several),
+                one => values.extend(one),
+            }
+        }
+        (!values.is_empty()).then_some(Field::Repeated(values))
     }
 
     /// Notes a fault of a field, and gives the value that stands in its place.
     pub fn fault<T: Default>(&mut self, field: &'static str, message: impl Into<String>) -> T {
         match self.faults.iter_mut().find(|(named, _)| *named == field) {
             Some((_, messages)) => messages.push(message.into()),
-            None => self.faults.push((field, vec![message.into()])),
+            None => self.faults.push((field.into(), vec![message.into()])),
         }
         T::default()
     }
@@ -157,6 +190,64 @@ impl Form {
     pub fn check(&mut self) -> Result<(), ApiError> {
         if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(std::mem::take(&mut self.faults))) }
     }
+
+    /// As [`Form::check`], once all fields were read: what is left is a fault, too.
+    ///
+    /// # Errors
+    /// All faults noted so far, and each field that no reader has asked for.
+    pub fn check_whole(&mut self) -> Result<(), ApiError> {
+        self.faults.extend(unknown("field", self.fields.drain().map(|(name, _)| name).collect(), &self.known));
+        self.check()
+    }
+}
+
+/// The body of a request that needs none: empty, or an object without fields.
+pub struct NoFields;
+
+impl FromRequest<App> for NoFields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        Form::from_request(request, app).await?.check_whole().map(|()| NoFields)
+    }
+}
+
+/// So many unknown names are named in a reply, and so much of each: a stranger has made them up.
+const UNKNOWN_NAMED: usize = 20;
+const UNKNOWN_CHARACTERS: usize = 100;
+
+/// The faults of names that an endpoint does not know. `kind` is what they name: a field or a parameter.
+pub fn unknown(kind: &str, names: BTreeSet<String>, known: &[&str]) -> FieldFaults {
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let message = format!("Unknown {kind}. This endpoint takes: {known}.");
+    let cut = |name: String| name.chars().take(UNKNOWN_CHARACTERS).collect::<String>();
+    names.into_iter().take(UNKNOWN_NAMED).map(|name| (Cow::from(cut(name)), vec![message.clone()])).collect()
+}
+
+/// Refuses a body that is compressed: nothing here would unpack it.
+///
+/// # Errors
+/// [`ApiError::UnsupportedEncoding`].
+pub fn refuse_encoded(request: &Request) -> Result<(), ApiError> {
+    let mut encodings = request.headers().get_all(CONTENT_ENCODING).iter();
+    let encoding = encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    match encoding {
+        Some(encoding) if !request.body().is_end_stream() => {
+            let sent = String::from_utf8_lossy(encoding.as_bytes());
+            Err(ApiError::UnsupportedEncoding(sent.chars().take(UNKNOWN_CHARACTERS).collect()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The place that a name of a form has in the list `field`: `field` and `field[]` are at its begin, `field[7]` is at 7.
+fn place_in(name: &str, field: &str) -> Option<u64> {
+    let rest = name.strip_prefix(field)?;
+    let place = if rest.is_empty() { rest } else { rest.strip_prefix('[')?.strip_suffix(']')? };
+    if place.is_empty() {
+        return Some(0);
+    }
+    place.bytes().all(|byte| byte.is_ascii_digit()).then(|| place.parse().ok()).flatten()
 }
 
 /// A reply that is JSON already.
@@ -259,7 +350,7 @@ impl FromRequest<App> for Form {
             "multipart/form-data" => multipart(Request::from_parts(parts, body.into())).await?,
             _ => return Err(ApiError::UnsupportedMediaType(content_type)),
         };
-        Ok(Form { fields, faults: Vec::new(), is_form: media_type != "application/json" })
+        Ok(Form { fields, is_form: media_type != "application/json", ..Form::default() })
     }
 }
 
@@ -281,7 +372,7 @@ pub async fn read(app: &App, body: axum::body::Body) -> Result<Bytes, ApiError> 
     })
 }
 
-/// Adds a value of a form, which may say a name more than once.
+/// Adds a value of a body, which may say a name more than once.
 fn add(fields: &mut Fields, name: String, value: Field) {
     match fields.entry(name) {
         Entry::Vacant(place) => drop(place.insert(value)),
@@ -303,10 +394,13 @@ fn json(body: &Bytes) -> Result<Fields, ApiError> {
     let document: &RawValue = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
     let kind = match field(document).map_err(malformed)? {
         _ if document.get().starts_with('{') => {
-            let fields: HashMap<String, &RawValue> =
+            let Members(members) =
                 serde_json::from_str(document.get()).map_err(|error| malformed(error.to_string()))?;
-            let read = |(name, value)| Ok((name, field(value).map_err(malformed)?));
-            return fields.into_iter().map(read).collect();
+            let mut fields = Fields::new();
+            for (name, value) in members {
+                add(&mut fields, name, field(value).map_err(malformed)?);
+            }
+            return Ok(fields);
         }
         Field::Null => return Err(whole_body("No data provided".to_owned())),
         Field::Text(_) => "str",
@@ -316,6 +410,33 @@ fn json(body: &Bytes) -> Result<Fields, ApiError> {
         Field::Repeated(_) | Field::Other => "bool",
     };
     Err(whole_body(format!("Invalid data. Expected a dictionary, but got {kind}.")))
+}
+
+/// What an object of JSON says, in its order and each time.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
 }
 
 /// Whether more brackets are open at once, outside of strings, than any reader should have to follow.
@@ -349,7 +470,7 @@ fn field(value: &RawValue) -> Result<Field, String> {
 }
 
 fn whole_body(message: String) -> ApiError {
-    ApiError::Fields(vec![("non_field_errors", vec![message])])
+    ApiError::Fields(vec![("non_field_errors".into(), vec![message])])
 }
 
 /// The parts by name; a file is no text, so it becomes a value that no field accepts.
@@ -412,6 +533,6 @@ mod tests {
         form.text("c", &ANY_TEXT);
         assert_eq!(form.text("d", &ANY_TEXT), "5");
         let Err(ApiError::Fields(faults)) = form.check() else { panic!("faults") };
-        assert_eq!(faults.iter().map(|(field, _)| *field).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(faults.iter().map(|(field, _)| field.as_ref()).collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 }

@@ -1,5 +1,6 @@
 //! The schema of the API, and the pages that show it. Nothing they load is on another machine.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::rejection::PathRejection;
@@ -10,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, HeaderBuilder, ObjectBuilder, OneOfBuilder, OpenApi as Schema, Ref, RefOr, Response as Reply,
-    ResponseBuilder, SecurityRequirement, Type,
+    Content, ContentBuilder, HeaderBuilder, ObjectBuilder, OneOfBuilder, OpenApi as Schema, Ref, RefOr, Required,
+    Response as Reply, ResponseBuilder, Schema as ObjectSchema, SecurityRequirement, Type,
 };
 use utoipa::{Modify, OpenApi, ToSchema};
 
@@ -111,7 +112,12 @@ impl Modify for CommonReplies {
         let components = schema.components.get_or_insert_default();
         components.security_schemes.insert("jwtAuth".to_owned(), SecurityScheme::Http(bearer).into());
         for (path, item) in &mut schema.paths.paths {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            for (operation, is_post) in [(&mut item.get, false), (&mut item.post, true)] {
+                let Some(operation) = operation else { continue };
+                if let Some(RefOr::T(body)) = &mut operation.request_body {
+                    let is_needed = body.content.values().any(|content| needs_fields(content, &components.schemas));
+                    body.required = Some(if is_needed { Required::True } else { Required::False });
+                }
                 let is_open = operation.operation_id.as_deref().is_some_and(|id| OPEN.contains(&id));
                 operation.security = Some(if is_open {
                     vec![]
@@ -119,7 +125,7 @@ impl Modify for CommonReplies {
                     vec![SecurityRequirement::new("jwtAuth", Vec::<String>::new())]
                 });
                 let replies = &mut operation.responses.responses;
-                for (status, reply) in common_replies(operation.request_body.is_some(), path.contains('{')) {
+                for (status, reply) in common_replies(is_post, path.contains('{')) {
                     replies.entry(status.to_owned()).or_insert(reply.into());
                 }
                 for (status, reply) in replies {
@@ -138,7 +144,14 @@ impl Modify for CommonReplies {
     }
 }
 
-fn common_replies(has_body: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
+/// Whether a body must have some field. If not, it may be left out: an empty body is an object without fields.
+fn needs_fields(content: &RefOr<Content>, schemas: &BTreeMap<String, RefOr<ObjectSchema>>) -> bool {
+    let RefOr::T(Content { schema: Some(RefOr::Ref(named)), .. }) = content else { return true };
+    let schema = named.ref_location.rsplit('/').next().and_then(|name| schemas.get(name));
+    !matches!(schema, Some(RefOr::T(ObjectSchema::Object(object))) if object.required.is_empty())
+}
+
+fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
     let detail = || RefOr::from(Ref::from_schema_name("Detail"));
     let mut replies = vec![
         (
@@ -174,18 +187,19 @@ fn common_replies(has_body: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
             ),
         ),
     ];
-    if has_body {
-        let faults = RefOr::from(Ref::from_schema_name("FieldErrors"));
-        let either = OneOfBuilder::new().item(faults).item(detail());
+    let faults = RefOr::from(Ref::from_schema_name("FieldErrors"));
+    let either = RefOr::T(OneOfBuilder::new().item(faults).item(detail()).into());
+    if is_post {
         let example = json!({ "non_field_errors": ["Invalid data. Expected a dictionary, but got list."] });
-        replies.push(("400", refusal("The body is wrong", RefOr::T(either.into()), example)));
+        replies.push(("400", refusal("The body is wrong", either, example)));
         let example = json!({ "detail": "The request body is too large." });
         replies.push(("413", refusal("The body is too large", detail(), example)));
         let example = json!({ "detail": "Unsupported media type \"text/plain\" in request." });
-        replies.push(("415", refusal("The Content-Type is not JSON, a form or multipart", detail(), example)));
+        let meaning = "The Content-Type is not JSON, a form or multipart, or the body is compressed";
+        replies.push(("415", refusal(meaning, detail(), example)));
     } else {
         let example = json!({ "detail": "Invalid Host header." });
-        replies.push(("400", refusal("The request is wrong", detail(), example)));
+        replies.push(("400", refusal("The request is wrong", either, example)));
     }
     replies
 }

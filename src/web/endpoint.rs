@@ -1,9 +1,11 @@
 //! An endpoint of the API: what comes before and after its handler, in the contract's order of checks (section 1).
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Weak;
 
 use axum::Extension;
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, VARY};
 use axum::http::request::Parts;
@@ -15,10 +17,11 @@ use axum::{Json, Router};
 use serde_json::json;
 use tower::ServiceBuilder;
 
+use super::body;
 use super::negotiation::{self, HTML, JSON};
 use crate::accounts::{User, api as accounts};
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, FieldFaults};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,15 @@ pub enum Access {
     User,
 }
 
+/// What an endpoint takes in the query beside `format`.
+#[derive(Debug, Clone, Copy)]
+pub enum Query {
+    /// All that it knows; the rest is ignored (contract section 1, M02).
+    Any,
+    /// Nothing but these, each once.
+    Only(&'static [&'static str]),
+}
+
 /// One path of the API.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
@@ -40,6 +52,7 @@ pub struct Endpoint {
     pub access: Access,
     /// The Allow header of every reply (G05 … G40).
     pub allow: &'static str,
+    pub query: Query,
 }
 
 pub const READ: &str = "GET, HEAD, OPTIONS";
@@ -58,8 +71,8 @@ pub fn redirecting(router: Router<App>, path: &'static str) -> Router<App> {
     router.route(path.trim_end_matches('/'), any(to_last_slash))
 }
 
-async fn to_last_slash(ids: RawPathParams, request: Request) -> Response {
-    if !are_ids(&ids) {
+async fn to_last_slash(ids: Result<RawPathParams, RawPathParamsRejection>, request: Request) -> Response {
+    if !ids.is_ok_and(|ids| are_ids(&ids)) {
         return ApiError::NotFound.into_response();
     }
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -73,7 +86,7 @@ async fn to_last_slash(ids: RawPathParams, request: Request) -> Response {
 /// The checks 1 to 4, the handler, and what is on every reply.
 async fn serve(
     State((app, endpoint)): State<(App, Endpoint)>,
-    ids: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
+    ids: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -109,7 +122,33 @@ async fn checked(app: &App, endpoint: Endpoint, mut request: Request, next: Next
     if method == Method::OPTIONS {
         return describe(endpoint);
     }
+    if let Err(refused) = endpoint.query.check(request.uri().query().unwrap_or_default()) {
+        return refused.into_response();
+    }
+    if let Err(refused) = body::refuse_encoded(&request) {
+        return refused.into_response();
+    }
     next.run(request).await
+}
+
+impl Query {
+    /// # Errors
+    /// [`ApiError::Fields`] with the parameters that are unknown or repeated.
+    fn check(self, query: &str) -> Result<(), ApiError> {
+        let Query::Only(known) = self else { return Ok(()) };
+        let (mut seen, mut unknown, mut faults) = (HashSet::new(), BTreeSet::new(), FieldFaults::new());
+        for (name, _) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "format") {
+            match known.iter().find(|known| name == **known) {
+                None => drop(unknown.insert(name.into_owned())),
+                Some(known) if !seen.insert(known) => {
+                    faults.push(((*known).into(), vec!["This parameter is there more than once.".into()]));
+                }
+                Some(_) => {}
+            }
+        }
+        faults.extend(body::unknown("parameter", unknown, known));
+        if faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(faults)) }
+    }
 }
 
 /// G42.

@@ -198,7 +198,7 @@ async fn bad_bodies_are_refused(engine: Engine) {
     // As the contract's book takes its number; and a form repeats the field.
     let loose = post(&world.ann, path).json(json!({"seats": ["5", 6.0]})).send(&app).await.expect(201).json();
     assert_eq!(loose["seats"], json!([5, 6]));
-    let form = post(&world.ann, path).body(Some("application/x-www-form-urlencoded"), "seats=8&seats=9&x=1");
+    let form = post(&world.ann, path).body(Some("application/x-www-form-urlencoded"), "seats=8&seats=9");
     assert_eq!(form.send(&app).await.expect(201).json()["seats"], json!([8, 9]));
     booking(&world.ann, 2, 1).send(&app).await.expect(201);
     booking(&world.ann, 2, 2).send(&app).await.expect(201);

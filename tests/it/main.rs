@@ -31,6 +31,7 @@ mod power_cut;
 mod readme;
 mod reads;
 mod stopping;
+mod strict;
 mod support;
 
 fn main() -> std::process::ExitCode {
@@ -59,6 +60,7 @@ fn main() -> std::process::ExitCode {
         readme::tests(),
         reads::tests(),
         stopping::tests(),
+        strict::tests(),
     ];
     support::run(features.into_iter().flatten().collect())
 }

@@ -35,6 +35,7 @@ pub fn tests() -> Vec<Test> {
         Test::on(ONE, "operation::log_lines_are_few_and_short", log_lines_are_few_and_short),
         Test::on(ONE, "operation::a_log_that_nobody_reads_stops_nothing", a_log_that_nobody_reads_stops_nothing),
         Test::on(ONE, "operation::only_listed_origins_are_let_in", only_listed_origins_are_let_in),
+        Test::on(ONE, "operation::pages_can_read_every_refusal", pages_can_read_every_refusal),
         Test::on(ONE, "operation::failed_logins_are_throttled", failed_logins_are_throttled),
         Test::on(ONE, "operation::a_burst_of_guesses_is_counted", a_burst_of_guesses_is_counted),
         Test::on(ONE, "operation::proxies_are_believed_as_far_as_told", proxies_are_believed_as_far_as_told),
@@ -395,6 +396,12 @@ async fn clients_that_leave_harm_nobody(engine: Engine) {
     assert_eq!(held, [["41", "41"]]);
 }
 
+/// The log, with all that was logged before.
+async fn seen(app: &App) -> String {
+    let id = Call::get("/nowhere").header("Host", "127.0.0.1").send(app).await.header("x-request-id").expect("an id");
+    app.instance(0).logged(&id).await
+}
+
 async fn unknown_hosts_are_refused(engine: Engine) {
     let app = start(engine, &[("ALLOWED_HOSTS", "tickets.example,.cinema.example")]).await;
     let refused = json!({"detail": "Invalid Host header."});
@@ -407,6 +414,19 @@ async fn unknown_hosts_are_refused(engine: Engine) {
             Call::get(path).header("Host", host).send(&app).await.expect(200);
         }
     }
+    let log = seen(&app).await;
+    for host in ["evil.example", "127.0.0.1", "tickets.example:x"] {
+        let lines =
+            log.lines().filter(|line| line.contains(&format!("host=\"{host}\"")) && line.contains("ALLOWED_HOSTS"));
+        assert_eq!(lines.count(), 1, "{host}\n{log}");
+    }
+    for n in 0..100 {
+        let host = format!("{n}.{}.example", "x".repeat(150));
+        Call::get("/nowhere").header("Host", host).send(&app).await.expect(400);
+    }
+    let log = seen(&app).await;
+    assert!(log.matches("ALLOWED_HOSTS").count() <= 20, "a scanner can't fill the log");
+    assert!(!log.contains(&"x".repeat(120)), "nor with long ones");
     for host in ["tickets.example", "TICKETS.example:8443", "tickets.example.", "cinema.example", "a.b.cinema.example"]
     {
         Call::get("/api/movies/").header("Host", host).send(&app).await.expect(401);
@@ -586,7 +606,7 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
         Call::method("OPTIONS", "/api/shows/1/book/")
             .header("Origin", origin)
             .header("Access-Control-Request-Method", "POST")
-            .header("Access-Control-Request-Headers", "authorization, content-type")
+            .header("Access-Control-Request-Headers", "authorization, content-type, traceparent, x-requested-with")
     };
     let allowed = |reply: &Reply| reply.header("access-control-allow-origin");
     let open = start(engine, &[("CORS_ALLOWED_ORIGINS", "https://tickets.example,http://localhost:3000")]).await;
@@ -598,6 +618,8 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
         assert!(has("access-control-allow-methods", "post"), "{reply:?}");
         assert!(has("access-control-allow-headers", "authorization"), "{reply:?}");
         assert!(has("access-control-allow-headers", "content-type"), "{reply:?}");
+        assert!(has("access-control-allow-headers", "traceparent"), "{reply:?}");
+        assert_eq!(reply.header("access-control-max-age").as_deref(), Some("7200"));
         assert_eq!(reply.header("access-control-allow-credentials"), None, "there are no cookies to send");
         // Replies can be read, refusals too, and caches keep the origins apart.
         for (status, call) in [(200, movies(&ann)), (401, Call::get("/api/movies/")), (404, Call::get("/nowhere"))] {
@@ -607,7 +629,14 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
         }
     }
     for origin in ["https://evil.example", "https://tickets.example.evil.example", "http://tickets.example", "null"] {
-        assert_eq!(allowed(&preflight(origin).send(&open).await), None);
+        for _ in 0..3 {
+            let refused = preflight(origin).send(&open).await.expect(403);
+            assert_eq!(allowed(&refused), None);
+        }
+        // Once each, and with the name of the setting.
+        let log = seen(&open).await;
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&format!("{origin:?}"))).collect();
+        assert!(lines.len() == 1 && lines[0].contains("CORS_ALLOWED_ORIGINS"), "{lines:?}");
         assert_eq!(allowed(&movies(&ann).header("Origin", origin).send(&open).await.expect(200)), None);
     }
     // Not a preflight: the endpoint itself answers (G40).
@@ -621,10 +650,59 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
             (reply.header("allow").as_deref(), &reply.json()["name"]),
             (Some("GET, HEAD, OPTIONS"), &json!("Movie List"))
         );
+        assert_eq!(allowed(&reply).as_deref(), origin);
+    }
+    // The panel is for its own pages.
+    for path in ["/admin/", "/admin/login/", "/admin/static/admin.css", "/admin"] {
+        assert_eq!(allowed(&Call::get(path).header("Origin", LISTED).send(&open).await), None, "{path}");
+        let asked =
+            Call::method("OPTIONS", path).header("Origin", LISTED).header("Access-Control-Request-Method", "POST");
+        assert_eq!(allowed(&asked.send(&open).await), None, "{path}");
     }
     let shut = App::start(engine).await;
-    assert_eq!(allowed(&preflight(LISTED).send(&shut).await), None);
+    assert_eq!(allowed(&preflight(LISTED).send(&shut).await.expect(403)), None);
+    // A page of the server itself is none of another origin.
+    let own = format!("http://{}", shut.base().trim_start_matches("http://"));
+    Call::post("/api/login/").header("Origin", own.clone()).json(json!({})).send(&shut).await.expect(400);
+    assert!(!seen(&shut).await.contains(&format!("{own:?}")));
     assert_eq!(allowed(&Call::get("/healthz").header("Origin", LISTED).send(&shut).await.expect(200)), None);
+}
+
+/// A page that can read neither status nor body of a refusal takes it for a broken network, and books again.
+async fn pages_can_read_every_refusal(engine: Engine) {
+    const ORIGIN: &str = "https://tickets.example";
+    let settings = [("CORS_ALLOWED_ORIGINS", ORIGIN), ("REQUEST_TIMEOUT_SECONDS", "1"), ("MAX_BODY_BYTES", "2048")];
+    let app = start(engine, &settings).await;
+    let ann = app.customer("ann").await;
+    let json = Some("application/json");
+    for (status, call) in [
+        (400, movies(&ann).header("Host", "evil.example")),
+        (400, Call::post("/api/login/").body(json, "{")),
+        (401, Call::get("/api/movies/")),
+        (404, Call::get("/nowhere")),
+        (405, Call::method("PUT", "/api/movies/").bearer(&ann.access)),
+        (406, movies(&ann).header("Accept", "image/png")),
+        (413, Call::post("/api/login/").body(json, vec![b'a'; 3_000])),
+        (415, Call::post("/api/login/").body(json, "{}").header("Content-Encoding", "gzip")),
+        (200, Call::get("/healthz")),
+    ] {
+        let shown = format!("{call:?}");
+        let reply = call.header("Origin", ORIGIN).send(&app).await.expect(status);
+        assert_eq!(reply.header("access-control-allow-origin").as_deref(), Some(ORIGIN), "{shown}: {reply:?}");
+        assert_eq!(reply.header("access-control-expose-headers").as_deref(), Some("*"), "{shown}: {reply:?}");
+    }
+    // The time limit answers for a body that does not end.
+    let head = format!(
+        "POST /api/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: {ORIGIN}\r\nContent-Type: application/json\r\n\
+         Content-Length: 20\r\n\r\n{{"
+    );
+    let mut stream = connect(&app).await;
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    let mut reply = vec![0; 4_096];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut reply)).await.expect("in time");
+    let reply = String::from_utf8_lossy(&reply[..read.expect("a reply")]).to_lowercase();
+    assert!(reply.starts_with("http/1.1 503") || reply.starts_with("http/1.1 400"), "{reply}");
+    assert!(reply.contains(&format!("access-control-allow-origin: {ORIGIN}\r\n")), "{reply}");
 }
 
 /// The reply to a throttled login, as Django REST framework words it; the seconds to wait.

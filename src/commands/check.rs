@@ -16,6 +16,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
     let mut findings: Vec<Result<&str, String>> = vec![Ok("the settings can be read")];
     findings.push(secret(config));
     findings.push(if config.debug { Err("DEBUG is on".into()) } else { Ok("DEBUG is off") });
+    findings.push(Ok(hosts(config)));
     let mut unreachable = None;
     match open_existing(config) {
         Err(error) => {
@@ -61,6 +62,19 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
         (0, _) => Ok(()),
         (_, Some(failure)) => Err(failure),
         _ => Err(Failure::Refused(format!("{bad} to mend."))),
+    }
+}
+
+/// What an operator may not have meant; both are right for some.
+fn hosts(config: &Config) -> &'static str {
+    let hosts = &config.allowed_hosts;
+    let is_local = |host: &String| matches!(host.as_str(), "localhost" | ".localhost" | "127.0.0.1" | "[::1]");
+    if hosts.iter().any(|host| host == "*") {
+        "every Host is answered, since ALLOWED_HOSTS has *"
+    } else if hosts.iter().all(is_local) {
+        "only requests to localhost are answered: ALLOWED_HOSTS names no other host"
+    } else {
+        "ALLOWED_HOSTS names the hosts that are answered"
     }
 }
 

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -246,6 +246,44 @@ fn host_without_port(header: &str) -> Option<String> {
     (valid && !host.is_empty()).then(|| host.to_owned())
 }
 
+/// Whether an entry of `ALLOWED_HOSTS` can allow anything: `*`, a host, or a domain behind a dot.
+fn is_host_pattern(entry: &str) -> bool {
+    let name = entry.strip_prefix('.').unwrap_or(entry).to_ascii_lowercase();
+    let is_address = || name.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok();
+    let is_name = || name.split('.').all(|label| !label.is_empty());
+    entry == "*"
+        || host_without_port(&name).is_some_and(|host| host == name)
+            && if name.starts_with('[') { is_address() } else { is_name() }
+}
+
+/// What someone meant who wrote a host as a URL, with its port, as a list of Python or in another way that other programs
+/// take.
+fn host_as_meant(entry: &str) -> Option<String> {
+    let several = |c: char| c.is_whitespace() || c == ';';
+    if entry.trim().contains(several) {
+        let all = entry.split(several).filter(|one| !one.is_empty());
+        let all = all.map(|one| if is_host_pattern(one) { Some(one.to_owned()) } else { host_as_meant(one) });
+        return Some(all.collect::<Option<Vec<_>>>()?.join(","));
+    }
+    let host = entry.trim().trim_matches(['\'', '"', '(', ')']);
+    let host = host.split_once("://").map_or(host, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    let without_port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let host = without_port.filter(|_| host.parse::<Ipv6Addr>().is_err()).map_or(host, |(name, _)| name);
+    let plain = host.trim_matches(['[', ']', '\'', '"']);
+    if plain.parse::<Ipv6Addr>().is_ok() {
+        return Some(format!("[{plain}]"));
+    }
+    let (dot, name) = match plain.strip_prefix("*.").or(plain.strip_prefix('.')) {
+        Some(domain) => (".", domain),
+        None => ("", plain),
+    };
+    let name = name.trim_end_matches('.');
+    let ascii = if name.is_ascii() { None } else { Url::parse(&format!("http://{name}")).ok() };
+    let name = ascii.as_ref().and_then(Url::host_str).unwrap_or(name);
+    Some(format!("{dot}{name}")).filter(|meant| is_host_pattern(meant))
+}
+
 /// A level, or `module::path=level`. `EnvFilter` knows more, but it also takes a misspelt level
 /// for a module, which turns the log off.
 fn is_log_directive(directive: &str) -> bool {
@@ -342,6 +380,14 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
     fn allowed_hosts(&mut self, debug: bool) -> Vec<String> {
         let faults = self.faults.len();
         let hosts = self.list("ALLOWED_HOSTS");
+        for host in hosts.iter().filter(|host| !is_host_pattern(host)) {
+            let hint = match host_as_meant(host) {
+                Some(meant) => format!(": write {meant}"),
+                None if host.contains('_') => ", since no host name has an underscore".to_owned(),
+                None => String::new(),
+            };
+            self.fault("ALLOWED_HOSTS", format_args!("{} is not a host name{hint}", shown(host)));
+        }
         if !hosts.is_empty() {
             return hosts.iter().map(|host| host.to_lowercase()).collect();
         }

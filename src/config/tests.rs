@@ -239,9 +239,46 @@ fn hosts_are_allowed_by_djangos_rule() {
         ("*", "[::1]x"),
         ("*", "[::g]"),
         ("*", "[::1].:1"),
-        ("'',", "a"),
     ] {
         assert!(!allowed(patterns, host), "{patterns} {host}");
+    }
+}
+
+#[test]
+fn hosts_that_no_request_can_have_are_refused_with_the_right_spelling() {
+    for (written, told) in [
+        ("localhost 127.0.0.1", "\"localhost 127.0.0.1\" is not a host name: write localhost,127.0.0.1;"),
+        ("localhost;a.example", "write localhost,a.example;"),
+        ("['localhost','127.0.0.1']", "\"[localhost\" is not a host name: write localhost;"),
+        ("['localhost','127.0.0.1']", "\"127.0.0.1]\" is not a host name: write 127.0.0.1;"),
+        ("['localhost']", "write localhost;"),
+        ("('a.example',)", "write a.example;"),
+        ("http://localhost:8000", "write localhost;"),
+        ("https://tickets.example.com/", "write tickets.example.com;"),
+        ("localhost:8000", "write localhost;"),
+        ("localhost/", "write localhost;"),
+        ("[::1]:8000", "write [::1];"),
+        ("::1", "write [::1];"),
+        ("http://[::1]:8000/", "write [::1];"),
+        ("*.example.com", "write .example.com;"),
+        ("*.example.com:443", "write .example.com;"),
+        ("tickets.example.", "write tickets.example;"),
+        ("kino-köln.de", "write xn--kino-kln-s4a.de;"),
+        (".Kino-Köln.de", "write .xn--kino-kln-s4a.de;"),
+        ("marquee_web", "\"marquee_web\" is not a host name, since no host name has an underscore;"),
+        ("a..b", "\"a..b\" is not a host name;"),
+        (".", "\".\" is not a host name;"),
+        ("www.*.example", "is not a host name;"),
+        ("[::g]", "is not a host name;"),
+        ("'',", "\"\" is not a host name;"),
+    ] {
+        let report = faults(&format!("ALLOWED_HOSTS={written}"));
+        assert!(report.contains(told) && report.contains("ALLOWED_HOSTS: "), "{written}: {report}");
+    }
+    for written in
+        ["localhost,127.0.0.1", "*", ".example.com", "A-b.Example", "[::1]", "[2001:DB8::1],x", "xn--kino-kln-s4a.de"]
+    {
+        load(&format!("ALLOWED_HOSTS={written}")).expect(written);
     }
 }
 

@@ -554,6 +554,12 @@ async fn check(engine: Engine) {
     }
     check(&[("SECRET_KEY", "")]).exits(1).says(&["WRONG SECRET_KEY"]);
     check(&[("SECRET_KEY", SECRET), ("DEBUG", "on")]).exits(1).says(&["WRONG DEBUG", "1 to mend"]);
+    for (hosts, told) in
+        [("localhost,127.0.0.1", "only requests to localhost"), ("*", "every Host"), ("a.example", "names the hosts")]
+    {
+        check(&[("SECRET_KEY", SECRET), ("ALLOWED_HOSTS", hosts)]).exits(0).says(&[told]);
+    }
+    check(&[("SECRET_KEY", SECRET), ("ALLOWED_HOSTS", "https://a.example/")]).says(&["write a.example;"]);
     app.sql("UPDATE shows SET seats_taken = 2 WHERE id = 2").await;
     check(&[("SECRET_KEY", SECRET)]).exits(1).says(&["WRONG these shows", "[2]", "1 to mend"]);
     app.sql("UPDATE shows SET seats_taken = 0").await;

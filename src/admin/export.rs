@@ -205,20 +205,41 @@ fn moment(micros: i64, zone: &TimeZone) -> String {
     moment.strftime(format).to_string()
 }
 
-/// Text that a spreadsheet would take for a formula is no longer one with an apostrophe in front.
+/// What a spreadsheet takes for the begin of a formula.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// Text that a spreadsheet would take for a formula is no longer one with an apostrophe in front. Where its separator of
+/// cells is another than the comma, a cell may also begin within the text.
+fn harmless(text: &str) -> String {
+    let (mut harmless, mut is_begin) = (String::with_capacity(text.len()), true);
+    for letter in text.chars() {
+        if is_begin && FORMULA.contains(&letter) {
+            harmless.push('\'');
+        }
+        harmless.push(letter);
+        is_begin = match letter {
+            ';' | ',' | '\t' | '\n' | '\r' => true,
+            ' ' | '"' => is_begin,
+            _ => false,
+        };
+    }
+    harmless
+}
+
 fn in_csv(cell: Json) -> String {
     match cell {
         Json::Null => String::new(),
         Json::Bool(yes) => if yes { "yes" } else { "no" }.to_owned(),
-        Json::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
-        Json::String(text) => text,
+        Json::String(text) => harmless(&text),
         cell => cell.to_string(),
     }
 }
 
-/// A line as RFC 4180 has it.
+/// A line as RFC 4180 has it, each cell in quotes.
 fn line(cells: impl Iterator<Item = String>) -> Vec<u8> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new();
+    let writer = writer.terminator(csv::Terminator::CRLF).quote_style(csv::QuoteStyle::Always);
+    let mut writer = writer.from_writer(Vec::new());
     // Nothing goes wrong with memory.
     let _ = writer.write_record(cells.map(String::into_bytes));
     writer.into_inner().unwrap_or_default()

@@ -1,8 +1,10 @@
 //! What was just done, told on the page that comes next: it waits in the browser, in a cookie that lasts until then.
 
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+
+use super::session::cookies;
 
 const NAME: &str = "marquee_notes";
 
@@ -11,10 +13,8 @@ const LONGEST: usize = 3_000;
 
 /// What waits to be told.
 pub fn of(headers: &HeaderMap) -> Vec<String> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-    let found = cookies.find(|(name, _)| *name == NAME).map_or("", |(_, value)| value);
-    form_urlencoded::parse(found.as_bytes()).map(|(_, note)| note.into_owned()).collect()
+    let found = cookies(headers, NAME).find(|value| !value.is_empty()).unwrap_or_default();
+    form_urlencoded::parse(found).map(|(_, note)| note.into_owned()).collect()
 }
 
 /// To another page, which tells this.

@@ -89,6 +89,16 @@ struct Refusal<'a> {
     id: &'a str,
 }
 
+/// The words of a refusal that is made for programs: its detail, or what is wrong with the fields.
+fn reason(told: &serde_json::Value) -> String {
+    if let Some(detail) = told["detail"].as_str() {
+        return detail.to_owned();
+    }
+    let fields = told.as_object().into_iter().flat_map(|fields| fields.values());
+    let texts = fields.filter_map(|texts| texts.as_array()).flatten().filter_map(|text| text.as_str());
+    texts.collect::<Vec<_>>().join(" ")
+}
+
 async fn refusal(site: &'static Site, response: Response, id: &str) -> Response {
     let (mut parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -103,7 +113,7 @@ async fn refusal(site: &'static Site, response: Response, id: &str) -> Response 
     };
     let text = match told["code"].as_str() {
         Some("unavailable") => "The database does not answer. Nothing was changed; try again in a minute.",
-        _ => told["detail"].as_str().unwrap_or_default(),
+        _ => &reason(&told),
     };
     // Without a page, the words must do.
     let page = Refusal { frame, heading, text, passes, id }.render().unwrap_or_else(|_| heading.to_owned());

@@ -40,13 +40,13 @@ impl Secret {
         Secret(bytes)
     }
 
-    /// That of the request's cookie.
+    /// That of the request's cookie. Other programs on the host may have set one of the same name: what is no secret is
+    /// passed over.
     pub fn of(headers: &HeaderMap) -> Option<Secret> {
-        let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-        let (_, text) = cookies.find(|(name, _)| *name == NAME)?;
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        Some(Secret(bytes.try_into().ok()?))
+        cookies(headers, NAME).find_map(|value| {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
+            Some(Secret(bytes.try_into().ok()?))
+        })
     }
 
     /// For `Set-Cookie`: until the browser is closed, and not for scripts, other sites or other paths.
@@ -73,6 +73,13 @@ impl Secret {
     pub fn is_csrf(&self, sent: &str) -> bool {
         self.csrf().as_bytes().ct_eq(sent.as_bytes()).into()
     }
+}
+
+/// The values of all cookies of this name. Bytes, since a line also has the cookies of other programs on the host, in
+/// whatever encoding.
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    lines.filter_map(move |cookie| cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 fn set_cookie(value: &str, over_tls: bool, age: &str) -> HeaderValue {

@@ -14,7 +14,7 @@ use crate::admin::{
 };
 use crate::app::App;
 use crate::db::DbError;
-use crate::orders;
+use crate::orders::{self, admin::ORDERS};
 
 const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
 
@@ -108,6 +108,7 @@ pub static BOOKINGS: Model = Model {
         label: "Cancel bookings…",
         about: "Their seats are free for others at once. Customers see them as cancelled; nobody is told by mail.",
         needs: Permission::Change,
+        also: &[(&ORDERS, Permission::Change)],
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
         ..Action::PLAIN
     }],

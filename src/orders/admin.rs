@@ -5,7 +5,7 @@ use crate::admin::{
     Action, Column, Fieldset, Filter, FilterBy, Kind, Model, Permission, Refused, Report, Search, SearchKind, Shown,
 };
 use crate::app::App;
-use crate::booking::admin::{by_house, code, shown};
+use crate::booking::admin::{BOOKINGS, by_house, code, shown};
 use crate::booking::rules::Act;
 use crate::booking::store::order_names;
 use crate::db::DbError;
@@ -117,6 +117,7 @@ pub static ORDERS: Model = Model {
             label: "Refund…",
             about: "The price was given back. What is left of the orders is cancelled: the seats are free for others.",
             needs: Permission::Change,
+            also: &[(&BOOKINGS, Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, Act::Refund, ["Paid", "Refunded"], ids)),
             ..Action::PLAIN
         },
@@ -125,6 +126,7 @@ pub static ORDERS: Model = Model {
             label: "Cancel orders…",
             about: "All their seats are free for others at once. What was paid stays marked as paid until it is refunded.",
             needs: Permission::Change,
+            also: &[(&BOOKINGS, Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, Act::CancelOrder, ["Booked", "Cancelled"], ids)),
             ..Action::PLAIN
         },

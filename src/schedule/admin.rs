@@ -13,6 +13,7 @@ use crate::booking::rules::{Act, Limits, Sales};
 use crate::booking::store::left_of_show;
 use crate::clock::{self, SECOND};
 use crate::db::{DbError, Tx};
+use crate::orders::admin::{HOLDS, ORDERS};
 
 /// Seats that someone holds at this moment.
 macro_rules! held {
@@ -261,7 +262,7 @@ pub static SHOWS: Model = Model {
             about: "They do not take place: nobody can book any more, they are not listed for customers, and all their \
                     bookings, orders and holds are cancelled. This can't be undone.",
             needs: Permission::Change,
-            also: &[(&BOOKINGS, Permission::Change)],
+            also: &[(&BOOKINGS, Permission::Change), (&ORDERS, Permission::Change), (&HOLDS, Permission::Change)],
             run: |app, _, ids, _| Box::pin(cancel(app, ids)),
             ..Action::PLAIN
         },
@@ -286,15 +287,19 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i
             user_limit: values.int("user_limit"),
         },
     };
-    if let (Some(open_at), Some(close_at)) = (plan.sales.open_at, plan.sales.close_at)
-        && close_at <= open_at
-    {
-        return Err(Refused::Faults(vec![("sales_close_at", "Sales can't close before they open.".to_owned())]));
-    }
     let before = match id {
         Some(id) => store::shows(work.tx, &[id]).await?.pop(),
         None => None,
     };
+    // Sales that were closed before they had opened stay so, whatever else is changed.
+    let times = |sales: &Sales| (sales.open_at, sales.close_at);
+    let is_new = before.as_ref().is_none_or(|known| times(&known.plan.sales) != times(&plan.sales));
+    if let (Some(open_at), Some(close_at)) = times(&plan.sales)
+        && close_at <= open_at
+        && is_new
+    {
+        return Err(Refused::Faults(vec![("sales_close_at", "Sales can't close before they open.".to_owned())]));
+    }
     let id = match store::put_show(work.tx, id, plan).await? {
         Put::Done(id) => id,
         Put::SeatTaken(seat) => {

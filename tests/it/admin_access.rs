@@ -8,7 +8,10 @@ use marquee::admin::{Model, Permission};
 use marquee::back_office::SITE;
 use marquee::router::admin_panel;
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
+use crate::holds::{act, hold};
 use crate::support::staff::{PASSWORD, token_in};
 use crate::support::{App, Browser, Call, Engine, Options, Reply, Test};
 
@@ -38,6 +41,8 @@ pub fn tests() -> Vec<Test> {
             without_a_database_there_is_a_page,
         ),
         Test::new("admin_access::the_cookie_is_kept_close", the_cookie_is_kept_close),
+        Test::on(&[Engine::Sqlite], "admin_access::cookies_of_others_do_no_harm", cookies_of_others_do_no_harm),
+        Test::new("admin_access::an_action_needs_all_that_it_changes", an_action_needs_all_that_it_changes),
     ]
 }
 
@@ -738,6 +743,11 @@ async fn refusals_are_pages(engine: Engine) {
         (&boss, Call::get("/admin/nosuch/"), 404),
         (&boss, Call::get("/admin/movies/1/nosuch/"), 404),
         (&boss, Call::get("/admin/movies/x/change/"), 404),
+        (&boss, Call::get("/admin/%ff/"), 404),
+        (&boss, Call::get("/admin/%ff"), 404),
+        (&boss, Call::get("/admin/static/%ff"), 404),
+        (&boss, Call::get("/admin/movies/%ff/change/"), 404),
+        (&boss, Call::post("/admin/movies/actions/%ff/"), 404),
         (&boss, Call::get("/admin/movies/999/history/"), 404),
         (&boss, Call::get("/admin/movies/99999999999999999999/history/"), 404),
         (&boss, Call::method("DELETE", "/admin/movies/1/change/"), 405),
@@ -754,6 +764,9 @@ async fn refusals_are_pages(engine: Engine) {
         // Not where it was refused before anyone was asked for.
         assert!(reply.text.contains("href=\"/admin/password/\"") || [404, 405].contains(&status), "{shown}: the menu");
     }
+    // A page says what is wrong, also with fields.
+    let none = boss.post(&app, "/admin/movies/actions/delete/", &[("all", "1")]).await.expect(400);
+    assert!(none.text.contains("no movies, or too many movies at once"), "{}", none.text);
     let reply = Call::get("/admin/").header("Host", "evil.example").send(&app).await.expect(400);
     assert_eq!(reply.header("content-type").as_deref(), Some("text/html; charset=utf-8"));
     for path in ["/admin", "/admin/movies", "/admin/movies/1/change", "/admin/login"] {
@@ -776,6 +789,65 @@ async fn refusals_are_pages(engine: Engine) {
             let kept = reply.header("cache-control");
             assert!(shown.contains("/static/") || kept.as_deref() == Some("no-store"), "{shown}: {kept:?}");
         }
+    }
+}
+
+/// Any program on the host, on whatever port, can set cookies that come along.
+async fn cookies_of_others_do_no_harm(engine: Engine) {
+    let app = App::start(engine).await;
+    let boss = app.superuser("boss").await;
+    let ours = boss.cookie();
+    for line in [
+        &[&b"theme=caf\xc3\xa9; "[..], ours.as_bytes()].concat(),
+        &[&b"theme=\xff; "[..], ours.as_bytes()].concat(),
+        &[&b"marquee_admin=; "[..], ours.as_bytes()].concat(),
+        &[&b"marquee_admin=\xe9; marquee_admin=x; marquee_admin; marquee_admin_2=a; "[..], ours.as_bytes()].concat(),
+        &[&b"marquee_notes=; marquee_notes=n=%ff; "[..], ours.as_bytes()].concat(),
+    ] {
+        let status = with_cookie(&app, "GET /admin/", line, "").await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(line));
+        // And a form of this browser is taken for one of ours.
+        let form = boss.form(&[("name", &format!("Screen {}", line.len()))]);
+        let status = with_cookie(&app, "POST /admin/screens/add/", line, &form).await;
+        assert!([303, 422].contains(&status), "{status}: {}", String::from_utf8_lossy(line));
+    }
+}
+
+/// The status of a reply to a request with a Cookie line that need not be text.
+async fn with_cookie(app: &App, request: &str, cookie: &[u8], form: &str) -> u16 {
+    let host = app.base().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).await.expect("the server accepts");
+    let kind = "application/x-www-form-urlencoded";
+    let head = format!("{request} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n");
+    let rest = format!("\r\nContent-Length: {}\r\n\r\n{form}", form.len());
+    let sent = [head.as_bytes(), b"Cookie: ", cookie, rest.as_bytes()].concat();
+    stream.write_all(&sent).await.expect("it is sent");
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).await.expect("a reply");
+    let reply = String::from_utf8_lossy(&reply);
+    reply.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{reply}"))
+}
+
+async fn an_action_needs_all_that_it_changes(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let held = hold(&world.ann, 1, &[5, 6]).send(&app).await.expect(201).json();
+    let ordered = act(&world.ann, &held, "confirm").send(&app).await.expect(201).json();
+    let booked = ordered["bookings"][0]["id"].to_string();
+    let order = app.sql("SELECT id FROM orders").await[0][0].clone();
+    let state = async || app.sql("SELECT status FROM bookings ORDER BY id").await;
+    for (username, permissions, action, id, status) in [
+        ("a", &["orders.change"][..], "orders/actions/cancel", &order, 403),
+        ("b", &["orders.change"], "orders/actions/refund", &order, 403),
+        ("c", &["bookings.change"], "bookings/actions/cancel", &booked, 403),
+        ("d", &["orders.change"], "orders/actions/paid", &order, 200),
+        ("e", &["orders.change", "bookings.change"], "bookings/actions/cancel", &booked, 200),
+        ("f", &["orders.change", "bookings.change"], "orders/actions/refund", &order, 200),
+    ] {
+        let before = state().await;
+        let mut clerk = app.staff(username, permissions).await;
+        clerk.post(&app, format!("/admin/{action}/"), &[("ids", id)]).await.expect(status);
+        assert_eq!(state().await == before, status == 403 || username == "d", "{username}");
     }
 }
 

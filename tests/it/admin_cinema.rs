@@ -411,6 +411,23 @@ async fn sales_are_closed(engine: Engine) {
     act(&world.ann, &held, "confirm").send(&app).await.expect(201);
     let list = staff.get(&app, "/admin/shows/?when=upcoming").await.expect(200).text;
     assert!(list.contains("Closed") && list.contains("Open"), "{list}");
+
+    // Sales that were to open later: they stay closed, and the show can still be edited.
+    let opens = [("sales_open_at", "2035-05-02T10:00"), ("screen_id", "2"), ("date_time", "2035-06-02T18:30")];
+    change_show(&app, &mut staff, 2, &opens).await.expect(303);
+    run(&app, &mut staff, "shows.close", &[2], &[]).await;
+    let closed = app.sql("SELECT sales_close_at FROM shows WHERE id = 2").await[0][0].parse::<i64>().expect("a time");
+    // As the form shows it.
+    let closed = marquee::clock::iso(closed / 1_000_000 * 1_000_000);
+    let closed = closed.trim_end_matches('Z');
+    let closed = closed.strip_suffix(":00").unwrap_or(closed);
+    let again = [&opens[..], &[("sales_close_at", closed), ("total_seats", "3")]].concat();
+    let saved = change_show(&app, &mut staff, 2, &again).await;
+    assert_eq!(saved.status, 303, "{}", saved.text);
+    assert_eq!(booking(&world.bob, 2, 3).send(&app).await.expect(409).json()["code"], "sales_closed");
+    let typed = [&opens[..], &[("sales_close_at", "2035-05-01T10:00"), ("total_seats", "4")]].concat();
+    let refused = change_show(&app, &mut staff, 2, &typed).await;
+    assert!(refused.text.contains("close before they open"), "{}", refused.text);
 }
 
 async fn the_board_tells_todays_numbers(engine: Engine) {

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::accounts::username;
 use crate::admin::list::{Chosen, Period, Query};
 use crate::admin::moments::told;
@@ -305,13 +307,15 @@ impl Builder {
     }
 }
 
-/// Letter cases in which a word is looked for: SQLite compares ASCII letters in any case, and others as they are.
+/// Letter cases and forms of Unicode in which a word is looked for: SQLite compares ASCII letters in any case, and others as
+/// they are. What was typed on a Mac may have its accents behind the letters.
 fn cases(word: &str) -> Vec<String> {
     if word.is_ascii() {
         return vec![word.to_owned()];
     }
     let lower = word.to_lowercase();
-    let mut cases = vec![word.to_owned(), capitalised(&lower), word.to_uppercase(), lower];
+    let cases = [word.to_owned(), capitalised(&lower), word.to_uppercase(), lower];
+    let mut cases: Vec<String> = cases.iter().flat_map(|word| [word.nfc().collect(), word.nfd().collect()]).collect();
     cases.sort_unstable();
     cases.dedup();
     cases

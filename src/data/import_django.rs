@@ -12,6 +12,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::accounts::username;
+use crate::catalog;
 use crate::clock;
 use crate::config::DatabaseTarget;
 use crate::db::{Db, DbError, Decode, Dialect, FromRow, Tx, Value};
@@ -209,6 +210,8 @@ pub struct Report {
     pub without_password: BTreeMap<String, Listed>,
     /// Users who are there already, with a password that was set or rehashed here.
     pub newer_passwords: u64,
+    /// Names that have characters which can't be shown; they are copied as they are.
+    pub unshowable: Listed,
     pub conflicts: BTreeMap<Conflict, Listed>,
 }
 
@@ -251,6 +254,20 @@ impl fmt::Display for Report {
         }
         if self.newer_passwords > 0 {
             writeln!(f, "Keep the password that was stored here since: {}.", self.newer_passwords)?;
+        }
+        if self.unshowable.count > 0 {
+            let count = self.unshowable.count;
+            writeln!(
+                f,
+                "NOTE ({count}). Names with characters that can't be shown, such as line ends, which are copied as they \
+                 are. Change them afterwards."
+            )?;
+            for name in &self.unshowable.first {
+                writeln!(f, "  {name}")?;
+            }
+            if self.unshowable.rest() > 0 {
+                writeln!(f, "  and {} more", self.unshowable.rest())?;
+            }
         }
         for (conflict, rows) in &self.conflicts {
             writeln!(f, "CONFLICT ({}). {}", rows.count, conflict.advice())?;
@@ -442,7 +459,15 @@ impl Import {
         let mut record = Vec::with_capacity(table.columns.len() + table.made.len());
         for (cell, Column(name, _, holds)) in cells.zip(table.columns) {
             match held(cell, holds) {
-                Ok(value) => record.push(value),
+                Ok(value) => {
+                    if let (Value::Text(text), Holds::Text { may_be_blank: false, .. }) = (&value, holds)
+                        && let Some(bad) = catalog::unshowable(text)
+                    {
+                        let bad = u32::from(bad);
+                        self.report.unshowable.add(format!("{} {id}: {name} has U+{bad:04X}", table.one));
+                    }
+                    record.push(value);
+                }
                 Err((kind, problem)) => {
                     self.conflict(kind, format!("{} {id}: {name} {problem}", table.one));
                     record.push(Value::Null);

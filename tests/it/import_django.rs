@@ -16,7 +16,10 @@ use crate::support::{App, Call, Engine, Reply, Test, not_tested, process};
 const PASSWORD: &str = "Sturdy-Lantern-42";
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = vec![Test::plain("import_django::refuses_what_is_not_djangos", refuses_what_is_not_djangos)];
+    let mut tests = vec![
+        Test::plain("import_django::names_that_cannot_be_shown_are_listed", names_that_cannot_be_shown_are_listed),
+        Test::plain("import_django::refuses_what_is_not_djangos", refuses_what_is_not_djangos),
+    ];
     let required = std::env::var("MARQUEE_TEST_REQUIRE_PYTHON").is_ok_and(|value| value == "1");
     if std::env::var_os("MARQUEE_TEST_PYTHON").is_none() && !required {
         not_tested(
@@ -426,6 +429,38 @@ async fn killed_midway(engine: Engine) {
     assert!(output.contains("bookings     60005 copied, 0 already there\n"), "{output}");
     let taken = "SELECT seats_taken, (SELECT COUNT(*) FROM bookings WHERE show_id = shows.id) FROM shows WHERE total_seats = 60000";
     assert_eq!(app.sql(taken).await, [["60000", "60000"]]);
+}
+
+/// What no page shows is copied as before, but the report names it.
+async fn names_that_cannot_be_shown_are_listed() {
+    let app = App::start(Engine::Sqlite).await;
+    let directory = process::directory();
+    let file = directory.path().join("db.sqlite3");
+    change(
+        &file,
+        "CREATE TABLE auth_user (id INTEGER PRIMARY KEY AUTOINCREMENT, username, password, email, first_name, last_name,
+             is_active, is_staff, is_superuser, date_joined, last_login);
+         CREATE TABLE booking_movie (id INTEGER PRIMARY KEY AUTOINCREMENT, title, duration_minutes);
+         CREATE TABLE booking_show (id INTEGER PRIMARY KEY AUTOINCREMENT, movie_id, screen_name, date_time, total_seats);
+         CREATE TABLE booking_booking (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id, show_id, seat_number, status,
+             created_at);
+         INSERT INTO booking_movie VALUES (1, 'A' || char(10) || '(OV)', 90), (2, 'B', 90), (3, char(8238) || 'C', 90);
+         INSERT INTO booking_show VALUES (1, 2, 'One' || char(9) || '2', '2035-06-01 18:30:00', 5);",
+    );
+    for dry_run in [true, false] {
+        let mut args = vec!["import-django".to_owned(), "--from".to_owned(), url_of(&file)];
+        args.extend(dry_run.then(|| "--dry-run".to_owned()));
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let output = shown(&app.marquee(&args));
+        assert!(output.starts_with("Some(0)\n"), "{output}");
+        for expected in
+            ["NOTE (3).", "movie 1: title has U+000A", "movie 3: title has U+202E", "screen_name has U+0009"]
+        {
+            assert!(output.contains(expected), "{expected} is missing in {output}");
+        }
+        assert!(!output.contains("movie 2"), "{output}");
+    }
+    assert_eq!(app.sql("SELECT title FROM movies ORDER BY id").await[0], ["A\n(OV)"]);
 }
 
 async fn refuses_what_is_not_djangos() {

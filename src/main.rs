@@ -10,7 +10,7 @@ use marquee::commands::{self, Failure, serve::Options};
 /// Marquee: the box office of a cinema.
 ///
 /// Settings come from the environment and from a file `.env` in the working directory; the environment wins. The file
-/// `.env.example` lists them all.
+/// `.env.example` lists them all, and so does `marquee settings`.
 #[derive(Parser)]
 #[command(
     version = commands::VERSION,
@@ -80,15 +80,34 @@ enum Command {
         /// Whose account; letter case does not matter.
         username: String,
     },
+    /// Switch a user's account on again.
+    ActivateUser {
+        /// Whose account; letter case does not matter.
+        username: String,
+    },
     /// Load movies, screens and shows from a JSON file, all or nothing.
     ///
     /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name"}], "shows": [{"id",
-    /// "movie", "screen", "date_time", "total_seats"}]}. An id may be left out; one that is known changes that row. A
-    /// show names its movie and screen by id, or by the very title or name. A date_time has an offset or a Z; without,
-    /// it is a time in TIME_ZONE. A show can't become smaller than its highest taken seat. Its own rules of sale may
-    /// follow: "sales_open_at", "sales_close_at", "order_limit", "user_limit"; without, the settings' count.
+    /// "movie", "screen", "date_time", "total_seats"}]}; docs/programme.json is an example. An id that is known changes
+    /// that row. Without ids, a movie is known by its title, a screen by its name, and a show by movie, screen and
+    /// time, so a file that is loaded again changes nothing. A show names its movie and screen by id, or by the very
+    /// title or name. A date_time has an offset or a Z; without, it is a time in TIME_ZONE. A show can't become smaller
+    /// than its highest taken seat. Its own rules of sale may follow: "sales_open_at", "sales_close_at", "order_limit",
+    /// "user_limit"; without, the settings' count. Shows that overlap on a screen are loaded, with a warning.
     Loaddata {
-        /// A JSON file, in UTF-8.
+        /// A JSON file, in UTF-8 or UTF-16.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Write nothing, only report.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Copy an SQLite database into a new file, also while servers use it.
+    ///
+    /// The file holds everything that was answered before the copy began, is checked, and never replaces another.
+    /// docs/backup.md tells how to restore it, and what to do on a database server.
+    Backup {
+        /// The file to make.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
@@ -110,6 +129,8 @@ enum Command {
     LoadSampleData,
     /// Look for what would hurt in production: settings, secret, database, migrations, seat counts.
     Check,
+    /// Print every setting: what it means, its present value, and where that comes from. Secrets are left out.
+    Settings,
     /// Print the OpenAPI schema.
     Openapi(OpenapiArgs),
 }
@@ -151,11 +172,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Changepassword { username, noinput } => {
                 commands::users::change_password(&config, &username, noinput).await
             }
-            Command::DeactivateUser { username } => commands::users::deactivate(&config, &username).await,
-            Command::Loaddata { file } => commands::load_data(&config, &file).await,
+            Command::DeactivateUser { username } => commands::users::set_active(&config, &username, false).await,
+            Command::ActivateUser { username } => commands::users::set_active(&config, &username, true).await,
+            Command::Loaddata { file, dry_run } => commands::load_data(&config, &file, dry_run).await,
+            Command::Backup { file } => commands::back_up(&config, &file).await,
             Command::ImportDjango { from, dry_run } => commands::import_django(&config, &from, dry_run).await,
             Command::LoadSampleData => commands::load_sample_data(&config).await,
             Command::Check => commands::check::check(&config).await,
+            Command::Settings => {
+                commands::settings(&config);
+                Ok(())
+            }
             Command::Openapi(_) => unreachable!("handled without a runtime"),
         }
     })

@@ -96,11 +96,10 @@ pub async fn set_password(tx: &mut Tx, id: i64, hash: &str, tokens_valid_from: i
     Ok(())
 }
 
-/// Switches an account off: its tokens are refused from now on. Tells whether there is such an account.
-pub async fn deactivate(db: &Db, key: &str) -> Result<bool> {
-    let done = db
-        .execute("UPDATE users SET is_active = 0, version = version + 1 WHERE username_key = ?", vec![key.into()])
-        .await?;
+/// Switches an account on, or off: then its tokens are refused from now on. Returns whether there is such an account.
+pub async fn set_active(db: &Db, key: &str, is_active: bool) -> Result<bool> {
+    let sql = "UPDATE users SET is_active = ?, version = version + 1 WHERE username_key = ?";
+    let done = db.execute(sql, vec![i64::from(is_active).into(), key.into()]).await?;
     Ok(done.changed == 1)
 }
 

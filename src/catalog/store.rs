@@ -83,11 +83,24 @@ pub async fn delete_screen(tx: &mut Tx, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// The ids of movies with this very title; an engine's collation may find more, without regard to case and accents.
-pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<i64>> {
-    let found: Vec<(i64, String)> =
-        tx.query("SELECT id, title FROM movies WHERE title = ? ORDER BY id", vec![title.into()]).await?;
-    Ok(found.into_iter().filter(|(_, found)| found == title).map(|(id, _)| id).collect())
+/// The ids and minutes of movies with this very title; an engine's collation may find more, without regard to case and
+/// accents.
+pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<(i64, i64)>> {
+    let found: Vec<(i64, String, i64)> = tx
+        .query("SELECT id, title, duration_minutes FROM movies WHERE title = ? ORDER BY id", vec![title.into()])
+        .await?;
+    Ok(found.into_iter().filter(|(_, found, _)| found == title).map(|(id, _, minutes)| (id, minutes)).collect())
+}
+
+/// The title and minutes of a movie.
+pub async fn movie(tx: &mut Tx, id: i64) -> Result<Option<(String, i64)>> {
+    tx.query_one("SELECT title, duration_minutes FROM movies WHERE id = ?", vec![id.into()]).await
+}
+
+/// The name of a screen.
+pub async fn screen(tx: &mut Tx, id: i64) -> Result<Option<String>> {
+    let found: Option<(String,)> = tx.query_one("SELECT name FROM screens WHERE id = ?", vec![id.into()]).await?;
+    Ok(found.map(|(name,)| name))
 }
 
 /// The id of the screen with this very name.

@@ -7,8 +7,9 @@ pub mod users;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, DatabaseTarget, Fault, parse_database_url};
+use crate::config::{Config, DatabaseTarget, Fault, Present, parse_database_url};
 use crate::data::{fixture, import_django, sample};
+use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
 use crate::web::docs;
 
@@ -180,12 +181,12 @@ pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Loads movies, screens and shows from a file.
-pub async fn load_data(config: &Config, file: &Path) -> Result<(), Failure> {
+/// Loads movies, screens and shows from a file, or tells what that would do.
+pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<(), Failure> {
     let db = open_current(config).await?;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::Refused(format!("{} can't be read: {error}", file.display())))?;
-    let loaded = fixture::load(&db, &text, &config.time_zone).await.map_err(|error| match error {
+    let bytes =
+        std::fs::read(file).map_err(|error| Failure::Refused(format!("{} can't be read: {error}", file.display())))?;
+    let loaded = fixture::load(&db, &bytes, config, dry_run).await.map_err(|error| match error {
         fixture::Error::Db(error) => error.into(),
         fixture::Error::Faults(faults) => Failure::Refused(format!(
             "{} was not loaded; nothing was changed:\n  {}",
@@ -193,7 +194,52 @@ pub async fn load_data(config: &Config, file: &Path) -> Result<(), Failure> {
             faults.join("\n  ")
         )),
     })?;
-    println!("Loaded {} movies, {} screens, {} shows.", loaded.movies, loaded.screens, loaded.shows);
+    for warning in loaded.warnings.iter().take(MOST_WARNINGS) {
+        eprintln!("WARNING {warning}");
+    }
+    if loaded.warnings.len() > MOST_WARNINGS {
+        eprintln!("And {} more.", loaded.warnings.len() - MOST_WARNINGS);
+    }
+    let kinds = [(loaded.movies, "movie"), (loaded.screens, "screen"), (loaded.shows, "show")];
+    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let put: Vec<String> = kinds.iter().map(|(rows, one)| counted(rows.loaded, one)).collect();
+    println!("{} {}.", if dry_run { "Would load" } else { "Loaded" }, put.join(", "));
+    for (rows, one) in kinds.iter().filter(|(rows, _)| rows.there > 0) {
+        println!("{} {} there already.", counted(rows.there, one), if rows.there == 1 { "is" } else { "are" });
+    }
+    if dry_run {
+        println!("Nothing was written, as this was a dry run.");
+    }
+    Ok(())
+}
+
+/// Warnings of one command that are printed; the others are counted.
+const MOST_WARNINGS: usize = 50;
+
+/// Copies an SQLite database into a new file, while servers may be using it.
+pub async fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
+    let DatabaseTarget::Sqlite { path } = &config.database else {
+        return Err(Failure::Refused(format!(
+            "This copies SQLite databases only, and this one is {}. Use the server's own program: mariadb-dump or \
+             mysqldump, with --single-transaction. docs/backup.md has the commands.",
+            config.database
+        )));
+    };
+    drop(open_existing(config)?);
+    let (from, to) = (path.clone(), file.to_owned());
+    let copying = tokio::task::spawn_blocking(move || {
+        let mut show = progress();
+        backup::back_up(&from, &to, &mut |done, pages| {
+            show("pages", u64::try_from(done).unwrap_or_default(), u64::try_from(pages).unwrap_or_default());
+        })
+    });
+    let copied = copying.await.map_err(|error| Failure::Refused(error.to_string()))?;
+    let bytes = copied.map_err(|error| match error {
+        backup::Error::Db(error) => error.into(),
+        error => Failure::Refused(format!("There is no backup: {error}.")),
+    })?;
+    println!("Copied {} to {}: {bytes} bytes, checked.", config.database, absolute(file).display());
+    println!("SECRET_KEY is not in it; keep that too.");
     Ok(())
 }
 
@@ -260,6 +306,18 @@ fn progress() -> impl FnMut(&str, u64, u64) {
         } else if is_last || done >= next {
             let _ = writeln!(out, "{table}: {done} of {total}");
             next = if is_last { PROGRESS_ROWS } else { done + PROGRESS_ROWS };
+        }
+    }
+}
+
+/// Prints every setting, its present value and where that came from, secrets left out.
+pub fn settings(config: &Config) {
+    println!("# Settings from {}.", config.settings_from());
+    for Present { setting, value, from } in &config.present {
+        println!("\n# {} Accepted: {}.", setting.meaning, setting.accepts);
+        match value {
+            Some(value) => println!("{}={value}  ({from})", setting.name),
+            None => println!("{}  (not set)", setting.name),
         }
     }
 }

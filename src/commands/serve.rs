@@ -41,6 +41,9 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     };
     let db = if options.demo || options.migrate { open_or_make(&config)? } else { open_existing(&config)? };
     tracing::info!(version = VERSION, settings = config.settings_from(), database = %config.database, "starting");
+    for doubt in &config.doubts {
+        tracing::warn!("{}", doubt.text);
+    }
     let state = db.migration_state().await?;
     let may_migrate = options.migrate || matches!(config.database, DatabaseTarget::Sqlite { .. });
     match state {

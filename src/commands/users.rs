@@ -14,13 +14,8 @@ pub async fn create_superuser(
     noinput: bool,
 ) -> Result<(), Failure> {
     let db = open_current(config).await?;
-    let name = given_or_asked(name, "Username")?;
-    let address = given_or_asked(address, "Email address")?;
-    let mut faults = username::faults(&name);
-    faults.extend(email::faults(&address));
-    if let Some(fault) = faults.first() {
-        return Err(Failure::Refused((*fault).to_owned()));
-    }
+    let name = given_or_asked(name, "Username", username::faults)?;
+    let address = given_or_asked(address, "Email address", email::faults)?;
     let password = password("MARQUEE_SUPERUSER_PASSWORD", noinput, &name, &address)?;
     let new = NewUser { username: name, email: address, password: hashing::hash(&password), is_superuser: true };
     let user = accounts::create(&db, new).await.map_err(|error| match error {
@@ -46,11 +41,11 @@ pub async fn change_password(config: &Config, name: &str, noinput: bool) -> Resu
     Ok(())
 }
 
-/// Switches an account off.
-pub async fn deactivate(config: &Config, name: &str) -> Result<(), Failure> {
+/// Switches an account on or off.
+pub async fn set_active(config: &Config, name: &str, is_active: bool) -> Result<(), Failure> {
     let db = open_current(config).await?;
-    if store::deactivate(&db, &username::key(name)).await? {
-        println!("Switched {name} off.");
+    if store::set_active(&db, &username::key(name), is_active).await? {
+        println!("Switched {name} {}.", if is_active { "on" } else { "off" });
         Ok(())
     } else {
         Err(unknown(name))
@@ -61,42 +56,57 @@ fn unknown(name: &str) -> Failure {
     Failure::Refused(format!("There is no user {name}."))
 }
 
-fn given_or_asked(given: Option<String>, what: &str) -> Result<String, Failure> {
-    let answer = match given {
-        Some(given) => given,
-        None => {
-            let mut line = String::new();
-            print!("{what}: ");
-            std::io::stdout()
-                .flush()
-                .and_then(|()| std::io::stdin().read_line(&mut line))
-                .map_err(|error| Failure::Refused(error.to_string()))?;
-            line
-        }
+/// What was given as an option, or else typed, until it meets the rules.
+fn given_or_asked(
+    given: Option<String>,
+    what: &str,
+    faults: impl Fn(&str) -> Vec<&'static str>,
+) -> Result<String, Failure> {
+    let check = |answer: &str| match answer.trim() {
+        "" => Err(format!("{what}: this may not be blank.")),
+        answer => faults(answer).first().map_or_else(|| Ok(answer.to_owned()), |fault| Err((*fault).to_owned())),
     };
-    match answer.trim() {
-        "" => Err(Failure::Refused(format!("{what}: this may not be blank."))),
-        answer => Ok(answer.to_owned()),
+    if let Some(given) = given {
+        return check(&given).map_err(Failure::Refused);
+    }
+    loop {
+        let mut line = String::new();
+        print!("{what}: ");
+        let read = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut line));
+        let is_over = read.map_err(|error| Failure::Refused(error.to_string()))? == 0;
+        match check(&line) {
+            Err(fault) if !is_over => eprintln!("{fault}"),
+            checked => return checked.map_err(Failure::Refused),
+        }
     }
 }
 
-/// A password that meets the rules: from the environment, or typed twice.
+/// A password that meets the rules: from the environment, or typed twice, until it does.
 fn password(variable: &str, noinput: bool, name: &str, address: &str) -> Result<String, Failure> {
-    let password = if noinput {
-        std::env::var(variable).map_err(|_| Failure::Refused(format!("{variable} is not set.")))?
-    } else {
-        let ask = |prompt| rpassword::prompt_password(prompt).map_err(|error| Failure::Refused(error.to_string()));
-        let password = ask("Password: ")?;
-        if password != ask("Password (again): ")? {
-            return Err(Failure::Refused("The two passwords differ.".to_owned()));
+    let check = |password: &str| {
+        // Trimmed, as the API trims it.
+        let password = password.trim();
+        match password_rules::faults(password, name, address) {
+            _ if password.is_empty() => Err("The password is blank.".to_owned()),
+            faults if faults.is_empty() => Ok(password.to_owned()),
+            faults => Err(format!("This password is too weak: {}", faults.join(" "))),
         }
-        password
     };
-    // Trimmed, as the API trims it.
-    let password = password.trim().to_owned();
-    let faults = password_rules::faults(&password, name, address);
-    if password.is_empty() || !faults.is_empty() {
-        return Err(Failure::Refused(format!("The password was not taken. {}", faults.join(" "))));
+    if noinput {
+        let given = std::env::var(variable).map_err(|_| Failure::Refused(format!("{variable} is not set.")))?;
+        return check(&given).map_err(Failure::Refused);
     }
-    Ok(password)
+    // Fails without a terminal, and when there is nothing more to read.
+    let ask = |prompt| rpassword::prompt_password(prompt).map_err(|error| Failure::Refused(error.to_string()));
+    loop {
+        let password = ask("Password: ")?;
+        let checked = match ask("Password (again): ")? {
+            again if again != password => Err("The two passwords differ.".to_owned()),
+            _ => check(&password),
+        };
+        match checked {
+            Ok(password) => return Ok(password),
+            Err(fault) => eprintln!("{fault}"),
+        }
+    }
 }

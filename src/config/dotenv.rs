@@ -22,6 +22,18 @@ pub fn parse(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The names of a file, each with the number of its line; none for a line that is neither blank nor a comment, and has no
+/// `=`. Read as [`parse`] reads them.
+pub fn names(text: &str) -> impl Iterator<Item = (usize, Option<&str>)> {
+    // Here a line may end with two characters, so that the numbers are those of an editor.
+    let lines = text.split("\r\n").flat_map(|part| part.split(['\n', '\r']));
+    lines
+        .map(strip)
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.trim_start_matches('\u{feff}').starts_with('#'))
+        .map(|(place, line)| (place + 1, line.split_once('=').map(|(name, _)| strip(name))))
+}
+
 /// A list, as decouple's `Csv()` reads it: Python's `shlex` in POSIX mode, split at commas.
 ///
 /// So quotes and backslashes protect, `#` begins a comment up to the end of the line, and nothing

@@ -6,6 +6,7 @@
 
 mod database;
 pub mod dotenv;
+mod doubts;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::booking::rules::Limits;
 use crate::clock::SECOND;
 
 pub use database::{DatabaseTarget, Host, TlsMode, parse_database_url};
+pub use doubts::Doubt;
 pub use settings::{Accepts, SETTINGS, Setting};
 
 /// Everything an operator can set. `Debug` hides the secrets.
@@ -72,6 +74,10 @@ pub struct Config {
     pub turnaround: i64,
     /// The `.env` file that was read.
     pub env_file: Option<PathBuf>,
+    /// What can hardly be meant.
+    pub doubts: Vec<Doubt>,
+    /// Every setting as it was read from the process environment and the file, without secrets.
+    pub present: Vec<Present>,
 }
 
 /// In microseconds, as [`Limits`] has its times.
@@ -81,6 +87,16 @@ const MINUTE: i64 = 60 * SECOND;
 pub enum LogFormat {
     Human,
     Json,
+}
+
+/// A setting as it is at present.
+#[derive(Clone, Debug)]
+pub struct Present {
+    pub setting: &'static Setting,
+    /// None where there is no default either. Secrets are replaced.
+    pub value: Option<String>,
+    /// `environment`, `.env` or `default`.
+    pub from: &'static str,
 }
 
 /// One thing wrong with the configuration. It never contains a secret.
@@ -131,7 +147,7 @@ impl Config {
             }
         }
         match Self::load(|name| env.get(name).cloned(), &dotenv) {
-            Ok(config) if faults.is_empty() => Ok(Self { env_file, ..config }),
+            Ok(config) if faults.is_empty() => Ok(Self { env_file, present: present(&env, &dotenv), ..config }),
             result => {
                 faults.extend(result.err().unwrap_or_default());
                 Err(faults)
@@ -148,7 +164,7 @@ impl Config {
         let mut reader = Reader { dotenv: dotenv::parse(dotenv), env, faults: Vec::new() };
         reader.refuse_hidden_names();
         let debug = reader.boolean("DEBUG");
-        let config = Self {
+        let mut config = Self {
             secret_key: reader.given("SECRET_KEY").map(SecretString::from),
             debug,
             allowed_hosts: reader.allowed_hosts(debug),
@@ -194,7 +210,11 @@ impl Config {
             },
             turnaround: reader.integer::<i64>("TURNAROUND_MINUTES") * MINUTE,
             env_file: None,
+            doubts: doubts::of_file(dotenv),
+            present: Vec::new(),
         };
+        let contradictions = doubts::of_config(&config);
+        config.doubts.extend(contradictions);
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
     }
 
@@ -220,6 +240,28 @@ impl Config {
                 || *pattern == host
                 || pattern.strip_prefix('.').is_some_and(|domain| host == domain || host.ends_with(pattern.as_str()))
         })
+    }
+}
+
+/// The settings as they are read from this environment and the text of this file.
+fn present(env: &HashMap<&str, String>, dotenv: &str) -> Vec<Present> {
+    let dotenv = dotenv::parse(dotenv);
+    let present = |setting: &'static Setting| {
+        let (value, from) = match (env.get(setting.name), dotenv.get(setting.name)) {
+            (Some(value), _) => (Some(value.as_str()), "environment"),
+            (None, Some(value)) => (Some(value.as_str()), ".env"),
+            (None, None) => (setting.default, "default"),
+        };
+        Present { setting, value: value.map(|value| without_secret(setting.name, value)), from }
+    };
+    SETTINGS.iter().map(present).collect()
+}
+
+fn without_secret(name: &str, value: &str) -> String {
+    match (name, value.split_once("://"), value.rsplit_once('@')) {
+        ("SECRET_KEY" | "DB_PASSWORD", ..) if !value.is_empty() => "(set, not shown)".to_owned(),
+        ("DATABASE_URL", Some((scheme, _)), Some((_, place))) => format!("{scheme}://(not shown)@{place}"),
+        _ => value.to_owned(),
     }
 }
 

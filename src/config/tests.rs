@@ -493,3 +493,65 @@ fn the_example_file_is_valid_with_every_setting_switched_on() {
     let config = load(&without_url).expect("valid");
     assert!(matches!(config.database, DatabaseTarget::Mysql { .. }));
 }
+
+fn doubts(dotenv: &str) -> Vec<(String, bool)> {
+    let doubts = load(dotenv).expect("it can be read").doubts;
+    doubts.into_iter().map(|doubt| (doubt.text, doubt.is_mistake)).collect()
+}
+
+#[test]
+fn slips_in_names_are_found() {
+    for (name, meant) in [
+        ("ALOWED_HOSTS", "ALLOWED_HOSTS"),
+        ("SECRETKEY", "SECRET_KEY"),
+        ("secret_key", "SECRET_KEY"),
+        ("DB-HOST", "DB_HOST"),
+        ("DATBASE_URL", "DATABASE_URL"),
+        ("TIMEZONE", "TIME_ZONE"),
+        ("HOLD_MINUTE", "HOLD_MINUTES"),
+        ("BINDD", "BIND"),
+    ] {
+        let found = doubts(&format!("{name}=hunter2"));
+        assert_eq!(found, [(format!("{name} in the .env file is no setting; is {meant} meant?"), true)]);
+    }
+    // Those of other programs, one note for all.
+    let text = "these names in the .env file are no settings of Marquee: EMAIL_HOST, REDIS_URL, TZ".to_owned();
+    assert_eq!(doubts("TZ=UTC\nEMAIL_HOST=a\nREDIS_URL=b\nTZ=x\n"), [(text, false)]);
+    let every: String = SETTINGS.iter().map(|setting| format!("#{}=\n", setting.name)).collect();
+    for fine in ["", "# comment\n\n  \n", "\u{feff}# comment\nDEBUG=0", "export OTHER=1", &every, &env_example()] {
+        assert!(doubts(fine).is_empty(), "{fine}: {:?}", doubts(fine));
+    }
+}
+
+#[test]
+fn lines_that_set_nothing_are_found_and_not_repeated() {
+    let nothing = |line: usize| (format!("line {line} of the .env file has no =, so it sets nothing"), true);
+    assert_eq!(doubts("DEBUG=0\r\n\r\nhunter2\r\nDEBUG"), [nothing(3), nothing(4)]);
+    // The rest of a value that was written over two lines.
+    let key = "SECRET_KEY=abc\nhunter2/+aGVsbG8=\n";
+    assert_eq!(doubts(key), [("line 2 of the .env file names no setting".to_owned(), false)]);
+}
+
+#[test]
+fn contradictions_are_found() {
+    for (dotenv, named) in [
+        ("HOLD_MINUTES=60\nHOLD_LIMIT_MINUTES=10", "HOLD_MINUTES"),
+        ("SEATS_PER_ORDER=5\nSEATS_PER_USER=4", "SEATS_PER_ORDER"),
+        ("SALES_OPEN_DAYS=1\nSALES_CLOSE_MINUTES=1440", "SALES_CLOSE_MINUTES"),
+        ("ACCESS_TOKEN_LIFETIME_HOURS=25\nREFRESH_TOKEN_LIFETIME_DAYS=1", "ACCESS_TOKEN_LIFETIME_HOURS"),
+        ("ADMIN_IDLE_MINUTES=61\nADMIN_SESSION_HOURS=1", "ADMIN_IDLE_MINUTES"),
+        ("LOGIN_FAILURES_PER_ACCOUNT=11\nLOGIN_FAILURES_PER_ADDRESS=10", "LOGIN_FAILURES_PER_ACCOUNT"),
+    ] {
+        let found = doubts(dotenv);
+        assert!(found.len() == 1 && found[0].0.starts_with(named) && found[0].1, "{found:?}");
+    }
+    for fine in [
+        "HOLD_MINUTES=10\nHOLD_LIMIT_MINUTES=10",
+        "SEATS_PER_ORDER=4\nSEATS_PER_USER=4",
+        "SEATS_PER_ORDER=4",
+        "SALES_OPEN_DAYS=1\nSALES_CLOSE_MINUTES=1439",
+        "ACCESS_TOKEN_LIFETIME_HOURS=24\nREFRESH_TOKEN_LIFETIME_DAYS=1",
+    ] {
+        assert!(doubts(fine).is_empty(), "{fine}: {:?}", doubts(fine));
+    }
+}

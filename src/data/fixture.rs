@@ -1,16 +1,18 @@
 //! Movies, screens and shows from a JSON file, checked as a whole and loaded all or nothing. The form is told by
-//! `marquee loaddata --help`.
+//! `marquee loaddata --help`; `docs/programme.json` is an example.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use serde::Deserialize;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use serde::{Deserialize, Deserializer, de};
 
 use crate::booking::rules::Sales;
-use crate::catalog::store as catalog;
+use crate::catalog::{self, store as catalog_store};
 use crate::clock;
+use crate::config::Config;
 use crate::db::{Db, DbError, Tx};
+use crate::schedule::admin::{counted, overlaps};
 use crate::schedule::store::{self as schedule, Plan, Put};
 
 /// What a file holds.
@@ -28,30 +30,52 @@ struct Fixture {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Movie {
-    id: Option<i64>,
+    id: Option<Whole>,
     title: String,
-    duration_minutes: i64,
+    duration_minutes: Whole,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Screen {
-    id: Option<i64>,
+    id: Option<Whole>,
     name: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Show {
-    id: Option<i64>,
+    id: Option<Whole>,
     movie: Reference,
     screen: Reference,
     date_time: String,
-    total_seats: i64,
+    total_seats: Whole,
     sales_open_at: Option<String>,
     sales_close_at: Option<String>,
-    order_limit: Option<i64>,
-    user_limit: Option<i64>,
+    order_limit: Option<Whole>,
+    user_limit: Option<Whole>,
+}
+
+/// A whole number, also written as `50.0`: programs that keep tables write numbers so.
+#[derive(Clone, Copy)]
+struct Whole(i64);
+
+impl Whole {
+    fn read(number: &serde_json::Number) -> Option<Whole> {
+        let whole = |number: f64| {
+            let is_exact = number.fract() == 0.0 && number.abs() <= MAX_ID as f64;
+            is_exact.then_some(number as i64)
+        };
+        number.as_i64().or_else(|| number.as_f64().and_then(whole)).map(Whole)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
+        let number = serde_json::Number::deserialize(deserializer)?;
+        Whole::read(&number)
+            .ok_or_else(|| de::Error::custom(format!("must be a whole number below 2^53, not {number}")))
+    }
 }
 
 /// When a show is, and its rules of sale.
@@ -61,11 +85,20 @@ struct Times {
 }
 
 /// Another row, by its id or by its very title or name.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "an id or a name")]
 enum Reference {
     Id(i64),
     Name(String),
+}
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Reference, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(name) => Ok(Reference::Name(name)),
+            serde_json::Value::Number(number) => Whole::read(&number).map(|Whole(id)| Reference::Id(id)),
+            _ => None,
+        }
+        .ok_or_else(|| de::Error::custom("must be an id or a name"))
+    }
 }
 
 /// Why a file was not loaded; nothing was changed.
@@ -82,12 +115,23 @@ impl From<DbError> for Error {
     }
 }
 
-/// How many rows were added or changed.
-#[derive(Debug, Clone, Copy)]
+/// What became of the rows of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rows {
+    /// Added or changed.
+    pub loaded: usize,
+    /// In the database already, just as the file has them.
+    pub there: usize,
+}
+
+/// What a file did or, in a dry run, would do.
+#[derive(Debug, Default)]
 pub struct Loaded {
-    pub movies: usize,
-    pub screens: usize,
-    pub shows: usize,
+    pub movies: Rows,
+    pub screens: Rows,
+    pub shows: Rows,
+    /// What the admin panel would ask about before it saves.
+    pub warnings: Vec<String>,
 }
 
 const MAX_TEXT_CHARS: usize = 255;
@@ -96,28 +140,101 @@ const MAX_SEATS: i64 = 100_000;
 /// Ids from 2^53 on are not safe in clients that keep numbers as floats.
 const MAX_ID: i64 = (1 << 53) - 1;
 
-/// Loads the text of a file. A time without an offset is one in `zone`.
-pub async fn load(db: &Db, text: &str, zone: &TimeZone) -> Result<Loaded, Error> {
-    // First as any object: a struct could be read from a list as well.
-    let fixture: Fixture = serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text)
-        .and_then(|_| serde_json::from_str(text))
-        .map_err(|error| Error::Faults(vec![error.to_string()]))?;
+/// Loads the content of a file. A time without an offset is one in the cinema's time zone. A dry run does everything but
+/// the commit.
+pub async fn load(db: &Db, bytes: &[u8], config: &Config, dry_run: bool) -> Result<Loaded, Error> {
+    let fixture = read(bytes).map_err(|fault| Error::Faults(vec![fault]))?;
     let mut faults = Vec::new();
-    let times = check(&fixture, zone, &mut faults);
+    let mut loaded = Loaded::default();
+    let times = check(&fixture, &config.time_zone, &mut faults, &mut loaded.warnings);
     if !faults.is_empty() {
         return Err(Error::Faults(faults));
     }
     let mut tx = db.begin().await?;
-    let loaded = put(&mut tx, &fixture, &times, &mut faults).await?;
+    put_movies(&mut tx, &fixture.movies, &mut loaded, &mut faults).await?;
+    put_screens(&mut tx, &fixture.screens, &mut loaded, &mut faults).await?;
+    put_shows(&mut tx, config, fixture.shows.iter().zip(&times), &mut loaded, &mut faults).await?;
     if !faults.is_empty() {
         return Err(Error::Faults(faults));
     }
-    tx.commit().await?;
+    if !dry_run {
+        tx.commit().await?;
+    }
     Ok(loaded)
 }
 
+/// Reads what is in a file, or says what the file is instead.
+fn read(bytes: &[u8]) -> Result<Fixture, String> {
+    if let Some(other) = other_kind(bytes) {
+        return Err(other.to_owned());
+    }
+    let text = text(bytes)?;
+    let text = text.as_str();
+    match text.trim_start().chars().next() {
+        None => return Err("the file is empty".to_owned()),
+        Some('<') => return Err("this is HTML or XML, not JSON: was a page saved in place of the file?".to_owned()),
+        Some('[') if is_django_dump(text) => {
+            return Err("this is Django's dumpdata, which loaddata does not read: use `marquee import-django`, which \
+                        copies Django's database itself"
+                .to_owned());
+        }
+        Some('{' | '[') => {}
+        Some(_) if is_table(text) => {
+            return Err("this is a table (CSV), not JSON: `marquee loaddata --help` tells the form".to_owned());
+        }
+        Some(_) => {}
+    }
+    // First as any object: a struct could be read from a list as well.
+    serde_json::from_str::<HashMap<String, de::IgnoredAny>>(text)
+        .and_then(|_| serde_json::from_str(text))
+        .map_err(|error| error.to_string())
+}
+
+/// What a file is that is no text at all, by its first bytes.
+fn other_kind(bytes: &[u8]) -> Option<&'static str> {
+    let kinds: [(&[u8], &str); 5] = [
+        (b"PK\x03\x04", "this is a ZIP file or a workbook of Excel or LibreOffice, not JSON"),
+        (b"\xd0\xcf\x11\xe0", "this is a workbook of an old Excel, not JSON"),
+        (b"\x1f\x8b", "this file is compressed: unpack it first"),
+        (b"SQLite format 3\0", "this is an SQLite database, not JSON: `marquee import-django` copies one of Django"),
+        (b"%PDF", "this is a PDF, not JSON"),
+    ];
+    kinds.into_iter().find(|(head, _)| bytes.starts_with(head)).map(|(_, kind)| kind)
+}
+
+/// The text of a file: UTF-8, or what editors and shells of Windows write, which begins with a byte order mark.
+fn text(bytes: &[u8]) -> Result<String, String> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (units, rest) = bytes.as_chunks::<2>();
+        let text = String::from_utf16(&units.iter().map(|bytes| unit(*bytes)).collect::<Vec<_>>());
+        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| "this begins as UTF-16, but is none".to_owned())
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
+                let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+                format!("this is not UTF-8 (line {line}): save it as UTF-8")
+            })
+        }
+    }
+}
+
+fn is_django_dump(text: &str) -> bool {
+    let objects = serde_json::from_str::<Vec<HashMap<String, de::IgnoredAny>>>(text).unwrap_or_default();
+    objects.first().is_some_and(|object| object.contains_key("model") && object.contains_key("fields"))
+}
+
+/// Whether the first line has columns, and no sign of JSON.
+fn is_table(text: &str) -> bool {
+    let first = text.trim_start().lines().next().unwrap_or_default();
+    first.contains([',', ';', '\t']) && !first.contains(['{', '[', ':'])
+}
+
 /// Checks all that can be seen without the database; gives the shows' times.
-fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>) -> Vec<Times> {
+fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>, warnings: &mut Vec<String>) -> Vec<Times> {
     let Fixture { movies, screens, shows } = fixture;
     let mut fault = |place: String, text: &str| faults.push(format!("{place}: {text}"));
     for (kind, ids) in [
@@ -127,7 +244,7 @@ fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>) -> Vec<Ti
     ] {
         let mut seen = HashMap::new();
         for (position, id) in ids.into_iter().enumerate() {
-            let Some(id) = id else { continue };
+            let Some(Whole(id)) = id else { continue };
             if !(1..=MAX_ID).contains(&id) {
                 fault(format!("{kind}[{position}].id"), "must be a positive integer below 2^53");
             }
@@ -136,91 +253,260 @@ fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>) -> Vec<Ti
             }
         }
     }
-    let is_text = |text: &str| !text.trim().is_empty() && text.chars().count() <= MAX_TEXT_CHARS;
-    for (position, movie) in movies.iter().enumerate() {
-        if !is_text(&movie.title) {
-            fault(format!("movies[{position}].title"), "must have 1 to 255 characters");
+    let named = |text: &str| {
+        let text = text.trim();
+        if text.is_empty() || text.chars().count() > MAX_TEXT_CHARS {
+            return Err("must have 1 to 255 characters".to_owned());
         }
-        if !(1..=MAX_MINUTES).contains(&movie.duration_minutes) {
+        match catalog::unshowable(text) {
+            Some(bad) => Err(format!("has the character U+{:04X}, which can't be shown", u32::from(bad))),
+            None => Ok(()),
+        }
+    };
+    for (position, movie) in movies.iter().enumerate() {
+        if let Err(problem) = named(&movie.title) {
+            fault(format!("movies[{position}].title"), &problem);
+        }
+        if !(1..=MAX_MINUTES).contains(&movie.duration_minutes.0) {
             fault(format!("movies[{position}].duration_minutes"), "must be 1 to 100000");
         }
     }
     for (position, screen) in screens.iter().enumerate() {
-        if !is_text(&screen.name) {
-            fault(format!("screens[{position}].name"), "must have 1 to 255 characters");
+        if let Err(problem) = named(&screen.name) {
+            fault(format!("screens[{position}].name"), &problem);
         }
     }
     let mut times = Vec::with_capacity(shows.len());
     for (position, show) in shows.iter().enumerate() {
-        if !(1..=MAX_SEATS).contains(&show.total_seats) {
+        if !(1..=MAX_SEATS).contains(&show.total_seats.0) {
             fault(format!("shows[{position}].total_seats"), "must be 1 to 100000");
         }
-        let mut read = |field: &str, text: &str| {
-            let read = time(text, zone);
-            if read.is_none() {
-                fault(format!("shows[{position}].{field}"), "must be a time like 2035-06-01T18:30:00Z");
+        let mut read = |field: &str, text: &str| match time(text, zone) {
+            Ok((time, note)) => {
+                warnings.extend(note.map(|note| format!("shows[{position}].{field}: {note}")));
+                Some(time)
             }
-            read
+            Err(problem) => {
+                fault(format!("shows[{position}].{field}"), &problem);
+                None
+            }
         };
         let date_time = read("date_time", &show.date_time);
         let open_at = show.sales_open_at.as_deref().and_then(|text| read("sales_open_at", text));
         let close_at = show.sales_close_at.as_deref().and_then(|text| read("sales_close_at", text));
+        if open_at.zip(close_at).is_some_and(|(open_at, close_at)| close_at <= open_at) {
+            fault(format!("shows[{position}].sales_close_at"), "sales can't close before they open");
+        }
         for (field, limit) in [("order_limit", show.order_limit), ("user_limit", show.user_limit)] {
-            if limit.is_some_and(|limit| !(1..=MAX_SEATS).contains(&limit)) {
+            if limit.is_some_and(|Whole(limit)| !(1..=MAX_SEATS).contains(&limit)) {
                 fault(format!("shows[{position}].{field}"), "must be 1 to 100000");
             }
         }
-        let sales = Sales { open_at, close_at, order_limit: show.order_limit, user_limit: show.user_limit };
+        let [order_limit, user_limit] =
+            [show.order_limit, show.user_limit].map(|limit| limit.map(|Whole(limit)| limit));
+        let sales = Sales { open_at, close_at, order_limit, user_limit };
         times.extend(date_time.map(|date_time| Times { date_time, sales }));
     }
     times
 }
 
-fn time(text: &str, zone: &TimeZone) -> Option<i64> {
-    clock::parse(text).or_else(|| {
-        // A date alone would be read as midnight, and a zone in brackets passed over.
-        let local: DateTime = text.parse().ok().filter(|_| text.contains(':') && !text.contains('['))?;
-        Some(local.to_zoned(zone.clone()).ok()?.timestamp().as_microsecond())
+/// A time in UTC microseconds, and what to say about it.
+fn time(text: &str, zone: &TimeZone) -> Result<(i64, Option<String>), String> {
+    let form = || "must be a time like 2035-06-01T18:30:00Z".to_owned();
+    if let Some(time) = clock::parse(text) {
+        return Ok((time, None));
+    }
+    // A date alone would be read as midnight, and a zone in brackets passed over.
+    let local: DateTime = text.parse().ok().filter(|_| text.contains(':') && !text.contains('[')).ok_or_else(form)?;
+    let ambiguous = zone.to_ambiguous_zoned(local);
+    let note = match ambiguous.offset() {
+        AmbiguousOffset::Unambiguous { .. } => None,
+        AmbiguousOffset::Gap { .. } => return Err(format!("{local} does not exist: the clocks are put forward then")),
+        AmbiguousOffset::Fold { .. } => Some(format!(
+            "{local} comes twice, as the clocks are put back then; the first one was taken. With an offset it is clear."
+        )),
+    };
+    Ok((ambiguous.earlier().map_err(|_| form())?.timestamp().as_microsecond(), note))
+}
+
+/// A movie without an id is the one in the database with the same title. Where several have it, it is the one that is as
+/// long; what is left over is new.
+async fn put_movies(
+    tx: &mut Tx,
+    movies: &[Movie],
+    loaded: &mut Loaded,
+    faults: &mut Vec<String>,
+) -> Result<(), DbError> {
+    let mut ids: Vec<Option<i64>> = movies.iter().map(|movie| movie.id.map(|Whole(id)| id)).collect();
+    let mut meant: HashSet<i64> = ids.iter().flatten().copied().collect();
+    let mut known = Vec::with_capacity(movies.len());
+    for movie in movies {
+        known.push(catalog_store::movies_titled(tx, movie.title.trim()).await?);
+    }
+    // Those that are just so come first, lest one that differs takes their place.
+    for just_so in [true, false] {
+        for (position, movie) in movies.iter().enumerate().filter(|(_, movie)| movie.id.is_none()) {
+            if ids[position].is_some() {
+                continue;
+            }
+            let is_free =
+                |(id, minutes): &&(i64, i64)| !meant.contains(id) && (!just_so || *minutes == movie.duration_minutes.0);
+            let free: Vec<i64> = known[position].iter().filter(is_free).map(|(id, _)| *id).collect();
+            match free[..] {
+                [] => {}
+                [one] => ids[position] = Some(one),
+                [first, ..] if just_so => ids[position] = Some(first),
+                [..] => faults.push(format!(
+                    "movies[{position}].title: {} movies are called {:?}; give ids",
+                    free.len(),
+                    movie.title.trim()
+                )),
+            }
+            meant.extend(ids[position]);
+        }
+    }
+    for (position, (movie, id)) in movies.iter().zip(ids).enumerate() {
+        let (title, minutes) = (movie.title.trim(), movie.duration_minutes.0);
+        if let Some(id) = id
+            && catalog_store::movie(tx, id).await?.is_some_and(|(was, long)| was == title && long == minutes)
+        {
+            loaded.movies.there += 1;
+            continue;
+        }
+        catalog_store::put_movie(tx, id, title, minutes).await?;
+        loaded.movies.loaded += 1;
+        let called = catalog_store::movies_titled(tx, title).await?.len();
+        if called > 1 {
+            loaded.warnings.push(format!("movies[{position}]: {called} movies are called {title:?} now"));
+        }
+    }
+    Ok(())
+}
+
+async fn put_screens(
+    tx: &mut Tx,
+    screens: &[Screen],
+    loaded: &mut Loaded,
+    faults: &mut Vec<String>,
+) -> Result<(), DbError> {
+    for (position, screen) in screens.iter().enumerate() {
+        let (name, id) = (screen.name.trim(), screen.id.map(|Whole(id)| id));
+        // A screen of this name that is known already is the one meant.
+        let known = catalog_store::screen_named(tx, name).await?;
+        if known.is_some() && id.is_some() && known != id {
+            faults.push(format!("screens[{position}].name: another screen has this name"));
+            continue;
+        }
+        let id = id.or(known);
+        if let Some(id) = id
+            && catalog_store::screen(tx, id).await?.is_some_and(|was| was == name)
+        {
+            loaded.screens.there += 1;
+        } else {
+            catalog_store::put_screen(tx, id, name).await?;
+            loaded.screens.loaded += 1;
+        }
+    }
+    Ok(())
+}
+
+/// A show without an id is the one of the same movie on the same screen at the same time. What the file doesn't say of its
+/// rules of sale stays as it is.
+async fn put_shows<'f>(
+    tx: &mut Tx,
+    config: &Config,
+    shows: impl Iterator<Item = (&'f Show, &'f Times)>,
+    loaded: &mut Loaded,
+    faults: &mut Vec<String>,
+) -> Result<(), DbError> {
+    let mut seen = HashSet::new();
+    let mut past = 0;
+    for (position, (show, Times { date_time, sales })) in shows.enumerate() {
+        let movie = movie_meant(tx, &show.movie).await?;
+        let screen = screen_meant(tx, &show.screen).await?;
+        faults.extend(movie.as_ref().err().map(|problem| format!("shows[{position}].movie: {problem}")));
+        faults.extend(screen.as_ref().err().map(|problem| format!("shows[{position}].screen: {problem}")));
+        let (Ok(movie_id), Ok(screen_id)) = (movie, screen) else { continue };
+        let mut plan =
+            Plan { movie_id, screen_id, date_time: *date_time, total_seats: show.total_seats.0, sales: *sales };
+        let mut warn = |text: String| loaded.warnings.push(format!("shows[{position}]: {text}"));
+        let id = match show.id {
+            Some(Whole(id)) => Some(id),
+            None => schedule::planned(tx, &plan).await?,
+        };
+        let before = match id {
+            Some(id) => schedule::shows(tx, &[id]).await?.pop(),
+            None => None,
+        };
+        if let Some(before) = &before {
+            if show.id.is_none() {
+                let was = before.plan.sales;
+                plan.sales = Sales {
+                    open_at: plan.sales.open_at.or(was.open_at),
+                    close_at: plan.sales.close_at.or(was.close_at),
+                    order_limit: plan.sales.order_limit.or(was.order_limit),
+                    user_limit: plan.sales.user_limit.or(was.user_limit),
+                };
+                if !seen.insert(before.id) {
+                    warn("the same show is in this file already".to_owned());
+                }
+            }
+            if before.cancelled {
+                warn("this show was cancelled here, and stays cancelled".to_owned());
+            }
+            if before.plan == plan || (before.cancelled && show.id.is_none()) {
+                loaded.shows.there += 1;
+                continue;
+            }
+            let is_moved = (before.plan.movie_id, before.plan.screen_id, before.plan.date_time)
+                != (plan.movie_id, plan.screen_id, plan.date_time);
+            if is_moved && before.taken > 0 {
+                let seats = counted(before.taken, "seat is", "seats are");
+                warn(format!("{seats} taken already, for another movie, screen or time: nobody is told of the change"));
+            }
+        }
+        let id = match schedule::put_show(tx, id, plan).await? {
+            Put::Done(id) => id,
+            Put::SeatTaken(seat) => {
+                faults.push(format!("shows[{position}].total_seats: seat {seat} is taken"));
+                continue;
+            }
+        };
+        seen.insert(id);
+        loaded.shows.loaded += 1;
+        if plan.date_time <= clock::now() {
+            past += 1;
+            continue;
+        }
+        for overlap in overlaps(tx, config, id).await? {
+            warn(overlap);
+        }
+    }
+    if past > 0 {
+        loaded.warnings.push(format!("{} in the past", counted(past, "show begins", "shows begin")));
+    }
+    Ok(())
+}
+
+async fn movie_meant(tx: &mut Tx, movie: &Reference) -> Result<Result<i64, String>, DbError> {
+    Ok(match movie {
+        Reference::Id(id) if catalog_store::has_movie(tx, *id).await? => Ok(*id),
+        Reference::Id(id) => Err(format!("there is no movie {id}")),
+        Reference::Name(title) => match catalog_store::movies_titled(tx, title.trim()).await?[..] {
+            [(id, _)] => Ok(id),
+            [] => Err(format!("there is no movie called {:?}", title.trim())),
+            ref several => Err(format!("{} movies are called {:?}; give its id", several.len(), title.trim())),
+        },
     })
 }
 
-async fn put(tx: &mut Tx, fixture: &Fixture, times: &[Times], faults: &mut Vec<String>) -> Result<Loaded, DbError> {
-    for movie in &fixture.movies {
-        catalog::put_movie(tx, movie.id, movie.title.trim(), movie.duration_minutes).await?;
-    }
-    for (position, screen) in fixture.screens.iter().enumerate() {
-        let name = screen.name.trim();
-        // A screen of this name that is known already is the one meant.
-        let known = catalog::screen_named(tx, name).await?;
-        if known.is_some() && screen.id.is_some() && known != screen.id {
-            faults.push(format!("screens[{position}].name: another screen has this name"));
-        } else {
-            catalog::put_screen(tx, screen.id.or(known), name).await?;
-        }
-    }
-    for (position, (show, Times { date_time, sales })) in fixture.shows.iter().zip(times).enumerate() {
-        let movie = match &show.movie {
-            Reference::Id(id) => catalog::has_movie(tx, *id).await?.then_some(*id),
-            Reference::Name(title) => match catalog::movies_titled(tx, title.trim()).await?.as_slice() {
-                [id] => Some(*id),
-                _ => None,
-            },
-        };
-        let screen = match &show.screen {
-            Reference::Id(id) => catalog::has_screen(tx, *id).await?.then_some(*id),
-            Reference::Name(name) => catalog::screen_named(tx, name.trim()).await?,
-        };
-        if movie.is_none() {
-            faults.push(format!("shows[{position}].movie: there is no such movie, or more than one"));
-        }
-        if screen.is_none() {
-            faults.push(format!("shows[{position}].screen: there is no such screen"));
-        }
-        let (Some(movie_id), Some(screen_id)) = (movie, screen) else { continue };
-        let plan = Plan { movie_id, screen_id, date_time: *date_time, total_seats: show.total_seats, sales: *sales };
-        if let Put::SeatTaken(seat) = schedule::put_show(tx, show.id, plan).await? {
-            faults.push(format!("shows[{position}].total_seats: seat {seat} is taken"));
-        }
-    }
-    Ok(Loaded { movies: fixture.movies.len(), screens: fixture.screens.len(), shows: fixture.shows.len() })
+async fn screen_meant(tx: &mut Tx, screen: &Reference) -> Result<Result<i64, String>, DbError> {
+    Ok(match screen {
+        Reference::Id(id) if catalog_store::has_screen(tx, *id).await? => Ok(*id),
+        Reference::Id(id) => Err(format!("there is no screen {id}")),
+        Reference::Name(name) => match catalog_store::screen_named(tx, name.trim()).await? {
+            Some(id) => Ok(id),
+            None => Err(format!("there is no screen called {:?}", name.trim())),
+        },
+    })
 }

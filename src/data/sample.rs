@@ -180,7 +180,7 @@ async fn ensure_catalog(db: &Db) -> Result<(Vec<i64>, Vec<(i64, i64)>), DbError>
     for (title, minutes) in MOVIES {
         let known = catalog::movies_titled(&mut tx, title).await?;
         movies.push(match known.first() {
-            Some(id) => *id,
+            Some((id, _)) => *id,
             None => catalog::put_movie(&mut tx, None, title, minutes).await?,
         });
     }

@@ -13,6 +13,12 @@ pub struct Contents {
     pub first_user: Option<i64>,
 }
 
+/// Whether someone can do everything in the panel.
+pub async fn has_superuser(db: &Db) -> Result<bool> {
+    let sql = "SELECT 1 FROM users WHERE is_superuser = 1 AND is_active = 1 LIMIT 1";
+    Ok(db.query_one::<(i64,)>(sql, vec![]).await?.is_some())
+}
+
 /// Counts the rows of the tables that people fill.
 pub async fn contents(db: &Db) -> Result<Contents> {
     let sql = "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM movies), (SELECT COUNT(*) FROM screens),

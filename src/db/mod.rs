@@ -4,6 +4,7 @@
 //! [`Db::begin`]. One text serves every engine; the few that can't stand side by side in the feature's store, chosen
 //! by [`Db::dialect`]. Nothing a stranger sent ever becomes SQL text: every value goes as a parameter.
 
+pub mod backup;
 mod migrations;
 pub mod mysql;
 pub mod sqlite;

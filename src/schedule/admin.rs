@@ -12,6 +12,7 @@ use crate::booking::admin::{BOOKINGS, by_house, told};
 use crate::booking::rules::{Act, Limits, Sales};
 use crate::booking::store::left_of_show;
 use crate::clock::{self, SECOND};
+use crate::config::Config;
 use crate::db::{DbError, Tx};
 use crate::orders::admin::{HOLDS, ORDERS};
 
@@ -343,23 +344,23 @@ async fn warnings(work: &mut Work<'_>, id: i64, before: Option<Known>, plan: &Pl
         !known.cancelled && (was.screen_id != plan.screen_id || was.movie_id != plan.movie_id)
     };
     if is_new_time || before.as_ref().is_some_and(needs_screen) {
-        warnings.extend(overlaps(work.tx, work.app, id).await?);
+        warnings.extend(overlaps(work.tx, &work.app.config, id).await?);
     }
     Ok(warnings)
 }
 
 /// The shows on the same screen that are too near to this one, in words.
-pub async fn overlaps(tx: &mut Tx, app: &App, id: i64) -> Result<Vec<String>, DbError> {
-    let zone = &app.config.time_zone;
+pub async fn overlaps(tx: &mut Tx, config: &Config, id: i64) -> Result<Vec<String>, DbError> {
+    let zone = &config.time_zone;
     let told = |rival: Rival| {
         let (from, until) = (moment(zone, rival.date_time), moment(zone, rival.until));
         format!(
             "The screen is needed for {} from {from} to {until}, and {} minutes more.",
             rival.movie_title,
-            app.config.turnaround / 60 / SECOND
+            config.turnaround / 60 / SECOND
         )
     };
-    Ok(store::rivals(tx, id, app.config.turnaround).await?.into_iter().map(told).collect())
+    Ok(store::rivals(tx, id, config.turnaround).await?.into_iter().map(told).collect())
 }
 
 /// `1 seat is`, `2 seats are`.

@@ -52,7 +52,9 @@ pub async fn copy(app: &App, ids: &[i64], values: &Values) -> Result<Report, Ref
             past += i64::from(plan.date_time <= clock::now());
             warnings.extend(oddity.map(|oddity| format!("{name}: {oddity}")));
             if !values.anyway {
-                warnings.extend(overlaps(&mut tx, app, id).await?.into_iter().map(|rival| format!("{name}: {rival}")));
+                warnings.extend(
+                    overlaps(&mut tx, &app.config, id).await?.into_iter().map(|rival| format!("{name}: {rival}")),
+                );
             }
             let change = FieldChange { field: "Copied from".into(), before: String::new(), after: source.told(app) };
             report.done.push((id, name, vec![change]));

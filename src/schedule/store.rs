@@ -39,7 +39,7 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
 }
 
 /// What a show is planned to be.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Plan {
     pub movie_id: i64,
     pub screen_id: i64,
@@ -266,6 +266,18 @@ pub async fn is_planned(tx: &mut Tx, plan: &Plan) -> Result<bool> {
         )
         .await?;
     Ok(found.is_some())
+}
+
+/// The show of this movie on this screen at this moment; a cancelled one only where there is no other.
+pub async fn planned(tx: &mut Tx, plan: &Plan) -> Result<Option<i64>> {
+    let found: Option<(i64,)> = tx
+        .query_one(
+            "SELECT id FROM shows WHERE screen_id = ? AND date_time = ? AND movie_id = ?
+             ORDER BY cancelled_at IS NOT NULL, id LIMIT 1",
+            vec![plan.screen_id.into(), plan.date_time.into(), plan.movie_id.into()],
+        )
+        .await?;
+    Ok(found.map(|(id,)| id))
 }
 
 /// Closes a show for good. With the row's new version no batch is written that was decided on the old one, so nobody is

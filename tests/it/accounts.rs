@@ -177,7 +177,9 @@ async fn any_text_is_only_text(engine: Engine) {
     assert_eq!(made["email"], quoted);
     assert_eq!(app.sql("SELECT email FROM users WHERE username = 'ohara'").await, [[quoted]]);
 
-    let titles: Vec<String> = nasty.iter().map(|text| format!("T {text} t")).collect();
+    // Titles can't have characters that no page shows.
+    let showable = |text: &&&str| !text.contains(|c: char| c.is_control() || c == '\u{202e}');
+    let titles: Vec<String> = nasty.iter().filter(showable).map(|text| format!("T {text} t")).collect();
     let movies: Vec<Value> = titles.iter().map(|title| json!({"title": title, "duration_minutes": 1})).collect();
     app.load(json!({"movies": movies, "screens": [{"id": 1, "name": "\u{1f3ac} '\"<b>\\"}], "shows": [
         {"movie": titles[0], "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 1},

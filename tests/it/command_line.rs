@@ -1,10 +1,13 @@
 //! The command line: what each command does, says and answers with, on empty, foreign and broken databases.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -53,7 +56,13 @@ pub fn tests() -> Vec<Test> {
         Test::new("command_line::loaddata_changes_rows", loaddata_changes_rows),
         Test::new("command_line::loaddata_refuses_all_or_nothing", loaddata_refuses_all_or_nothing),
         Test::new("command_line::loaddata_never_shrinks_below_a_taken_seat", loaddata_never_shrinks_below_a_taken_seat),
+        Test::new("command_line::loaddata_twice_changes_nothing", loaddata_twice_changes_nothing),
+        Test::new("command_line::loaddata_matches_without_ids", loaddata_matches_without_ids),
+        Test::new("command_line::loaddata_reports_what_the_panel_would", loaddata_reports_what_the_panel_would),
+        Test::plain("command_line::loaddata_reads_what_windows_writes", loaddata_reads_what_windows_writes),
+        Test::plain("command_line::loaddata_names_what_it_cannot_read", loaddata_names_what_it_cannot_read),
         Test::new("command_line::load_sample_data", load_sample_data),
+        Test::new("command_line::backup", backup),
         Test::new("command_line::openapi", openapi),
     ]
 }
@@ -547,8 +556,22 @@ async fn check(engine: Engine) {
         .send(&app)
         .await
         .expect(201);
+    let notes = ["note  there is no administrator", "note  SEATS_PER_USER", "note  TIME_ZONE is UTC"];
+    check(&[("SECRET_KEY", SECRET)]).exits(0).says(&notes).never_says(&["note  BIND"]);
+    run(&app, &["createsuperuser", "--noinput", "--username", "r", "--email", "r@example.com"]).exits(1);
+    let password = [("MARQUEE_SUPERUSER_PASSWORD", PASSWORD)];
+    let create = ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"];
+    Ran::from(app.marquee_with(&create, "", &password)).exits(0);
+    let settled = [("SECRET_KEY", SECRET), ("SEATS_PER_USER", "8"), ("TIME_ZONE", "Europe/Berlin")];
+    check(&settled).exits(0).never_says(&["note"]);
+    check(&[("SECRET_KEY", SECRET), ("BIND", "0.0.0.0:80")]).exits(0).says(&["note  BIND can be reached"]);
+    check(&[("SECRET_KEY", SECRET), ("BIND", "0.0.0.0:80"), ("TRUSTED_PROXIES", "1")]).never_says(&["note  BIND"]);
     let good = check(&[("SECRET_KEY", SECRET)]).exits(0).never_says(&["WRONG", SECRET]);
-    assert!(good.out.lines().count() >= 5 && good.out.lines().all(|line| line.starts_with("ok")), "{good:?}");
+    assert!(
+        good.out.lines().count() >= 5
+            && good.out.lines().all(|line| line.starts_with("ok    ") || line.starts_with("note  ")),
+        "{good:?}"
+    );
     for weak in ["short", &"ab".repeat(40), &format!("django-insecure-{SECRET}")] {
         check(&[("SECRET_KEY", weak)]).exits(1).says(&["WRONG SECRET_KEY", "1 to mend"]).never_says(&[weak]);
     }
@@ -652,6 +675,10 @@ async fn deactivate_user(engine: Engine) {
     list(&world.ann.access).send(&app).await.expect(200);
     assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE active_seat = 5").await, [["1"]], "bookings stay");
     run(&app, &["deactivate-user", "bob"]).exits(0);
+    run(&app, &["activate-user", "Bob"]).exits(0).says(&["Switched Bob on."]);
+    log_in(&app, "bob", PASSWORD).await.expect(200);
+    run(&app, &["activate-user", "nobody"]).exits(1).says(&["no user nobody"]);
+    run(&app, &["deactivate-user", "bob"]).exits(0);
     run(&app, &["deactivate-user", "nobody"]).exits(1).says(&["no user nobody"]);
     run(&app, &["deactivate-user", "%"]).exits(1);
     run(&app, &["deactivate-user"]).exits(2);
@@ -682,10 +709,11 @@ async fn prompts() {
         drop(stdin);
         ran
     };
-    let new = typed("createsuperuser", &["root", "root@example.com", PASSWORD, PASSWORD]);
+    // A slip is no reason to begin anew.
+    let slips = ["a b", "root", "nope", "root@example.com", "12345", "12345", PASSWORD, "other", PASSWORD, PASSWORD];
+    let new = typed("createsuperuser", &slips);
+    let new = new.says(&["Enter a valid username.", "Enter a valid email", "This password is too weak:", "differ"]);
     new.exits(0).says(&["Username:", "Email address:", "Password:", "(again)", "root."]).never_says(&[PASSWORD]);
-    let other = typed("changepassword root", &["Quiet-Harbour-71", "Quiet-Harbour-72"]);
-    other.exits(1).says(&["differ"]).never_says(&["Quiet-Harbour"]);
     typed("changepassword root", &["Quiet-Harbour-71", "Quiet-Harbour-71"]).exits(0).never_says(&["Quiet-Harbour"]);
 }
 
@@ -835,7 +863,7 @@ async fn loaddata_refuses_all_or_nothing(engine: Engine) {
                 "shows[0].screen",
                 "shows[1].movie",
                 "shows[1].screen",
-                "shows[2].movie: there is no such movie, or more",
+                "shows[2].movie: 2 movies are called \"Good\"; give its id",
             ],
         ),
         (
@@ -862,7 +890,7 @@ async fn loaddata_refuses_all_or_nothing(engine: Engine) {
         (r#"{"films":[]}"#.into(), &["unknown field `films`"]),
         (r#"{"movies":[{"title":"A","#.into(), &["line 1 column"]),
         ("[".repeat(100_000), &["line 1 column"]),
-        (String::new(), &["line 1 column"]),
+        (String::new(), &["the file is empty"]),
         ("null".into(), &["line 1 column"]),
     ];
     for (file, texts) in cases {
@@ -899,6 +927,264 @@ async fn loaddata_never_shrinks_below_a_taken_seat(engine: Engine) {
     book(8).await.expect(400);
     book(7).await.expect(409);
     book(6).await.expect(201);
+}
+
+/// All rows that `loaddata` writes, their versions among them.
+async fn programme(app: &App) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for table in ["movies", "screens", "shows"] {
+        rows.extend(app.sql(&format!("SELECT * FROM {table} ORDER BY id")).await);
+    }
+    rows
+}
+
+async fn loaddata_twice_changes_nothing(engine: Engine) {
+    let app = App::start(engine).await;
+    let zone = [("TIME_ZONE", "Europe/Berlin")];
+    let example = include_str!("../../docs/programme.json");
+    let file = process::directory();
+    let path = file.path().join("programme.json");
+    fs::write(&path, example).expect("a file can be written");
+    let path = path.to_str().expect("UTF-8");
+    let dry = Ran::from(app.marquee_with(&["loaddata", "--dry-run", path], "", &zone));
+    dry.exits(0).says(&["Would load 2 movies, 2 screens, 4 shows.", "Nothing was written"]);
+    assert!(programme(&app).await.is_empty(), "a dry run writes nothing");
+    load(&app, example, &zone).exits(0).says(&["Loaded 2 movies, 2 screens, 4 shows."]).never_says(&["WARNING"]);
+    let first = programme(&app).await;
+    let again = load(&app, example, &zone).exits(0).never_says(&["WARNING"]);
+    again.says(&["Loaded 0 movies, 0 screens, 0 shows.", "2 movies are there already.", "4 shows are there already."]);
+    assert_eq!(programme(&app).await, first);
+
+    // Shows alone, of a movie that is named by its id; and two movies that are the same but for their ids.
+    let file = json!({
+        "movies": [{"title": "Twin", "duration_minutes": 90}, {"title": "Twin", "duration_minutes": 90}],
+        "shows": [{"movie": 1, "screen": 1, "date_time": "2036-01-01T20:00:00Z", "total_seats": 5}],
+    })
+    .to_string();
+    load(&app, &file, &[]).exits(0).says(&["Loaded 2 movies, 0 screens, 1 show.", "2 movies are called \"Twin\" now"]);
+    let first = programme(&app).await;
+    load(&app, &file, &[]).exits(0).says(&["2 movies are there already.", "1 show is there already."]);
+    assert_eq!(programme(&app).await, first);
+    // With ids, too.
+    let ids = json!({
+        "movies": [{"id": 70, "title": "Seventy", "duration_minutes": 70}],
+        "screens": [{"id": 71, "name": "Seventy-one"}],
+        "shows": [{"id": 72, "movie": 70, "screen": 71, "date_time": "2036-01-01T20:00:00Z", "total_seats": 5}],
+    })
+    .to_string();
+    load(&app, &ids, &[]).exits(0).says(&["1 movie, 1 screen, 1 show."]);
+    let first = programme(&app).await;
+    load(&app, &ids, &[]).exits(0).says(&["1 screen is there already."]);
+    assert_eq!(programme(&app).await, first);
+}
+
+async fn loaddata_matches_without_ids(engine: Engine) {
+    let app = App::start(engine).await;
+    let movies = |movies: &[(&str, i64)]| {
+        let movies: Vec<Value> =
+            movies.iter().map(|(title, minutes)| json!({"title": title, "duration_minutes": minutes})).collect();
+        json!({"movies": movies}).to_string()
+    };
+    let minutes = async || app.sql("SELECT title, duration_minutes FROM movies ORDER BY id").await;
+    load(&app, movies(&[("Salt", 104)]), &[]).exits(0);
+    // A slip is corrected.
+    load(&app, movies(&[("Salt", 105)]), &[]).exits(0).says(&["Loaded 1 movie,"]);
+    assert_eq!(minutes().await, [["Salt", "105"]]);
+    // A remake in the same file is another movie, whichever comes first.
+    load(&app, movies(&[("Salt", 90), ("Salt", 105)]), &[]).exits(0).says(&["1 movie is there already."]);
+    assert_eq!(minutes().await, [["Salt", "105"], ["Salt", "90"]]);
+    // Which of the two got longer can't be known.
+    load(&app, movies(&[("Salt", 91)]), &[])
+        .exits(1)
+        .says(&["movies[0].title: 2 movies are called \"Salt\"; give ids"]);
+
+    // What the file doesn't say of a show's sales stays as staff have it; a cancelled show stays cancelled.
+    let show = |seats: i64| {
+        let show = json!({"movie": 1, "screen": "Studio", "date_time": "2036-01-01T20:00:00Z", "total_seats": seats});
+        json!({"screens": [{"name": "Studio"}], "shows": [show]}).to_string()
+    };
+    load(&app, show(5), &[]).exits(0);
+    app.sql("UPDATE shows SET order_limit = 2").await;
+    load(&app, show(6), &[]).exits(0).says(&["0 movies, 0 screens, 1 show."]);
+    assert_eq!(app.sql("SELECT total_seats, order_limit FROM shows").await, [["6", "2"]]);
+    app.sql("UPDATE shows SET cancelled_at = 1").await;
+    load(&app, show(7), &[]).exits(0).says(&["WARNING shows[0]: this show was cancelled", "1 show is there already."]);
+    assert_eq!(app.sql("SELECT total_seats, cancelled_at FROM shows").await, [["6", "1"]]);
+}
+
+async fn loaddata_reports_what_the_panel_would(engine: Engine) {
+    let app = App::start(engine).await;
+    let zone = [("TIME_ZONE", "Europe/Berlin")];
+    app.load(
+        json!({"movies": [{"title": "A", "duration_minutes": 90}], "screens": [{"name": "One"}, {"name": "Two"}]}),
+    );
+    let shows = |shows: &[(&str, &str)]| {
+        let shows: Vec<Value> = shows
+            .iter()
+            .map(|(screen, time)| json!({"movie": "A", "screen": screen, "date_time": time, "total_seats": 5}))
+            .collect();
+        json!({"shows": shows}).to_string()
+    };
+    // The clocks go from two to three, and back from three to two.
+    let gap = load(&app, shows(&[("One", "2035-06-01T12:00:00"), ("One", "2035-03-25T02:30:00")]), &zone);
+    gap.exits(1).says(&["shows[1].date_time: 2035-03-25T02:30:00 does not exist", "nothing was changed"]);
+    let sales = json!({"shows": [{"movie": "A", "screen": "One", "date_time": "2035-06-01T12:00:00", "total_seats": 5,
+        "sales_open_at": "2035-03-25T02:30:00", "sales_close_at": "2035-03-25T02:59:59"}]});
+    load(&app, sales.to_string(), &zone).exits(1).says(&["shows[0].sales_open_at", "shows[0].sales_close_at"]);
+    let closed = json!({"shows": [{"movie": "A", "screen": "One", "date_time": "2035-06-01T12:00:00Z", "total_seats": 5,
+        "sales_open_at": "2035-05-02T00:00:00Z", "sales_close_at": "2035-05-01T00:00:00Z"}]});
+    load(&app, closed.to_string(), &zone)
+        .exits(1)
+        .says(&["shows[0].sales_close_at: sales can't close before they open"]);
+    assert_eq!(count(&app, "shows").await, 0);
+    let twice = load(&app, shows(&[("One", "2035-10-28T02:30:00")]), &zone);
+    twice.exits(0).says(&["WARNING shows[0].date_time: 2035-10-28T02:30:00 comes twice"]);
+    // The first of the two.
+    assert_eq!(app.sql("SELECT date_time FROM shows").await, [["2077144200000000"]]);
+    // With an offset, or in a zone that has no such hour, nothing is unclear.
+    load(&app, shows(&[("Two", "2035-10-28T02:30:00+01:00"), ("Two", "2035-03-25T02:30:00+01:00")]), &zone)
+        .exits(0)
+        .never_says(&["WARNING"]);
+
+    // Two shows on one screen, in the file and in the database; on two screens there is room.
+    let near = [("One", "2035-06-01T12:00:00"), ("One", "2035-06-01T13:00:00"), ("Two", "2035-06-01T12:00:00")];
+    let ran = load(&app, shows(&near), &zone).exits(0).says(&["WARNING shows[1]: The screen is needed for A from"]);
+    assert_eq!(ran.err.matches("WARNING").count(), 1, "{ran:?}");
+    let rival = load(&app, shows(&[("Two", "2035-06-01T13:40:00")]), &zone).exits(0);
+    rival.says(&["WARNING shows[0]: The screen is needed for A", "15 minutes more"]);
+    let same = load(&app, shows(&[("One", "2035-07-01T12:00:00"), ("One", "2035-07-01T12:00:00")]), &zone).exits(0);
+    same.says(&["Loaded 0 movies, 0 screens, 1 show.", "WARNING shows[1]: the same show is in this file already"]);
+    load(&app, shows(&[("One", "2005-07-01T12:00:00")]), &zone).exits(0).says(&["WARNING 1 show begins in the past"]);
+
+    // Characters that no page shows, or that turn the text around them.
+    let before = programme(&app).await;
+    for bad in ["A\n(OV)", "A\u{0}B", "A\u{202e}B", "A\tB", "A\u{7f}", "A\u{9b}B", "A\u{2066}B"] {
+        let title = json!({"movies": [{"title": bad, "duration_minutes": 90}]});
+        load(&app, title.to_string(), &[]).exits(1).says(&["movies[0].title: has the character U+"]);
+        let name = json!({"screens": [{"name": bad}]});
+        load(&app, name.to_string(), &[]).exits(1).says(&["screens[0].name: has the character U+"]);
+    }
+    assert_eq!(programme(&app).await, before);
+    let good = "Ne\u{301}a \u{200f}\u{5d0}\u{1f468}\u{200d}\u{1f469}";
+    load(&app, json!({"movies": [{"title": good, "duration_minutes": 90}]}).to_string(), &[]).exits(0);
+}
+
+async fn loaddata_reads_what_windows_writes() {
+    let app = App::start(Engine::Sqlite).await;
+    let file = |title: &str| {
+        format!("{{\"movies\": [{{\"id\": 5.0, \"title\": \"{title}\", \"duration_minutes\": 90.0}}]}}\r\n")
+    };
+    let titles = async || app.sql("SELECT title, duration_minutes FROM movies WHERE id = 5").await;
+    load(&app, format!("\u{feff}{}", file("Märchen")), &[]).exits(0);
+    assert_eq!(titles().await, [["Märchen", "90"]]);
+    let units = |text: &str| format!("\u{feff}{text}").encode_utf16().collect::<Vec<_>>();
+    let little: Vec<u8> = units(&file("Größe")).into_iter().flat_map(u16::to_le_bytes).collect();
+    load(&app, &little, &[]).exits(0);
+    assert_eq!(titles().await, [["Größe", "90"]]);
+    let big: Vec<u8> = units(&file("\u{1f3ac}")).into_iter().flat_map(u16::to_be_bytes).collect();
+    load(&app, &big, &[]).exits(0);
+    assert_eq!(titles().await, [["\u{1f3ac}", "90"]]);
+    load(&app, &little[..little.len() - 1], &[]).exits(1).says(&["UTF-16"]);
+    load(&app, b"{\"movies\": [\n{\"title\": \"M\xe4rchen\"", &[]).exits(1).says(&["UTF-8 (line 2)"]);
+    let show = r#"{"screens":[{"id":1e0,"name":"One"}],
+        "shows":[{"movie":5.0,"screen":1,"date_time":"2035-06-01T12:00:00Z","total_seats":50.0,"user_limit":4.0}]}"#;
+    load(&app, show, &[]).exits(0);
+    assert_eq!(app.sql("SELECT total_seats, user_limit FROM shows").await, [["50", "4"]]);
+    for wrong in ["90.5", "1e300", "9007199254740994.0", "\"90\"", "null"] {
+        let file = format!("{{\"movies\": [{{\"title\": \"A\", \"duration_minutes\": {wrong}}}]}}");
+        load(&app, file, &[]).exits(1).says(&["line 1 column"]);
+    }
+}
+
+async fn loaddata_names_what_it_cannot_read() {
+    let app = App::start(Engine::Sqlite).await;
+    let dump = r#"[{"model": "booking.movie", "pk": 1, "fields": {"title": "A", "duration_minutes": 90}}]"#;
+    let files: [(&[u8], &str); 11] = [
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf \n", "the file is empty"),
+        (dump.as_bytes(), "import-django"),
+        (b"[]", "line 1 column"),
+        (b"title;duration_minutes\nA;90\n", "CSV"),
+        (b"title,duration_minutes\nA,90\n", "CSV"),
+        (b"<!DOCTYPE html><html></html>", "HTML"),
+        (b"PK\x03\x04\x14\x00", "Excel"),
+        (b"\x1f\x8b\x08\x00", "compressed"),
+        (b"SQLite format 3\0\x10\x00", "SQLite"),
+        (b"title: A", "line 1 column"),
+    ];
+    for (bytes, text) in files {
+        load(&app, bytes, &[]).exits(1).says(&["nothing was changed", text]);
+    }
+}
+
+/// A backup taken while a server sells holds every booking that was answered before, and can be served.
+async fn backup(engine: Engine) {
+    let app = App::start(engine).await;
+    let directory = process::directory();
+    let copy = directory.path().join("copy.sqlite3");
+    let to = copy.to_str().expect("UTF-8").to_owned();
+    if engine != Engine::Sqlite {
+        run(&app, &["backup", &to]).exits(1).says(&["mariadb-dump", "--single-transaction", "docs/backup.md"]);
+        assert!(!copy.exists());
+        return;
+    }
+    app.load(json!({
+        "movies": [{"title": "A", "duration_minutes": 90}], "screens": [{"name": "One"}],
+        "shows": [{"movie": "A", "screen": "One", "date_time": "2035-06-01T18:30:00Z", "total_seats": 100_000}],
+    }));
+    let ann = app.customer("ann").await;
+    let (booked, stop) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let next = AtomicI64::new(1);
+    let customer = async || {
+        while !stop.load(Ordering::Relaxed) {
+            let seat = next.fetch_add(1, Ordering::Relaxed);
+            let book = Call::post("/api/shows/1/book/").bearer(&ann.access).json(json!({"seat_number": seat}));
+            book.send(&app).await.expect(201);
+            booked.lock().expect("no holder panics").push(seat);
+        }
+    };
+    let operator = async {
+        let mut before = 0;
+        while before < 300 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            before = booked.lock().expect("no holder panics").len();
+        }
+        let seats: Vec<i64> = booked.lock().expect("no holder panics").clone();
+        let args = ["backup".to_owned(), to.clone()];
+        let marquee = app.command(&args);
+        let ran = tokio::task::spawn_blocking(move || {
+            let mut marquee = marquee;
+            marquee.output()
+        });
+        let ran = Ran::from(ran.await.expect("it ends").expect("marquee runs"));
+        stop.store(true, Ordering::Relaxed);
+        (seats, ran)
+    };
+    let (_, (seats, ran)) = tokio::join!(futures_util::future::join_all((0..8).map(|_| customer())), operator);
+    ran.exits(0).says(&["checked", "SECRET_KEY"]);
+    let mode = fs::metadata(&copy).expect("the copy is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only the owner can read it");
+    let names = |folder: &TempDir| {
+        let files = fs::read_dir(folder.path()).expect("a folder");
+        files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&directory), ["copy.sqlite3"], "one file, and nothing beside it");
+
+    let restored = Database { engine, url: format!("sqlite://{to}"), server: None };
+    let held = restored.query("SELECT active_seat FROM bookings WHERE active_seat IS NOT NULL").await;
+    let held: HashSet<i64> = held.iter().map(|row| row[0].parse().expect("a number")).collect();
+    let lost: Vec<&i64> = seats.iter().filter(|seat| !held.contains(seat)).collect();
+    assert!(lost.is_empty(), "{} of {} bookings are not in the backup: {lost:?}", lost.len(), seats.len());
+    let env = [("DATABASE_URL", restored.url.as_str()), ("SECRET_KEY", SECRET)];
+    Ran::from(app.marquee_with(&["check"], "", &env)).exits(0).says(&["ok    each show counts its taken seats right"]);
+
+    // A second one does not overwrite the first, and a failed one leaves nothing.
+    let bytes = fs::read(&copy).expect("it can be read");
+    run(&app, &["backup", &to]).exits(1).says(&["is there already"]);
+    assert!(bytes == fs::read(&copy).expect("it can be read"), "the first backup was changed");
+    run(&app, &["backup", &format!("{to}/no/folder")]).exits(1);
+    let other = Ran::from(app.marquee_with(&["backup", "x.sqlite3"], "", &[("DATABASE_URL", "sqlite://none.sqlite3")]));
+    other.exits(3).says(&["There is no database"]);
 }
 
 async fn load_sample_data(engine: Engine) {
@@ -992,6 +1278,39 @@ async fn env_files() {
     place.run(&["check", "--env-file", "missing.env"]).exits(2).says(&["missing.env"]);
     place.set("MARQUEE_ENV_FILE", "other.env");
     place.run(&["check"]).exits(0);
+    // What is in the file, and does nothing or cannot be meant: `check` fails, `serve` warns and goes on.
+    place.write(
+        "odd.env",
+        format!(
+            "SECRET_KEY={SECRET}\nDATABASE_URL=sqlite://two.sqlite3\nALOWED_HOSTS=x\nhunter2\nEMAIL_HOST=y\n\
+             HOLD_MINUTES=60\nHOLD_LIMIT_MINUTES=10\n"
+        ),
+    );
+    let odd = [
+        "ALOWED_HOSTS in the .env file is no setting; is ALLOWED_HOSTS meant?",
+        "line 4 of the .env file has no =",
+        "HOLD_MINUTES is more than HOLD_LIMIT_MINUTES",
+    ];
+    let check = place.run(&["--env-file", "odd.env", "check"]).exits(1).says(&odd).never_says(&["hunter2"]);
+    check.says(&["note  these names in the .env file are no settings of Marquee: EMAIL_HOST", "3 to mend."]);
+    let server = place.serve(&["--env-file", "odd.env"]).await;
+    let log = fs::read_to_string(&server.log).expect("a log");
+    server.stop().await;
+    assert!(odd.iter().all(|text| log.contains(text)) && !log.contains("hunter2"), "{log}");
+    // All settings, and no secret.
+    place
+        .write("secret.env", format!("SECRET_KEY={SECRET}\nDATABASE_URL=mysql://u:hunter2@h/n\nDB_PASSWORD=hunter2\n"));
+    place.set("HOLD_MINUTES", "7");
+    let settings = place.run(&["--env-file", "secret.env", "settings"]).exits(0).never_says(&[SECRET, "hunter2"]);
+    settings.says(&[
+        "SECRET_KEY=(set, not shown)  (.env)",
+        "DATABASE_URL=mysql://(not shown)@h/n  (.env)",
+        "HOLD_MINUTES=7  (environment)",
+        "HOLDS_PER_USER=4  (default)",
+        "SEATS_PER_USER  (not set)",
+        "secret.env",
+    ]);
+    place.unset("HOLD_MINUTES");
     // The environment wins.
     place.set("DEBUG", "1");
     place.run(&["check"]).exits(1).says(&["WRONG DEBUG", "ok    SECRET_KEY"]);

@@ -217,6 +217,13 @@ impl App {
         child.wait_with_output().expect("marquee can be waited for")
     }
 
+    /// The command line on this app's database, to be run aside.
+    pub fn command(&self, args: &[String]) -> Command {
+        let mut command = self.setting.marquee();
+        command.args(args);
+        command
+    }
+
     /// Runs the command line and panics, showing its output, unless it exits with 0.
     pub fn succeed(&self, args: &[&str]) -> Output {
         let output = self.marquee(args);

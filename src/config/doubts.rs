@@ -1,0 +1,111 @@
+//! What can be read and yet can hardly be meant. Nothing here stops a command: `check` reports it, `serve` warns.
+
+use super::{Config, SETTINGS, dotenv};
+
+/// One thing that an operator should look at; it repeats no value, and no text that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    pub text: String,
+    /// Whether it is a mistake, as opposed to something that may belong to another program.
+    pub is_mistake: bool,
+}
+
+fn mistake(text: String) -> Doubt {
+    Doubt { text, is_mistake: true }
+}
+
+fn note(text: String) -> Doubt {
+    Doubt { text, is_mistake: false }
+}
+
+/// Lines of a `.env` file that set nothing, and names that no setting has.
+pub(super) fn of_file(text: &str) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    let mut unknown = Vec::new();
+    for (number, name) in dotenv::names(text) {
+        let Some(name) = name else {
+            doubts.push(mistake(format!("line {number} of the .env file has no =, so it sets nothing")));
+            continue;
+        };
+        if SETTINGS.iter().any(|setting| setting.name == name) || is_hidden(name) {
+            continue;
+        }
+        match nearest(name) {
+            // The name is nearly a setting's, so it is no secret.
+            Some(near) => doubts.push(mistake(format!("{name} in the .env file is no setting; is {near} meant?"))),
+            // What is no name may be the second line of a value.
+            None if !is_name(name) => doubts.push(note(format!("line {number} of the .env file names no setting"))),
+            None => unknown.push(name),
+        }
+    }
+    unknown.sort_unstable();
+    unknown.dedup();
+    if !unknown.is_empty() {
+        doubts.push(note(format!("these names in the .env file are no settings of Marquee: {}", unknown.join(", "))));
+    }
+    doubts
+}
+
+/// Behind `export` or a byte order mark: the reader refuses a setting's name there by itself.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('\u{feff}')
+        || name.strip_prefix("export").is_some_and(|rest| rest.starts_with(char::is_whitespace))
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=40).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// The setting that this name is a slip for.
+fn nearest(name: &str) -> Option<&'static str> {
+    let bare = |name: &str| name.replace(['_', '-', ' ', '.'], "").to_uppercase();
+    let found = SETTINGS.iter().map(|setting| (distance(&bare(name), &bare(setting.name)), setting.name)).min()?;
+    let forgiven = if name.len() < 6 { 1 } else { 2 };
+    (found.0 <= forgiven && name.len() > 3).then_some(found.1)
+}
+
+/// How many letters have to be put in, left out, or exchanged to make one text of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    // A name of a thousand letters is no slip.
+    for (i, c) in one.chars().take(64).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, d) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(c != *d);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+/// Settings of which each is valid, and which don't fit together.
+pub(super) fn of_config(config: &Config) -> Vec<Doubt> {
+    let limits = &config.limits;
+    let contradictions = [
+        (
+            limits.hold > limits.hold_in_all,
+            "HOLD_MINUTES is more than HOLD_LIMIT_MINUTES, which a hold can last in all",
+        ),
+        (
+            limits.order_seats.zip(limits.user_seats).is_some_and(|(order, user)| order > user),
+            "SEATS_PER_ORDER is more than SEATS_PER_USER, so no order can have so many",
+        ),
+        (
+            limits.opens_before.zip(limits.closes_before).is_some_and(|(opens, closes)| closes >= opens),
+            "SALES_CLOSE_MINUTES ends the sales before SALES_OPEN_DAYS begins them: nothing is ever on sale",
+        ),
+        (
+            config.access_token_lifetime > config.refresh_token_lifetime,
+            "ACCESS_TOKEN_LIFETIME_HOURS is longer than REFRESH_TOKEN_LIFETIME_DAYS",
+        ),
+        (config.admin_idle > config.admin_session, "ADMIN_IDLE_MINUTES is longer than ADMIN_SESSION_HOURS"),
+        (
+            config.login_failures_per_account > config.login_failures_per_address,
+            "LOGIN_FAILURES_PER_ACCOUNT is more than LOGIN_FAILURES_PER_ADDRESS, which ends them all",
+        ),
+    ];
+    contradictions.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| mistake(text.to_owned())).collect()
+}

@@ -50,16 +50,11 @@ impl Default for Options {
             env: Vec::new(),
             args: Vec::new(),
             relay: false,
-<<<<<<< HEAD
-            server: None,
-            clocks: Vec::new(),
-            unread_log: false,
-=======
             relays: 0,
             standby: None,
             server: None,
             clocks: Vec::new(),
->>>>>>> d8ddc0a (Count 'not written' only where it is final, and test failover)
+            unread_log: false,
         }
     }
 }

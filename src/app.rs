@@ -47,7 +47,7 @@ pub struct Parts {
     pub reads: Arc<SharedReads>,
     pub tasks: Tasks,
     /// Read when it is first needed.
-    pub codes: OnceCell<Codes>,
+    pub codes: Arc<OnceCell<Codes>>,
 }
 
 impl Deref for App {
@@ -91,7 +91,9 @@ impl App {
         let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
         // Shorter than the time a request has, so that what is answered "timeout" mostly was dropped unwritten.
         let patience = config.request_timeout * 2 / 3;
-        let desk = Desk::open(&db, config.desk_lanes, patience, config.limits.clone(), listener);
+        let codes = Arc::<OnceCell<Codes>>::default();
+        let limits = config.limits.clone();
+        let desk = Desk::open(&db, config.desk_lanes, patience, limits, Arc::clone(&codes), listener);
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
         App(Arc::new(Parts {
             tokens: TokenKeys::new(
@@ -108,7 +110,7 @@ impl App {
             desk,
             reads,
             tasks: Tasks::default(),
-            codes: OnceCell::new(),
+            codes,
             db,
             config,
         }))

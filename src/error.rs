@@ -254,6 +254,10 @@ fn order(error: BookingError) -> Refusal {
         BookingError::KeyReused => {
             return coded(StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "idempotency_key_reused");
         }
+        BookingError::ChangesTooFast { seconds, .. } => {
+            let refusal = coded(StatusCode::TOO_MANY_REQUESTS, error.to_string(), "changes_limit_rate");
+            return Refusal { retry_after: Some(*seconds), ..refusal };
+        }
         BookingError::Busy | BookingError::Late => return ApiError::Busy.refusal(),
         BookingError::Db(error) => return database(error.clone()),
         BookingError::ShowStarted => "show_started",

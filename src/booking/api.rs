@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 
 use super::idempotency::KeyHeader;
 use super::rules::Ask;
-use super::{Booking, Reply, store};
+use super::{Booking, store};
 use crate::accounts::User;
 use crate::app::App;
 use crate::error::ApiError;
@@ -59,11 +60,11 @@ pub async fn book(
     key: KeyHeader,
     Client(client): Client,
     mut form: Form,
-) -> Result<(StatusCode, Json<Booking>), ApiError> {
+) -> Result<Response, ApiError> {
     let seat_number = form.integer("seat_number", 1);
     form.check()?;
     let ask = Ask::Book { user_id: user.id, show_id, seats: vec![seat_number] };
-    Ok((StatusCode::CREATED, Json(one(app.desk.ask(ask, key.of(&[seat_number]), client).await?)?)))
+    app.desk.ask(ask, key.of(&[seat_number]), client).await?.response(StatusCode::CREATED)
 }
 
 /// Cancel a booking
@@ -100,26 +101,21 @@ pub async fn cancel(
     PathId(booking_id): PathId,
     key: KeyHeader,
     Client(client): Client,
-) -> Result<Json<Booking>, ApiError> {
+) -> Result<Response, ApiError> {
     let ask = Ask::Cancel { user_id: user.id, booking_id };
-    Ok(Json(one(app.desk.ask(ask, key.of(&[]), client).await?)?))
+    app.desk.ask(ask, key.of(&[]), client).await?.response(StatusCode::OK)
 }
 
-/// The one booking of a request for one.
-fn one(reply: Reply) -> Result<Booking, ApiError> {
-    let Reply::Bookings(mut bookings) = reply else {
-        return Err(ApiError::Internal("a request for a seat was answered with something else".into()));
-    };
-    bookings.pop().ok_or_else(|| ApiError::Internal("a request for a seat changed none".into()))
-}
+/// The most bookings that the list has.
+const NEWEST: i64 = 1_000;
 
 /// List your own bookings
 ///
-/// All of them, cancelled ones too, newest first.
+/// The newest 1,000, cancelled ones too, newest first. `/api/orders/` has all of them, a page at a time.
 #[utoipa::path(
     get, path = "/api/my-bookings/", tag = "Bookings", operation_id = "list_my_bookings",
     responses((status = 200, description = "Your bookings", body = [Booking])),
 )]
 pub async fn my_bookings(State(app): State<App>, user: User) -> Result<Json<Vec<Booking>>, ApiError> {
-    Ok(Json(store::bookings_of(&app.db, user.id).await?))
+    Ok(Json(store::bookings_of(&app.db, user.id, NEWEST).await?))
 }

@@ -3,20 +3,25 @@
 //! a success, written in the transaction of what was done. Refusals are decided anew.
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::{Deserialize, Serialize};
+use bytes::Bytes;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
-use super::{Booking, Reply};
+use super::rules::Ask;
+use super::{Booking, BookingError, Reply};
 use crate::accounts::User;
 use crate::clock::SECOND;
+use crate::db::DbError;
 use crate::error::ApiError;
 use crate::holds::Hold;
 use crate::orders::Order;
+use crate::orders::codes::Codes;
 
 /// How long a key is remembered, in microseconds.
 pub const LIFETIME: i64 = 24 * 60 * 60 * SECOND;
@@ -37,7 +42,9 @@ pub struct Key {
 #[derive(Debug, Clone)]
 pub struct Stored {
     pub payload: i64,
-    pub reply: String,
+    /// None where a version before migration 7 stored the reply, in a form of its own.
+    pub status: Option<u16>,
+    pub body: String,
 }
 
 /// The scope and key that a request carries, before its payload is known.
@@ -108,11 +115,37 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
     }
 }
 
-/// The fields of a booking, in their order.
+/// The status that a success is answered with.
+pub fn status(ask: &Ask) -> StatusCode {
+    match ask {
+        Ask::Book { .. } | Ask::Hold { .. } | Ask::Confirm { .. } => StatusCode::CREATED,
+        _ => StatusCode::OK,
+    }
+}
+
+impl Stored {
+    /// What a repeat is answered with.
+    ///
+    /// # Errors
+    /// [`BookingError::KeyReused`] for another payload.
+    pub fn repeat(&self, key: &Key, codes: Option<&Codes>) -> Result<Reply, BookingError> {
+        if self.payload != key.payload {
+            return Err(BookingError::KeyReused);
+        }
+        match self.status {
+            Some(status) => Ok(Reply::Sent { status, body: Bytes::from(self.body.clone()) }),
+            None => {
+                decode(&self.body, codes).ok_or_else(|| DbError::Other("a stored reply can't be read".into()).into())
+            }
+        }
+    }
+}
+
+/// The fields of a booking, in their order, as versions before migration 7 stored them.
 type Fields = (i64, i64, String, String, i64, i64, String, i64);
 
-/// A reply as it is kept, beside those with bookings alone.
-#[derive(Serialize, Deserialize)]
+/// The other replies as those versions stored them.
+#[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kept {
     /// Its fields in their order.
@@ -121,24 +154,8 @@ enum Kept {
     Order(i64, String, i64, Vec<Fields>),
 }
 
-/// A reply as it is kept.
-pub fn encode(reply: &Reply) -> String {
-    match reply {
-        Reply::Bookings(bookings) => serde_json::json!(fields(bookings)).to_string(),
-        Reply::Hold(hold) => {
-            let Hold { id, show, movie_title, screen_name, date_time, seats, created_at, expires_at } = hold.clone();
-            serde_json::json!(Kept::Hold(id, show, movie_title, screen_name, date_time, seats, created_at, expires_at))
-                .to_string()
-        }
-        Reply::Order(order) => {
-            let bookings = fields(&order.bookings);
-            serde_json::json!(Kept::Order(order.id, order.status.clone(), order.created_at, bookings)).to_string()
-        }
-    }
-}
-
-/// A reply as it was given; none when the text is not one of ours.
-pub fn decode(reply: &str) -> Option<Reply> {
+/// Reads a reply that a version before migration 7 stored; none when the text is not one of theirs.
+fn decode(reply: &str, codes: Option<&Codes>) -> Option<Reply> {
     if reply.starts_with('[') {
         return Some(Reply::Bookings(bookings(serde_json::from_str(reply).ok()?)));
     }
@@ -147,15 +164,9 @@ pub fn decode(reply: &str) -> Option<Reply> {
             Reply::Hold(Hold { id, show, movie_title, screen_name, date_time, seats, created_at, expires_at })
         }
         Kept::Order(id, status, created_at, fields) => {
-            Reply::Order(Order::of(id, status, created_at, bookings(fields))?)
+            Reply::Order(Order { code: codes?.of(id), ..Order::of(id, status, created_at, bookings(fields))? })
         }
     })
-}
-
-fn fields(bookings: &[Booking]) -> Vec<Fields> {
-    let fields =
-        |b: Booking| (b.id, b.show, b.movie_title, b.screen_name, b.date_time, b.seat_number, b.status, b.created_at);
-    bookings.iter().cloned().map(fields).collect()
 }
 
 fn bookings(fields: Vec<Fields>) -> Vec<Booking> {

@@ -2,17 +2,23 @@
 
 pub mod admin;
 pub mod api;
+pub mod churn;
 pub mod desk;
 pub mod idempotency;
 pub mod rules;
 pub mod store;
 pub mod tidying;
 
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock;
 use crate::db::DbError;
+use crate::error::ApiError;
 use crate::holds::Hold;
 use crate::orders::Order;
 use crate::orders::status::Status;
@@ -72,6 +78,9 @@ pub enum BookingError {
     /// The key was sent before, with another payload.
     #[error("This Idempotency-Key was used for another request.")]
     KeyReused,
+    /// The user has made too many changes; seconds to wait.
+    #[error("No more than {limit} changes can be made in a minute.")]
+    ChangesTooFast { limit: u32, seconds: u64 },
     /// More requests wait than can be served in time.
     #[error("the desk's queue is full")]
     Busy,
@@ -117,6 +126,42 @@ pub enum Reply {
     Bookings(Vec<Booking>),
     Hold(Hold),
     Order(Order),
+    /// The status and the JSON that a request with an Idempotency-Key is answered with, each time it is sent.
+    Sent {
+        status: u16,
+        body: Bytes,
+    },
+}
+
+impl Reply {
+    /// The body that says so.
+    ///
+    /// # Errors
+    /// [`DbError::Other`], which no reply is known to cause.
+    pub fn json(&self) -> Result<String, DbError> {
+        let json = match self {
+            Reply::Bookings(bookings) => match &bookings[..] {
+                [booking] => serde_json::to_string(booking),
+                bookings => serde_json::to_string(bookings),
+            },
+            Reply::Hold(hold) => serde_json::to_string(hold),
+            Reply::Order(order) => serde_json::to_string(order),
+            Reply::Sent { body, .. } => return Ok(String::from_utf8_lossy(body).into_owned()),
+        };
+        json.map_err(|error| DbError::Other(error.to_string()))
+    }
+
+    /// As an HTTP response, with this status unless it was sent before.
+    ///
+    /// # Errors
+    /// As [`Reply::json`].
+    pub fn response(self, status: StatusCode) -> Result<Response, ApiError> {
+        let (status, body) = match self {
+            Reply::Sent { status, body } => (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body),
+            reply => (status, Bytes::from(reply.json()?)),
+        };
+        Ok((status, [(CONTENT_TYPE, "application/json")], body).into_response())
+    }
 }
 
 /// The two states of a booking; a cancelled one never comes back.

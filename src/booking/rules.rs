@@ -94,6 +94,9 @@ pub struct Limits {
     pub holds: i64,
     /// Holds that a user may make in a minute.
     pub holds_per_minute: i64,
+    /// How often a user may book, hold and change a hold in a minute at one instance. The desk counts this, before
+    /// anything is decided.
+    pub changes_per_minute: u32,
     /// When sales open and close, before the show begins.
     pub opens_before: Option<i64>,
     pub closes_before: Option<i64>,
@@ -115,6 +118,7 @@ impl Default for Limits {
             held_seats: 20,
             holds: 4,
             holds_per_minute: 30,
+            changes_per_minute: 600,
             opens_before: None,
             closes_before: None,
             order_seats: None,
@@ -315,7 +319,7 @@ pub struct Decided {
 /// `now` is the moment that decides, in UTC microseconds.
 pub fn decide<'a>(state: State, asks: impl IntoIterator<Item = &'a Ask>, now: i64, limits: &Limits) -> Decided {
     let before = state.usage.clone();
-    let mut batch = Batch { state, now, limits, changes: Changes::default() };
+    let mut batch = Batch { state, now, limits, new_holds: HashMap::new(), changes: Changes::default() };
     let outcomes = asks.into_iter().map(|ask| batch.decide(ask)).collect();
     let relied_on = before.into_iter().filter_map(|(user, before)| Some((user, batch.room(user, before)?))).collect();
     Decided { outcomes, changes: Changes { relied_on, ..batch.changes } }
@@ -325,6 +329,8 @@ struct Batch<'a> {
     state: State,
     now: i64,
     limits: &'a Limits,
+    /// The holds that this batch has made, by user.
+    new_holds: HashMap<i64, i64>,
     changes: Changes,
 }
 
@@ -372,7 +378,9 @@ impl Batch<'_> {
         if used.holds >= self.limits.holds {
             return Err(BookingError::TooManyHolds { limit: self.limits.holds });
         }
-        if used.recent_holds >= self.limits.holds_per_minute {
+        // These are counted over all shows.
+        let new_holds = self.new_holds.get(&user_id).copied().unwrap_or_default();
+        if used.recent_holds + new_holds >= self.limits.holds_per_minute {
             return Err(BookingError::HoldsTooFast { limit: self.limits.holds_per_minute });
         }
         self.may_hold(user_id, show_id, seats.len())?;
@@ -396,10 +404,7 @@ impl Batch<'_> {
             usage.holds += 1;
             usage.held_seats += seats.len() as i64;
         }
-        // These are counted over all shows.
-        for ((user, _), usage) in &mut self.state.usage {
-            usage.recent_holds += i64::from(*user == user_id);
-        }
+        *self.new_holds.entry(user_id).or_default() += 1;
         self.note(id, hold.clone());
         Ok(Granted::Hold { id, hold })
     }
@@ -692,15 +697,16 @@ impl Batch<'_> {
         let after = self.state.usage.get(&user)?;
         let show = self.state.shows.get(&user.1)?;
         let user_limit = self.limits.sales(show.sales, show.date_time).user_limit;
-        let below = |limit: i64, of: fn(&Usage) -> i64| {
-            let more = of(after) - of(&before);
-            if more > 0 { limit - more } else { i64::MAX }
-        };
+        let without = |limit: i64, more: i64| if more > 0 { limit - more } else { i64::MAX };
+        let below = |limit: i64, of: fn(&Usage) -> i64| without(limit, of(after) - of(&before));
         let room = Room {
             holds: below(self.limits.holds, |usage| usage.holds),
             held_seats: below(self.limits.held_seats, |usage| usage.held_seats),
             seats: user_limit.map_or(i64::MAX, |limit| below(limit, |usage| usage.held_seats + usage.booked_seats)),
-            recent_holds: below(self.limits.holds_per_minute, |usage| usage.recent_holds),
+            recent_holds: without(
+                self.limits.holds_per_minute,
+                self.new_holds.get(&user.0).copied().unwrap_or_default(),
+            ),
         };
         let any = Room { holds: i64::MAX, held_seats: i64::MAX, seats: i64::MAX, recent_holds: i64::MAX };
         (room != any).then_some(room)

@@ -15,6 +15,7 @@ use crate::clock::{self, SECOND};
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Tx, Value};
 use crate::holds::Hold;
 use crate::orders::Order;
+use crate::orders::codes::Codes;
 use crate::orders::status::Status;
 
 /// What replies show of a show beside what decides.
@@ -56,25 +57,25 @@ pub struct Sql {
     orders: String,
     usage: String,
     keys: String,
-    forget_keys: String,
-    update_shows: String,
-    has_room: String,
-    update_orders: String,
-    insert_orders: String,
-    end_holds: String,
-    delete_held: String,
-    confirm: String,
-    cancel: String,
-    insert: String,
-    insert_for_orders: String,
-    insert_keys: String,
+    pub forget_keys: String,
+    pub update_shows: String,
+    pub has_room: String,
+    pub update_orders: String,
+    pub insert_orders: String,
+    pub end_holds: String,
+    pub delete_held: String,
+    pub confirm: String,
+    pub cancel: String,
+    pub insert: String,
+    pub insert_for_orders: String,
+    pub insert_keys: String,
 }
 
 /// One row each. SQLite runs them for every row, since there is nothing between it and us; a server gets lists, but for
 /// one row it has less work without.
-const UPDATE_SHOW: &str = "UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1 \
+pub const UPDATE_SHOW: &str = "UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1 \
      WHERE id = ? AND total_seats >= ? AND date_time > ? AND version = ? AND seats_taken + ? BETWEEN 0 AND total_seats";
-const INSERT_BOOKING: &str =
+pub const INSERT_BOOKING: &str =
     "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) VALUES (?, ?, ?, ?, 'booked', ?)";
 
 const INT: &str = "BIGINT";
@@ -136,8 +137,14 @@ impl Sql {
             ("is_held", INT),
             ("now", INT),
         ]);
-        let replies =
-            dialect.table(&[("key_high", INT), ("key_low", INT), ("payload", INT), ("reply", "TEXT"), ("at", INT)]);
+        let replies = dialect.table(&[
+            ("key_high", INT),
+            ("key_low", INT),
+            ("payload", INT),
+            ("status", INT),
+            ("body", "MEDIUMTEXT"),
+            ("at", INT),
+        ]);
         let guard = "s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version \
                      AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats";
         // The version tells what others did, the clock what time did: a hold that is over can't be changed any more.
@@ -208,11 +215,11 @@ impl Sql {
             ("seats", INT),
             ("recent", INT),
         ]);
-        // Found by the user, who has few: of a show there may be thousands, and a sum is in no index. A server that has not
-        // counted rows for some seconds would read all that came since.
+        // Found by the user: of a show there may be thousands. A server that has not counted rows for some seconds would
+        // read all that came since.
         let [live_holds, holds_made, booked_by] =
-            ["holds_of_a_user", "orders_of_a_user", "bookings_of_a_user"].map(|index| dialect.by_index(index));
-        let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id + 0 = d.show_id";
+            ["holds_of_a_user", "orders_of_a_user", "bookings_of_a_user_by_show"].map(|index| dialect.by_index(index));
+        let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id";
         let holds = format!("(SELECT COUNT(*) FROM orders o {live_holds} WHERE {live})");
         let held = format!(
             "(SELECT {in_order} COUNT(*) FROM orders o {live_holds} JOIN bookings b {of_an_order} ON b.order_id = o.id
@@ -220,7 +227,7 @@ impl Sql {
         );
         let booked = format!(
             "CASE WHEN d.counts_booked = 1 THEN (SELECT COUNT(*) FROM bookings b {booked_by} WHERE b.user_id = d.user_id
-             AND b.show_id + 0 = d.show_id AND b.status = 'booked') ELSE 0 END"
+             AND b.show_id = d.show_id AND b.status = 'booked') ELSE 0 END"
         );
         let recent = format!(
             "(SELECT COUNT(*) FROM orders o {holds_made} WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago)"
@@ -255,7 +262,8 @@ impl Sql {
                  AND (d.counts_booked = 0 OR {held} + {booked} <= d.seats) AND {recent} <= d.recent"
             ),
             keys: format!(
-                "SELECT {in_order} {now}, k.key_high, k.key_low, k.payload, k.reply, k.created_at FROM {keys} AS d
+                "SELECT {in_order} {now}, k.key_high, k.key_low, k.payload, k.status, COALESCE(k.body, k.reply),
+                 k.created_at FROM {keys} AS d
                  JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low"
             ),
             forget_keys: match dialect {
@@ -291,8 +299,8 @@ impl Sql {
                  SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', d.at FROM {bookings} AS d"
             ),
             insert_keys: format!(
-                "INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at)
-                 SELECT d.key_high, d.key_low, d.payload, d.reply, d.at FROM {replies} AS d"
+                "INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at, status, body)
+                 SELECT d.key_high, d.key_low, d.payload, '', d.at, d.status, d.body FROM {replies} AS d"
             ),
         }
     }
@@ -436,12 +444,15 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
         }
     }
     if !keys.is_empty() {
-        let asked: Vec<_> = keys.iter().map(|key| key.hash).collect();
-        for mut row in db.query::<Row>(&sql.keys, vec![Value::list(&asked)]).await? {
+        let mut asked: Vec<_> = keys.iter().map(|key| key.hash).collect();
+        for mut row in db.query::<Row>(&sql.keys, vec![each_once(&mut asked)]).await? {
             // What the key was used for may be gone.
             loaded.moment(&mut row)?;
             let hash = (row.take()?, row.take()?);
-            let stored = Stored { payload: row.take()?, reply: row.take()? };
+            let payload = row.take()?;
+            let status: Option<i64> = row.take()?;
+            let stored =
+                Stored { payload, status: status.and_then(|status| status.try_into().ok()), body: row.take()? };
             let created_at = row.take::<i64>()?;
             if created_at > loaded.now - idempotency::LIFETIME {
                 loaded.stored.insert(hash, stored);
@@ -540,8 +551,8 @@ pub struct Change {
     pub bookings: Vec<(i64, i64, i64, i64, i64)>,
     /// (show, seat, id, user, moment, order, status)
     pub for_orders: Vec<(i64, i64, i64, i64, i64, i64, &'static str)>,
-    /// (key, key, payload, reply, moment)
-    pub keys: Vec<(i64, i64, i64, String, i64)>,
+    /// (key, key, payload, status, body, moment)
+    pub keys: Vec<(i64, i64, i64, u16, String, i64)>,
     /// Keys that make room for these.
     pub outlived: Vec<(i64, i64, i64)>,
     pub now: i64,
@@ -611,9 +622,9 @@ impl Change {
         booked.chain(self.for_orders.iter().map(|(show, seat, ..)| (*show, *seat)))
     }
 
-    /// Notes the reply that a repeat of this key's request is to get.
-    pub fn remember(&mut self, key: &Key, reply: &Reply) {
-        self.keys.push((key.hash.0, key.hash.1, key.payload, idempotency::encode(reply), self.now));
+    /// Notes the reply that each repeat of this key's request gets.
+    pub fn remember(&mut self, key: &Key, status: u16, body: String) {
+        self.keys.push((key.hash.0, key.hash.1, key.payload, status, body, self.now));
     }
 }
 
@@ -628,8 +639,8 @@ impl SeatStatus {
     }
 }
 
-/// What a granted request is answered with, with ids for what is new.
-pub fn reply(granted: Granted, loaded: &Loaded, new: &Range<i64>) -> Result<Reply> {
+/// What a granted request is answered with, with ids for what is new. Orders have no code without `codes`.
+pub fn reply(granted: Granted, loaded: &Loaded, new: &Range<i64>, codes: Option<&Codes>) -> Result<Reply> {
     let bookings = |show: i64, seats: &[Seat]| -> Vec<Booking> {
         let facts = &loaded.shows[&show];
         let booking = |seat: &Seat| Booking {
@@ -660,21 +671,31 @@ pub fn reply(granted: Granted, loaded: &Loaded, new: &Range<i64>) -> Result<Repl
             })
         }
         Granted::Order { id, order } => {
-            let bookings = bookings(order.show_id, &order.seats);
-            let order = Order::of(id_of(id, new), order.status.name().to_owned(), order.created_at, bookings);
-            Reply::Order(order.ok_or_else(|| DbError::Other(format!("order {id} has no seat")))?)
+            let (id, bookings) = (id_of(id, new), bookings(order.show_id, &order.seats));
+            let order = Order::of(id, order.status.name().to_owned(), order.created_at, bookings);
+            let order = order.ok_or_else(|| DbError::Other(format!("order {id} has no seat")))?;
+            Reply::Order(Order { code: codes.map(|codes| codes.of(id)).unwrap_or_default(), ..order })
         }
     })
 }
 
 /// Writes a batch as one transaction.
 ///
+/// # Errors
+/// Those of the database; but for [`DbError::OutcomeUnknown`] nothing was written.
+pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
+    db.write(statements(db.dialect(), sql, change)).await?;
+    Ok(())
+}
+
+/// The statements that write a batch.
+///
 /// The shows come first, in the order of their ids, each guarded against what may have changed since it was loaded: the
 /// update holds its row until the commit, so that no one shrinks or starts it, or changes one of its holds and orders,
 /// meanwhile (the other order deadlocks with the foreign key's shared lock). Then what was relied on is looked at again,
 /// holds and orders follow, each guarded by its version and the clock, then rows that make way, and at last those that
 /// come. The unique key `one_holder_per_seat` has the last word on every seat.
-pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
+pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
     let shows: Vec<_> = change
         .shows
         .iter()
@@ -683,7 +704,7 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
             (*id, show.taken, show.highest_seat, starts_after, *version)
         })
         .collect();
-    let one_by_one = |rows: usize| rows == 1 || db.dialect() == Dialect::Sqlite;
+    let one_by_one = |rows: usize| rows == 1 || dialect == Dialect::Sqlite;
     let mut statements: Vec<Statement> = Vec::new();
     if one_by_one(shows.len()) {
         let update = |(id, taken, highest, after, version)| {
@@ -737,8 +758,7 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
     if !change.keys.is_empty() {
         statements.push(Statement::new(sql.insert_keys.clone(), vec![Value::list(&change.keys)]));
     }
-    db.write(statements).await?;
-    Ok(())
+    statements
 }
 
 /// After [`DbError::OutcomeUnknown`]: whether a batch was written; nothing when that can't be told any more.
@@ -810,6 +830,16 @@ async fn find_written(tx: &mut Tx, change: &Change) -> Result<Option<bool>> {
     Ok(Some((cancelled.len(), stored.len()) == (change.cancels.len(), keys.len())))
 }
 
+/// Which of these shows nobody has locked at this moment.
+pub async fn free_to_change(db: &Db, shows: &[i64]) -> Result<Vec<i64>> {
+    // MySQL takes no lock beside a list.
+    let places = vec!["?"; shows.len()].join(", ");
+    let sql = format!("SELECT id FROM shows WHERE id IN ({places}) FOR UPDATE SKIP LOCKED");
+    let mut tx = db.begin().await?;
+    let free: Vec<(i64,)> = tx.query(&sql, shows.iter().map(|show| Value::Int(*show)).collect()).await?;
+    Ok(free.into_iter().map(|(id,)| id).collect())
+}
+
 /// A statement over a list, unless it is empty.
 fn some_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Option<Statement> {
     (!rows.is_empty()).then(|| all_of(sql, rows))
@@ -842,16 +872,19 @@ impl FromRow for Booking {
     }
 }
 
-/// All bookings of a user, cancelled ones too, newest first (Y02).
-pub async fn bookings_of(db: &Db, user_id: i64) -> Result<Vec<Booking>> {
-    db.query(
-        "SELECT b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at
-         FROM bookings b JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
+/// The newest bookings of a user, cancelled ones too, newest first (Y02).
+pub async fn bookings_of(db: &Db, user_id: i64, most: i64) -> Result<Vec<Booking>> {
+    let dialect = db.dialect();
+    let sql = format!(
+        "SELECT {} b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at
+         FROM bookings b {} JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
          JOIN screens c ON c.id = s.screen_id
-         WHERE b.user_id = ? AND b.status IN ('booked', 'cancelled') ORDER BY b.created_at DESC, b.id DESC",
-        vec![user_id.into()],
-    )
-    .await
+         WHERE b.user_id = ? AND b.status IN ('booked', 'cancelled')
+         ORDER BY b.created_at DESC, b.id DESC LIMIT ?",
+        dialect.in_order(),
+        dialect.by_index("bookings_of_a_user")
+    );
+    db.query(&sql, vec![user_id.into(), most.into()]).await
 }
 
 /// The ids of the bookings of an order; a booking without one is an order of its own.

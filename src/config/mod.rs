@@ -202,6 +202,7 @@ impl Config {
                 held_seats: reader.integer("HOLD_SEATS_PER_USER"),
                 holds: reader.integer("HOLDS_PER_USER"),
                 holds_per_minute: reader.integer("HOLDS_PER_MINUTE"),
+                changes_per_minute: reader.integer("CHANGES_PER_USER_PER_MINUTE"),
                 opens_before: reader.if_given("SALES_OPEN_DAYS").map(|days| days * 24 * 60 * MINUTE),
                 closes_before: reader.if_given("SALES_CLOSE_MINUTES").map(|minutes| minutes * MINUTE),
                 order_seats: reader.if_given("SEATS_PER_ORDER"),

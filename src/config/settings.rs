@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::web::body::MAX_LIST;
+
 /// One variable of the environment or of `.env`.
 #[derive(Debug)]
 pub struct Setting {
@@ -300,6 +302,14 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "CHANGES_PER_USER_PER_MINUTE",
+        meaning: "How often one user can book, hold seats or change a hold in a minute, at each \
+                  instance.",
+        accepts: Accepts::Integer(1, 1_000_000),
+        default: Some("600"),
+        example: "",
+    },
+    Setting {
         name: "SALES_OPEN_DAYS",
         meaning: "How many days before a show its sales begin; empty for at once. A show can have \
                   a time of its own.",
@@ -319,7 +329,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "SEATS_PER_ORDER",
         meaning: "The most seats in one order; empty for any number. A show can have a number of \
                   its own.",
-        accepts: Accepts::Integer(1, 1000),
+        accepts: Accepts::Integer(1, MAX_LIST as i64),
         default: None,
         example: "",
     },

@@ -36,6 +36,7 @@ migrations![
     4 "0004_admin",
     5 "0005_indexes",
     6 "0006_new_passwords",
+    7 "0007_desk",
 ];
 
 /// Where a database stands against this binary.

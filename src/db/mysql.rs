@@ -304,7 +304,7 @@ impl Mysql {
                 Ok(())
             })
         });
-        let held_back = SETUP.iter().copied().chain(["SET SESSION autocommit = 0"]).collect();
+        let held_back = SETUP.iter().copied().chain([HELD_BACK]).collect();
         let writers = (self.connections / 4).max(1);
         let general = self.connections.saturating_sub(writers).max(1);
         let server = Arc::new(Server {
@@ -544,6 +544,10 @@ const SETUP: [&str; 3] = [
      NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5, lock_wait_timeout = 8, \
      wait_timeout = 20, group_concat_max_len = 1048576",
 ];
+
+/// What is said on those for lists of statements. Such a list waits for a lock no longer than a second, with the locks that
+/// it has: one row that is locked for long must not hold up those who want others.
+const HELD_BACK: &str = "SET SESSION autocommit = 0, innodb_lock_wait_timeout = 1";
 
 /// The same for a connection that waits for others: for an hour.
 const PATIENT: &str = "SET SESSION wait_timeout = 3600";

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -10,7 +12,6 @@ use super::codes::Codes;
 use super::{Order, store};
 use crate::accounts::User;
 use crate::app::App;
-use crate::booking::Reply;
 use crate::booking::idempotency::KeyHeader;
 use crate::booking::rules::Ask;
 use crate::db::DbError;
@@ -126,24 +127,13 @@ pub async fn cancel(
     key: KeyHeader,
     Client(client): Client,
     mut form: Form,
-) -> Result<Json<Order>, ApiError> {
+) -> Result<Response, ApiError> {
     let seats = form.optional_integers("seats", 1);
     form.check_whole()?;
     let order_id = codes(&app).await?.id(&code).ok_or(ApiError::NotFound)?;
     let key = key.of(&seats);
     let ask = Ask::CancelOrder { user_id: user.id, order_id, seats };
-    Ok(Json(told(&app, app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?).await?))
-}
-
-/// The order of a reply, with its code.
-///
-/// # Errors
-/// When the reply is another, and those of the database.
-pub async fn told(app: &App, reply: Reply) -> Result<Order, ApiError> {
-    match reply {
-        Reply::Order(order) => Ok(Order { code: codes(app).await?.of(order.id), ..order }),
-        _ => Err(ApiError::Internal("a request for an order was answered with something else".into())),
-    }
+    app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?.response(StatusCode::OK)
 }
 
 /// The codes of this installation.

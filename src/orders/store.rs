@@ -26,24 +26,42 @@ impl FromRow for Head {
     }
 }
 
-/// What a booking without an order has in common with an order.
-const HEADS: [&str; 2] = [
-    "SELECT b.id, b.created_at, NULL FROM bookings b
-     WHERE b.user_id = ? AND b.order_id IS NULL AND b.status IN ('booked', 'cancelled')",
-    "SELECT o.id, o.created_at, o.status FROM orders o WHERE o.user_id = ? AND o.status <> 'held'",
-];
+/// What finds the orders of a user, and the bookings that are orders of their own, by an index or whatever is best.
+fn heads(index: impl Fn(&str) -> String) -> [(&'static str, String); 2] {
+    let (of_holds, alone) = (index("orders_of_a_user"), index("bookings_of_a_user"));
+    [
+        (
+            "o",
+            format!(
+                "SELECT o.id, o.created_at, o.status FROM orders o {of_holds}
+                 WHERE o.user_id = ? AND o.status <> 'held'"
+            ),
+        ),
+        (
+            "b",
+            format!(
+                "SELECT b.id, b.created_at, NULL FROM bookings b {alone}
+                 WHERE b.user_id = ? AND b.order_id IS NULL AND b.status IN ('booked', 'cancelled')"
+            ),
+        ),
+    ]
+}
 
 /// The orders of a user, newest first, `limit` of them at most, from behind the one with this moment and id.
 pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) -> Result<Vec<Order>> {
+    let most = i64::try_from(limit).unwrap_or(0);
+    let ((at, id), mut since) = (behind, i64::MIN);
     let mut heads: Vec<Head> = Vec::new();
-    for (table, head) in ["b", "o"].into_iter().zip(HEADS) {
+    for (table, head) in self::heads(|index| db.dialect().by_index(index)) {
         let sql = format!(
-            "{head} AND {table}.created_at <= ? AND ({table}.created_at < ? OR {table}.id < ?)
+            "{head} AND {table}.created_at BETWEEN ? AND ? AND ({table}.created_at < ? OR {table}.id < ?)
              ORDER BY {table}.created_at DESC, {table}.id DESC LIMIT ?"
         );
-        let (at, id) = behind;
-        let params = vec![user_id.into(), at.into(), at.into(), id.into(), i64::try_from(limit).unwrap_or(0).into()];
-        heads.extend(db.query::<Head>(&sql, params).await?);
+        let params = [user_id, since, at, at, id, most].map(Value::Int);
+        heads.extend(db.query::<Head>(&sql, params.to_vec()).await?);
+        // Seats are booked after their order was made, so those that are passed over next belong to the orders just found,
+        // or to holds that were confirmed at that time: few, however many the user has had.
+        since = heads.last().filter(|_| heads.len() == limit).map_or(since, |last| last.created_at);
     }
     heads.sort_unstable_by_key(|head| std::cmp::Reverse((head.created_at, head.id)));
     heads.truncate(limit);
@@ -53,7 +71,7 @@ pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) 
 /// The order of a user with this id.
 pub async fn order_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Order>> {
     let mut heads: Vec<Head> = Vec::new();
-    for (table, head) in ["b", "o"].into_iter().zip(HEADS) {
+    for (table, head) in self::heads(|_| String::new()) {
         heads.extend(db.query::<Head>(&format!("{head} AND {table}.id = ?"), vec![user_id.into(), id.into()]).await?);
     }
     Ok(whole(db, heads).await?.pop())

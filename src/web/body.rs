@@ -60,7 +60,7 @@ enum Field {
 }
 
 /// More values are not taken at once.
-const MAX_LIST: usize = 50;
+pub const MAX_LIST: usize = 50;
 
 /// What a text field accepts.
 pub struct TextRule {

@@ -183,25 +183,38 @@ pub fn format(request: &Request) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "format").last().map(|(_, value)| value.into())
 }
 
+/// The size in bytes up to which a reply is indented.
+const INDENTED: usize = 64 * 1024;
+
 /// The reply as a page for people who open an endpoint in a browser; the status stays (G55, G56).
 async fn page(endpoint: Endpoint, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return ApiError::Internal("a reply could not be read".into()).into_response();
     };
-    let text = match serde_json::from_slice::<serde_json::Value>(&body) {
-        Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_default(),
-        Err(_) => String::from_utf8_lossy(&body).into_owned(),
+    // Read as values, a reply takes many times its size, so a large one is shown as it is.
+    let value = serde_json::from_slice::<serde_json::Value>(&body[..body.len().min(INDENTED)]);
+    let text = match value {
+        Ok(value) if body.len() <= INDENTED => serde_json::to_string_pretty(&value).unwrap_or_default().into(),
+        _ => String::from_utf8_lossy(&body),
     };
+    let mut escaped = String::with_capacity(text.len() + text.len() / 8);
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            letter => escaped.push(letter),
+        }
+    }
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{name}</title></head>\
          <body><h1>{name}</h1><p>{status} · {allow} · <a href=\"/swagger/\">Try the API</a></p>\
-         <pre>{text}</pre></body></html>",
+         <pre>{escaped}</pre></body></html>",
         name = endpoint.name,
         status = parts.status,
         allow = endpoint.allow,
-        text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
     );
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

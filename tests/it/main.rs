@@ -11,6 +11,7 @@ mod admin_access;
 mod admin_cinema;
 mod admin_forms;
 mod admin_lists;
+mod churn;
 mod clocks;
 mod command_line;
 mod config;
@@ -41,6 +42,7 @@ fn main() -> std::process::ExitCode {
         admin_cinema::tests(),
         admin_forms::tests(),
         admin_lists::tests(),
+        churn::tests(),
         clocks::tests(),
         command_line::tests(),
         config::tests(),

@@ -6,7 +6,7 @@ use marquee::booking::idempotency::{Key, Stored};
 use marquee::booking::rules::{
     Ask, BookingState, Holder, Limits, OrderState, RELEASED, Sales, Seat, SeatStatus, Usage,
 };
-use marquee::booking::store::{Change, Loaded, ShowFacts};
+use marquee::booking::store::{Change, INSERT_BOOKING, Loaded, ShowFacts, Sql, UPDATE_SHOW};
 use marquee::orders::status::Status;
 
 pub const SHOW: i64 = 1;
@@ -46,8 +46,8 @@ pub struct Database {
     pub changes: i64,
     pub rows: BTreeMap<i64, Row>,
     pub orders: BTreeMap<i64, Order>,
-    /// Payload, reply, moment.
-    pub keys: BTreeMap<(i64, i64), (i64, String, i64)>,
+    /// Payload, status, body, moment.
+    pub keys: BTreeMap<(i64, i64), (i64, u16, String, i64)>,
 }
 
 /// What may refuse a write.
@@ -71,25 +71,92 @@ pub enum Guard {
     OneReplyPerKey,
 }
 
-/// Each guard as the schema or the store writes it.
-pub const GUARDS: [(Guard, &str); 17] = [
-    (Guard::Capacity, "s.total_seats >= d.highest_seat"),
-    (Guard::Start, "s.date_time > d.starts_after"),
-    (Guard::ShowVersion, "s.version = d.version"),
-    (Guard::SeatsTaken, "s.seats_taken + d.taken BETWEEN 0 AND s.total_seats"),
-    (Guard::Room, "WHERE {holds} <= d.holds AND {held} <= d.held"),
-    (Guard::Room, "AND (d.counts_booked = 0 OR {held} + {booked} <= d.seats) AND {recent} <= d.recent"),
-    (Guard::OrderVersion, "o.version = d.was AND (d.is_held = 0 OR "),
-    (Guard::HoldHeld, "o.status = 'held' AND o.expires_at > {})"),
-    (Guard::HoldLives, "AND o.expires_at > {})"),
-    (Guard::HoldsEnd, "let over = \"o.status = 'held' AND o.expires_at <= d.at\""),
-    (Guard::HoldOver, "COALESCE(o.expires_at, 0) <= d.at"),
-    (Guard::ExpiredHeld, "let held = \"b.status = 'held' AND"),
-    (Guard::ConfirmHeld, "WHERE b.id = d.id AND b.status = 'held'"),
-    (Guard::CancelBooked, "WHERE b.id = d.id AND b.status = 'booked'"),
-    (Guard::EveryRow, "Statement::changing(rows.len() as u64, sql.to_owned()"),
-    (Guard::OneHolderPerSeat, "CREATE UNIQUE INDEX one_holder_per_seat ON bookings (show_id, active_seat)"),
-    (Guard::OneReplyPerKey, "CONSTRAINT one_reply_per_key PRIMARY KEY (key_high, key_low)"),
+pub const ALL_GUARDS: [Guard; 16] = [
+    Guard::Capacity,
+    Guard::Start,
+    Guard::ShowVersion,
+    Guard::SeatsTaken,
+    Guard::Room,
+    Guard::OrderVersion,
+    Guard::HoldHeld,
+    Guard::HoldLives,
+    Guard::HoldsEnd,
+    Guard::HoldOver,
+    Guard::ExpiredHeld,
+    Guard::ConfirmHeld,
+    Guard::CancelBooked,
+    Guard::EveryRow,
+    Guard::OneHolderPerSeat,
+    Guard::OneReplyPerKey,
+];
+
+/// The guards of a statement of `store::write`, as they stand in its text, and whether it counts its rows.
+///
+/// # Panics
+/// When the statement is none that [`Database::write`] models.
+pub fn guards_of(sql: &Sql, statement: &str) -> (&'static [(Guard, &'static str)], bool) {
+    let guards: &[(Guard, &str)] = if statement == UPDATE_SHOW {
+        &[
+            (Guard::Capacity, "AND total_seats >= ?"),
+            (Guard::Start, "AND date_time > ?"),
+            (Guard::ShowVersion, "AND version = ?"),
+            (Guard::SeatsTaken, "AND seats_taken + ? BETWEEN 0 AND total_seats"),
+        ]
+    } else if statement == sql.update_shows {
+        &[
+            (Guard::Capacity, "WHERE s.total_seats >= d.highest_seat"),
+            (Guard::Start, "AND s.date_time > d.starts_after"),
+            (Guard::ShowVersion, "AND s.version = d.version"),
+            (Guard::SeatsTaken, "AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats"),
+        ]
+    } else if statement == sql.has_room {
+        &[
+            (Guard::Room, "<= d.holds AND"),
+            (Guard::Room, "<= d.held"),
+            (Guard::Room, "AND (d.counts_booked = 0 OR"),
+            (Guard::Room, "<= d.seats)"),
+            (Guard::Room, "<= d.recent"),
+        ]
+    } else if statement == sql.update_orders {
+        &[
+            (Guard::OrderVersion, "o.version = d.was AND (d.is_held = 0 OR"),
+            (Guard::HoldHeld, "OR o.status = 'held' AND"),
+            (Guard::HoldLives, "AND o.expires_at >"),
+        ]
+    } else if statement == sql.end_holds {
+        &[(Guard::HoldsEnd, "o.status = 'held' AND o.expires_at <= d.at")]
+    } else if statement == sql.delete_held {
+        &[(Guard::ExpiredHeld, "b.status = 'held' AND"), (Guard::HoldOver, "AND COALESCE(o.expires_at, 0) <= d.at")]
+    } else if statement == sql.confirm {
+        &[(Guard::ConfirmHeld, "b.status = 'held'")]
+    } else if statement == sql.cancel {
+        &[(Guard::CancelBooked, "b.status = 'booked'")]
+    } else {
+        let is_known = [&sql.insert_orders, &sql.insert, &sql.insert_for_orders, &sql.forget_keys, &sql.insert_keys]
+            .contains(&&statement.to_owned());
+        assert!(is_known || statement == INSERT_BOOKING, "the model does not know {statement}");
+        &[]
+    };
+    // Of a hold that is over several seats may go, and an old key may be gone; a key that is there already is refused.
+    let counts = ![&sql.end_holds, &sql.forget_keys, &sql.insert_keys].contains(&&statement.to_owned());
+    (guards, counts)
+}
+
+/// What the schema refuses, as each engine writes it.
+pub const KEYS: [(&str, &str); 4] = [
+    (
+        include_str!("../../migrations/sqlite/0003_orders.sql"),
+        "CREATE UNIQUE INDEX one_holder_per_seat ON bookings (show_id, active_seat)",
+    ),
+    (
+        include_str!("../../migrations/sqlite/0002_idempotency_keys.sql"),
+        "CONSTRAINT one_reply_per_key PRIMARY KEY (key_high, key_low)",
+    ),
+    (
+        include_str!("../../migrations/mysql/0001_box_office.sql"),
+        "UNIQUE KEY one_holder_per_seat (show_id, active_seat)",
+    ),
+    (include_str!("../../migrations/mysql/0002_idempotency_keys.sql"), "PRIMARY KEY (key_high, key_low)"),
 ];
 
 /// What [`Database::load`] reads, in the order in which `store::load` does.
@@ -221,8 +288,9 @@ impl Database {
                 }
                 Read::Keys => {
                     for key in keys {
-                        if let Some((payload, reply, _)) = database.keys.get(&key.hash) {
-                            loaded.stored.insert(key.hash, Stored { payload: *payload, reply: reply.clone() });
+                        if let Some((payload, status, body, _)) = database.keys.get(&key.hash) {
+                            let stored = Stored { payload: *payload, status: Some(*status), body: body.clone() };
+                            loaded.stored.insert(key.hash, stored);
                         }
                     }
                 }
@@ -351,9 +419,9 @@ impl Database {
             is(Guard::OneHolderPerSeat, status == "cancelled" || !after.rows.values().any(is_active))?;
             after.rows.insert(id, Row { user, order, seat, status, created_at, cancelled_at: None });
         }
-        for (high, low, payload, reply, at) in &change.keys {
+        for (high, low, payload, status, body, at) in &change.keys {
             is(Guard::OneReplyPerKey, !after.keys.contains_key(&(*high, *low)))?;
-            after.keys.insert((*high, *low), (*payload, reply.clone(), *at));
+            after.keys.insert((*high, *low), (*payload, *status, body.clone(), *at));
         }
         after.changes += i64::from((&self.rows, &self.orders) != (&after.rows, &after.orders));
         *self = after;
@@ -376,8 +444,8 @@ impl Database {
             return known.next();
         }
         let is_cancelled = |(id, at): &(i64, i64)| self.rows.get(id).is_some_and(|row| row.cancelled_at == Some(*at));
-        let is_stored = |key: &(i64, i64, i64, String, i64)| self.keys.contains_key(&(key.0, key.1));
-        Some(change.cancels.iter().all(is_cancelled) && change.keys.iter().all(is_stored))
+        let are_stored = change.keys.iter().all(|key| self.keys.contains_key(&(key.0, key.1)));
+        Some(change.cancels.iter().all(is_cancelled) && are_stored)
     }
 
     /// `schedule::store::put_show`.

@@ -13,9 +13,11 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use marquee::booking::idempotency::Key;
-use marquee::booking::rules::{Ask, Limits};
+use marquee::booking::rules::{Ask, Limits, ShowChange};
+use marquee::booking::store::{self, Change, Sql};
+use marquee::db::Dialect;
 
-use database::{Database, GUARDS, Guard, Order, Row, SHOW};
+use database::{Database, Guard, Order, Row, SHOW};
 use search::{Found, search};
 use world::{Answer, Missing, Model, Request, Stage, Step, World};
 
@@ -228,6 +230,13 @@ fn keys() -> Model {
     Model { until: 1, ..model(held(3), menu) }
 }
 
+/// Repeats that come before the first of them is answered.
+fn repeats_at_once() -> Model {
+    let menu =
+        vec![book(ANN, &[3]).with_key(1), book(ANN, &[1]).with_key(1), confirm(ANN, HELD).with_key(2), book(BEN, &[3])];
+    Model { batch: 2, requests: 3, until: 1, ..model(held(3), menu) }
+}
+
 /// What one user may have, asked for at two instances.
 fn hoarding() -> Model {
     let menu =
@@ -274,6 +283,8 @@ fn promises_are_kept_for_all_a_life() {
     let denied = "You do not have permission to perform this action.";
     is_kept("cancelling", &cancelling(), &["blocked", "cancelled", "This booking is already cancelled.", denied]);
     is_kept("keys", &keys(), &["booked", "held", "This Idempotency-Key was used for another request."]);
+    let reused = "This Idempotency-Key was used for another request.";
+    is_kept("repeats at once", &repeats_at_once(), &["booked", "held", TAKEN, reused]);
     is_kept("hoarding", &hoarding(), &["booked", "No more than 3 seats of this show can be yours."]);
 }
 
@@ -350,14 +361,47 @@ fn what_stands_behind_another_guard_is_not_missed_alone() {
     }
 }
 
+/// A change that needs every statement, of this many shows and new bookings.
+fn everything(rows: i64) -> Change {
+    let show = ShowChange { taken: 1, highest_seat: 1 };
+    Change {
+        shows: (1..=rows).map(|id| (id, show, 1)).collect(),
+        users: vec![(1, 1, 1, 1, true, 1, 1, 1, 1)],
+        orders: vec![(1, 1, 2, "held", 1, true, 1)],
+        new_orders: vec![(1, 1, 1, "held", 1, 1, 1)],
+        expired: vec![(1, 1)],
+        dropped: vec![(2, 1)],
+        confirmed: vec![(3, 1)],
+        cancels: vec![(4, 1)],
+        bookings: (1..=rows).map(|seat| (1, seat, 10 + seat, 1, 1)).collect(),
+        for_orders: vec![(1, 9, 20, 1, 1, 1, "held")],
+        keys: vec![(1, 1, 1, 201, String::new(), 1)],
+        outlived: vec![(1, 1, 1)],
+        now: 1,
+    }
+}
+
+/// What is run has the guards that are modelled, on each engine, for one row and for several.
 #[test]
 fn every_guard_is_the_stores() {
-    let source = concat!(
-        include_str!("../../src/booking/store.rs"),
-        include_str!("../../migrations/sqlite/0002_idempotency_keys.sql"),
-        include_str!("../../migrations/sqlite/0003_orders.sql")
-    );
-    for (guard, text) in GUARDS {
-        assert!(source.contains(text), "{guard:?}: {text}");
+    for (dialect, rows) in [(Dialect::Sqlite, 1), (Dialect::Sqlite, 2), (Dialect::Mysql, 1), (Dialect::Mysql, 2)] {
+        let sql = Sql::new(dialect);
+        let statements = store::statements(dialect, &sql, &everything(rows));
+        let mut found = vec![Guard::EveryRow, Guard::OneHolderPerSeat, Guard::OneReplyPerKey];
+        for statement in &statements {
+            let (guards, counts) = database::guards_of(&sql, &statement.sql);
+            for (guard, text) in guards {
+                assert!(statement.sql.contains(text), "{dialect:?}, {guard:?}: {text} is not in {}", statement.sql);
+                found.push(*guard);
+            }
+            let is_counted = statement.must_change.is_some() || statement.must_find.is_some();
+            assert_eq!(is_counted, counts, "{dialect:?}: {}", statement.sql);
+        }
+        for guard in database::ALL_GUARDS {
+            assert!(found.contains(&guard), "{dialect:?}: nothing has {guard:?}");
+        }
+    }
+    for (schema, text) in database::KEYS {
+        assert!(schema.contains(text), "{text}");
     }
 }

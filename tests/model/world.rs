@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use marquee::booking::desk::{self, Outcome};
 use marquee::booking::idempotency::Key;
 use marquee::booking::rules::{self, Ask, Decided, Holder, Limits, RELEASED, State};
 use marquee::booking::store::{Change, Loaded};
 use marquee::booking::{Booking, BookingError, Reply};
+use marquee::orders::codes::Codes;
+use serde_json::Value;
 
 use crate::database::{self, Database, Guard, Read, SHOW};
 
@@ -215,14 +218,37 @@ pub fn first_id(name: Name) -> i64 {
     100 * (name.0 as i64 + 1) + 30 * name.1 as i64
 }
 
+static CODES: LazyLock<Codes> = LazyLock::new(|| Codes::new(&[0; 32]));
+
 fn answer(outcome: &Outcome) -> Answer {
     let all = |bookings: &[Booking]| bookings.iter().map(|b| (b.id, b.seat_number, b.status == "booked")).collect();
     match outcome {
         Ok(Reply::Bookings(bookings)) => Answer::Bookings(all(bookings)),
         Ok(Reply::Hold(hold)) => Answer::Hold { id: hold.id, seats: hold.seats.clone(), until: hold.expires_at },
         Ok(Reply::Order(order)) => Answer::Order { id: order.id, bookings: all(&order.bookings) },
+        Ok(Reply::Sent { body, .. }) => sent(&serde_json::from_slice(body).expect("JSON")),
         Err(error) => Answer::No(error.to_string()),
     }
+}
+
+/// What a client reads in a reply.
+fn sent(body: &Value) -> Answer {
+    let number = |value: &Value| value.as_i64().expect("a number");
+    let booking = |b: &Value| (number(&b["id"]), number(&b["seat_number"]), b["status"] == "booked");
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    if let Some(code) = body["code"].as_str() {
+        let bookings = list(&body["bookings"]).iter().map(booking).collect();
+        return Answer::Order { id: CODES.id(code).expect("a code"), bookings };
+    }
+    if let Some(until) = body["expires_at"].as_str() {
+        let until = until.parse::<jiff::Timestamp>().expect("a moment").as_microsecond();
+        return Answer::Hold {
+            id: number(&body["id"]),
+            seats: list(&body["seats"]).iter().map(number).collect(),
+            until,
+        };
+    }
+    Answer::Bookings(if body.is_array() { list(body).iter().map(booking).collect() } else { vec![booking(body)] })
 }
 
 impl Lane {
@@ -379,10 +405,7 @@ impl Model {
         for one in (0..self.menu.len()).filter(|_| left > 0) {
             batches.push(vec![next(one, 0)]);
             for two in (0..self.menu.len()).filter(|_| left > 1 && self.batch > 1) {
-                let keys = [one, two].map(|item| self.menu[item].key.map(|key| key.hash));
-                if keys[0].is_none() || keys[0] != keys[1] {
-                    batches.push(vec![next(one, 0), next(two, usize::from(one == two))]);
-                }
+                batches.push(vec![next(one, 0), next(two, usize::from(one == two))]);
             }
         }
         batches
@@ -467,9 +490,15 @@ impl Model {
             (id(*order), state.seats.iter().map(|seat| (id(seat.row), seat.number, seat.status.name())).collect())
         });
         let orders = orders.collect();
-        let (outcomes, change) = desk::outcomes(&keys, decided, &loaded, &ids, &self.limits).expect("outcomes");
-        let is_new = |key: &Option<Key>| key.is_none_or(|key| !loaded.stored.contains_key(&key.hash));
-        let does = keys.iter().zip(&outcomes).map(|(key, outcome)| is_new(key) && outcome.is_ok()).collect();
+        let (outcomes, change) =
+            desk::outcomes(&asks, &keys, decided, &loaded, &ids, &self.limits, Some(&CODES)).expect("outcomes");
+        let is_new = |place: usize| {
+            let is_same = |other: &Option<Key>| other.map(|key| key.hash) == keys[place].map(|key| key.hash);
+            keys[place].is_none_or(|key| {
+                !loaded.stored.contains_key(&key.hash) && keys.iter().position(is_same) == Some(place)
+            })
+        };
+        let does = outcomes.iter().enumerate().map(|(place, outcome)| is_new(place) && outcome.is_ok()).collect();
         let read = loaded.state.shows.get(&SHOW).filter(|_| self.remembers && !remembered).map(|show| Memory {
             starts: show.date_time,
             total_seats: show.total_seats,

@@ -115,7 +115,9 @@ impl App {
             urls.push(database.also_on(standby).await);
         }
         let url = several_hosts(&urls);
-        let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", url)];
+        // Few users make the changes of many.
+        let changes = ("CHANGES_PER_USER_PER_MINUTE", "1000000".to_owned());
+        let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", url), changes];
         env.extend(options.env);
         let setting = Setting { env, working_directory };
         let clock = (!options.clocks.is_empty()).then(|| preload::compiled("clock", directory.path()));

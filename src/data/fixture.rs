@@ -93,7 +93,7 @@ enum Reference {
 impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Reference, D::Error> {
         match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(name) => Ok(Reference::Name(name)),
+            serde_json::Value::String(name) => Some(Reference::Name(name)),
             serde_json::Value::Number(number) => Whole::read(&number).map(|Whole(id)| Reference::Id(id)),
             _ => None,
         }

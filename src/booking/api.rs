@@ -46,6 +46,12 @@ pub struct BookSeat {
             ),
         ),
         (
+            status = 429, description = "Too many changes in a minute (`CHANGES_PER_USER_PER_MINUTE`)", body = Detail,
+            example = json!({
+                "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
+            }),
+        ),
+        (
             status = 422, description = "The Idempotency-Key was used for another seat", body = Detail,
             example = json!({
                 "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"

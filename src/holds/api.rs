@@ -55,6 +55,12 @@ pub struct Seats {
             ),
         ),
         (
+            status = 429, description = "Too many changes in a minute (`CHANGES_PER_USER_PER_MINUTE`)", body = Detail,
+            example = json!({
+                "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
+            }),
+        ),
+        (
             status = 422, description = "The Idempotency-Key was used for another request", body = Detail,
             example = json!({
                 "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
@@ -158,6 +164,12 @@ pub async fn extend(
                 ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "No more than 10 seats can be ordered at once.", "code": "order_limit" }))),
                 ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "No more than 10 seats of this show can be yours.", "code": "user_limit" }))),
             ),
+        ),
+        (
+            status = 429, description = "Too many changes in a minute (`CHANGES_PER_USER_PER_MINUTE`)", body = Detail,
+            example = json!({
+                "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
+            }),
         ),
         (
             status = 422, description = "The Idempotency-Key was used for another request", body = Detail,

@@ -22,9 +22,10 @@ use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
+use crate::accounts::Known;
+use crate::accounts::passwords::Passwords;
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
-use crate::accounts::{Known, Passwords};
 use crate::booking::desk::Desk;
 use crate::config::Config;
 use crate::db::Db;

@@ -1,19 +1,22 @@
 //! Signup, login, token refresh, and who a request's token speaks for.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::passwords::{Asker, Overloaded, Purpose};
 use super::tokens::{TokenFault, UserClaim};
-use super::{AccountError, NewUser, Overloaded, User, email, password_rules, store, username};
+use super::{AccountError, NewUser, User, email, password_rules, store, username};
 use crate::app::App;
 use crate::clock;
 use crate::error::ApiError;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
 use crate::web::docs::Detail;
+use crate::web::endpoint::Client;
 use crate::web::layers::ClientAddress;
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
@@ -82,6 +85,15 @@ pub struct AccessToken {
     access: String,
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
+        Ok(Asker { address, client: Client::from_request_parts(parts, state).await? })
+    }
+}
+
 impl From<Overloaded> for ApiError {
     fn from(_: Overloaded) -> Self {
         ApiError::Busy
@@ -96,7 +108,11 @@ impl From<Overloaded> for ApiError {
     request_body = Signup,
     responses((status = 201, description = "The new account", body = User)),
 )]
-pub async fn signup(State(app): State<App>, mut form: Form) -> Result<(StatusCode, Json<User>), ApiError> {
+pub async fn signup(
+    State(app): State<App>,
+    asker: Asker,
+    mut form: Form,
+) -> Result<(StatusCode, Json<User>), ApiError> {
     let username = form.text("username", &USERNAME);
     if !form.is_faulty("username") && store::credentials(&app.db, &username::key(&username)).await?.is_some() {
         form.fault::<()>("username", AccountError::UsernameTaken.to_string());
@@ -113,7 +129,7 @@ pub async fn signup(State(app): State<App>, mut form: Form) -> Result<(StatusCod
         form.fault::<()>("password", fault);
     }
     form.check()?;
-    let password = app.passwords.hash(password).await?;
+    let password = app.passwords.hash(password, Purpose::SignUp, &asker).await?;
     let user = super::create(&app.db, NewUser { username, email, password, is_superuser: false }).await?;
     Ok((StatusCode::CREATED, Json(user)))
 }
@@ -137,17 +153,13 @@ pub async fn signup(State(app): State<App>, mut form: Form) -> Result<(StatusCod
         ),
     ),
 )]
-pub async fn login(
-    State(app): State<App>,
-    ClientAddress(address): ClientAddress,
-    mut form: Form,
-) -> Result<Json<Tokens>, ApiError> {
+pub async fn login(State(app): State<App>, asker: Asker, mut form: Form) -> Result<Json<Tokens>, ApiError> {
     let username = form.text("username", &ANY_TEXT);
     let password = form.text("password", &ANY_TEXT);
     form.check()?;
     // From before the password is looked at: should it be changed at this moment, the tokens are of the former one.
     let began = now();
-    let account = super::check_password(&app, &username, &password, address).await?;
+    let account = super::check_password(&app, &username, &password, &asker).await?;
     let tokens = app.tokens.issue_pair(account.id, began.max(account.tokens_valid_from));
     Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
 }

@@ -6,18 +6,17 @@ pub mod editing;
 pub mod email;
 pub mod hashing;
 pub mod password_rules;
+pub mod passwords;
 pub mod store;
 pub mod throttle;
 pub mod tokens;
 pub mod username;
 
-use std::net::IpAddr;
-
 use serde::Serialize;
-use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use hashing::Verdict;
+use passwords::{Asker, Overloaded, Purpose};
 use tokens::UserClaim;
 
 use crate::admin::store::sessions;
@@ -81,64 +80,9 @@ pub struct NewUser {
     pub is_superuser: bool,
 }
 
-/// Hashes and compares passwords off the async threads, a few at a time: each takes some 20 ms of a core and 19 MiB, so
-/// a storm of logins must neither starve the bookings nor fill the memory.
-pub struct Passwords {
-    permits: Semaphore,
-    /// How many may wait to have one compared, and how many to have one hashed, before a request is turned away: signups
-    /// must not take the places of logins.
-    to_compare: Semaphore,
-    to_hash: Semaphore,
-}
-
-/// More logins than this at once are answered "busy".
-const WAITING_LOGINS: usize = 256;
-
-/// More signups than this at once are answered "busy".
-const WAITING_SIGNUPS: usize = 24;
-
-/// The server has more passwords to hash than it can in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overloaded;
-
 impl From<Overloaded> for AccountError {
     fn from(_: Overloaded) -> Self {
         AccountError::Busy
-    }
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Passwords {
-            permits: Semaphore::new((cores / 2).max(1)),
-            to_compare: Semaphore::new(WAITING_LOGINS),
-            to_hash: Semaphore::new(WAITING_SIGNUPS),
-        }
-    }
-}
-
-impl Passwords {
-    /// # Errors
-    /// [`Overloaded`] when too many wait already.
-    pub async fn hash(&self, password: String) -> Result<String, Overloaded> {
-        self.run(&self.to_hash, move || hashing::hash(&password)).await
-    }
-
-    /// # Errors
-    /// [`Overloaded`] when too many wait already.
-    pub async fn verify(&self, password: String, encoded: String) -> Result<hashing::Verdict, Overloaded> {
-        self.run(&self.to_compare, move || hashing::verify(&password, &encoded)).await
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        places: &Semaphore,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Overloaded> {
-        let _place = places.try_acquire().map_err(|_| Overloaded)?;
-        let _permit = self.permits.acquire().await.map_err(|_| Overloaded)?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| Overloaded)
     }
 }
 
@@ -171,8 +115,8 @@ pub async fn active_user(app: &App, claim: UserClaim) -> Result<User, AccountErr
     }
 }
 
-/// The active account that these words open. `address` is where they came from: failures are counted, and too many
-/// refused unseen. An old hash is made anew.
+/// The active account that these words open. Failures are counted by where they came from, and too many refused unseen. An
+/// old hash is made anew.
 ///
 /// # Errors
 /// L04, L06, L07, [`AccountError::Throttled`], [`AccountError::Busy`].
@@ -180,35 +124,42 @@ pub async fn check_password(
     app: &App,
     username: &str,
     password: &str,
-    address: IpAddr,
+    asker: &Asker,
 ) -> Result<store::Credentials, AccountError> {
     // Longer names are nobody's; their key would cost work and memory.
     let is_too_long = username.chars().count() > username::MAX_CHARS;
     let key = if is_too_long { String::new() } else { username::key(username) };
-    app.throttle.check(&key, address).map_err(AccountError::Throttled)?;
+    app.throttle.check_network(asker.address).map_err(AccountError::Throttled)?;
     let found = store::credentials(&app.db, &key).await?;
+    let account = (key.clone(), found.as_ref().map_or(0, |account| account.tokens_valid_from));
+    app.throttle.check_account(&account, asker.address).map_err(AccountError::Throttled)?;
+    let turn = app.passwords.turn(Purpose::Login, asker).await?;
+    let attempt = app.throttle.attempt(account, asker.address).await.map_err(AccountError::Throttled)?;
     // For an unknown user as much time is spent as for a known one.
     let encoded = found.as_ref().map_or(hashing::dummy_hash(), |account| &account.password).to_owned();
-    let verdict = app.passwords.verify(password.to_owned(), encoded).await?;
-    // Of guesses sent together the first have failed by now; what the others came to is not told.
-    app.throttle.check(&key, address).map_err(AccountError::Throttled)?;
-    let account = match (found, verdict) {
-        (Some(account), Verdict::Right | Verdict::RightButOld) if account.is_active => account,
-        _ => {
-            app.throttle.failed(&key, address);
-            return Err(AccountError::WrongCredentials);
+    let (given, is_active) = (password.to_owned(), found.as_ref().is_some_and(|account| account.is_active));
+    let compared = turn.run(move || {
+        let verdict = hashing::verify(&given, &encoded);
+        (verdict, (is_active && verdict == Verdict::RightButOld).then(|| hashing::hash(&given)))
+    });
+    let (verdict, renewed) = compared.await?;
+    match found {
+        Some(account) if account.is_active && verdict != Verdict::Wrong => {
+            attempt.succeeded();
+            Ok(match renewed {
+                Some(hash) => renew_hash(app, account, &key, hash).await,
+                None => account,
+            })
         }
-    };
-    app.throttle.succeeded(&key, address);
-    match verdict {
-        Verdict::RightButOld => Ok(renew_hash(app, account, &key, password).await),
-        _ => Ok(account),
+        _ => {
+            attempt.failed();
+            Err(AccountError::WrongCredentials)
+        }
     }
 }
 
 /// Writes an old hash anew. Should it fail, the login is good all the same, and the next one tries again.
-async fn renew_hash(app: &App, account: store::Credentials, key: &str, password: &str) -> store::Credentials {
-    let Ok(hash) = app.passwords.hash(password.to_owned()).await else { return account };
+async fn renew_hash(app: &App, account: store::Credentials, key: &str, hash: String) -> store::Credentials {
     match store::replace_hash(&app.db, account.id, &account.password, &hash).await {
         Ok(true) => store::Credentials { password: hash, ..account },
         // Another login was faster, unless the password is another: then this account's hash opens nothing any more.

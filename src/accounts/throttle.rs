@@ -1,80 +1,153 @@
-//! Failed logins are counted per account and address, and per address; too many and the next attempts wait.
+//! Failed logins are counted per account and network, and per network; too many and the next attempts wait.
+//!
+//! Each process counts its own: with N instances N times as many guesses get through.
 
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many accounts and addresses are remembered; the rest of a larger attack is forgotten sooner than its window.
+/// How many accounts and networks are remembered; the rest of a larger attack is forgotten sooner than its window.
 const REMEMBERED: u64 = 100_000;
+
+/// An account as the throttle knows it: by the key of its name, and by the second of its present password, so that a new
+/// password, wherever it was set, ends the count of the guesses at the former one.
+type Account = (String, i64);
 
 /// The failed logins of this process's recent past.
 pub struct Throttle {
-    per_account: Counter<(String, IpAddr)>,
-    per_address: Counter<IpAddr>,
-}
-
-struct Counter<K> {
-    limit: u32,
-    window: Duration,
-    failures: Cache<K, Arc<(Instant, AtomicU32)>>,
+    per_account: Counter<(Account, IpAddr)>,
+    per_network: Counter<IpAddr>,
 }
 
 impl Throttle {
-    /// `per_account` failures of one account from one address, and `per_address` of any accounts from one address, are
-    /// let through in a `window`.
-    pub fn new(per_account: u32, per_address: u32, window: Duration) -> Throttle {
-        Throttle { per_account: Counter::new(per_account, window), per_address: Counter::new(per_address, window) }
+    /// `per_account` failures of one account from one network, and `per_network` of any accounts from one network, are let
+    /// through in a `window`.
+    pub fn new(per_account: u32, per_network: u32, window: Duration) -> Throttle {
+        Throttle { per_account: Counter::new(per_account, window), per_network: Counter::new(per_network, window) }
     }
 
+    /// Refuses at once what [`Throttle::attempt`] would refuse later, whichever the account.
+    ///
     /// # Errors
     /// The seconds to wait before the next attempt.
-    pub fn check(&self, account: &str, address: IpAddr) -> Result<(), u64> {
-        let address = network(address);
-        self.per_account.check(&(account.to_owned(), address))?;
-        self.per_address.check(&address)
+    pub fn check_network(&self, address: IpAddr) -> Result<(), u64> {
+        self.per_network.check(&network(address))
     }
 
-    /// Counts a failed attempt.
-    pub fn failed(&self, account: &str, address: IpAddr) {
-        let address = network(address);
-        self.per_account.count((account.to_owned(), address));
-        self.per_address.count(address);
+    /// Refuses at once what [`Throttle::attempt`] would refuse later for this account.
+    ///
+    /// # Errors
+    /// The seconds to wait before the next attempt.
+    pub fn check_account(&self, account: &Account, address: IpAddr) -> Result<(), u64> {
+        self.per_account.check(&(account.clone(), network(address)))
     }
 
-    /// Forgets the account's failures from this address, after a login that succeeded.
-    pub fn succeeded(&self, account: &str, address: IpAddr) {
-        self.per_account.failures.invalidate(&(account.to_owned(), network(address)));
+    /// Counts an attempt before it is made. Where those being made would reach the limit if they failed, it waits for them,
+    /// so that never more than the limit fail, and right passwords are not refused for coming together.
+    ///
+    /// # Errors
+    /// The seconds to wait before the next attempt.
+    pub async fn attempt(&self, account: Account, address: IpAddr) -> Result<Attempt<'_>, u64> {
+        let network = network(address);
+        let of_network = self.per_network.reserve(&network).await?;
+        let key = (account, network);
+        let of_account = self.per_account.reserve(&key).await?;
+        Ok(Attempt { throttle: self, key, of_account, of_network })
+    }
+}
+
+/// A login whose password is about to be compared. Dropped, it was none: nothing was compared.
+#[must_use]
+pub struct Attempt<'a> {
+    throttle: &'a Throttle,
+    key: (Account, IpAddr),
+    of_account: Reserved,
+    of_network: Reserved,
+}
+
+impl Attempt<'_> {
+    /// The password was wrong.
+    pub fn failed(self) {
+        self.of_account.keep();
+        self.of_network.keep();
+    }
+
+    /// The password was right: the account's failures from this network are forgotten.
+    pub fn succeeded(self) {
+        self.throttle.per_account.counts.invalidate(&self.key);
     }
 }
 
 /// Whoever has one IPv6 address has the 2^64 of its network, so these count as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address => address,
     }
 }
 
-impl<K: std::hash::Hash + Eq + Send + Sync + 'static> Counter<K> {
+struct Counter<K> {
+    limit: u32,
+    window: Duration,
+    counts: Cache<K, Arc<Count>>,
+}
+
+/// A window that began with its first attempt. Each failure takes one of the permits for good; with the last one the
+/// semaphore is closed.
+struct Count {
+    began: Instant,
+    left: Arc<Semaphore>,
+    failures: std::sync::atomic::AtomicU32,
+}
+
+/// One failure's place in a window.
+struct Reserved {
+    permit: OwnedSemaphorePermit,
+    count: Arc<Count>,
+    limit: u32,
+}
+
+impl Reserved {
+    /// It is a failure.
+    fn keep(self) {
+        self.permit.forget();
+        let failures = self.count.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        if failures >= self.limit {
+            self.count.left.close();
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Counter<K> {
     fn new(limit: u32, window: Duration) -> Self {
-        Counter { limit, window, failures: Cache::builder().max_capacity(REMEMBERED).time_to_live(window).build() }
+        Counter { limit, window, counts: Cache::builder().max_capacity(REMEMBERED).time_to_live(window).build() }
     }
 
     fn check(&self, key: &K) -> Result<(), u64> {
-        match self.failures.get(key) {
-            Some(found) if found.1.load(Ordering::Relaxed) >= self.limit => {
-                Err(self.window.saturating_sub(found.0.elapsed()).as_secs() + 1)
-            }
+        match self.counts.get(key) {
+            Some(count) if count.left.is_closed() => Err(self.seconds_left(&count)),
             _ => Ok(()),
         }
     }
 
-    fn count(&self, key: K) {
-        let first = || Arc::new((Instant::now(), AtomicU32::new(0)));
-        self.failures.get_with(key, first).1.fetch_add(1, Ordering::Relaxed);
+    async fn reserve(&self, key: &K) -> Result<Reserved, u64> {
+        let first = || {
+            let left = Arc::new(Semaphore::new(self.limit as usize));
+            Arc::new(Count { began: Instant::now(), left, failures: 0.into() })
+        };
+        let count = self.counts.get_with_by_ref(key, first);
+        match Arc::clone(&count.left).acquire_owned().await {
+            Ok(permit) => Ok(Reserved { permit, count, limit: self.limit }),
+            Err(_closed) => Err(self.seconds_left(&count)),
+        }
+    }
+
+    fn seconds_left(&self, count: &Count) -> u64 {
+        self.window.saturating_sub(count.began.elapsed()).as_secs() + 1
     }
 }
 
@@ -82,21 +155,59 @@ impl<K: std::hash::Hash + Eq + Send + Sync + 'static> Counter<K> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn failures_of_one_account_do_not_lock_others_out() {
-        let throttle = Throttle::new(2, 4, Duration::from_secs(60));
-        let [here, there] = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 0, 0, 1])];
+    const WINDOW: Duration = Duration::from_secs(60);
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
+
+    fn account(name: &str) -> Account {
+        (name.to_owned(), 0)
+    }
+
+    #[tokio::test]
+    async fn failures_of_one_account_do_not_lock_others_out() {
+        let throttle = Throttle::new(2, 4, WINDOW);
+        let there = IpAddr::from([10, 0, 0, 1]);
         for _ in 0..2 {
-            assert_eq!(throttle.check("ann", here), Ok(()));
-            throttle.failed("ann", here);
+            throttle.attempt(account("ann"), HERE).await.ok().expect("within the limit").failed();
         }
-        assert!(throttle.check("ann", here).is_err_and(|seconds| (1..=60).contains(&seconds)));
-        assert_eq!(throttle.check("ann", there), Ok(()));
-        assert_eq!(throttle.check("bob", here), Ok(()));
-        throttle.failed("bob", here);
-        throttle.failed("cyd", here);
-        assert!(throttle.check("dan", here).is_err());
-        throttle.succeeded("ann", there);
-        assert!(throttle.check("ann", here).is_err());
+        let seconds = throttle.attempt(account("ann"), HERE).await.err().expect("beyond the limit");
+        assert!((1..=60).contains(&seconds), "{seconds}");
+        assert_eq!(throttle.check_account(&account("ann"), HERE), Err(seconds));
+        throttle.attempt(account("ann"), there).await.ok().expect("another network").succeeded();
+        assert!(throttle.check_account(&account("ann"), HERE).is_err());
+        // Another password since.
+        assert_eq!(throttle.check_account(&("ann".to_owned(), 1), HERE), Ok(()));
+        assert_eq!(throttle.check_network(HERE), Ok(()));
+        for name in ["bob", "cyd"] {
+            throttle.attempt(account(name), HERE).await.ok().expect("another account").failed();
+        }
+        assert!(throttle.check_network(HERE).is_err(), "four failures from here");
+        assert!(throttle.attempt(account("dan"), HERE).await.is_err());
+        assert_eq!(throttle.check_network(there), Ok(()));
+    }
+
+    /// What is dropped was no attempt; what succeeds lets those who wait try.
+    #[tokio::test]
+    async fn attempts_are_counted_before_they_are_made() {
+        let throttle = Throttle::new(2, 100, WINDOW);
+        let begin = || throttle.attempt(account("ann"), HERE);
+        let (first, second) = (begin().await.ok().expect("one"), begin().await.ok().expect("two"));
+        let mut third = std::pin::pin!(begin());
+        let soon = Duration::from_millis(10);
+        assert!(tokio::time::timeout(soon, &mut third).await.is_err(), "it waits for those being made");
+        drop(first);
+        let third = tokio::time::timeout(soon, third).await.expect("a place").ok().expect("not compared");
+        let mut fourth = std::pin::pin!(begin());
+        assert!(tokio::time::timeout(soon, &mut fourth).await.is_err());
+        second.failed();
+        third.failed();
+        assert!(tokio::time::timeout(soon, fourth).await.expect("told").is_err(), "two have failed");
+    }
+
+    #[test]
+    fn networks_are_those_of_people() {
+        let network_of = |text: &str| network(text.parse().expect("an address")).to_string();
+        assert_eq!(network_of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network_of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(network_of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

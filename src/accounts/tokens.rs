@@ -3,11 +3,13 @@
 //!
 //! Only HS256 exists here: what the header of a token names is compared, never obeyed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use uuid::Uuid;
@@ -173,7 +175,20 @@ impl TokenKeys {
 }
 
 fn json_object(base64: &str) -> Option<Claims> {
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(base64).ok()?).ok()
+    let text = BASE64_URL_SAFE_NO_PAD.decode(base64).ok()?;
+    let claims: Claims = serde_json::from_slice(&text).ok()?;
+    // serde_json takes an object whose one key is a name of its own, `$serde_json::private::Number`, for a number. Tokens
+    // made here have no objects within, so they are spared the second reading.
+    if text.iter().filter(|byte| **byte == b'{').count() > 1 {
+        let written: BTreeMap<String, &RawValue> = serde_json::from_slice(&text).ok()?;
+        let is_disguised = |(name, value): (&String, &&RawValue)| {
+            value.get().starts_with('{') && !claims.get(name).is_some_and(Value::is_object)
+        };
+        if written.iter().any(is_disguised) {
+            return None;
+        }
+    }
+    Some(claims)
 }
 
 fn new_claims(token_type: &str, now: i64, lifetime: i64) -> Claims {
@@ -480,6 +495,21 @@ mod tests {
         }
         claims.as_object_mut().unwrap().remove("iat");
         assert_eq!(issued_at(claims), 0);
+    }
+
+    #[test]
+    fn an_object_is_no_number_whatever_its_keys() {
+        for key in ["$serde_json::private::Number", r"\u0024serde_json::private::Number"] {
+            for claim in ["user_id", "iat", "exp"] {
+                let value = if claim == "user_id" { 42 } else { NOW + 1 };
+                let odd = format!(r#""{claim}": {{"{key}":"{value}"}},"#);
+                let mut rest = good_claims();
+                rest.as_object_mut().unwrap().remove(claim);
+                let payload = rest.to_string().replacen('{', &format!("{{{odd}"), 1);
+                assert_eq!(user_of(&signed(HEADER, &base64(&payload)), NOW), Err(TokenFault::Invalid), "{payload}");
+            }
+        }
+        assert_eq!(judged_with("cinema", json!({"seats": {"left": 5}, "$x": "1"})), Ok(42));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::render::moment;
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
 use super::{Action, Field, FieldAccess, FieldChange, Given, Kind, Model, Permission, Refused, Values, Work};
+use crate::accounts::passwords::Purpose;
 use crate::db::{DbError, Result, Tx};
 use crate::error::ApiError;
 
@@ -499,7 +500,7 @@ impl Form {
 pub async fn hash_passwords(page: &Page, values: &mut Values) -> Result<(), ApiError> {
     for given in values.of.values_mut() {
         if let Given::Password { plain, hash } = given {
-            *hash = page.app.passwords.hash(plain.clone()).await.map_err(|_| ApiError::Busy)?;
+            *hash = page.app.passwords.hash(plain.clone(), Purpose::Login, &page.asker).await?;
         }
     }
     Ok(())

@@ -18,11 +18,12 @@ use super::notes;
 use super::render::Frame;
 use super::session::{self, Secret};
 use super::{Action, Model, Permission, Site};
+use crate::accounts::passwords::Asker;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::body;
 use crate::web::endpoint::redirecting;
-use crate::web::layers::{ClientAddress, came_over_tls};
+use crate::web::layers::came_over_tls;
 
 /// Who is logged in to the panel: an active user who is staff.
 #[derive(Debug, Clone)]
@@ -98,7 +99,7 @@ pub struct Visitor {
     pub site: &'static Site,
     /// That of the browser's cookie; it stands for a session only where there is a [`Page`] too.
     pub secret: Option<Secret>,
-    pub address: IpAddr,
+    pub asker: Asker,
     pub over_tls: bool,
 }
 
@@ -108,6 +109,7 @@ pub struct Page {
     pub app: App,
     pub site: &'static Site,
     pub staff: Staff,
+    pub asker: Asker,
     /// What was just done.
     pub notes: Vec<String>,
 }
@@ -176,7 +178,7 @@ const CSRF_HEADER: &str = "x-csrf-token";
 
 async fn check(
     State((app, site, route)): State<(App, &'static Site, Route)>,
-    ClientAddress(address): ClientAddress,
+    asker: Asker,
     params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
@@ -186,7 +188,7 @@ async fn check(
     let secret = Secret::of(request.headers());
     let notes_wait = request.method() == Method::GET && !notes::of(request.headers()).is_empty();
     let over_tls = came_over_tls(request.headers(), app.config.trusted_proxies);
-    let visitor = Visitor { app, site, secret, address, over_tls };
+    let visitor = Visitor { app, site, secret, asker, over_tls };
     let mut staff = None;
     let mut response = match admit(&visitor, route, &params, &mut request, &mut staff).await {
         Ok(()) => next.run(request).await,
@@ -245,7 +247,8 @@ async fn admit(
         }
         model.map(|model| request.extensions_mut().insert(Of(model)));
         let notes = if request.method() == Method::GET { notes::of(request.headers()) } else { Vec::new() };
-        request.extensions_mut().insert(Page { app: visitor.app.clone(), site: visitor.site, staff, notes });
+        let (app, asker) = (visitor.app.clone(), visitor.asker.clone());
+        request.extensions_mut().insert(Page { app, site: visitor.site, staff, asker, notes });
     }
     if request.method() == Method::POST {
         let posted = meant(visitor, request).await.map_err(refuse)?;
@@ -280,7 +283,7 @@ impl Visitor {
     /// [`ApiError::Db`].
     pub async fn staff(&self) -> Result<Option<Staff>, ApiError> {
         match &self.secret {
-            Some(secret) => Ok(session::staff(&self.app, secret, self.address).await?),
+            Some(secret) => Ok(session::staff(&self.app, secret, self.asker.address).await?),
             None => Ok(None),
         }
     }

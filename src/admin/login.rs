@@ -10,6 +10,7 @@ use super::guard::{Page, Posted, Visitor, asked, next_page};
 use super::render::{Frame, html};
 use super::session::{self, Secret};
 use super::store::log;
+use crate::accounts::passwords::Purpose;
 use crate::accounts::{self, AccountError, password_rules};
 use crate::db::DbError;
 use crate::error::ApiError;
@@ -53,7 +54,7 @@ pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiErr
     let [username, password] = ["username", "password"].map(|name| posted.text(name).trim());
     let again =
         |status: StatusCode, fault: String| (status, login_page(&visitor, next, username, fault)).into_response();
-    let account = match accounts::check_password(&visitor.app, username, password, visitor.address).await {
+    let account = match accounts::check_password(&visitor.app, username, password, &visitor.asker).await {
         Ok(account) if account.is_staff => account,
         Ok(_) | Err(AccountError::WrongCredentials) => return Ok(again(StatusCode::FORBIDDEN, REFUSED.to_owned())),
         Err(fault @ AccountError::Throttled(seconds)) => {
@@ -127,7 +128,7 @@ pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Resul
     let staff = page.staff.clone();
     let found = accounts::store::by_ids(&app.db, vec![staff.user_id]).await?.remove(&staff.user_id).flatten();
     let user = found.ok_or(ApiError::NotFound)?.user;
-    let of_old = match accounts::check_password(&app, &user.username, old, visitor.address).await {
+    let of_old = match accounts::check_password(&app, &user.username, old, &visitor.asker).await {
         Ok(_) => None,
         Err(AccountError::WrongCredentials) => Some("This is not your password.".to_owned()),
         Err(fault @ AccountError::Throttled(_)) => Some(fault.to_string()),
@@ -138,7 +139,7 @@ pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Resul
     if of_old.is_some() || !of_new.is_empty() || of_again.is_some() {
         return Ok(form(page, [of_old.into_iter().collect(), of_new, of_again.into_iter().collect()], Vec::new()));
     }
-    let hash = app.passwords.hash(new.to_owned()).await?;
+    let hash = app.passwords.hash(new.to_owned(), Purpose::Login, &visitor.asker).await?;
     let mut tx = app.db.begin().await?;
     accounts::set_password(&mut tx, staff.user_id, &hash).await?;
     let secret = session::begin_anew(&mut tx, staff.user_id).await?;

@@ -6,11 +6,9 @@ use secrecy::ExposeSecret;
 use super::{Failure, advice, open_existing};
 use crate::booking;
 use crate::config::Config;
+use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::data::{sample, store as data};
 use crate::db::MigrationState;
-
-/// Shorter secrets can be found by trying.
-const SECRET_CHARACTERS: usize = 50;
 
 enum Finding {
     Good(&'static str),
@@ -124,13 +122,11 @@ fn notes(config: &Config) -> Vec<Finding> {
 }
 
 fn secret(config: &Config) -> Result<&'static str, String> {
-    let Some(key) = &config.secret_key else { return Err("SECRET_KEY is not set".into()) };
-    let key = key.expose_secret();
-    let mut different: Vec<char> = key.chars().collect();
-    different.sort_unstable();
-    different.dedup();
-    if key.chars().count() < SECRET_CHARACTERS || different.len() < 5 || key.starts_with("django-insecure-") {
-        return Err(format!("SECRET_KEY is weak: it needs {SECRET_CHARACTERS} random characters"));
+    let Some(key) = &config.secret_key else { return Err(format!("SECRET_KEY is not set: {HOW_TO_MAKE_ONE}")) };
+    match secret_fault(key.expose_secret()) {
+        None => Ok("SECRET_KEY is strong"),
+        Some(SecretFault::Unusable(why) | SecretFault::Weak(why)) => {
+            Err(format!("SECRET_KEY is weak: {why}; {HOW_TO_MAKE_ONE}"))
+        }
     }
-    Ok("SECRET_KEY is strong")
 }

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, VERSION, advice, open_existing, open_or_make};
 use crate::app::{self, App};
 use crate::booking::tidying;
+use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::sample;
 use crate::db::MigrationState;
@@ -30,14 +31,21 @@ pub struct Options {
 /// Serves until SIGTERM or SIGINT; a second one ends it at once.
 pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     let _log = log::start(&config);
+    let refused = |problem: String| {
+        let problem = format!("{problem}. It signs the login tokens: {HOW_TO_MAKE_ONE}");
+        Err(Failure::Config(vec![Fault { variable: "SECRET_KEY".into(), problem }]))
+    };
     let kept_beside = match (&config.secret_key, &config.database) {
-        (Some(_), _) => None,
+        (Some(key), _) => match secret_fault(key.expose_secret()) {
+            Some(SecretFault::Unusable(why)) => return refused(format!("it is too weak: {why}")),
+            Some(SecretFault::Weak(why)) => {
+                tracing::warn!("SECRET_KEY is weak: {why}; {HOW_TO_MAKE_ONE}");
+                None
+            }
+            None => None,
+        },
         (None, DatabaseTarget::Sqlite { path }) if options.demo => Some(path.clone()),
-        (None, _) => {
-            let problem =
-                "it is not set. It signs the login tokens: set it to at least 50 random characters, and keep it";
-            return Err(Failure::Config(vec![Fault { variable: "SECRET_KEY".into(), problem: problem.into() }]));
-        }
+        (None, _) => return refused("it is not set".to_owned()),
     };
     let db = if options.demo || options.migrate { open_or_make(&config)? } else { open_existing(&config)? };
     tracing::info!(version = VERSION, settings = config.settings_from(), database = %config.database, "starting");

@@ -7,6 +7,7 @@
 mod database;
 pub mod dotenv;
 mod doubts;
+pub mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;

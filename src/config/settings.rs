@@ -47,7 +47,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "SECRET_KEY",
         meaning: "The key that signs all tokens: whoever knows it can be anyone. Keep the one of \
                   a Django deployment, and its tokens stay valid.",
-        accepts: Accepts::Text("any text; 50 random characters are good"),
+        accepts: Accepts::Text("32 characters or more, 50 random ones are good: `openssl rand -base64 48` makes them"),
         default: None,
         example: "",
     },

@@ -322,7 +322,15 @@ fn check_programme(shows: &[Value]) {
 async fn demo_and_secret(engine: Engine) {
     let (mut place, database) = Place::with_database(engine).await;
     place.unset("SECRET_KEY");
-    place.run(&["serve"]).exits(2).says(&["SECRET_KEY"]);
+    place.run(&["serve"]).exits(2).says(&["SECRET_KEY", "openssl rand -base64 48"]);
+    for weak in ["x", "     ", &SECRET[..31], &"ab".repeat(40)] {
+        place.set("SECRET_KEY", weak);
+        let refused = place.run(&["serve"]).exits(2).says(&["SECRET_KEY", "openssl rand -base64 48"]);
+        if weak.len() > 30 {
+            refused.says(&["too weak"]).never_says(&[weak]);
+        }
+    }
+    place.unset("SECRET_KEY");
     if engine != Engine::Sqlite {
         // There is no place beside a database server where a secret could be kept.
         place.run(&["serve", "--demo", "--migrate"]).exits(2).says(&["SECRET_KEY"]);
@@ -572,8 +580,9 @@ async fn check(engine: Engine) {
             && good.out.lines().all(|line| line.starts_with("ok    ") || line.starts_with("note  ")),
         "{good:?}"
     );
-    for weak in ["short", &"ab".repeat(40), &format!("django-insecure-{SECRET}")] {
-        check(&[("SECRET_KEY", weak)]).exits(1).says(&["WRONG SECRET_KEY", "1 to mend"]).never_says(&[weak]);
+    let how = "openssl rand -base64 48";
+    for weak in ["short", &"ab".repeat(40), &SECRET[..40], &format!("django-insecure-{SECRET}")] {
+        check(&[("SECRET_KEY", weak)]).exits(1).says(&["WRONG SECRET_KEY", how, "1 to mend"]).never_says(&[weak]);
     }
     check(&[("SECRET_KEY", "")]).exits(1).says(&["WRONG SECRET_KEY"]);
     check(&[("SECRET_KEY", SECRET), ("DEBUG", "on")]).exits(1).says(&["WRONG DEBUG", "1 to mend"]);

@@ -13,7 +13,7 @@ use url::Url;
 use crate::support::http::Connection;
 use crate::support::relay::AtCommit;
 use crate::support::{
-    App, Call, Engine, Options, Reply, Test, User, booking, is_consistent, others_changes_are_seen, race,
+    App, Browser, Call, Engine, Options, Reply, Test, User, booking, is_consistent, others_changes_are_seen, race,
 };
 
 pub fn tests() -> Vec<Test> {
@@ -40,6 +40,9 @@ pub fn tests() -> Vec<Test> {
         Test::on(ONE, "operation::a_burst_of_guesses_is_counted", a_burst_of_guesses_is_counted),
         Test::on(ONE, "operation::proxies_are_believed_as_far_as_told", proxies_are_believed_as_far_as_told),
         Test::new("operation::a_login_storm_leaves_bookings_alone", a_login_storm_leaves_bookings_alone),
+        Test::new("operation::a_flood_of_logins_lets_other_networks_in", a_flood_of_logins_lets_other_networks_in),
+        Test::new("operation::logins_of_those_who_left_are_not_hashed", logins_of_those_who_left_are_not_hashed),
+        Test::new("operation::a_new_password_forgets_failed_logins", a_new_password_forgets_failed_logins),
     ]
 }
 
@@ -819,4 +822,102 @@ async fn a_login_storm_leaves_bookings_alone(engine: Engine) {
         }
     }
     assert!(slowest < Duration::from_secs(5) && count > 5, "{count} bookings, the slowest in {slowest:?}");
+}
+
+/// However many log in and sign up from one network, with a right password, too: the next to be served is someone from
+/// another, in the API and in the panel, and what is beyond the network's places is told to come later.
+async fn a_flood_of_logins_lets_other_networks_in(engine: Engine) {
+    let app = start(engine, &[("TRUSTED_PROXIES", "1")]).await;
+    let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
+    app.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {}", bob.id)).await;
+    let sign_up = |name: String| {
+        let form = json!({
+            "username": name, "email": "someone@example.com", "password": "Sturdy-Lantern-42", "password2": "Sturdy-Lantern-42",
+        });
+        Call::post("/api/signup/").json(form)
+    };
+    let mut staff = Browser::default();
+    staff.get(&app, "/admin/login/").await.expect(200);
+    let served = Cell::new(0);
+    let flood = async {
+        let calls: Vec<Call> = (0..100)
+            .flat_map(|n| [login("ann", &ann.password), sign_up(format!("flood{n}"))])
+            .map(|call| call.header("X-Forwarded-For", "192.0.2.1"))
+            .collect();
+        let counted = calls.into_iter().map(async |call| {
+            let reply = call.send(&app).await;
+            served.set(served.get() + usize::from(reply.status < 300));
+            reply
+        });
+        join_all(counted).await
+    };
+    let others = async {
+        while served.get() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let before = served.get();
+        let form = staff.form(&[("username", "bob"), ("password", &bob.password)]);
+        let at_the_panel = Call::post("/admin/login/").body(Some("application/x-www-form-urlencoded"), form);
+        let at_the_panel = at_the_panel.header("X-Forwarded-For", "192.0.2.4");
+        let login =
+            async { login("bob", &bob.password).header("X-Forwarded-For", "192.0.2.2").send(&app).await.expect(200) };
+        let sign_up =
+            async { sign_up("cyd".to_owned()).header("X-Forwarded-For", "192.0.2.3").send(&app).await.expect(201) };
+        let at_the_panel = async { staff.send(app.base(), at_the_panel).await.expect(303) };
+        join!(login, sign_up, at_the_panel);
+        served.get() - before
+    };
+    let (replies, served_before_others) = join!(flood, others);
+    // A few are served in between, one worker for each two cores; those who wait are 64 and 16.
+    let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    assert!(served_before_others <= 10 + 10 * workers, "{served_before_others} were served before");
+    let (served, refused): (Vec<Reply>, Vec<Reply>) = replies.into_iter().partition(|reply| reply.status < 300);
+    assert!(served.len() >= 64 && !refused.is_empty(), "{} were served", served.len());
+    for reply in refused {
+        is_unavailable(&reply, "busy");
+    }
+}
+
+async fn logins_of_those_who_left_are_not_hashed(engine: Engine) {
+    let app = App::start(engine).await;
+    let ann = app.customer("ann").await;
+    let timed = async || {
+        let began = Instant::now();
+        login("ann", &ann.password).send(&app).await.expect(200);
+        began.elapsed()
+    };
+    let usual = timed().await.max(timed().await).max(timed().await);
+    let body = json!({"username": "ann", "password": ann.password}).to_string();
+    let host = app.base().strip_prefix("http://").expect("a base").to_owned();
+    let request = format!(
+        "POST /api/login/ HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connections = Vec::new();
+    for _ in 0..60 {
+        let mut connection = TcpStream::connect(&host).await.expect("a connection");
+        connection.write_all(request.as_bytes()).await.expect("sent");
+        connections.push(connection);
+    }
+    // Until all of them wait.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(connections);
+    let took = timed().await;
+    assert!(took < usual * 20 + Duration::from_millis(200), "{took:?}, usually {usual:?}");
+}
+
+/// Whoever has locked themselves out, or was locked out, gets in with the password that staff have set.
+async fn a_new_password_forgets_failed_logins(engine: Engine) {
+    let app = start(engine, &[("LOGIN_FAILURES_PER_ACCOUNT", "2")]).await;
+    let ann = app.customer("ann").await;
+    for _ in 0..2 {
+        login("ann", "wrong").send(&app).await.expect(401);
+    }
+    is_throttled(&login("ann", &ann.password).send(&app).await);
+    let new = "Quiet-Harbour-71";
+    let changed = app.marquee_with(&["changepassword", "ann", "--noinput"], "", &[("MARQUEE_PASSWORD", new)]);
+    assert!(changed.status.success(), "{changed:?}");
+    login("ann", new).send(&app).await.expect(200);
+    login("ann", "wrong").send(&app).await.expect(401);
+    login("ann", new).send(&app).await.expect(200);
 }

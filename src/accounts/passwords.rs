@@ -1,0 +1,291 @@
+//! Whose password is hashed next. Each hash takes some 20 ms of a core and 19 MiB by intent, so they run off the async
+//! threads, a few at a time; who may wait is bounded, and networks take turns, so that a flood from one of them delays the
+//! logins from others by a hash or two.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::sync::oneshot;
+
+use super::throttle::network;
+use crate::web::endpoint::Client;
+
+/// What a password is hashed for. Each has a queue of its own, and the queues take turns: sign-ups must not delay logins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Also what staff do.
+    Login,
+    SignUp,
+}
+
+impl Purpose {
+    /// How many may wait.
+    fn places(self) -> usize {
+        match self {
+            Purpose::Login => 256,
+            Purpose::SignUp => 64,
+        }
+    }
+
+    /// How many of them may be of one network.
+    fn places_of_a_network(self) -> usize {
+        self.places() / 4
+    }
+}
+
+/// Who wants a password hashed.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    pub address: IpAddr,
+    /// A hash nobody waits for any more is not made.
+    pub client: Client,
+}
+
+/// More passwords wait than may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overloaded;
+
+/// The queues. Cheap to clone.
+#[derive(Clone)]
+pub struct Passwords(Arc<Mutex<Queues>>);
+
+struct Queues {
+    idle_workers: usize,
+    waiting: Vec<Waiting>,
+    /// Counts the turns.
+    turns: u64,
+    /// The last turn of each queue, and of each network in it. A network that has had none lately is next.
+    last_of_queue: [u64; 2],
+    last_of_network: Cache<(Purpose, IpAddr), u64>,
+}
+
+struct Waiting {
+    purpose: Purpose,
+    network: IpAddr,
+    client: Client,
+    turn: oneshot::Sender<Turn>,
+}
+
+/// The right to keep one worker busy until it is dropped.
+pub struct Turn(Passwords);
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Passwords::with_workers((cores / 2).max(1))
+    }
+}
+
+impl Passwords {
+    fn with_workers(idle_workers: usize) -> Passwords {
+        let last_of_network = Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(60)).build();
+        let (waiting, turns, last_of_queue) = (Vec::new(), 0, [0; 2]);
+        Passwords(Arc::new(Mutex::new(Queues { idle_workers, waiting, turns, last_of_queue, last_of_network })))
+    }
+
+    /// Waits for a turn to hash.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when too many wait already, or when the client has left.
+    pub async fn turn(&self, purpose: Purpose, asker: &Asker) -> Result<Turn, Overloaded> {
+        let network = network(asker.address);
+        let waits = {
+            let mut queues = self.queues();
+            if queues.idle_workers > 0 {
+                queues.idle_workers -= 1;
+                queues.note_turn(purpose, network);
+                return Ok(Turn(self.clone()));
+            }
+            queues.make_room(purpose, network)?;
+            let (turn, waits) = oneshot::channel();
+            queues.waiting.push(Waiting { purpose, network, client: asker.client.clone(), turn });
+            waits
+        };
+        waits.await.map_err(|_| Overloaded)
+    }
+
+    /// Hashes a new password.
+    ///
+    /// # Errors
+    /// [`Overloaded`], as [`Passwords::turn`].
+    pub async fn hash(&self, password: String, purpose: Purpose, asker: &Asker) -> Result<String, Overloaded> {
+        self.turn(purpose, asker).await?.run(move || super::hashing::hash(&password)).await
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// Does the work, off the async threads, and ends the turn.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when the work could not be done.
+    pub async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Overloaded> {
+        // The turn lasts as long as the work, whatever becomes of those who wait for it.
+        let working = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(self);
+            done
+        });
+        working.await.map_err(|_| Overloaded)
+    }
+}
+
+impl Drop for Turn {
+    /// Gives the turn to the next who still waits.
+    fn drop(&mut self) {
+        loop {
+            let Some(next) = self.0.queues().next() else { return };
+            match next.turn.send(Turn(self.0.clone())) {
+                Ok(()) => return,
+                // Not dropped but forgotten: it is still this turn that is to be given.
+                Err(unwanted) => std::mem::forget(unwanted),
+            }
+        }
+    }
+}
+
+impl Queues {
+    /// The next whose client has not left; without one, a worker is idle.
+    fn next(&mut self) -> Option<Waiting> {
+        self.forget_those_who_left();
+        let last_of = |waiting: &Waiting| {
+            let of_network = self.last_of_network.get(&(waiting.purpose, waiting.network)).unwrap_or(0);
+            (self.last_of_queue[waiting.purpose as usize], of_network)
+        };
+        // The first of several with the same: those of a network wait in the order they came.
+        let Some((place, _)) = self.waiting.iter().enumerate().min_by_key(|(_, waiting)| last_of(waiting)) else {
+            self.idle_workers += 1;
+            return None;
+        };
+        let next = self.waiting.remove(place);
+        self.note_turn(next.purpose, next.network);
+        Some(next)
+    }
+
+    fn note_turn(&mut self, purpose: Purpose, network: IpAddr) {
+        self.turns += 1;
+        self.last_of_queue[purpose as usize] = self.turns;
+        self.last_of_network.insert((purpose, network), self.turns);
+    }
+
+    /// Finds a place for one more of this network. When all are taken, the network with the most gives up the one that
+    /// came last, if it has more than this one would have.
+    fn make_room(&mut self, purpose: Purpose, network: IpAddr) -> Result<(), Overloaded> {
+        self.forget_those_who_left();
+        let (mut all, mut of_networks) = (0, HashMap::<IpAddr, (usize, usize)>::new());
+        for (place, waiting) in self.waiting.iter().enumerate().filter(|(_, waiting)| waiting.purpose == purpose) {
+            all += 1;
+            let (count, last) = of_networks.entry(waiting.network).or_default();
+            (*count, *last) = (*count + 1, place);
+        }
+        let (own, _) = of_networks.get(&network).copied().unwrap_or_default();
+        if own >= purpose.places_of_a_network() {
+            return Err(Overloaded);
+        }
+        if all < purpose.places() {
+            return Ok(());
+        }
+        match of_networks.into_values().max() {
+            Some((count, last)) if count > own + 1 => {
+                self.waiting.remove(last);
+                Ok(())
+            }
+            _ => Err(Overloaded),
+        }
+    }
+
+    fn forget_those_who_left(&mut self) {
+        self.waiting.retain(|waiting| waiting.client.0.strong_count() > 0 && !waiting.turn.is_closed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+
+    /// Someone at this address, who stays until the other is dropped.
+    fn someone(address: [u8; 4]) -> (Asker, Arc<()>) {
+        let present = Arc::new(());
+        (Asker { address: address.into(), client: Client(Arc::downgrade(&present)) }, present)
+    }
+
+    /// Who waits, in the order they get their turns, while one works. Each is named by the last number of its address.
+    async fn order(asking: &[(Purpose, u8)]) -> Vec<(Purpose, u8)> {
+        let passwords = Passwords::with_workers(1);
+        let (asker, _present) = someone([127, 0, 0, 1]);
+        let working = passwords.turn(Purpose::Login, &asker).await.expect("idle");
+        let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for (purpose, from) in asking.iter().copied() {
+            let (passwords, told) = (passwords.clone(), told.clone());
+            tokio::spawn(async move {
+                let (asker, _present) = someone([127, 0, 0, from]);
+                let turn = passwords.turn(purpose, &asker).await;
+                if turn.is_ok() {
+                    told.send((purpose, from)).expect("listening");
+                }
+            });
+            tokio::task::yield_now().await;
+        }
+        drop((told, working));
+        let mut all = Vec::new();
+        while let Some(one) = order.recv().await {
+            all.push(one);
+        }
+        assert_eq!(passwords.queues().idle_workers, 1);
+        all
+    }
+
+    #[tokio::test]
+    async fn networks_take_turns_and_so_do_logins_and_sign_ups() {
+        use Purpose::{Login, SignUp};
+        let asked = [(Login, 1), (Login, 1), (Login, 2), (SignUp, 2), (SignUp, 2), (Login, 1), (SignUp, 3), (Login, 3)];
+        // 1 has just had a turn.
+        let expected =
+            [(SignUp, 2), (Login, 2), (SignUp, 3), (Login, 3), (SignUp, 2), (Login, 1), (Login, 1), (Login, 1)];
+        assert_eq!(order(&asked).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_flood_has_its_places_and_takes_no_others() {
+        use Purpose::Login;
+        let mut asked = vec![(Login, 2); 100];
+        asked.extend([(Login, 3); 3]);
+        let order = order(&asked).await;
+        assert_eq!(order.iter().filter(|one| **one == (Login, 2)).count(), 64, "the rest was refused");
+        assert!(order[..7].iter().filter(|one| **one == (Login, 3)).count() == 3, "{order:?}");
+
+        // Five floods, more than there are places for: each gives up some for the last to come.
+        let floods: Vec<_> = (2..8).flat_map(|from| [(Login, from); 64]).chain([(Login, 9)]).collect();
+        let order = self::order(&floods).await;
+        assert_eq!(order.len(), 256);
+        assert!(order[..7].contains(&(Login, 9)), "{order:?}");
+    }
+
+    #[tokio::test]
+    async fn those_who_left_are_not_served() {
+        let passwords = Passwords::with_workers(1);
+        let (asker, _present) = someone([127, 0, 0, 1]);
+        let working = passwords.turn(Purpose::Login, &asker).await.expect("idle");
+        let gone = Asker { client: Client(Weak::new()), ..asker.clone() };
+        let (first, dropped, last, ()) = tokio::join!(
+            passwords.turn(Purpose::Login, &gone),
+            tokio::time::timeout(Duration::from_millis(1), passwords.turn(Purpose::Login, &asker)),
+            passwords.turn(Purpose::Login, &asker),
+            async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                drop(working);
+            },
+        );
+        assert!(first.is_err_and(|refused| refused == Overloaded) && dropped.is_err() && last.is_ok());
+        drop(last);
+        assert_eq!(passwords.queues().idle_workers, 1);
+    }
+}

@@ -26,7 +26,7 @@ impl Purpose {
     fn places(self) -> usize {
         match self {
             Purpose::Login => 256,
-            Purpose::SignUp => 64,
+            Purpose::SignUp => 96,
         }
     }
 

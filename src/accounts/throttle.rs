@@ -167,18 +167,18 @@ mod tests {
         let throttle = Throttle::new(2, 4, WINDOW);
         let there = IpAddr::from([10, 0, 0, 1]);
         for _ in 0..2 {
-            throttle.attempt(account("ann"), HERE).await.ok().expect("within the limit").failed();
+            throttle.attempt(account("ann"), HERE).await.expect("within the limit").failed();
         }
         let seconds = throttle.attempt(account("ann"), HERE).await.err().expect("beyond the limit");
         assert!((1..=60).contains(&seconds), "{seconds}");
         assert_eq!(throttle.check_account(&account("ann"), HERE), Err(seconds));
-        throttle.attempt(account("ann"), there).await.ok().expect("another network").succeeded();
+        throttle.attempt(account("ann"), there).await.expect("another network").succeeded();
         assert!(throttle.check_account(&account("ann"), HERE).is_err());
         // Another password since.
         assert_eq!(throttle.check_account(&("ann".to_owned(), 1), HERE), Ok(()));
         assert_eq!(throttle.check_network(HERE), Ok(()));
         for name in ["bob", "cyd"] {
-            throttle.attempt(account(name), HERE).await.ok().expect("another account").failed();
+            throttle.attempt(account(name), HERE).await.expect("another account").failed();
         }
         assert!(throttle.check_network(HERE).is_err(), "four failures from here");
         assert!(throttle.attempt(account("dan"), HERE).await.is_err());
@@ -190,12 +190,12 @@ mod tests {
     async fn attempts_are_counted_before_they_are_made() {
         let throttle = Throttle::new(2, 100, WINDOW);
         let begin = || throttle.attempt(account("ann"), HERE);
-        let (first, second) = (begin().await.ok().expect("one"), begin().await.ok().expect("two"));
+        let (first, second) = (begin().await.expect("one"), begin().await.expect("two"));
         let mut third = std::pin::pin!(begin());
         let soon = Duration::from_millis(10);
         assert!(tokio::time::timeout(soon, &mut third).await.is_err(), "it waits for those being made");
         drop(first);
-        let third = tokio::time::timeout(soon, third).await.expect("a place").ok().expect("not compared");
+        let third = tokio::time::timeout(soon, third).await.expect("a place").expect("not compared");
         let mut fourth = std::pin::pin!(begin());
         assert!(tokio::time::timeout(soon, &mut fourth).await.is_err());
         second.failed();

@@ -868,7 +868,7 @@ async fn a_flood_of_logins_lets_other_networks_in(engine: Engine) {
         served.get() - before
     };
     let (replies, served_before_others) = join!(flood, others);
-    // A few are served in between, one worker for each two cores; those who wait are 64 and 16.
+    // A few are served in between, one worker for each two cores; those who wait are 64 and 24.
     let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     assert!(served_before_others <= 10 + 10 * workers, "{served_before_others} were served before");
     let (served, refused): (Vec<Reply>, Vec<Reply>) = replies.into_iter().partition(|reply| reply.status < 300);

@@ -424,7 +424,7 @@ async fn sales_are_closed(engine: Engine) {
     let again = [&opens[..], &[("sales_close_at", closed), ("total_seats", "3")]].concat();
     let saved = change_show(&app, &mut staff, 2, &again).await;
     assert_eq!(saved.status, 303, "{}", saved.text);
-    assert_eq!(booking(&world.bob, 2, 3).send(&app).await.expect(409).json()["code"], "sales_closed");
+    assert_eq!(booking(&world.bob, 2, 3).send(&app).await.expect(409).json()["code"], "sales_not_open");
     let typed = [&opens[..], &[("sales_close_at", "2035-05-01T10:00"), ("total_seats", "4")]].concat();
     let refused = change_show(&app, &mut staff, 2, &typed).await;
     assert!(refused.text.contains("close before they open"), "{}", refused.text);

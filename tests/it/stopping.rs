@@ -80,7 +80,7 @@ async fn a_file_is_whole_or_says_that_it_is_not(engine: Engine) {
     let (text, is_whole) = download(&app, &root, "csv").await;
     assert!(!is_whole && films(&text) < FILMS, "{} films", films(&text));
     let end = &text[text.len().saturating_sub(300)..];
-    assert!(end.contains("\r\nNOT COMPLETE: the server was stopped"), "{end}");
+    assert!(end.contains("\r\n\"NOT COMPLETE: the server was stopped"), "{end}");
     let log = app.instance(0).log();
     assert!(log.contains("cut short") && log.ends_with(" stopped"), "{log}");
 

@@ -570,7 +570,12 @@ async fn check(engine: Engine) {
     let password = [("MARQUEE_SUPERUSER_PASSWORD", PASSWORD)];
     let create = ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"];
     Ran::from(app.marquee_with(&create, "", &password)).exits(0);
-    let settled = [("SECRET_KEY", SECRET), ("SEATS_PER_USER", "8"), ("TIME_ZONE", "Europe/Berlin")];
+    let settled = [
+        ("SECRET_KEY", SECRET),
+        ("ALLOWED_HOSTS", "tickets.example"),
+        ("SEATS_PER_USER", "8"),
+        ("TIME_ZONE", "Europe/Berlin"),
+    ];
     check(&settled).exits(0).never_says(&["note"]);
     check(&[("SECRET_KEY", SECRET), ("BIND", "0.0.0.0:80")]).exits(0).says(&["note  BIND can be reached"]);
     check(&[("SECRET_KEY", SECRET), ("BIND", "0.0.0.0:80"), ("TRUSTED_PROXIES", "1")]).never_says(&["note  BIND"]);
@@ -663,8 +668,9 @@ async fn changepassword(engine: Engine) {
     change("ann' OR ''='", Some(NEW)).exits(1).says(&["no user"]);
     run(&app, &["changepassword"]).exits(2);
     assert_eq!(app.sql("SELECT * FROM users").await, before);
-    // Tokens are not passwords; they stay good until they expire or the account is switched off.
-    Call::get("/api/movies/").bearer(&ann.access).send(&app).await.expect(200);
+    // What was logged in to with the old password has ended.
+    others_changes_are_seen().await;
+    Call::get("/api/movies/").bearer(&ann.access).send(&app).await.expect(401);
 }
 
 async fn deactivate_user(engine: Engine) {

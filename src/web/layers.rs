@@ -1,7 +1,7 @@
 //! What surrounds every request: its id, its log line, the host check, the time limit, and the headers of every reply.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -145,7 +145,8 @@ impl Named {
     }
 }
 
-/// Who sent a request, as far as the proxies in front are to be believed.
+/// Who sent a request, as far as the proxies in front are to be believed. IPv4 addresses are always written as such, also
+/// those of clients that came to an IPv6 socket.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -167,7 +168,7 @@ static UNTRUSTED: std::sync::Once = std::sync::Once::new();
 /// no claim moves into it.
 fn client_address(request: &Request, proxies: usize) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip());
+    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip().to_canonical());
     if proxies == 0 {
         if request.headers().contains_key(FORWARDED_FOR) {
             UNTRUSTED.call_once(|| {
@@ -196,10 +197,13 @@ pub fn came_over_tls(headers: &HeaderMap, proxies: usize) -> bool {
         && seen.get(seen.len().saturating_sub(proxies)).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
-/// Some proxies add the port.
+/// Some proxies add the port or put an IPv6 address in brackets. One that listens on both families may write an IPv4
+/// client as `::ffff:192.0.2.1`; it is the same client as `192.0.2.1`.
 fn address_of(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
-    entry.parse().ok().or_else(with_port)
+    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
+    let address = entry.parse().ok().or_else(with_port).or_else(in_brackets)?;
+    Some(address.to_canonical())
 }
 
 /// Lets web pages of the named origins call the API. Without any, browsers keep other origins out.
@@ -269,4 +273,30 @@ fn origin_is_refused(app: &App, request: &Request) -> bool {
         );
     }
     is_preflight(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_same_however_a_proxy_writes_it() {
+        let forms = [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("[::ffff:192.0.2.1]", "192.0.2.1"),
+            ("[::ffff:c000:201]:4711", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("::1", "::1"),
+        ];
+        for (entry, address) in forms {
+            assert_eq!(address_of(entry), Some(address.parse().unwrap()), "{entry}");
+        }
+        for entry in ["", "unknown", "[192.0.2.1]", "[2001:db8::1", "2001:db8::1]", "[]", "_hidden"] {
+            assert_eq!(address_of(entry), None, "{entry}");
+        }
+    }
 }

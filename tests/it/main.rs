@@ -15,6 +15,7 @@ mod churn;
 mod clocks;
 mod command_line;
 mod config;
+mod connections;
 mod contract;
 mod desk;
 mod failover;
@@ -46,6 +47,7 @@ fn main() -> std::process::ExitCode {
         clocks::tests(),
         command_line::tests(),
         config::tests(),
+        connections::tests(),
         contract::tests(),
         desk::tests(),
         fault_rounds::tests(),

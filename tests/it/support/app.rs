@@ -24,6 +24,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 pub struct Options {
     /// Number of server processes on the one database.
     pub instances: usize,
+    /// The address to listen on, in brackets where it is IPv6.
+    pub host: &'static str,
     /// Environment of the servers and of the command line, beside the few variables always set.
     pub env: Vec<(&'static str, String)>,
     /// Arguments after `serve --bind ADDRESS`.
@@ -47,6 +49,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             instances: 1,
+            host: "127.0.0.1",
             env: Vec::new(),
             args: Vec::new(),
             relay: false,
@@ -130,7 +133,7 @@ impl App {
                 setting.env.push(("MARQUEE_TEST_CLOCK", file.to_str().expect("the path is UTF-8").to_owned()));
             }
             Instance {
-                base: format!("http://127.0.0.1:{}", free_port()),
+                base: format!("http://{}:{}", options.host, free_port()),
                 setting,
                 // Unasked, serve makes no database; on a server it is migrated below.
                 args: options.args.iter().copied().chain((engine == Engine::Sqlite).then_some("--migrate")).collect(),

@@ -1,5 +1,6 @@
 //! A small HTTP client: one connection per call, nothing added, nothing followed, nothing normalised.
 
+use std::io;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -9,7 +10,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::App;
 
@@ -96,8 +97,19 @@ pub struct Connection {
 impl Connection {
     pub async fn open(base: &str) -> Result<Connection, String> {
         let host = base.strip_prefix("http://").expect("a base is http://host:port").to_owned();
+        Connection::over(TcpStream::connect(host.clone()), host).await
+    }
+
+    /// A connection to the port of `base` on 127.0.0.1, from another address of this machine.
+    pub async fn open_from(source: [u8; 4], base: &str) -> Result<Connection, String> {
+        let (_, port) = base.rsplit_once(':').expect("a base is http://host:port");
+        let stream = connect_from(source, port.parse().expect("a port"));
+        Connection::over(stream, format!("127.0.0.1:{port}")).await
+    }
+
+    async fn over(stream: impl Future<Output = io::Result<TcpStream>>, host: String) -> Result<Connection, String> {
         let open = async {
-            let stream = TcpStream::connect(&host).await.map_err(|error| error.to_string())?;
+            let stream = stream.await.map_err(|error| error.to_string())?;
             stream.set_nodelay(true).map_err(|error| error.to_string())?;
             handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())
         };
@@ -125,6 +137,13 @@ impl Connection {
         })
         .await
     }
+}
+
+/// Connects to `port` on 127.0.0.1 from `source`, an address of this machine.
+pub async fn connect_from(source: [u8; 4], port: u16) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    socket.connect(([127, 0, 0, 1], port).into()).await
 }
 
 async fn within_limit<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {

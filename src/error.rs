@@ -52,6 +52,8 @@ pub enum ApiError {
     },
     /// The body is larger than this installation takes.
     TooLarge,
+    /// The body has more fields than this.
+    TooManyFields(usize),
     /// The body came too slowly or the connection failed while it was read.
     BodyUnread,
     /// Fields are missing or wrong.
@@ -183,6 +185,9 @@ impl ApiError {
                 detail(StatusCode::BAD_REQUEST, format!("{format} parse error - {cause}"))
             }
             ApiError::TooLarge => detail(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
+            ApiError::TooManyFields(most) => {
+                detail(StatusCode::BAD_REQUEST, format!("The request body has more than {most} fields."))
+            }
             ApiError::BodyUnread => detail(StatusCode::BAD_REQUEST, "The request body could not be read."),
             ApiError::Fields(faults) => fields(faults),
             ApiError::BadIdempotencyKey => {

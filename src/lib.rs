@@ -1,6 +1,7 @@
 //! Marquee, the box office of a cinema. The architecture is told in `ARCHITECTURE.md`; this is the code map.
 //!
-//! - [`config`] what an operator can set; [`app`] what a running server holds; [`router`] every URL
+//! - [`config`] what an operator can set; [`app`] what a running server holds; [`connections`] who may connect and wait, and
+//!   how a server stops; [`router`] every URL
 //! - [`web`] what all endpoints share; [`error`] what a refusal looks like on the wire
 //! - [`accounts`], [`catalog`], [`schedule`], [`booking`], [`holds`], [`orders`]: the features, each with its types and rules in `mod.rs`, its
 //!   SQL in `store.rs` and its endpoints in `api.rs`
@@ -16,6 +17,7 @@ pub mod catalog;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod data;
 pub mod db;
 pub mod error;

@@ -122,13 +122,12 @@ pub async fn signup(
     let password2 = form.text("password2", &ANY_TEXT);
     form.check()?;
     if password != password2 {
-        form.fault::<()>("password2", "Passwords do not match.");
-        form.check()?;
+        return Err(ApiError::Fields(vec![("password2".into(), vec!["Passwords do not match.".to_owned()])]));
     }
-    for fault in password_rules::faults(&password, &username, &email) {
-        form.fault::<()>("password", fault);
+    let faults: Vec<String> = password_rules::faults(&password, &username, &email);
+    if !faults.is_empty() {
+        return Err(ApiError::Fields(vec![("password".into(), faults)]));
     }
-    form.check()?;
     let password = app.passwords.hash(password, Purpose::SignUp, &asker).await?;
     let user = super::create(&app.db, NewUser { username, email, password, is_superuser: false }).await?;
     Ok((StatusCode::CREATED, Json(user)))

@@ -176,6 +176,9 @@ pub fn asked(query: &RawQuery, name: &str) -> String {
 pub const CSRF_FIELD: &str = "csrf";
 const CSRF_HEADER: &str = "x-csrf-token";
 
+/// The most fields of a form that staff send: a page of a hundred rows has some of each.
+const STAFF_FIELDS: usize = 10_000;
+
 async fn check(
     State((app, site, route)): State<(App, &'static Site, Route)>,
     asker: Asker,
@@ -251,7 +254,7 @@ async fn admit(
         request.extensions_mut().insert(Page { app, site: visitor.site, staff, asker, notes });
     }
     if request.method() == Method::POST {
-        let posted = meant(visitor, request).await.map_err(refuse)?;
+        let posted = meant(visitor, request, known.is_some()).await.map_err(refuse)?;
         request.extensions_mut().insert(posted);
     }
     request.extensions_mut().insert(visitor.clone());
@@ -295,7 +298,7 @@ fn param<'a>(params: &'a RawPathParams, name: &str) -> Option<&'a str> {
 
 /// The body of a form, if one of our pages sent it: no other site knows the token, and what browsers tell of where a form
 /// stood must not speak against it.
-async fn meant(visitor: &Visitor, request: &mut Request) -> Result<Posted, ApiError> {
+async fn meant(visitor: &Visitor, request: &mut Request, is_staff: bool) -> Result<Posted, ApiError> {
     let headers = request.headers();
     if !is_from_here(headers) {
         return Err(ApiError::Forged);
@@ -303,10 +306,15 @@ async fn meant(visitor: &Visitor, request: &mut Request) -> Result<Posted, ApiEr
     body::refuse_encoded(request)?;
     let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let (in_header, content_type) = (text(CSRF_HEADER), text("content-type").unwrap_or_default());
-    let body = body::read(&visitor.app, std::mem::take(request.body_mut())).await?;
+    let largest = visitor.app.config.max_body_bytes;
+    let (most, most_fields) = if is_staff { (largest, STAFF_FIELDS) } else { (body::SMALL.min(largest), body::FIELDS) };
+    let body = body::read(&visitor.app, std::mem::take(request.body_mut()), most).await?;
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !body.is_empty() && !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(ApiError::UnsupportedMediaType(content_type));
+    }
+    if form_urlencoded::parse(&body).nth(most_fields).is_some() {
+        return Err(ApiError::TooManyFields(most_fields));
     }
     let sent = form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()));
     let (tokens, rest): (Vec<_>, Vec<_>) = sent.partition(|(name, _)| name == CSRF_FIELD);

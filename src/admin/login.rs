@@ -49,9 +49,11 @@ fn login_page(visitor: &Visitor, next: &str, username: &str, fault: String) -> R
 const REFUSED: &str = "Please enter the correct username and password for a staff account.";
 
 pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiError> {
-    let next = next_page(posted.text("next"));
+    let next = &next_page(posted.text("next")).to_owned();
     // Trimmed, as the API trims them.
-    let [username, password] = ["username", "password"].map(|name| posted.text(name).trim());
+    let [username, password] = &["username", "password"].map(|name| posted.text(name).trim().to_owned());
+    // Checking may have to wait, with many others.
+    drop(posted);
     let again =
         |status: StatusCode, fault: String| (status, login_page(&visitor, next, username, fault)).into_response();
     let account = match accounts::check_password(&visitor.app, username, password, &visitor.asker).await {

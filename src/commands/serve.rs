@@ -10,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, VERSION, advice, open_existing, open_or_make};
-use crate::app::{self, App};
+use crate::app::App;
 use crate::booking::tidying;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
+use crate::connections;
 use crate::data::sample;
 use crate::db::MigrationState;
 use crate::{log, router};
@@ -89,13 +90,13 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     // Its log tells by now what it serves.
     log::flush();
     println!("Listening on http://{address}");
-    let max_connections = config.max_connections;
+    let limits = connection_limits(&config);
     let app = App::new(config, db, &secret_key);
     let tasks = &app.tasks;
     let tidying = (app.db.clone(), tasks.clone());
     tasks.keep("tidying", move || tidying::keep_tidy(tidying.0.clone(), tidying.1.clone()));
     let serving = async {
-        app::serve(listener, router::router(&app), max_connections, app.grace(), tasks.stopped()).await;
+        connections::serve(listener, router::router(&app), limits, app.grace(), tasks.stopped()).await;
         if !tasks.finished(LAST_PARTS).await {
             tracing::warn!("some work was cut off; what its transactions had not committed is not done");
         }
@@ -115,6 +116,16 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What connections may take, as far as the system lets this process open files.
+fn connection_limits(config: &Config) -> connections::Limits {
+    let open_files = connections::raise_open_files();
+    let within = connections::connections_within(open_files, config);
+    if let Some(advice) = connections::too_few_files(open_files, config) {
+        tracing::warn!("{advice}");
+    }
+    connections::Limits { connections: within, ..connections::Limits::of(config) }
 }
 
 /// What the operating system asks of the program.

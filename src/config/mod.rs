@@ -56,9 +56,18 @@ pub struct Config {
     /// The number of reverse proxies whose `X-Forwarded-…` headers are believed.
     pub trusted_proxies: usize,
     pub max_connections: usize,
+    /// Of one network; none for a quarter of all.
+    pub max_connections_per_network: Option<usize>,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
+    /// How long a connection may be idle between two requests.
+    pub keep_alive: Duration,
+    /// The bytes of large requests kept in memory at once.
+    pub max_buffered_bytes: usize,
     pub request_timeout: Duration,
     /// How long exports and bulk actions may go on when the server is to stop.
     pub stop_grace: Duration,
+    /// Of staff; others have a smaller limit as well.
     pub max_body_bytes: usize,
     /// Failed logins per window, of one account from one address.
     pub login_failures_per_account: u32,
@@ -189,6 +198,12 @@ impl Config {
             cors_allowed_origins: reader.origins(),
             trusted_proxies: reader.integer("TRUSTED_PROXIES"),
             max_connections: reader.integer("MAX_CONNECTIONS"),
+            max_connections_per_network: reader
+                .if_given("MAX_CONNECTIONS_PER_NETWORK")
+                .and_then(|number| usize::try_from(number).ok()),
+            head_timeout: reader.duration("HEAD_SECONDS", 1),
+            keep_alive: reader.duration("KEEP_ALIVE_SECONDS", 1),
+            max_buffered_bytes: reader.integer("MAX_BUFFERED_BYTES"),
             request_timeout: reader.duration("REQUEST_TIMEOUT_SECONDS", 1),
             stop_grace: reader.duration("STOP_GRACE_SECONDS", 1),
             max_body_bytes: reader.integer("MAX_BODY_BYTES"),

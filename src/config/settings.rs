@@ -201,9 +201,44 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MAX_CONNECTIONS",
-        meaning: "The most client connections at once; more wait.",
+        meaning: "The most client connections at once. When all are taken, the network that has the \
+                  most loses one that waits for its client, so newcomers still get in.",
         accepts: Accepts::Integer(1, 1_000_000),
         default: Some("10000"),
+        example: "",
+    },
+    Setting {
+        name: "MAX_CONNECTIONS_PER_NETWORK",
+        meaning: "How many of them one network may have: an IPv4 address, or the first 64 bits of an \
+                  IPv6 address. Empty for a quarter of MAX_CONNECTIONS. Behind TRUSTED_PROXIES it does \
+                  not count.",
+        accepts: Accepts::Integer(1, 1_000_000),
+        default: None,
+        example: "",
+    },
+    Setting {
+        name: "HEAD_SECONDS",
+        meaning: "How long the head of a request may take: the first one from the moment of \
+                  connecting, later ones from their first byte.",
+        accepts: Accepts::Integer(1, 3_600),
+        default: Some("10"),
+        example: "",
+    },
+    Setting {
+        name: "KEEP_ALIVE_SECONDS",
+        meaning: "How long a connection may be idle between two requests. Longer than a proxy in \
+                  front keeps its connections idle, or a request now and then meets one that is \
+                  just being closed.",
+        accepts: Accepts::Integer(1, 86_400),
+        default: Some("130"),
+        example: "",
+    },
+    Setting {
+        name: "MAX_BUFFERED_BYTES",
+        meaning: "How many bytes of requests larger than 8 KiB are kept in memory at once. When it \
+                  is used up, those that arrive most slowly are broken off.",
+        accepts: Accepts::Integer(65_536, 1 << 40),
+        default: Some("67108864"),
         example: "",
     },
     Setting {
@@ -224,7 +259,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MAX_BODY_BYTES",
-        meaning: "The largest request body, in bytes.",
+        meaning: "The largest request body, in bytes, that staff may send who are logged in to the \
+                  admin panel. All others may send 16384 at most.",
         accepts: Accepts::Integer(1_024, 1 << 30),
         default: Some("1048576"),
         example: "",

@@ -9,13 +9,14 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt;
 use hyper::body::Body;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::app::App;
+use crate::connections::NoRoom;
 use crate::error::{ApiError, FieldFaults};
 
 /// More digits than this in one integer are malformed JSON (B30).
@@ -61,6 +62,18 @@ enum Field {
 
 /// More values are not taken at once.
 pub const MAX_LIST: usize = 50;
+
+/// The largest body of the API, and of strangers in the panel, in bytes; many times what any of them needs.
+pub const SMALL: usize = 16 * 1024;
+
+/// The most fields of such a body, as in Django.
+pub const FIELDS: usize = 1_000;
+
+/// # Errors
+/// [`ApiError::TooManyFields`] when a body has more `fields` than it may.
+fn check_number(fields: usize) -> Result<(), ApiError> {
+    if fields > FIELDS { Err(ApiError::TooManyFields(FIELDS)) } else { Ok(()) }
+}
 
 /// What a text field accepts.
 pub struct TextRule {
@@ -185,17 +198,19 @@ impl Form {
         self.faults.iter().any(|(named, _)| *named == field)
     }
 
+    /// Ends the reading, so that no body outlives it: what follows may wait.
+    ///
     /// # Errors
-    /// All faults noted so far.
-    pub fn check(&mut self) -> Result<(), ApiError> {
-        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(std::mem::take(&mut self.faults))) }
+    /// All faults noted.
+    pub fn check(self) -> Result<(), ApiError> {
+        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(self.faults)) }
     }
 
     /// As [`Form::check`], once all fields were read: what is left is a fault, too.
     ///
     /// # Errors
     /// All faults noted so far, and each field that no reader has asked for.
-    pub fn check_whole(&mut self) -> Result<(), ApiError> {
+    pub fn check_whole(mut self) -> Result<(), ApiError> {
         self.faults.extend(unknown("field", self.fields.drain().map(|(name, _)| name).collect(), &self.known));
         self.check()
     }
@@ -333,7 +348,7 @@ impl FromRequest<App> for Form {
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .unwrap_or_default();
         let (parts, body) = request.into_parts();
-        let body = read(app, body).await?;
+        let body = read(app, body, SMALL.min(app.config.max_body_bytes)).await?;
         if body.is_empty() {
             return Ok(Form::default());
         }
@@ -342,7 +357,8 @@ impl FromRequest<App> for Form {
             "application/json" => json(&body)?,
             "application/x-www-form-urlencoded" => {
                 let mut fields = Fields::new();
-                for (name, value) in form_urlencoded::parse(&body) {
+                for (number, (name, value)) in form_urlencoded::parse(&body).enumerate() {
+                    check_number(number + 1)?;
                     add(&mut fields, name.into_owned(), Field::Text(value.into_owned()));
                 }
                 fields
@@ -354,22 +370,39 @@ impl FromRequest<App> for Form {
     }
 }
 
-/// The bytes of a body, as many as this installation takes.
+/// The bytes of a body, `most` at most.
 ///
 /// # Errors
-/// [`ApiError::TooLarge`], [`ApiError::BodyUnread`].
-pub async fn read(app: &App, body: axum::body::Body) -> Result<Bytes, ApiError> {
+/// [`ApiError::TooLarge`], [`ApiError::BodyUnread`], [`ApiError::Busy`] when bodies already fill the memory for them.
+pub async fn read(app: &App, body: axum::body::Body, most: usize) -> Result<Bytes, ApiError> {
     // Refused before it is sent, where the client says how much it will be.
-    if body.size_hint().lower() > app.config.max_body_bytes as u64 {
+    if body.size_hint().lower() > most as u64 {
         return Err(ApiError::TooLarge);
     }
     // The request's own limit answers the client; this one lets go of a body that still trickles in.
-    let read = axum::body::to_bytes(body, app.config.max_body_bytes);
-    let read = tokio::time::timeout(app.config.request_timeout, read).await.map_err(|_| ApiError::BodyUnread)?;
-    read.map_err(|error| {
-        let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
-        if too_large { ApiError::TooLarge } else { ApiError::BodyUnread }
-    })
+    tokio::time::timeout(app.config.request_timeout, gathered(body, most)).await.map_err(|_| ApiError::BodyUnread)?
+}
+
+/// A body in one piece. Copied where it came in several: each of them would keep the buffer it came in.
+async fn gathered(mut body: axum::body::Body, most: usize) -> Result<Bytes, ApiError> {
+    let (mut only, mut joined) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let is_full = std::error::Error::source(&error).is_some_and(|cause| cause.is::<NoRoom>());
+            if is_full { ApiError::Busy } else { ApiError::BodyUnread }
+        })?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if only.len().max(joined.len()) + piece.len() > most {
+            return Err(ApiError::TooLarge);
+        }
+        if only.is_empty() && joined.is_empty() {
+            only = piece;
+        } else {
+            joined.extend_from_slice(&std::mem::take(&mut only));
+            joined.extend_from_slice(&piece);
+        }
+    }
+    Ok(if joined.is_empty() { only } else { joined.into() })
 }
 
 /// Adds a value of a body, which may say a name more than once.
@@ -396,6 +429,7 @@ fn json(body: &Bytes) -> Result<Fields, ApiError> {
         _ if document.get().starts_with('{') => {
             let Members(members) =
                 serde_json::from_str(document.get()).map_err(|error| malformed(error.to_string()))?;
+            check_number(members.len())?;
             let mut fields = Fields::new();
             for (name, value) in members {
                 add(&mut fields, name, field(value).map_err(malformed)?);
@@ -478,9 +512,12 @@ async fn multipart(request: Request) -> Result<Fields, ApiError> {
     let malformed = |cause: String| ApiError::Malformed { format: "Multipart form", cause };
     let mut parts = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
     let mut fields = Fields::new();
+    let mut number = 0;
     while let Some(part) = parts.next_field().await.map_err(|error| malformed(error.body_text()))? {
+        number += 1;
         let name = part.name().unwrap_or_default().to_owned();
         let is_file = part.file_name().is_some();
+        check_number(number)?;
         let bytes = part.bytes().await.map_err(|error| malformed(error.body_text()))?;
         let value = if is_file { Field::Other } else { Field::Text(String::from_utf8_lossy(&bytes).into_owned()) };
         add(&mut fields, name, value);

@@ -1,5 +1,6 @@
 //! The schema of the API, and the pages that show it. Nothing they load is on another machine.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -7,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::response::{Html, IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -88,6 +90,12 @@ struct Api;
 
 /// The schema, made once.
 pub static SCHEMA: LazyLock<Schema> = LazyLock::new(Api::openapi);
+
+/// The texts of the schema: JSON, YAML.
+static TEXTS: LazyLock<Result<[Bytes; 2], String>> = LazyLock::new(|| {
+    let json = SCHEMA.to_json().map_err(|error| error.to_string())?;
+    Ok([json.into(), yaml()?.into()])
+});
 
 /// The schema as YAML. By way of its JSON, because `serde_json`'s exact numbers are maps to any other format.
 ///
@@ -220,8 +228,8 @@ const SCHEMA_FORMS: &[Form] = &[
 /// The schema as JSON or YAML (D03 … D05).
 pub async fn schema(request: Request) -> Result<Response, ApiError> {
     let form = negotiation::choose(SCHEMA_FORMS, accept(&request).as_deref(), format(&request).as_deref())?;
-    let text = if form.name == JSON.name { SCHEMA.to_json().map_err(|error| error.to_string()) } else { yaml() };
-    let text = text.map_err(ApiError::Internal)?;
+    let [json, yaml] = TEXTS.as_ref().map_err(|error| ApiError::Internal(error.clone()))?;
+    let text = if form.name == JSON.name { json } else { yaml }.clone();
     Ok(([(CONTENT_TYPE, form.media_type), (VARY, "Accept"), (ALLOW, "GET, HEAD")], text).into_response())
 }
 
@@ -249,7 +257,11 @@ pub async fn swagger_file(path: Result<Path<String>, PathRejection>) -> Result<R
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&SWAGGER));
     let found = found.map_err(|error| ApiError::Internal(error.to_string()))?.ok_or(ApiError::NotFound)?;
     let headers = [(CONTENT_TYPE, found.content_type.as_str()), (CONTENT_SECURITY_POLICY, PAGE_POLICY)];
-    Ok((headers, [(CACHE_CONTROL, FILE_CACHE)], found.bytes.into_owned()).into_response())
+    let bytes = match found.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    Ok((headers, [(CACHE_CONTROL, FILE_CACHE)], bytes).into_response())
 }
 
 /// ReDoc (D02).

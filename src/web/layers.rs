@@ -17,6 +17,7 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::connections::NoPlace;
 use crate::error::ApiError;
 use crate::web::endpoint::Client;
 use crate::{admin, back_office, log};
@@ -86,6 +87,9 @@ async fn answer(app: App, id: Uuid, mut request: Request, next: Next) -> Respons
 async fn within_limits(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if !is_health_check(request.uri().path()) && !host_is_allowed(&app, &request) {
         return ApiError::UnknownHost.into_response();
+    }
+    if request.uri().path() != "/healthz" && request.extensions().get::<NoPlace>().is_some() {
+        return ApiError::Busy.into_response();
     }
     // In a task of its own: when the client leaves or time is up, this future is dropped, but what was begun with the
     // database must end as a whole, and the pool of connections loses one that is dropped while it is taken.

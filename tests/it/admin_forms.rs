@@ -5,6 +5,7 @@ use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
 use marquee::app;
 use marquee::back_office::SITE;
 use marquee::config::Config;
+use marquee::connections;
 use marquee::db::Db;
 use marquee::web::layers;
 use marquee::{admin::guard, router::admin_panel};
@@ -70,6 +71,7 @@ async fn sky(app: &App) -> String {
         _ => None,
     };
     let config = Config::load(setting, "").expect("valid settings");
+    let limits = connections::Limits::of(&config);
     let db = Db::open(&config.database, 8).expect("the database is there");
     let inner = app::App::new(config, db, &SecretString::from(app.secret_key.clone()));
     let routes = admin_panel().into_iter();
@@ -78,7 +80,8 @@ async fn sky(app: &App) -> String {
     let router = layers::around(router.with_state(inner.clone()), &inner);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let base = format!("http://{}", listener.local_addr().expect("it listens"));
-    tokio::spawn(app::serve(listener, router, 100, std::time::Duration::ZERO, std::future::pending()));
+    let grace = std::time::Duration::ZERO;
+    tokio::spawn(connections::serve(listener, router, limits, grace, std::future::pending()));
     base
 }
 

@@ -111,7 +111,7 @@ async fn a_full_queue_refuses_at_once(engine: Engine) {
     if !may_open(count + 1_000) {
         return not_tested("a full queue (too few files may be open)", "ulimit -n 12000 allows it.");
     }
-    let app = start(engine, &[("REQUEST_TIMEOUT_SECONDS", "300"), ("MAX_CONNECTIONS", "20000")]).await;
+    let app = start(engine, &[("REQUEST_TIMEOUT_SECONDS", "300"), ("MAX_CONNECTIONS", "80000")]).await;
     app.load(json!({
         "movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 142}],
         "screens": [{"id": 1, "name": "Screen 1"}],

@@ -25,9 +25,7 @@ pub fn tests() -> Vec<Test> {
         Test::on(&Engine::SHARED, "operation::a_cut_commit_tells_the_truth", a_cut_commit_tells_the_truth),
         Test::new("operation::a_stopping_server_answers_what_it_accepted", a_stopping_server_answers),
         Test::on(ONE, "operation::heads_and_bodies_have_limits", heads_and_bodies_have_limits),
-        Test::on(ONE, "operation::a_slow_head_is_cut_off", a_slow_head_is_cut_off),
         Test::on(ONE, "operation::a_slow_request_is_answered_in_time", a_slow_request_is_answered_in_time),
-        Test::on(ONE, "operation::connections_beyond_the_limit_wait", connections_beyond_the_limit_wait),
         Test::new("operation::clients_that_leave_harm_nobody", clients_that_leave_harm_nobody),
         Test::on(ONE, "operation::unknown_hosts_are_refused", unknown_hosts_are_refused),
         Test::on(ONE, "operation::every_reply_has_an_id_and_the_security_headers", every_reply_has_an_id),
@@ -259,11 +257,13 @@ async fn heads_and_bodies_have_limits(engine: Engine) {
     let long = format!("{start}X-Long: {}\r\n\r\n", "a".repeat(140_000));
     let many = format!("{start}{}\r\n", "X-Many: a\r\n".repeat(101));
     let long_path = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(140_000));
-    for head in [long, many, long_path] {
+    let longer = |length: usize| format!("{start}X-Long: {}\r\n\r\n", "a".repeat(length - start.len() - 12));
+    for head in [long, many, long_path, longer(16_385)] {
         let (reply, closed) = raw(&app, head.as_bytes()).await;
         let status = reply.split(' ').nth(1).unwrap_or_default();
         assert!(["400", "414", "431"].contains(&status) && closed, "{reply}");
     }
+    assert!(raw(&app, longer(16_384).as_bytes()).await.0.starts_with("HTTP/1.1 200"));
     let some = format!("{start}{}\r\n", "X-Many: a\r\n".repeat(50));
     assert!(raw(&app, some.as_bytes()).await.0.starts_with("HTTP/1.1 200"));
     for nonsense in
@@ -272,23 +272,6 @@ async fn heads_and_bodies_have_limits(engine: Engine) {
         raw(&app, nonsense.as_bytes()).await;
     }
     Call::get("/healthz").send(&app).await.expect(200);
-}
-
-async fn a_slow_head_is_cut_off(engine: Engine) {
-    let app = App::start(engine).await;
-    let mut stream = connect(&app).await;
-    let began = Instant::now();
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n").await.expect("the server reads");
-    // A header now and then does not help.
-    loop {
-        let mut reply = [0; 1_024];
-        match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut reply)).await {
-            Ok(_) => break,
-            Err(_) => assert!(stream.write_all(b"X-Slow: a\r\n").await.is_ok() && began.elapsed().as_secs() < 60),
-        }
-    }
-    let took = began.elapsed().as_secs();
-    assert!((5..=40).contains(&took), "cut off after {took} s");
 }
 
 async fn a_slow_request_is_answered_in_time(engine: Engine) {
@@ -325,30 +308,6 @@ async fn a_slow_request_is_answered_in_time(engine: Engine) {
     let length = tokio::time::timeout(Duration::from_secs(3), stream.read(&mut reply)).await.expect("in time");
     let reply = String::from_utf8_lossy(&reply[..length.expect("a reply")]).into_owned();
     assert!(["HTTP/1.1 503", "HTTP/1.1 408", "HTTP/1.1 400"].iter().any(|status| reply.starts_with(status)), "{reply}");
-}
-
-async fn connections_beyond_the_limit_wait(engine: Engine) {
-    let app = start(engine, &[("MAX_CONNECTIONS", "2")]).await;
-    let health = || Call::get("/healthz");
-    let mut open = Vec::new();
-    for _ in 0..2 {
-        let mut connection = Connection::open(app.base()).await.expect("the server accepts");
-        connection.send(health()).await.expect("an answer").expect(200);
-        open.push(connection);
-    }
-    let third = async {
-        let began = Instant::now();
-        health().send(&app).await.expect(200);
-        began.elapsed()
-    };
-    let close_one = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        // Those that are in are served all the while.
-        open[1].send(health()).await.expect("an answer").expect(200);
-        drop(open.remove(0));
-    };
-    let (waited, ()) = join!(third, close_one);
-    assert!((Duration::from_millis(450)..Duration::from_secs(5)).contains(&waited), "{waited:?}");
 }
 
 /// A client that leaves in the middle of its booking gets it as a whole or not at all, and nobody is given what was

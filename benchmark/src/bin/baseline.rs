@@ -23,11 +23,12 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use clap::{Parser, ValueEnum};
 use marquee::accounts::{User, api as accounts};
-use marquee::app::{self, App};
+use marquee::app::App;
 use marquee::booking::{Booking, BookingError};
 use marquee::commands::serve::Signals;
 use marquee::commands::{Failure, read_config};
 use marquee::config::{Config, DatabaseTarget};
+use marquee::connections;
 use marquee::db::Db;
 use marquee::error::ApiError;
 use marquee::router::router;
@@ -112,13 +113,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     };
     let _log = log::start(&config);
     let secret_key = config.secret_key.clone().ok_or_else(|| Failure::Refused("SECRET_KEY is not set".to_owned()))?;
-    let max_connections = config.max_connections;
+    let limits = connections::Limits::of(&config);
     let db = Db::open(&config.database, config.database_connections)?;
     let baseline = Arc::new(baseline(&cli, &config, &db).await?);
     let app = App::new(config, db, &secret_key);
     let router = around(&app, baseline);
     ready();
-    app::serve(listener, router, max_connections, app.grace(), stop).await;
+    connections::serve(listener, router, limits, app.grace(), stop).await;
     Ok(())
 }
 

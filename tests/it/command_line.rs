@@ -971,9 +971,11 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     assert_eq!(programme(&app).await, first);
 
     // Shows alone, of a movie that is named by its id; and two movies that are the same but for their ids.
+    let ids = app.sql("SELECT MIN(movies.id), MIN(screens.id) FROM movies, screens").await;
+    let [movie, screen] = [0, 1].map(|column| ids[0][column].parse::<i64>().expect("an id"));
     let file = json!({
         "movies": [{"title": "Twin", "duration_minutes": 90}, {"title": "Twin", "duration_minutes": 90}],
-        "shows": [{"movie": 1, "screen": 1, "date_time": "2036-01-01T20:00:00Z", "total_seats": 5}],
+        "shows": [{"movie": movie, "screen": screen, "date_time": "2036-01-01T20:00:00Z", "total_seats": 5}],
     })
     .to_string();
     load(&app, &file, &[]).exits(0).says(&["Loaded 2 movies, 0 screens, 1 show.", "2 movies are called \"Twin\" now"]);

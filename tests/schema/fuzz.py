@@ -117,10 +117,9 @@ def replies(log):
         # The last line may not be whole yet.
         if '"answered"' in line and line.endswith("}"):
             entry = json.loads(line)
-            span = entry["span"]
-            path = re.sub(r"/[^/]+/(shows|book|cancel|holds|extend|change|release|confirm)/$", r"/{id}/\1/", span["path"])
+            path = re.sub(r"/[^/]+/(shows|book|cancel|holds|extend|change|release|confirm)/$", r"/{id}/\1/", entry["path"])
             known = path.startswith("/api/") and path.count("/") < 7
-            counts[f"{span['method']} {path if known else '(other paths)'}", entry["status"]] += 1
+            counts[f"{entry['method']} {path if known else '(other paths)'}", entry["status"]] += 1
     return counts
 
 

@@ -277,7 +277,10 @@ impl Builder {
                 Dialect::Sqlite => {
                     cases(phrase).iter().map(|word| self.prefix(column, " COLLATE NOCASE", word)).collect()
                 }
-                Dialect::Mysql => vec![self.prefix(column, " COLLATE utf8mb4_unicode_ci", phrase)],
+                // LIKE compares sign by sign, whatever the collation says of an accent behind its letter.
+                Dialect::Mysql => {
+                    forms(phrase).iter().map(|word| self.prefix(column, " COLLATE utf8mb4_unicode_ci", word)).collect()
+                }
             },
         }
     }
@@ -307,15 +310,22 @@ impl Builder {
     }
 }
 
-/// Letter cases and forms of Unicode in which a word is looked for: SQLite compares ASCII letters in any case, and others as
-/// they are. What was typed on a Mac may have its accents behind the letters.
+/// The forms of Unicode in which a word is looked for: what was typed on a Mac may have its accents behind the letters.
+fn forms(word: &str) -> Vec<String> {
+    let mut forms: Vec<String> = vec![word.nfc().collect(), word.nfd().collect()];
+    forms.dedup();
+    forms
+}
+
+/// Letter cases in which a word is looked for, in both forms: SQLite compares ASCII letters in any case, and others as they
+/// are.
 fn cases(word: &str) -> Vec<String> {
     if word.is_ascii() {
         return vec![word.to_owned()];
     }
     let lower = word.to_lowercase();
     let cases = [word.to_owned(), capitalised(&lower), word.to_uppercase(), lower];
-    let mut cases: Vec<String> = cases.iter().flat_map(|word| [word.nfc().collect(), word.nfd().collect()]).collect();
+    let mut cases: Vec<String> = cases.iter().flat_map(|word| forms(word)).collect();
     cases.sort_unstable();
     cases.dedup();
     cases

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{App, Call, Engine, Options, Test, User, process, race};
+use crate::support::{App, Call, Engine, Options, Test, User, others_changes_are_seen, process, race};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -81,6 +81,8 @@ async fn a_cut_wire_is_an_outage(engine: Engine) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Call::get("/api/movies/").bearer(&user.access).send(&app).await.expect(200);
+    // What it says may be a second old.
+    others_changes_are_seen().await;
     Call::get("/readyz").send(&app).await.expect(200);
 }
 

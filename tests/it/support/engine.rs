@@ -349,6 +349,8 @@ impl DatabaseServer {
             format!("--user={me}"), // the servers refuse to run as root unless told so
             format!("--datadir={}", directory.join("data").display()),
             format!("--log-error={}", log.display()),
+            // Two that are installed at once would take each other's temporary tables.
+            format!("--tmpdir={}", directory.display()),
         ];
         let mut initialise = match engine {
             Engine::Mysql => {

@@ -1,7 +1,6 @@
 //! What a running server holds.
 
 use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The four rules a new password must pass, as Django 5.2 applies them (contract section 4).
+//! The four rules a new password must pass, as Django 5.2 applies them (contract section 4), and a limit of its length.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -6,6 +6,10 @@ use std::sync::LazyLock;
 use super::username::is_word;
 
 const MIN_CHARS: usize = 8;
+
+/// A longer one could be set from the command line or in the panel, but no login could send it: a login's body is at most
+/// 16 KiB, and a form takes three characters for a byte.
+const MAX_BYTES: usize = 4_096;
 
 /// See `common_passwords.NOTICE.md` for the source. One password a line, in lower case.
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
@@ -22,6 +26,9 @@ pub fn faults(password: &str, username: &str, email: &str) -> Vec<String> {
     }
     if password.chars().count() < MIN_CHARS {
         faults.push(format!("This password is too short. It must contain at least {MIN_CHARS} characters."));
+    }
+    if password.len() > MAX_BYTES {
+        faults.push(format!("This password is too long. It must take no more than {MAX_BYTES} bytes."));
     }
     if COMMON.contains(lower.trim_matches(is_python_space)) {
         faults.push("This password is too common.".to_owned());

@@ -79,14 +79,18 @@ async fn a_file_is_whole_or_says_that_it_is_not(engine: Engine) {
     let (app, root) = with_films(engine, "0").await;
     let (text, is_whole) = download(&app, &root, "csv").await;
     assert!(!is_whole && films(&text) < FILMS, "{} films", films(&text));
-    let end = &text[text.len().saturating_sub(300)..];
+    let end = &text[text.floor_char_boundary(text.len().saturating_sub(300))..];
     assert!(end.contains("\r\n\"NOT COMPLETE: the server was stopped"), "{end}");
     let log = app.instance(0).log();
     assert!(log.contains("cut short") && log.ends_with(" stopped"), "{log}");
 
     app.instance(0).restart().await;
     let (text, is_whole) = download(&app, &root, "json").await;
-    assert!(!is_whole && !text.trim_end().ends_with(']'), "{}", &text[text.len().saturating_sub(300)..]);
+    assert!(
+        !is_whole && !text.trim_end().ends_with(']'),
+        "{}",
+        &text[text.floor_char_boundary(text.len().saturating_sub(300))..]
+    );
 
     let (app, root) = with_films(engine, "20").await;
     let (text, is_whole) = download(&app, &root, "csv").await;

@@ -318,6 +318,7 @@ async fn lanes_do_not_wait_for_each_other(engine: Engine) {
 async fn a_locked_show_does_not_hold_up_others(engine: Engine) {
     let app = start(engine, &[("DESK_LANES", "1")]).await;
     let world = app.world().await;
+    app.sql("UPDATE shows SET total_seats = 50 WHERE id = 2").await;
     let booked = booking(&world.ann, 1, 50).send(&app).await.expect(201).json();
     booking(&world.bob, 2, 50).send(&app).await.expect(201);
     let hold = Hold::show_1(&app).await;

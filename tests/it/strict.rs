@@ -171,7 +171,8 @@ async fn a_bracketed_list_is_a_list(engine: Engine) {
     let world = app.world().await;
     let ann = &world.ann;
     let mut first = 1;
-    let bodies: [(&str, fn(&[i64]) -> String); 6] = [
+    type Body = fn(&[i64]) -> String;
+    let bodies: [(&str, Body); 6] = [
         (FORM, |seats| seats.iter().map(|seat| format!("seats={seat}&")).collect()),
         (FORM, |seats| seats.iter().map(|seat| format!("seats[]={seat}&")).collect()),
         (FORM, |seats| seats.iter().map(|seat| format!("seats%5B%5D={seat}&")).collect()),

@@ -33,7 +33,7 @@ use marquee::db::Db;
 use marquee::error::ApiError;
 use marquee::router::router;
 use marquee::web::body::Form;
-use marquee::web::endpoint::{Access, CREATE, Endpoint, PathId, mount};
+use marquee::web::endpoint::{Access, CREATE, Endpoint, PathId, Query, mount};
 use marquee::web::layers;
 use marquee::{clock, clock::SECOND, log};
 use marquee_benchmark::{Database, NewBooking, Show, shows};
@@ -162,7 +162,8 @@ fn around(app: &App, baseline: Arc<Baseline>) -> Router {
             (Access::User, post(book))
         }
     };
-    let endpoint = Endpoint { path: "/api/shows/{show_id}/book/", name: "Book Seat", access, allow: CREATE };
+    let endpoint =
+        Endpoint { path: "/api/shows/{show_id}/book/", name: "Book Seat", access, allow: CREATE, query: Query::Any };
     let booking = mount(Router::new(), app, endpoint, handler).with_state(app.clone());
     layers::around(booking, app).fallback_service(router(app))
 }

@@ -142,7 +142,7 @@ impl Sql {
             ("key_low", INT),
             ("payload", INT),
             ("status", INT),
-            ("body", "MEDIUMTEXT"),
+            ("body", "MEDIUMTEXT CHARACTER SET utf8mb4"),
             ("at", INT),
         ]);
         let guard = "s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version \

@@ -513,7 +513,7 @@ fn options_for(target: &DatabaseTarget, host: &Host) -> Result<OptsBuilder> {
         .tcp_keepalive(Some(Duration::from_secs(10)))
         // Connections times this must stay below the server's `max_prepared_stmt_count`, 16,382.
         .stmt_cache_size(64)
-        .setup(SETUP.to_vec())
+        .setup(SETUP.iter().copied().chain([AT_ONCE]).collect())
         .ssl_opts(tls_options(tls)))
 }
 
@@ -536,14 +536,18 @@ pub(super) fn limited(select: &str, limit: Duration) -> String {
 }
 
 /// What is said on each new connection. An instance that is frozen, or gone without a word, keeps its locks until
-/// `wait_timeout`; nothing waits longer for a lock than for an answer, a table's lock included.
+/// `wait_timeout`; nothing waits longer for a lock than for an answer, a table's lock included. The driver sends them in the
+/// opposite order, so no two may set the same.
 const SETUP: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5, lock_wait_timeout = 8, \
-     wait_timeout = 20, group_concat_max_len = 1048576",
+     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', lock_wait_timeout = 8, wait_timeout = 20, \
+     group_concat_max_len = 1048576",
 ];
+
+/// What is said on those whose statements commit at once.
+const AT_ONCE: &str = "SET SESSION innodb_lock_wait_timeout = 5";
 
 /// What is said on those for lists of statements. Such a list waits for a lock no longer than a second, with the locks that
 /// it has: one row that is locked for long must not hold up those who want others.

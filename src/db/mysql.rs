@@ -442,9 +442,15 @@ impl Server {
         self.blamed(fault)
     }
 
-    /// Gives the server up where it is to blame.
+    /// Gives the server up where it is to blame. One that only serves reads stays until the next look for a better one:
+    /// that it refuses a write is known.
     fn blamed(&self, fault: Fault) -> Fault {
-        if matches!(fault.blame, Blame::Server | Blame::Silence) && !self.is_bad.swap(true, Ordering::AcqRel) {
+        let is_to_blame = match fault.blame {
+            Blame::Server => self.takes_no_writes.is_none(),
+            Blame::Silence => true,
+            Blame::Nobody | Blame::Connection => false,
+        };
+        if is_to_blame && !self.is_bad.swap(true, Ordering::AcqRel) {
             tracing::warn!(server = self.name, cause = %fault.error, "database server given up");
             self.close();
         }

@@ -24,6 +24,7 @@ pub fn tests() -> Vec<Test> {
             what_the_next_server_lacks_is_unknown,
         ),
         Test::on(&Engine::SHARED, "failover::another_server_is_noticed", another_server_is_noticed),
+        Test::on(&Engine::SHARED, "failover::a_server_that_only_reads_is_kept", a_server_that_only_reads_is_kept),
         Test::on(&Engine::SHARED, "failover::sessions_end_when_nobody_is_there", sessions_end_when_nobody_is_there),
         Test::on(&Engine::SHARED, "failover::one_connection_is_enough", one_connection_is_enough),
         Test::on(&Engine::SHARED, "failover::who_migrates_waits_for_the_other", who_migrates_waits_for_the_other),
@@ -199,6 +200,28 @@ async fn another_server_is_noticed(engine: Engine) {
     // The ids that were reserved on the first are unknown to the second, which may give them to others.
     let others = db.booking_ids(1).await.expect("there are ids");
     assert_eq!((ids.start, others.start), (1, 1), "a new block was reserved");
+}
+
+/// Where no server takes writes, one serves the reads; that it refuses a write is no reason to try the next.
+async fn a_server_that_only_reads_is_kept(engine: Engine) {
+    let Some(app) = two_servers(engine, 0).await else { return };
+    let ann = app.customer("ann").await;
+    copy(&app, &ann).await;
+    for server in [app.database_server(), app.standby()] {
+        server.operate("SET GLOBAL read_only = 1").await;
+    }
+    let target = parse_database_url(&app.all_hosts()).expect("well formed");
+    let db = Db::open(&target, 4).expect("it can be opened");
+    let refused = async || {
+        let mut tx = db.begin().await.expect("it can be asked");
+        tx.execute("UPDATE shows SET version = version WHERE id = 1", vec![]).await.expect_err("it is read-only");
+    };
+    refused().await;
+    let epoch = db.epoch();
+    for _ in 0..5 {
+        refused().await;
+    }
+    assert_eq!(db.epoch(), epoch, "another server was met");
 }
 
 /// Whoever freezes or vanishes in a transaction keeps its locks for 20 seconds: both kinds of connections say so.

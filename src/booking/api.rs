@@ -46,7 +46,7 @@ pub struct BookSeat {
             ),
         ),
         (
-            status = 429, description = "Too many changes in a minute (`CHANGES_PER_USER_PER_MINUTE`)", body = Detail,
+            status = 429, description = "Too many changes in a minute", body = Detail,
             example = json!({
                 "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
             }),

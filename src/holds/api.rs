@@ -55,7 +55,7 @@ pub struct Seats {
             ),
         ),
         (
-            status = 429, description = "Too many changes in a minute (`CHANGES_PER_USER_PER_MINUTE`)", body = Detail,
+            status = 429, description = "Too many changes in a minute", body = Detail,
             example = json!({
                 "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
             }),
@@ -166,7 +166,7 @@ pub async fn extend(
             ),
         ),
         (
-            status = 429, description = "Too many changes in a minute (`CHANGES_PER_USER_PER_MINUTE`)", body = Detail,
+            status = 429, description = "Too many changes in a minute", body = Detail,
             example = json!({
                 "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
             }),

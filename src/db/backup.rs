@@ -1,4 +1,4 @@
-//! Copies of an SQLite database while it is in use.
+//! Backups of an SQLite database while it is in use.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,35 +11,35 @@ use rusqlite::backup::{Backup, StepResult};
 use super::sqlite::connect;
 use super::{DbError, Result};
 
-/// Pages copied between two reports of progress: 4 MiB.
+/// Pages copied between two progress reports: 4 MiB.
 const PAGES: i32 = 1_024;
 
-/// Why there is no backup; nothing is left of it.
+/// Why a backup failed. No file is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0} is there already; a backup never overwrites a file")]
+    #[error("{0} already exists; a backup never overwrites a file")]
     Exists(PathBuf),
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
     #[error("{0}")]
     Db(DbError),
-    /// What SQLite's own check found in the copy.
-    #[error("the copy is damaged, and was deleted: {0}")]
+    /// The result of SQLite's integrity check of the copy.
+    #[error("the copy is damaged and was deleted: {0}")]
     Damaged(String),
 }
 
-/// Copies the database at `from` as it is at this moment into a new file `to`, which only its owner can read; gives the
-/// file's size in bytes. Servers may go on writing: one read transaction lasts from the first page to the last, and
-/// in a write-ahead log that holds up nobody. The copy is made under another name, checked, synced, and only then gets
-/// its own, so that a file of that name is always whole.
+/// Copies the current state of the database at `from` into a new file `to`, which only its owner can read, and returns
+/// the file's size in bytes. Servers can keep writing: one read transaction covers all pages and, thanks to the
+/// write-ahead log, blocks nobody. The copy is written under a temporary name, checked and synced before it gets its
+/// final name, so a file with that name is always complete.
 ///
-/// `progress` gets the pages copied so far, and how many there are. This blocks: call it where that may be.
+/// `progress` receives the number of pages copied so far and the total. This function blocks the thread.
 pub fn back_up(from: &Path, to: &Path, progress: &mut dyn FnMut(i32, i32)) -> Result<u64, Error> {
     let file_error = |path: &Path| {
         let path = path.to_owned();
         move |error| Error::File(path, error)
     };
-    // Also a link that leads nowhere is there.
+    // A symbolic link counts as existing even if its target is missing.
     if fs::symlink_metadata(to).is_ok() {
         return Err(Error::Exists(to.to_owned()));
     }
@@ -51,7 +51,7 @@ pub fn back_up(from: &Path, to: &Path, progress: &mut dyn FnMut(i32, i32)) -> Re
     let copied = copy(from, &partial, progress).and_then(|()| {
         let file = File::open(&partial).map_err(file_error(&partial))?;
         file.sync_all().map_err(file_error(&partial))?;
-        // Unlike a rename, a link never replaces a file that was made in the meantime. Some file systems have no links.
+        // Unlike a rename, a link never replaces a file created in the meantime. Some file systems have no hard links.
         let named = match fs::hard_link(&partial, to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(Error::Exists(to.to_owned())),
             Err(_) => fs::rename(&partial, to),
@@ -73,10 +73,10 @@ pub fn back_up(from: &Path, to: &Path, progress: &mut dyn FnMut(i32, i32)) -> Re
 fn copy(from: &Path, partial: &Path, progress: &mut dyn FnMut(i32, i32)) -> Result<(), Error> {
     let db_error = |error: rusqlite::Error| Error::Db(super::sqlite::fault(&error, None));
     let source = connect(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(Error::Db)?;
-    // The copy is synced as a whole when it is done.
+    // The copy is synced as a whole at the end.
     let mut target =
         rusqlite::Connection::open_with_flags(partial, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(db_error)?;
-    // The read that begins the transaction: all steps then copy the same state.
+    // The read starts the transaction, so that all steps copy the same state.
     source.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;").map_err(db_error)?;
     {
         let backup = Backup::new(&source, &mut target).map_err(db_error)?;
@@ -87,12 +87,12 @@ fn copy(from: &Path, partial: &Path, progress: &mut dyn FnMut(i32, i32)) -> Resu
             match step {
                 StepResult::Done => break,
                 StepResult::More => {}
-                // A checkpoint has the file for a moment.
+                // A checkpoint is using the file.
                 _ => std::thread::sleep(std::time::Duration::from_millis(20)),
             }
         }
     }
-    // One plain file, without a write-ahead log beside it; a server that opens it turns the log on again.
+    // The copy is a single file without a write-ahead log; a server that opens it turns the log on again.
     let mode: String = target.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0)).map_err(db_error)?;
     if mode != "delete" {
         return Err(Error::Damaged(format!("its journal mode is {mode}")));

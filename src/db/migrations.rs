@@ -1,4 +1,4 @@
-//! Numbered migrations, embedded in the binary, applied in order and each recorded once.
+//! Numbered migrations, embedded in the binary, applied in order and each recorded when it is done.
 
 use std::time::{Duration, Instant};
 
@@ -6,20 +6,20 @@ use super::mysql::Mysql;
 use super::{Db, DbError, Dialect, Engine, Result};
 use crate::clock;
 
-/// One step of the schema, with its text for each engine.
+/// One step of the schema, with its SQL for each engine.
 #[derive(Debug)]
 pub struct Migration {
     pub number: i64,
     pub name: &'static str,
     pub sqlite: &'static str,
-    /// Each statement ends a line with `;` and can be run again, as DDL commits by itself there: it says IF NOT EXISTS, or
-    /// it is an ALTER TABLE that begins with a new column or key.
+    /// Each statement ends with `;` at the end of a line and must be safe to run again, because DDL commits by itself
+    /// in MySQL: it says IF NOT EXISTS, or it is an ALTER TABLE that starts with a new column or key.
     pub mysql: &'static str,
 }
 
 macro_rules! migrations {
     ($($number:literal $name:literal),+ $(,)?) => {
-        /// All steps, in order. Numbers and names are the same on every engine.
+        /// All migrations, in order. Numbers and names are the same on every engine.
         pub const MIGRATIONS: &[Migration] = &[$(Migration {
             number: $number,
             name: $name,
@@ -39,23 +39,23 @@ migrations![
     7 "0007_desk",
 ];
 
-/// Where a database stands against this binary.
+/// The state of a database compared with this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MigrationState {
     Current,
-    /// These are still to be applied.
+    /// These migrations are missing.
     Pending(Vec<&'static str>),
-    /// Nothing of ours is there, but the tables of a Django deployment are; all migrations are pending.
+    /// The database has no tables of Marquee, but those of a Django deployment; all migrations are missing.
     OnlyDjango,
-    /// A newer binary has been here: its migration number, and the last one this binary knows.
+    /// A newer binary has migrated the database: its last migration, and the last one that this binary knows.
     Newer {
         found: i64,
         known: i64,
     },
 }
 
-/// How long is waited for another instance that migrates.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How long an instance waits for another one to finish migrating.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(300);
 
 pub(super) async fn state(db: &Db) -> Result<MigrationState> {
     let tables: Vec<(String,)> = match db.dialect() {
@@ -87,21 +87,24 @@ fn pending(applied: &[i64]) -> MigrationState {
 
 pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
     if let MigrationState::Newer { found, known } = state(db).await? {
-        return Err(DbError::Other(format!("the database is at migration {found}, this binary knows {known}")));
+        return Err(DbError::Other(format!("the database is at migration {found}, but this binary knows only up to {known}")));
     }
     match &db.engine {
         Engine::Sqlite(_) => migrate_sqlite(db).await,
         Engine::Mysql(engine) => {
             db.execute(CREATE_LEDGER, vec![]).await?;
             db.execute(ADD_LOCK, vec![]).await?;
-            // On a connection of its own. Should the process die, the server frees the row.
+            // The lock has a connection of its own. If the process dies, the server releases it.
             let mut holder = engine.begin_long().await?;
-            let until = Instant::now() + LONGEST_WAIT;
+            let until = Instant::now() + LOCK_WAIT_MAX;
             while let Err(error) = holder.query(TAKE_LOCK, vec![]).await {
                 match error {
                     DbError::Conflict(_) if Instant::now() < until => {}
                     DbError::Conflict(_) => {
-                        return Err(DbError::Unavailable("another instance has been migrating for too long".into()));
+                        return Err(DbError::Unavailable(format!(
+                            "another instance has been migrating for {} s",
+                            LOCK_WAIT_MAX.as_secs()
+                        )));
                     }
                     error => return Err(error),
                 }
@@ -111,16 +114,16 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
     }
 }
 
-/// The row that is locked by the one who migrates; it counts as no migration.
+/// The row that the migrating instance locks; it does not count as a migration.
 const ADD_LOCK: &str = "INSERT IGNORE INTO marquee_migrations (number, name, applied_at) VALUES (0, 'lock', 0)";
 const TAKE_LOCK: &str = "SELECT number FROM marquee_migrations WHERE number = 0 FOR UPDATE";
 
 const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS marquee_migrations \
      (number BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL, applied_at BIGINT NOT NULL)";
 const IS_APPLIED: &str = "SELECT number FROM marquee_migrations WHERE number = ?";
-const NOTE_APPLIED: &str = "INSERT INTO marquee_migrations (number, name, applied_at) VALUES (?, ?, ?)";
+const RECORD_APPLIED: &str = "INSERT INTO marquee_migrations (number, name, applied_at) VALUES (?, ?, ?)";
 
-/// Each step and its note are one transaction, so a crash leaves whole steps.
+/// Each migration and its record are one transaction, so a crash leaves only complete migrations.
 async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
     let mut done = Vec::new();
     for migration in MIGRATIONS {
@@ -132,8 +135,8 @@ async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
         for statement in statements(migration.sqlite) {
             tx.execute(&statement, vec![]).await?;
         }
-        let note = vec![migration.number.into(), migration.name.into(), clock::now().into()];
-        tx.execute(NOTE_APPLIED, note).await?;
+        let record = vec![migration.number.into(), migration.name.into(), clock::now().into()];
+        tx.execute(RECORD_APPLIED, record).await?;
         tx.commit().await?;
         done.push(migration.name.to_owned());
     }
@@ -152,20 +155,20 @@ async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
             }
             let mut tx = engine.begin_ddl().await?;
             match tx.execute(&statement, vec![]).await {
-                // The server had gone on with what an instance began that is gone.
+                // The server has finished a statement that an instance started before it died.
                 Err(_) if was_altered(db, &statement).await? => continue,
                 done => done?,
             };
             tx.commit().await?;
         }
-        let note = vec![migration.number.into(), migration.name.into(), clock::now().into()];
-        db.execute(NOTE_APPLIED, note).await?;
+        let record = vec![migration.number.into(), migration.name.into(), clock::now().into()];
+        db.execute(RECORD_APPLIED, record).await?;
         done.push(migration.name.to_owned());
     }
     Ok(done)
 }
 
-/// Whether an ALTER TABLE was done before a crash: it is done as a whole, and begins with a new column or key.
+/// Checks whether an ALTER TABLE was done before a crash: it is atomic, and starts with a new column or key.
 async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
     let words: Vec<&str> = statement.split_whitespace().take(6).collect();
     let (sql, table, name) = match words[..] {
@@ -186,7 +189,7 @@ async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
     Ok(db.query_one::<(i64,)>(sql, vec![table.into(), name.into()]).await?.is_some())
 }
 
-/// The statements of a migration: each ends a line with `;`, comments have lines of their own.
+/// Splits a migration into statements: each ends with `;` at the end of a line, and comments have their own lines.
 fn statements(text: &str) -> Vec<String> {
     let code: String =
         text.lines().filter(|line| !line.trim_start().starts_with("--")).map(|line| format!("{line}\n")).collect();
@@ -198,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engines_have_the_same_migrations_and_each_is_in_the_list() {
+    fn both_engines_have_every_listed_migration() {
         let files = |folder: &str| {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
             let mut names: Vec<String> = std::fs::read_dir(path)

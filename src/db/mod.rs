@@ -1,8 +1,9 @@
-//! The two engines behind one face: texts of SQL with `?`, parameters and rows of integers, text and bytes.
+//! One interface to both database engines: SQL texts with `?`, parameters, and rows of integers, text and bytes.
 //!
 //! Features keep their SQL in `store.rs` and call [`Db::query`], [`Db::execute`], [`Db::write`] and, on cold paths,
-//! [`Db::begin`]. One text serves every engine; the few that can't stand side by side in the feature's store, chosen
-//! by [`Db::dialect`]. Nothing a stranger sent ever becomes SQL text: every value goes as a parameter.
+//! [`Db::begin`]. One SQL text serves every engine. The few statements that need a different text for each engine stand
+//! next to each other in the feature's store and are chosen by [`Db::dialect`]. User input never becomes part of an SQL
+//! text: every value is passed as a parameter.
 
 pub mod backup;
 mod migrations;
@@ -22,41 +23,41 @@ use crate::config::DatabaseTarget;
 pub use migrations::{Migration, MigrationState};
 pub use value::{Decode, FromRow, Row, Value};
 
-/// What can go wrong in the database, as far as callers act on it.
+/// Database errors, grouped by how callers react to them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DbError {
-    /// A unique key refused the row; the name is the key's in `migrations/`.
+    /// A unique key rejected the row; the name is the key's name in `migrations/`.
     #[error("unique key {0}")]
     Unique(String),
-    /// A row refers to one that is not there, or is still referred to.
+    /// The row refers to a row that does not exist, or is still referred to.
     #[error("foreign key: {0}")]
     ForeignKey(String),
-    /// A named check refused the row.
+    /// A named check constraint rejected the row.
     #[error("check {0}")]
     Check(String),
-    /// Deadlock, lock timeout or a busy database: nothing was written, the same work may be tried again.
+    /// Deadlock, lock timeout or a busy database: nothing was written, the same work may be retried.
     #[error("conflict: {0}")]
     Conflict(String),
-    /// A statement of [`Db::write`] changed or found another number of rows than it had to: nothing was written.
+    /// A statement of [`Db::write`] changed or found a different number of rows than required: nothing was written.
     #[error("statement {0} found the data changed")]
     Guard(usize),
-    /// The database can't be reached or can't serve now: nothing was written.
+    /// The database can't be reached or can't serve requests now: nothing was written.
     #[error("database unavailable: {0}")]
     Unavailable(String),
-    /// The connection was lost while a commit was under way: the work is either wholly done or not at all.
+    /// The connection was lost during a commit: either all of the work was written or none of it.
     #[error("outcome of the commit unknown: {0}")]
     OutcomeUnknown(String),
-    /// A read of [`Db::query_aside`] was stopped when its time was over.
+    /// A read of [`Db::query_aside`] was stopped at its time limit.
     #[error("a read took too long")]
     TooLong,
-    /// Anything else: a defect of this program or of its schema.
+    /// Anything else: a bug in this program or in its schema.
     #[error("database: {0}")]
     Other(String),
 }
 
 pub type Result<T, E = DbError> = std::result::Result<T, E>;
 
-/// Which dialect of SQL a connection speaks.
+/// The SQL dialect of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     Sqlite,
@@ -65,8 +66,8 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// A table made of one parameter, a JSON array of arrays: so a list of any length is one value of one statement that
-    /// is prepared once. A column is a name and its type in MySQL.
+    /// Returns SQL for a table made from one parameter, a JSON array of arrays. A list of any length is then one value
+    /// of one statement, which is prepared only once. A column is a name and its MySQL type.
     pub fn table(self, columns: &[(&str, &str)]) -> String {
         match self {
             Dialect::Sqlite => {
@@ -82,7 +83,7 @@ impl Dialect {
         }
     }
 
-    /// An expression for the moment that decides, in UTC microseconds; 0 where this machine's clock is meant.
+    /// Returns SQL for the authoritative current time in UTC microseconds; 0 means "use this machine's clock".
     pub fn now(self) -> &'static str {
         match self {
             Dialect::Sqlite => "0",
@@ -90,7 +91,7 @@ impl Dialect {
         }
     }
 
-    /// As [`Dialect::now`], with this in its place where this machine's clock is meant.
+    /// Like [`Dialect::now`], but returns `here` if this machine's clock is the authoritative one.
     pub fn now_or(self, here: &str) -> String {
         match self {
             Dialect::Sqlite => here.to_owned(),
@@ -98,7 +99,8 @@ impl Dialect {
         }
     }
 
-    /// After a SELECT: locks the rows it finds until the transaction ends. SQLite's one writer has locked everything.
+    /// Goes after a SELECT and locks the rows it finds until the transaction ends. In SQLite the
+    /// one writer has locked everything already.
     pub fn for_update(self) -> &'static str {
         match self {
             Dialect::Sqlite => "",
@@ -106,8 +108,9 @@ impl Dialect {
         }
     }
 
-    /// After a table: read it by this index. Where nearly all rows have NULL there, a server takes it for useless, and
-    /// SQLite prefers whatever index has more columns in the condition.
+    /// Goes after a table name and makes the engine use this index. If nearly all rows have NULL there, a MySQL or
+    /// MariaDB server considers the index useless, and SQLite prefers an index that covers more columns of the
+    /// condition.
     pub fn by_index(self, name: &str) -> String {
         match self {
             Dialect::Sqlite => format!("INDEXED BY {name}"),
@@ -115,7 +118,7 @@ impl Dialect {
         }
     }
 
-    /// After SELECT: join the tables in the order they stand in. SQLite needs no telling.
+    /// Goes after SELECT and joins the tables in the order in which they are written. SQLite needs no such hint.
     pub fn in_order(self) -> &'static str {
         match self {
             Dialect::Sqlite => "",
@@ -129,9 +132,9 @@ impl Dialect {
 pub struct Statement {
     pub sql: Cow<'static, str>,
     pub params: Vec<Value>,
-    /// How many rows it must change; any other number undoes the whole list.
+    /// The number of rows it must change; any other number rolls back the whole list.
     pub must_change: Option<u64>,
-    /// It is a query, and must find so many rows.
+    /// For a query: the number of rows it must find.
     pub must_find: Option<u64>,
 }
 
@@ -141,30 +144,30 @@ impl Statement {
         Statement { sql: sql.into(), params, must_change: None, must_find: None }
     }
 
-    /// A statement that must change just this many rows.
+    /// A statement that must change exactly this many rows.
     pub fn changing(rows: u64, sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
         Statement { must_change: Some(rows), ..Statement::new(sql, params) }
     }
 
-    /// A query that must find just this many rows.
+    /// A query that must find exactly this many rows.
     pub fn finding(rows: u64, sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
         Statement { must_find: Some(rows), ..Statement::new(sql, params) }
     }
 }
 
-/// What a statement did.
+/// The result of a statement.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Done {
     pub changed: u64,
-    /// The id the database gave to the inserted row.
+    /// The id that the database assigned to the inserted row.
     pub last_id: i64,
 }
 
-/// How long work waits for a connection, a lock or the engine's writer before it gives up.
+/// How long work waits for a connection, a lock or the SQLite writer before it fails.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
-/// How many reads of [`Db::query_aside`] run at once: staff who look around must not slow down those who book.
-const ASIDE: usize = 4;
+/// The most reads of [`Db::query_aside`] that run at the same time, so that staff who search do not slow down bookings.
+const LONG_READS_MAX: usize = 4;
 
 /// A database, cheap to clone.
 #[derive(Clone)]
@@ -180,12 +183,12 @@ enum Engine {
     Mysql(Arc<mysql::Mysql>),
 }
 
-/// Ids reserved in the database and not yet used.
+/// Ids that are reserved in the database and not used yet.
 struct IdBlock {
     ids: Range<i64>,
-    /// [`Db::epoch`] when they were reserved: another server may not know that they are.
+    /// [`Db::epoch`] at the time of the reservation: a server chosen since then may not know about it.
     epoch: u64,
-    /// How many were reserved, and when.
+    /// The size of the block, and when it was reserved.
     size: i64,
     reserved: Option<Instant>,
 }
@@ -196,27 +199,27 @@ impl Default for IdBlock {
     }
 }
 
-/// Ids are reserved in blocks; a crash skips at most one. A block that lasts less than a second is followed by a larger
-/// one, up to the largest.
+/// Ids are reserved in blocks; a crash skips at most one block. If a block lasts less than a second, the next one is
+/// larger, up to the largest size.
 const SMALLEST_BLOCK: i64 = 1_000;
 const LARGEST_BLOCK: i64 = 64_000;
 
-/// How long a reservation may take; others wait for it meanwhile.
-const RESERVING: Duration = Duration::from_secs(10);
+/// How long reserving a block may take; other tasks that need ids wait during that time.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
-    /// Opens an SQLite file, creating it where there is none, or makes a pool for a server, which is first asked
-    /// when it is first needed. `connections` is the most that are open to a server at once.
+    /// Opens an SQLite file, creating it if it does not exist, or makes a connection pool for a server, which connects
+    /// on first use. `connections` is the most connections to a server that are open at the same time.
     pub fn open(target: &DatabaseTarget, connections: usize) -> Result<Db> {
         let engine = match target {
             DatabaseTarget::Sqlite { path } => Engine::Sqlite(sqlite::Sqlite::open(path)?),
             DatabaseTarget::Mysql { .. } => Engine::Mysql(Arc::new(mysql::Mysql::new(target, connections)?)),
         };
-        Ok(Db { engine, booking_ids: Arc::default(), aside: Arc::new(Semaphore::new(ASIDE)) })
+        Ok(Db { engine, booking_ids: Arc::default(), aside: Arc::new(Semaphore::new(LONG_READS_MAX)) })
     }
 
-    /// A transaction that sees one state of a database from its first look to its end and can't change it, on a
-    /// connection of its own. Nothing is made: where there is no SQLite file, that is [`DbError::Unavailable`].
+    /// Opens a read-only transaction that sees a single state of a database, on a connection of its own. Creates
+    /// nothing: if there is no SQLite file, it returns [`DbError::Unavailable`].
     pub async fn snapshot(target: &DatabaseTarget) -> Result<Tx> {
         Ok(Tx(match target {
             DatabaseTarget::Sqlite { path } => TxEngine::Sqlite(sqlite::snapshot(path).await?),
@@ -231,7 +234,7 @@ impl Db {
         }
     }
 
-    /// The rows of a query.
+    /// Returns the rows of a query.
     pub async fn query<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let rows = match &self.engine {
             Engine::Sqlite(engine) => engine.query(sql, &params)?,
@@ -240,24 +243,24 @@ impl Db {
         rows.into_iter().map(T::from_row).collect()
     }
 
-    /// The first row of a query, if there is one.
+    /// Returns the first row of a query, if there is one.
     pub async fn query_one<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Option<T>> {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
-    /// As [`Db::query`], for a `SELECT` that may look at many rows: not in the way of others, and no longer than `limit`,
-    /// after which it is stopped in the database too.
+    /// Like [`Db::query`], for a `SELECT` that may read many rows: it does not delay other work, and the database stops
+    /// it after `limit`.
     ///
     /// # Errors
-    /// [`DbError::TooLong`], beside those of a query.
+    /// [`DbError::TooLong`], in addition to those of a query.
     pub async fn query_aside<T: FromRow>(&self, sql: &str, params: Vec<Value>, limit: Duration) -> Result<Vec<T>> {
-        let place = tokio::time::timeout(WAIT, self.aside.acquire()).await;
-        let busy = || DbError::Unavailable(format!("{ASIDE} long reads are under way"));
-        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let permit = tokio::time::timeout(WAIT, self.aside.acquire()).await;
+        let busy = || DbError::Unavailable(format!("{LONG_READS_MAX} long reads are running already"));
+        let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
         let rows = match &self.engine {
             Engine::Sqlite(engine) => engine.query_aside(sql, params, limit).await?,
             Engine::Mysql(engine) => match engine.query(&mysql::limited(sql, limit), params, limit + WAIT).await {
-                // A read takes no locks, so it was the time.
+                // A read takes no locks, so the cause is the time limit.
                 Err(DbError::Conflict(_)) => return Err(DbError::TooLong),
                 rows => rows?,
             },
@@ -265,14 +268,14 @@ impl Db {
         rows.into_iter().map(T::from_row).collect()
     }
 
-    /// One statement in a transaction of its own.
+    /// Runs one statement in a transaction of its own.
     pub async fn execute(&self, sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Result<Done> {
         let done = self.write(vec![Statement::new(sql, params)]).await?;
         Ok(done[0])
     }
 
-    /// Runs a list of statements as one transaction: all of them, or, on any error, none.
-    /// Durable when it returns. On a server it costs one round trip a statement and one for the commit.
+    /// Runs a list of statements as one transaction: all of them or, on any error, none. The changes are durable when
+    /// it returns. On a server it costs one round trip for each statement and one for the commit.
     pub async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(statements).await,
@@ -280,7 +283,7 @@ impl Db {
         }
     }
 
-    /// A transaction for cold paths. Dropped without [`Tx::commit`], it is rolled back.
+    /// Begins a transaction, for code that runs rarely. If it is dropped without [`Tx::commit`], it is rolled back.
     pub async fn begin(&self) -> Result<Tx> {
         Ok(Tx(match &self.engine {
             Engine::Sqlite(engine) => TxEngine::Sqlite(engine.begin().await?),
@@ -288,8 +291,8 @@ impl Db {
         }))
     }
 
-    /// The same for an import: each of its statements may take an hour, and it may wait as long for another database in
-    /// between.
+    /// Like [`Db::begin`], for an import: each statement may take an hour, and the transaction may be idle that long in
+    /// between, while the import waits for the other database.
     pub async fn begin_long(&self) -> Result<Tx> {
         Ok(Tx(match &self.engine {
             Engine::Sqlite(engine) => TxEngine::Sqlite(engine.begin().await?),
@@ -297,7 +300,7 @@ impl Db {
         }))
     }
 
-    /// Ids for new bookings, from a block reserved in the database: unique over all instances, for ever.
+    /// Returns ids for new bookings from a block reserved in the database: unique across all instances, forever.
     pub async fn booking_ids(&self, count: usize) -> Result<Range<i64>> {
         let count = i64::try_from(count).map_err(|error| DbError::Other(error.to_string()))?;
         let mut block = self.booking_ids.lock().await;
@@ -305,7 +308,7 @@ impl Db {
         if block.ids.end - block.ids.start < count || block.epoch != epoch {
             let was_short = block.reserved.is_some_and(|reserved| reserved.elapsed() < Duration::from_secs(1));
             let size = if was_short { (block.size * 4).min(LARGEST_BLOCK) } else { SMALLEST_BLOCK }.max(count);
-            let end = tokio::time::timeout(RESERVING, self.reserve_booking_ids(size))
+            let end = tokio::time::timeout(RESERVE_TIMEOUT, self.reserve_booking_ids(size))
                 .await
                 .unwrap_or_else(|_| Err(DbError::Unavailable("no ids could be reserved in time".into())))?;
             *block = IdBlock { ids: end - size..end, epoch, size, reserved: Some(Instant::now()) };
@@ -315,7 +318,7 @@ impl Db {
         Ok(first..first + count)
     }
 
-    /// Gives the first id behind the block.
+    /// Returns the first id after the block.
     async fn reserve_booking_ids(&self, size: i64) -> Result<i64> {
         let mut tx = self.begin().await?;
         tx.execute("UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'", vec![size.into()]).await?;
@@ -325,27 +328,27 @@ impl Db {
             .ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))?;
         match tx.commit().await {
             Ok(()) => Ok(end),
-            // Should it be written all the same, the block is merely skipped.
+            // If it was committed after all, the block is merely skipped.
             Err(DbError::OutcomeUnknown(cause)) => Err(DbError::Unavailable(cause)),
             Err(error) => Err(error),
         }
     }
 
-    /// The lowest id of a booking that no instance has reserved.
+    /// Returns the lowest booking id that no instance has reserved.
     pub async fn first_free_booking_id(tx: &mut Tx) -> Result<i64> {
         let found: Option<(i64,)> =
             tx.query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![]).await?;
         found.map(|(id,)| id).ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))
     }
 
-    /// Lets no instance reserve ids of bookings until the transaction ends: they wait.
+    /// Blocks reservations of booking ids until the transaction ends: other instances wait.
     pub async fn hold_booking_ids(tx: &mut Tx) -> Result<()> {
         tx.execute("UPDATE id_blocks SET next_id = next_id WHERE name = 'bookings'", vec![]).await?;
         Ok(())
     }
 
-    /// Makes sure that no id up to and including `used` is ever given to a booking from now on. Instances keep the
-    /// ids they have reserved already: rows may be added only from [`Db::first_free_booking_id`] on.
+    /// Makes sure that ids up to and including `used` are never reserved for bookings from now on. Instances keep the
+    /// ids that they have reserved already: add rows only from [`Db::first_free_booking_id`] on.
     pub async fn skip_booking_ids(tx: &mut Tx, used: i64) -> Result<()> {
         tx.execute(
             "UPDATE id_blocks SET next_id = ? WHERE name = 'bookings' AND next_id <= ?",
@@ -355,8 +358,9 @@ impl Db {
         Ok(())
     }
 
-    /// Counts the times when a server was met that may not have what was committed before, since it is another one and not
-    /// in the same cluster. While this stays the same, what was committed is found, and what is not found was not committed.
+    /// Counts how often connections reached another server that is not in the same cluster as the one before, and so may
+    /// lack earlier commits. While the count is unchanged, everything committed can be found, and anything not found was
+    /// not committed.
     pub fn epoch(&self) -> u64 {
         match &self.engine {
             Engine::Sqlite(_) => 0,
@@ -364,10 +368,10 @@ impl Db {
         }
     }
 
-    /// Whether the database takes writes now; writes nothing.
+    /// Checks whether the database accepts writes now, without writing anything.
     ///
     /// # Errors
-    /// [`DbError::Unavailable`], with the reason.
+    /// [`DbError::Unavailable`] with the reason if it does not.
     pub async fn takes_writes(&self) -> Result<()> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.takes_writes().await,
@@ -375,13 +379,12 @@ impl Db {
         }
     }
 
-    /// Which migrations are applied and which are missing.
+    /// Returns which migrations are applied and which are missing.
     pub async fn migration_state(&self) -> Result<MigrationState> {
         migrations::state(self).await
     }
 
-    /// Applies the missing migrations, in order; safe when several instances start at once.
-    /// Returns the names of those it applied.
+    /// Applies the missing migrations in order and returns their names. Several instances may call it at the same time.
     pub async fn migrate(&self) -> Result<Vec<String>> {
         migrations::migrate(self).await
     }
@@ -422,7 +425,7 @@ impl Tx {
         }
     }
 
-    /// Makes all of it durable.
+    /// Commits; the changes are durable when it returns.
     pub async fn commit(self) -> Result<()> {
         match self.0 {
             TxEngine::Sqlite(tx) => tx.commit().await,

@@ -1,4 +1,4 @@
-//! SQLite: one thread writes, readers are used inline, every commit is synced before it is answered.
+//! SQLite: one thread writes, reads run on the calling thread, and every commit is synced to disk before the reply.
 
 use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,17 +13,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
 use crate::tasks;
 
-/// Work for the writer's thread.
+/// A piece of work for the writer thread.
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// How much may wait for the writer before callers wait to be let in.
-const QUEUE: usize = 1_024;
+/// Jobs that may be queued for the writer; further callers wait for a free slot.
+const QUEUED_JOBS_MAX: usize = 1_024;
 
-/// Readers kept open; more are opened for a moment when more read at once.
+/// Read connections that are kept open. More are opened while more reads run at the same time.
 const KEPT_READERS: usize = 16;
 
-/// So many steps of SQLite's machine lie between two looks at the clock: less than a millisecond.
-const STEPS: i32 = 10_000;
+/// Steps of SQLite's virtual machine between two checks of the time limit: less than a millisecond.
+const STEPS_PER_CHECK: i32 = 10_000;
 
 /// An SQLite database, cheap to clone.
 #[derive(Clone)]
@@ -35,7 +35,8 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Sqlite> {
-        // Made here, so that only its owner can read it: it holds passwords' hashes. SQLite's other files follow it.
+        // Created here so that only its owner can read it: it holds password hashes. SQLite gives its other files the
+        // same mode.
         match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(DbError::Unavailable(format!("{}: {error}", path.display())));
@@ -46,12 +47,12 @@ impl Sqlite {
             DbError::Unavailable(cause) => DbError::Unavailable(format!("{}: {cause}", path.display())),
             error => error,
         })?;
-        let (writer, mut jobs) = mpsc::channel::<Job>(QUEUE);
+        let (writer, mut jobs) = mpsc::channel::<Job>(QUEUED_JOBS_MAX);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
                 while let Some(job) = jobs.blocking_recv() {
-                    // A panic fails its job alone, whose transaction is rolled back on the way.
+                    // A panic fails only its own job, whose transaction is rolled back.
                     let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
                     if done.is_err() && !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
                         tasks::give_up("the writer of SQLite");
@@ -62,8 +63,8 @@ impl Sqlite {
         Ok(Sqlite { path: Arc::new(path.to_owned()), readers: Arc::default(), writer })
     }
 
-    /// A short indexed read costs a few microseconds, less than handing it to another thread, so it runs where it is
-    /// asked for.
+    /// Runs on the calling thread: a short indexed read takes a few microseconds, less than handing it to another
+    /// thread.
     pub(super) fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
         let reader = self.reader()?;
         let rows = query(&reader, sql, params);
@@ -83,14 +84,14 @@ impl Sqlite {
         }
     }
 
-    /// On a thread that may wait; stopped after `limit`.
+    /// Runs on a thread that may block; stopped after `limit`.
     pub(super) async fn query_aside(&self, sql: &str, params: Vec<Value>, limit: Duration) -> Result<Vec<Row>> {
         let (engine, sql) = (self.clone(), sql.to_owned());
         let read = tokio::task::spawn_blocking(move || {
             let until = Instant::now() + limit;
             let mut reader = engine.reader()?;
             reader
-                .progress_handler(STEPS, Some(move || Instant::now() > until))
+                .progress_handler(STEPS_PER_CHECK, Some(move || Instant::now() > until))
                 .map_err(|error| fault(&error, None))?;
             let rows = query(&reader, &sql, &params);
             reader.progress_handler(0, None::<fn() -> bool>).map_err(|error| fault(&error, None))?;
@@ -104,13 +105,13 @@ impl Sqlite {
         self.on_writer(move |connection| write(connection, &statements)).await
     }
 
-    /// Whether the writer is at work and the file can be written to.
+    /// Checks whether the writer works and the file can be written to.
     pub(super) async fn takes_writes(&self) -> Result<()> {
         let work = self.on_writer(|connection| {
             connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").map_err(|error| fault(&error, None))
         });
         match tokio::time::timeout(WAIT, work).await {
-            // Another process writes just now.
+            // Another process is writing now.
             Ok(Ok(()) | Err(DbError::Conflict(_))) => Ok(()),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(DbError::Unavailable(format!("the writer has been busy for {} s", WAIT.as_secs()))),
@@ -136,7 +137,7 @@ impl Sqlite {
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // Whoever asked may be gone; the work stands all the same.
+            // The caller may be gone; the work is done anyway.
             let _ = answer.send(work(connection));
         });
         self.writer.send(job).await.map_err(|_| writer_gone())?;
@@ -144,7 +145,7 @@ impl Sqlite {
     }
 }
 
-/// A transaction that only reads, in a thread of its own that ends with it.
+/// Begins a transaction that only reads, on a thread of its own that ends with it.
 pub(super) async fn snapshot(path: &Path) -> Result<SqliteTx> {
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let (requests, inbox) = mpsc::channel(1);
@@ -158,20 +159,20 @@ pub(super) async fn snapshot(path: &Path) -> Result<SqliteTx> {
 }
 
 fn writer_gone() -> DbError {
-    DbError::Unavailable("the writer's thread has stopped".into())
+    DbError::Unavailable("the writer thread has stopped".into())
 }
 
-/// A connection as the server has them: foreign keys are enforced, commits synced, the log written ahead.
+/// Opens a connection with the server's settings: enforced foreign keys, synced commits, write-ahead log.
 pub fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| fault(&error, None))?;
     let set = || {
         connection.busy_timeout(WAIT)?;
         connection.set_prepared_statement_cache_capacity(256);
-        // Set before the journal mode: a reader may not change that, and need not.
+        // Set before the journal mode, which a read-only connection can't change and need not.
         connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")?;
         if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
-            // SQLite itself doesn't wait here: two that change a new file's mode at once would wait for each other.
+            // SQLite itself doesn't wait here: two processes changing a new file's mode would wait for each other.
             let until = Instant::now() + WAIT;
             while let Err(error) = connection.execute_batch("PRAGMA journal_mode = WAL;") {
                 if error.sqlite_error_code() != Some(ffi::ErrorCode::DatabaseBusy) || Instant::now() > until {
@@ -179,9 +180,9 @@ pub fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
-            // A statement over a batch keeps what it may have to undo: in memory, or it would write that to a file first.
-            // The log is copied back each 64 MiB: pages that change in many commits are copied once. 32 MiB of pages are
-            // kept: bookings of many users and shows touch pages all over the indexes.
+            // The undo data of a statement over a batch stays in memory instead of a temporary file. A checkpoint every
+            // 64 MiB of log writes pages that changed in many commits only once. The page cache has 32 MiB, because
+            // bookings of many users and shows touch pages all over the indexes.
             connection.execute_batch(
                 "PRAGMA journal_size_limit = 134217728; PRAGMA wal_autocheckpoint = 16384; PRAGMA temp_store = MEMORY;
                  PRAGMA cache_size = -32768;",
@@ -238,14 +239,14 @@ fn write(connection: &mut Connection, statements: &[Statement]) -> Result<Vec<Do
     Ok(all_done)
 }
 
-/// What a transaction asks of the writer's thread.
+/// A request from a transaction to the thread that runs it.
 enum Request {
     Query(String, Vec<Value>, oneshot::Sender<Result<Vec<Row>>>),
     Execute(String, Vec<Value>, oneshot::Sender<Result<Done>>),
     Commit(oneshot::Sender<Result<()>>),
 }
 
-/// Gives the connection, and with it this thread, to one transaction, until it commits or its owner drops it.
+/// Runs one transaction on this thread and its connection until the transaction commits or is dropped.
 fn serve_transaction(
     connection: &mut Connection,
     behavior: TransactionBehavior,
@@ -272,7 +273,7 @@ fn serve_transaction(
     }
 }
 
-/// A transaction that holds the writer, or the one reader of a snapshot.
+/// A transaction that occupies the writer, or the one read connection of a snapshot.
 pub(super) struct SqliteTx(mpsc::Sender<Request>);
 
 impl SqliteTx {
@@ -320,7 +321,7 @@ impl types::FromSql for Value {
     }
 }
 
-/// When the sync fails, the commit may be in the log all the same, and be found there after a crash.
+/// If the sync fails, the commit may still be in the log and take effect after a crash.
 fn commit_fault(error: &rusqlite::Error) -> DbError {
     match fault(error, None) {
         DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
@@ -328,7 +329,7 @@ fn commit_fault(error: &rusqlite::Error) -> DbError {
     }
 }
 
-/// Sorts an error of SQLite. The connection, where there is one, tells the name of the unique index behind the columns
+/// Maps an error of SQLite. The connection, if given, is used to look up the name of the unique index on the columns
 /// that the message names.
 pub fn fault(error: &rusqlite::Error, connection: Option<&Connection>) -> DbError {
     let text = error.to_string();
@@ -358,7 +359,7 @@ pub fn fault(error: &rusqlite::Error, connection: Option<&Connection>) -> DbErro
     }
 }
 
-/// The names of the unique indexes by their columns, written as SQLite's messages write them.
+/// Returns the names of the unique indexes by their columns, written as in SQLite's messages.
 fn unique_indexes(connection: &Connection) -> rusqlite::Result<HashMap<String, String>> {
     connection
         .prepare_cached(
@@ -375,7 +376,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_fails_its_job_alone() {
+    async fn panic_fails_only_its_own_job() {
         let folder = tempfile::tempdir().unwrap();
         let db = Sqlite::open(&folder.path().join("test.sqlite3")).unwrap();
         let write = |sql: &'static str| db.write(vec![Statement::new(sql, Vec::new())]);
@@ -386,7 +387,7 @@ mod tests {
             panic!("on purpose");
         };
         assert!(matches!(db.on_writer(panics).await, Err(DbError::Other(_))));
-        // One that leaves its transaction open is cleared away as well.
+        // A transaction that the panicking job left open is rolled back, too.
         let leaves_open: fn(&mut Connection) -> Result<()> = |connection| {
             connection.execute_batch("BEGIN; INSERT INTO things VALUES (2)").unwrap();
             panic!("on purpose");

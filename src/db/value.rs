@@ -1,4 +1,4 @@
-//! Values that go to the database and come back: integers, text, bytes and NULL.
+//! Values sent to and read from the database: integers, text, bytes and NULL.
 
 use super::{DbError, Result};
 
@@ -12,7 +12,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// A list as the one parameter of [`super::Dialect::table`].
+    /// A list, encoded as the one parameter of [`super::Dialect::table`].
     pub fn list<T: serde::Serialize>(rows: &[T]) -> Value {
         Value::Text(serde_json::to_string(rows).expect("integers and text are always JSON"))
     }
@@ -52,14 +52,14 @@ impl Row {
         Row(cells.into_iter())
     }
 
-    /// The next cell as a `T`.
+    /// Returns the next cell as a `T`.
     pub fn take<T: Decode>(&mut self) -> Result<T> {
-        let cell = self.0.next().ok_or_else(|| DbError::Other("a row has fewer columns than asked for".into()))?;
+        let cell = self.0.next().ok_or_else(|| DbError::Other("a row has fewer columns than the code reads".into()))?;
         T::decode(cell).map_err(|cell| DbError::Other(format!("{cell:?} is not a {}", std::any::type_name::<T>())))
     }
 }
 
-/// A type a cell can be read as; gives the cell back when it can't.
+/// A type that a cell can be read as; returns the cell unchanged if it can't.
 pub trait Decode: Sized {
     fn decode(cell: Value) -> std::result::Result<Self, Value>;
 }
@@ -68,7 +68,7 @@ impl Decode for i64 {
     fn decode(cell: Value) -> std::result::Result<Self, Value> {
         match cell {
             Value::Int(value) => Ok(value),
-            // Sums come as decimals, that is as text, from MySQL.
+            // MySQL returns sums as decimals, which arrive as text.
             Value::Bytes(ref text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(cell),
             cell => Err(cell),
         }
@@ -116,7 +116,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
-/// A type a whole row can be read as.
+/// A type that a whole row can be read as.
 pub trait FromRow: Sized {
     fn from_row(row: Row) -> Result<Self>;
 }
@@ -127,7 +127,7 @@ impl FromRow for Row {
     }
 }
 
-/// A row of any number of columns.
+/// A row with any number of columns.
 impl FromRow for Vec<Value> {
     fn from_row(row: Row) -> Result<Self> {
         Ok(row.0.collect())

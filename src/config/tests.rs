@@ -415,9 +415,9 @@ proptest::proptest! {
 fn env_example() -> String {
     let mut text = String::from(
         "# The settings of Marquee. Copy this file to .env and remove the # before a setting to\n\
-         # change it. The process environment wins over .env; MARQUEE_ENV_FILE or --env-file names\n\
-         # another file. A value is taken as it stands, up to the end of the line: $, # and \\ mean\n\
-         # nothing, and one pair of quotes around it is dropped.\n",
+         # change it. The process environment takes precedence over .env; MARQUEE_ENV_FILE or\n\
+         # --env-file names another file. A value is taken literally, up to the end of the line: $, #\n\
+         # and \\ have no special meaning, and one pair of quotes around it is removed.\n",
     );
     for setting in SETTINGS {
         text.push('\n');

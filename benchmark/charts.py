@@ -1,4 +1,4 @@
-"""The charts of docs/performance.md as SVG, from the results alone."""
+"""The charts of docs/performance.md as SVG, made only from the results."""
 
 import math
 from html import escape
@@ -8,7 +8,7 @@ ENGINES = {"sqlite": "SQLite", "mysql": "MySQL"}
 # Readable on white and on black.
 BLUE, AMBER, VIOLET, GREY = "#2f81f7", "#d29922", "#a371f7", "#8b949e"
 COLOURS = [BLUE, AMBER, VIOLET]
-# What is not this server as it is.
+# Everything but the server itself.
 OTHERS = {"transaction": AMBER, "insert": VIOLET, "answer": GREY, "hello": GREY}
 STYLE = """text { font: 12px system-ui, sans-serif; fill: #57606a }
 .head { font-weight: 600 } .end { text-anchor: end } .mid { text-anchor: middle }
@@ -99,8 +99,8 @@ def picture(title, description, panels, legend=()):
     )
 
 
-def told(engine, pairs, unit):
-    """A sentence for those who cannot see it."""
+def describe(engine, pairs, unit):
+    """A sentence for readers who can't see the chart."""
     return f"{ENGINES[engine]}: " + ", ".join(f"{name} {number(value)}" for name, value in pairs) + f" {unit}."
 
 
@@ -115,7 +115,7 @@ def bars(section, title, unit, figure, names):
             panel.bar(place, len(names), runs[name], OTHERS.get(name, BLUE), label)
         panels.append(panel)
         pairs = [(label.replace("\n", " "), median(runs[name])) for name, label in names.items()]
-        texts.append(told(engine, pairs, unit))
+        texts.append(describe(engine, pairs, unit))
     return picture(title, "The median of the rounds as a bar, each round as a dot. " + " ".join(texts), panels)
 
 
@@ -130,10 +130,10 @@ def percentiles(section):
         panel = Panel(index, ENGINES[engine], "ms, logarithmic", values, logarithmic=True)
         for colour, (name, line) in zip(COLOURS, lines.items(), strict=False):
             panel.line(line, colour)
-            texts.append(told(engine, zip((f"{name} p{rank}" for rank in ranks.values()), line, strict=True), "ms"))
+            texts.append(describe(engine, zip((f"{name} p{rank}" for rank in ranks.values()), line, strict=True), "ms"))
         for place, label in enumerate(ranks.values()):
             panel.label(panel.x(place, len(ranks)), label)
-        panel.label(panel.left + PANEL / 2, "percentile of the replies", 1)
+        panel.label(panel.left + PANEL / 2, "percentile", 1)
         panels.append(panel)
     legend = list(zip(names.values(), COLOURS, strict=False))
     title = "How long a booking takes at 256 connections"
@@ -142,7 +142,7 @@ def percentiles(section):
 
 def over_connections(section):
     panels, texts, legend = [], [], []
-    figures = {"booked": "bookings a second", "p99": "p99, ms"}
+    figures = {"booked": "bookings per second", "p99": "p99, ms"}
     measured = [engine for engine in ENGINES if engine in section]
     for index, (figure, unit) in enumerate(figures.items()):
         lines = {
@@ -157,14 +157,14 @@ def over_connections(section):
         panel.label(panel.left + PANEL / 2, "connections", 1)
         for colour, engine in zip(COLOURS, measured, strict=False):
             panel.line(lines[engine], colour)
-            texts.append(told(engine, zip(labels, lines[engine], strict=True), unit))
+            texts.append(describe(engine, zip(labels, lines[engine], strict=True), unit))
         panels.append(panel)
     legend = [(ENGINES[engine], colour) for engine, colour in zip(measured, COLOURS, strict=False)]
     return picture("Bookings over the number of connections", "Medians. " + " ".join(texts), panels, legend)
 
 
 def sizes(section):
-    """What `bars` calls names, for numbers of bookings."""
+    """Numbers of bookings and their labels, as `bars` takes names."""
     some = next(section[engine] for engine in ENGINES if engine in section)
 
     def label(size):
@@ -175,32 +175,32 @@ def sizes(section):
 
 
 def draw(results):
-    """The charts there are results for, by name."""
-    a_second = "bookings a second"
+    """The charts that there are results for, by name."""
+    a_second = "bookings per second"
     makers = {
         "spread": lambda section: bars(
             section,
-            "Bookings a second, 256 connections",
+            "Bookings per second, 256 connections",
             a_second,
             "booked",
             {"desk": "the desk", "transaction": "(a) a\ntransaction each", "insert": "(b) an\ninsert each"},
         ),
         "onsale": lambda section: bars(
             section,
-            "An on-sale: requests decided a second, 1,024 connections",
-            "requests a second",
+            "An on-sale: requests decided per second, 1,024 connections",
+            "requests per second",
             "per_second",
             {"desk": "decided", "answer": "answered without\na database"},
         ),
         "read": lambda section: bars(
             section,
             "Reading, 256 connections",
-            "requests a second",
+            "requests per second",
             "per_second",
             {"movies": "the movie list\n(20)", "shows": "shows of a\nmovie (50)", "hello": "axum's\nhello world"},
         ),
         "growth": lambda section: bars(
-            section, "Bookings a second as the database grows", a_second, "booked", sizes(section)
+            section, "Bookings per second as the database grows", a_second, "booked", sizes(section)
         ),
         "connections": over_connections,
     }

@@ -1,4 +1,4 @@
-"""What a measurement needs: processes that end with the runner, fresh databases, servers, load."""
+"""What a measurement needs: processes that end with the runner, fresh databases, servers and load."""
 
 import contextlib
 import ctypes
@@ -20,15 +20,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET_KEY = secrets.token_urlsafe(50)
-# Who buys; every database has them.
+# The users who buy; every database has them.
 USERS = 1_000
 MOVIES = 20
 SCREENS = 50
 SEATS = 1_000
-# Who holds the old bookings of a full database.
+# The users with the old bookings of a full database.
 PATRONS = 100_000
 OLD_MOVIES = 100
-# Ids of what is old begin here, so that shows can be added in front.
+# Ids of old objects start here, so that new shows can get lower ids.
 OLD = 1_000_000
 HOUR = 3_600_000_000
 
@@ -42,7 +42,7 @@ class Failure(Exception):
 
 
 def machine():
-    """What it is measured on."""
+    """Describes the machine we measure on."""
     cpu = next(
         (
             line.split(":")[1].strip()
@@ -72,11 +72,11 @@ def _die_with_the_runner():
 
 
 def environment(**settings):
-    """That of this process without what would set the server up otherwise, and with `settings`."""
+    """This process's environment, without variables that would configure the server, and with `settings`."""
     keep = {"PATH", "HOME", "LANG", "TMPDIR"}
     env = {name: value for name, value in os.environ.items() if name in keep}
     env |= {"MARQUEE_ENV_FILE": os.devnull, "SECRET_KEY": SECRET_KEY}
-    # A thousand users book more in a minute than any person.
+    # Each of the thousand users books more per minute than a real person.
     env["CHANGES_PER_USER_PER_MINUTE"] = "1000000"
     return env | {name: str(value) for name, value in settings.items()}
 
@@ -88,7 +88,7 @@ def spawn(command, **options):
 
 
 def run(command, env=None):
-    """Runs to the end; gives standard output."""
+    """Runs a command to its end; returns its standard output."""
     process = spawn(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         out, error = process.communicate()
@@ -100,7 +100,7 @@ def run(command, env=None):
 
 
 def stop(process, limit=60):
-    """SIGTERM, and SIGKILL for one that does not mind it."""
+    """Sends SIGTERM, and SIGKILL if the process has not ended after `limit` seconds."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -122,13 +122,13 @@ def cpu_seconds(pid):
 
 
 def idle_seconds():
-    """Of all cores together, waiting for the disk included."""
+    """Idle time of all cores together, including waiting for the disk."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid):
-    """Resident memory now, and the most there was."""
+    """Resident memory, current and peak."""
     status = Path(f"/proc/{pid}/status").read_text()
     found = {name: int(kilobytes) / 1024 for name, kilobytes in re.findall(r"(VmRSS|VmHWM):\s+(\d+) kB", status)}
     return {"rss": round(found["VmRSS"], 1), "peak": round(found["VmHWM"], 1)}
@@ -138,7 +138,7 @@ def memory_mb(pid):
 
 
 def sequence(count):
-    """A table `n` of the numbers 0 to count - 1, for INSERT … SELECT on either engine."""
+    """A table `n` of the numbers 0 to count - 1, for INSERT … SELECT on each engine."""
     return f"WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})"
 
 
@@ -153,7 +153,7 @@ class Database:
         return {"DATABASE_URL": self.url}
 
     def make(self):
-        """Makes it anew."""
+        """Creates it from scratch."""
         self.engine.drop(self.label)
         self.engine.create(self.label)
         run([self.tools / "marquee", "migrate"], environment(**self.settings()))
@@ -173,7 +173,7 @@ class Database:
         )
 
     def add_shows(self, count, seats=SEATS):
-        """Coming shows, all seats free."""
+        """Adds future shows whose seats are all free."""
         first = self.sql(f"SELECT COALESCE(MAX(id), 0) + 1 FROM shows WHERE id < {OLD}")[0][0]
         start = int(time.time()) * 1_000_000 + 24 * 365 * HOUR
         self.sql(
@@ -186,7 +186,7 @@ class Database:
         return int(self.sql("SELECT COUNT(*) FROM bookings")[0][0])
 
     def fill(self, bookings):
-        """Sold-out shows of the past, so that the server cannot tell it from one that sold them all."""
+        """Fills it with sold-out past shows, so that the server sees the same data as if it had sold them itself."""
         count = -(-bookings // SEATS)
         now = int(time.time()) * 1_000_000
         self.add_users(OLD, PATRONS)
@@ -206,17 +206,17 @@ class Database:
                 f" WHERE s.id >= {OLD + first} AND s.id < {OLD + min(first + step, count)} ORDER BY s.id, i"
             )
             if first % 500 == 0:
-                say(f"    {first * SEATS:,} of {bookings:,} bookings are in")
+                say(f"    {first * SEATS:,} of {bookings:,} bookings are filled in")
         self.sql(f"UPDATE id_blocks SET next_id = {count * SEATS + 1} WHERE name = 'bookings'")
         self.check()
         return self
 
     def check(self):
-        """Fails when the server's own check finds anything wrong."""
+        """Fails if the server's own check finds a problem."""
         run([self.tools / "marquee", "check"], environment(**self.settings()))
 
     def sql(self, *statements):
-        """Runs them as one transaction each; gives the rows of the last."""
+        """Runs each statement as a transaction of its own; returns the rows of the last."""
         return self.engine.sql(self.label, statements)
 
     def drop(self):
@@ -249,7 +249,7 @@ class Sqlite:
 
     def sql(self, label, statements):
         with contextlib.closing(sqlite3.connect(self.file(label))) as connection:
-            # What is made here can be made again; the server sets its own.
+            # This data can be created again; the server uses its own setting.
             connection.execute("PRAGMA synchronous = OFF")
             rows = []
             try:
@@ -261,7 +261,7 @@ class Sqlite:
             return rows
 
     def settle(self, label):
-        """Brings everything to rest on the disk."""
+        """Waits until everything is on the disk."""
         self.sql(label, ["PRAGMA wal_checkpoint(TRUNCATE)"])
         os.sync()
 
@@ -272,7 +272,7 @@ class Sqlite:
 class Mysql:
     name = "mysql"
     pools = (16, 32, 64)
-    # Full durability, and room for all data; all else as the server comes.
+    # Full durability, and a buffer pool for all data; everything else is MySQL's default.
     options = ("--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1", "--innodb-buffer-pool-size=2G")
 
     def __init__(self, directory, program):
@@ -330,7 +330,7 @@ class Mysql:
         except Failure as failure:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
             raise Failure(f"{failure}\n{tail}") from None
-        # What a bulk load needs, and the same SQL as on SQLite. This client's own session only.
+        # For bulk loads, and to accept the same SQL as SQLite. Only for this client's session.
         for statement in (
             "SET SESSION sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')",
             "SET SESSION cte_max_recursion_depth = 10000000",
@@ -349,7 +349,7 @@ class Mysql:
     def drop(self, label):
         self.start()
         self.client.query(f"DROP DATABASE IF EXISTS bench_{label}")
-        # What was measured before is of no more use.
+        # The logs of earlier measurements are no longer needed.
         self.client.query("FLUSH BINARY LOGS")
         self.client.query("PURGE BINARY LOGS BEFORE NOW()")
 
@@ -361,7 +361,7 @@ class Mysql:
         return rows
 
     def settle(self, label):
-        """Brings everything to rest on the disk."""
+        """Waits until everything is on the disk."""
         self.client.query("SET GLOBAL innodb_max_dirty_pages_pct_lwm = 0, innodb_max_dirty_pages_pct = 0")
         dirty = "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'"
         began = time.monotonic()
@@ -381,7 +381,7 @@ class Mysql:
 
 
 class MysqlClient:
-    """As much of MySQL's protocol as a user without a password needs, since MySQL's client may not be there."""
+    """As much of MySQL's protocol as a user without a password needs, since MySQL's client may not be installed."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=900)
@@ -407,7 +407,7 @@ class MysqlClient:
         return packet
 
     def query(self, sql):
-        """The rows, each value as text or None, numbers as int."""
+        """Returns the rows; numbers as int, other values as text or None."""
         self._send(b"\x03" + sql.encode())
         columns = self._read()[0]
         if columns == 0:
@@ -462,7 +462,7 @@ class Server:
 
 
 def answers(port, path):
-    """Whether there is a 200."""
+    """Checks whether the server answers with a 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -477,15 +477,15 @@ def answers(port, path):
 
 
 class Load:
-    """Runs the load generator and takes the figures down."""
+    """Runs the load generator and collects its figures."""
 
     def __init__(self, tools, work):
         self.tools, self.work = tools, work
 
     def __call__(self, scenario, server, *options, connections, span, who=None, engine=None):
-        """One run on a server; `span` is the seconds of warm-up and those that are measured.
+        """Runs once against a server; `span` is the seconds of warm-up and of measuring.
 
-        CPU time is told of the server, of the engine's own process, and of the load generator.
+        Also measures the CPU time of the server, of the engine's own process and of the load generator.
         """
         warmup, seconds = span
         who = who or ["--user-ids", f"1-{USERS}"]
@@ -508,7 +508,7 @@ class Load:
             report,
             "--quiet",
         ]
-        os.sync()  # what went before must not be written during the run
+        os.sync()  # earlier writes must not reach the disk during the run
         with open(self.work / "stampede.log", "w+") as log:
             process = spawn(command, env=environment(), stdout=log, stderr=log)
             try:

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, written between its markers from the results alone."""
+"""The tables of docs/performance.md, written between its markers and made only from the results."""
 
 import re
 from statistics import median
@@ -16,7 +16,7 @@ WHO = {
 
 
 def table(head, rows):
-    """Names to the left, figures to the right."""
+    """Names on the left, figures on the right."""
     lines = ["| " + " | ".join(map(str, head)) + " |", "|" + "|".join(["---"] * 2 + ["---:"] * (len(head) - 2)) + "|"]
     return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
 
@@ -49,18 +49,18 @@ def middle(runs, *path):
 
 
 def around(runs, name):
-    """A median with the least and the most."""
+    """A median with the minimum and the maximum."""
     values = [run[name] for run in runs]
     return f"{whole(median(values))} ({whole(min(values))}–{whole(max(values))})"
 
 
 def judged(runs):
-    """What the referee found, and what was not answered as it should."""
+    """What the referee found, and how many requests failed."""
     verdicts = [run["referee"] for run in runs if "referee" in run]
     failed = sum(count for run in runs for outcome, count in run["outcomes"].items() if outcome[0] not in "234")
     broken = sum(verdict["violations_total"] for verdict in verdicts)
     sold = sum(verdict["sold"] for verdict in verdicts)
-    text = f"{whole(sold)} sold, {broken or 'none'} wrong" if verdicts else "–"
+    text = f"{whole(sold)} sold, {broken or 'no'} violations" if verdicts else "–"
     return text + (f", {whole(failed)} errors" if failed else "")
 
 
@@ -76,7 +76,7 @@ def spread(section):
             ratio = times(found["ratios"].get(name))
             p50, p99 = milliseconds(middle(runs, "p50")), milliseconds(middle(runs, "p99"))
             rows.append([engine, WHO[name] + pool, around(runs, "booked"), ratio, p50, p99, judged(runs)])
-    head = ["database", "booked by", "bookings/s (least–most)", "desk is × as fast", "p50", "p99", "referee"]
+    head = ["database", "booked by", "bookings/s (min–max)", "desk's speed-up", "p50", "p99", "referee"]
     return table(head, rows)
 
 
@@ -86,7 +86,7 @@ def spread_1024(section):
         runs = found["connections_1024"]
         latencies = [milliseconds(middle(runs, name)) for name in ("p50", "p99", "p99_9")]
         rows.append([engine, around(runs, "booked"), *latencies, judged(runs)])
-    return table(["database", "bookings/s (least–most)", "p50", "p99", "p99.9", "referee"], rows)
+    return table(["database", "bookings/s (min–max)", "p50", "p99", "p99.9", "referee"], rows)
 
 
 def family(section):
@@ -100,7 +100,7 @@ def family(section):
                 p50, p99 = milliseconds(middle(runs, "p50")), milliseconds(middle(runs, "p99"))
                 seats = around(runs, "seats")
                 rows.append([engine, name, whole(int(connections)), seats, ratio, orders, p50, p99, judged(runs)])
-    head = ["database", "load", "connections", "seats/s (least–most)", "of spread", "orders/s", "p50", "p99", "referee"]
+    head = ["database", "load", "connections", "seats/s (min–max)", "vs. spread", "orders/s", "p50", "p99", "referee"]
     return table(head, rows)
 
 
@@ -111,7 +111,7 @@ def pools(section):
         for name, runs in found["pools"].items():
             cells = [whole(runs[str(size)]["booked"]) if str(size) in runs else "" for size in sizes]
             rows.append([engine, WHO[name], *cells])
-    return table(["database", "bookings/s with so many connections", *sizes], rows)
+    return table(["database", "bookings/s by number of connections", *sizes], rows)
 
 
 def cores(section, names):
@@ -135,7 +135,7 @@ def against(section, names, ceiling):
             p50, p99 = milliseconds(middle(runs, "p50")), milliseconds(middle(runs, "p99"))
             cells = [times(ratio) if name != ceiling else "", p50, p99, judged(runs)]
             rows.append([engine, WHO[name], around(runs, "per_second"), *cells])
-    head = ["database", "what", "requests/s (least–most)", "of the ceiling", "p50", "p99", "referee"]
+    head = ["database", "what", "requests/s (min–max)", "vs. ceiling", "p50", "p99", "referee"]
     return table(head, rows)
 
 
@@ -159,13 +159,13 @@ def growth(section):
             )
     head = [
         "database",
-        "bookings before",
-        "bookings/s (least–most)",
-        "of empty",
-        "in pairs",
+        "old bookings",
+        "bookings/s (min–max)",
+        "vs. empty",
+        "paired",
         "p99",
         "memory after",
-        "highest",
+        "peak memory",
         "referee",
     ]
     return table(head, rows)
@@ -177,7 +177,7 @@ def mixed(section):
         run = found["run"]
         figures = [whole(run["per_second"]), milliseconds(run["p50"]), milliseconds(run["p99"])]
         rows.append([engine, "256 connections", *figures, megabytes(run["memory_mb"]["peak"]), judged([run])])
-    return table(["database", "load", "requests/s", "p50", "p99", "most memory", "referee"], rows)
+    return table(["database", "load", "requests/s", "p50", "p99", "peak memory", "referee"], rows)
 
 
 def varied(section, what):
@@ -186,7 +186,7 @@ def varied(section, what):
         for variant, runs in found["runs"].items():
             latencies = [milliseconds(middle(runs, name)) for name in ("p50", "p99")]
             rows.append([engine, whole(int(variant)), around(runs, "booked"), *latencies, judged(runs)])
-    return table(["database", what, "bookings/s (least–most)", "p50", "p99", "referee"], rows)
+    return table(["database", what, "bookings/s (min–max)", "p50", "p99", "referee"], rows)
 
 
 def lone(section):
@@ -195,7 +195,7 @@ def lone(section):
         "round_trip": "one round trip",
         "insert": "a bare insert",
         "desk": "a booking at the desk",
-        "desk_first_touch": "the first booking of a show in a while",
+        "desk_first_touch": "the first booking of a show",
     }
     for engine, found in each_engine(section):
         typical, late = found["median_us"], found["p95_us"]
@@ -203,7 +203,7 @@ def lone(section):
             beyond = (typical[name] - typical["insert"]) / typical["round_trip"]
             more = f"{beyond:+.1f}" if name.startswith("desk") else ""
             rows.append([engine, text, f"{typical[name]:,.0f} µs", f"{late[name]:,.0f} µs", more])
-    return table(["database", "what", "median", "p95", "round trips more than the insert"], rows)
+    return table(["database", "what", "median", "p95", "round trips on top of the insert"], rows)
 
 
 def seats(section):
@@ -215,7 +215,7 @@ def seats(section):
             ratios = [many / one for many, one in zip(booked, sizes["1"]["seats_per_second"], strict=True)]
             requests = whole(median(figures["requests_per_second"]))
             rows.append([engine, size, requests, whole(median(booked)), "" if size == "1" else times(median(ratios))])
-    return table(["database", "seats a request", "requests/s", "seats/s", "seats beside requests for one"], rows)
+    return table(["database", "seats per request", "requests/s", "seats/s", "vs. one seat"], rows)
 
 
 def start(section):
@@ -225,9 +225,9 @@ def start(section):
             ready = [f"{median(runs[figure]):.0f} ms" for figure in ("healthz_ms", "readyz_ms")]
             rows.append([engine, name, *ready, megabytes(median(runs["rss_mb"]))])
     sizes = next(iter(each_engine(section)))[1]
-    stripped = f"; {megabytes(sizes['stripped_mb'])} without what debuggers read" if "stripped_mb" in sizes else ""
-    head = ["database", "with", "until /healthz answers", "until /readyz answers", "memory at rest"]
-    return table(head, rows) + f"\n\nThe binary has {megabytes(sizes['binary_mb'])}{stripped}."
+    stripped = f"; {megabytes(sizes['stripped_mb'])} without debug symbols" if "stripped_mb" in sizes else ""
+    head = ["database", "data", "until /healthz answers", "until /readyz answers", "idle memory"]
+    return table(head, rows) + f"\n\nThe binary is {megabytes(sizes['binary_mb'])}{stripped}."
 
 
 def other(section):
@@ -238,7 +238,7 @@ def other(section):
             latencies = [milliseconds(middle(runs, figure)) for figure in ("p50", "p99")]
             ratio = times(found["ratio"]) if name == "other" else ""
             rows.append([engine, who, around(runs, "booked"), ratio, *latencies, judged(runs)])
-    head = ["desk on", "server", "bookings/s (least–most)", "desk is × as fast", "p50", "p99", "referee"]
+    head = ["desk on", "server", "bookings/s (min–max)", "desk's speed-up", "p50", "p99", "referee"]
     return table(head, rows)
 
 
@@ -272,7 +272,7 @@ BLOCKS = {
 
 
 def fill(document, results):
-    """The document with each block written anew."""
+    """Rewrites each block of the document."""
 
     def block(match):
         part, make = BLOCKS[match[1]]

@@ -1,8 +1,8 @@
-//! The two ways to book that Marquee's desk is measured against, each the strongest form of its kind: no round trip that
-//! the way does not need, statements prepared once, the connections set up as Marquee's own, every commit durable.
+//! The two ways to book that Marquee's desk is measured against. Each is the strongest form of its kind: no unnecessary
+//! round trips, prepared statements, connections set up like Marquee's own, and a durable commit for each booking.
 //!
-//! Neither keeps `shows.seats_taken`, which would cost it a statement more. So the lists of shows stay as they were, no
-//! booking of theirs can be cancelled, and `marquee check` finds fault with their databases.
+//! Neither updates `shows.seats_taken`, which would cost another statement. So the lists of shows never change,
+//! bookings made this way can't be cancelled, and `marquee check` reports errors in their databases.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,39 +29,39 @@ pub struct NewBooking {
     pub created_at: i64,
 }
 
-/// What a booking needs to know of its show.
+/// What a booking needs to know about its show.
 #[derive(Debug, Clone)]
 pub struct Show {
     pub movie_title: String,
     pub screen_name: String,
-    /// When it begins, in UTC microseconds.
+    /// When it starts, in UTC microseconds.
     pub date_time: i64,
     pub total_seats: i64,
 }
 
-/// Connections of a benchmark's own.
+/// The benchmark's own connections.
 pub enum Database {
     Mysql(Pool),
     Sqlite(Workers),
 }
 
-/// Title and name come from subqueries: a server locks no rows of these.
+/// Title and name come from subqueries, so that `FOR UPDATE` locks no rows of their tables.
 const SHOW: &str = "SELECT (SELECT title FROM movies WHERE id = movie_id), \
      (SELECT name FROM screens WHERE id = screen_id), date_time, total_seats FROM shows WHERE id = ?";
-/// Served from the unique key alone.
+/// Needs only the unique index.
 const COUNT: &str = "SELECT COUNT(*) FROM bookings WHERE show_id = ? AND active_seat IS NOT NULL";
-/// With the fields of [`NewBooking`] in their order.
+/// Takes the fields of [`NewBooking`] in their order.
 pub const INSERT: &str = "INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at) \
      VALUES (?, ?, ?, ?, 'booked', ?)";
 const SHOWS: &str = "SELECT s.id, m.title, c.name, s.date_time, s.total_seats FROM shows s \
      JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
 
 impl Database {
-    /// On a server, `connections` at most. On SQLite so many threads with a connection each: one is a lone writer, with
-    /// more they wait for one another by SQLite's own means.
+    /// On a server, opens at most `connections`, and none before the first query. On SQLite, starts as many threads with
+    /// a connection each: one is the only writer, several wait for one another by SQLite's own means.
     ///
     /// # Errors
-    /// When SQLite's file can't be opened; a server is first asked when it is first needed.
+    /// If SQLite's file can't be opened.
     pub fn open(target: &DatabaseTarget, connections: usize) -> Result<Database, DbError> {
         Ok(match target {
             DatabaseTarget::Sqlite { path } => Database::Sqlite(Workers::start(path, connections)?),
@@ -71,11 +71,11 @@ impl Database {
         })
     }
 
-    /// A booking as a Django view makes one: a transaction that locks the show's row, checks the show, counts its
-    /// bookings against its seats, inserts and commits. SQLite has one lock for all shows, taken at the beginning.
+    /// Books like a Django view: a transaction that locks the show's row, checks the show, counts its bookings against
+    /// its seats, inserts and commits. SQLite has one lock for all shows, taken at the start.
     ///
     /// # Errors
-    /// The contract's refusals and errors of the database.
+    /// The contract's refusals and database errors.
     pub async fn transaction(&self, booking: NewBooking) -> Result<Show, BookingError> {
         match self {
             Database::Mysql(pool) => {
@@ -95,10 +95,10 @@ impl Database {
         }
     }
 
-    /// A booking at the least a database can do for it: one INSERT that commits by itself. The unique key decides.
+    /// Books with the least work a database can do: one INSERT that commits by itself. The unique key decides.
     ///
     /// # Errors
-    /// [`BookingError::SeatTaken`] and errors of the database.
+    /// [`BookingError::SeatTaken`] and database errors.
     pub async fn insert(&self, booking: NewBooking) -> Result<(), BookingError> {
         let NewBooking { id, user_id, show_id, seat_number, created_at } = booking;
         let row = (id, user_id, show_id, seat_number, created_at);
@@ -119,13 +119,13 @@ impl Database {
 /// All shows by id.
 ///
 /// # Errors
-/// Errors of the database.
+/// Database errors.
 pub async fn shows(db: &Db) -> Result<HashMap<i64, Show>, DbError> {
     let rows = db.query::<(i64, String, String, i64, i64)>(SHOWS, vec![]).await?;
     Ok(rows.into_iter().map(|(id, title, screen, time, seats)| (id, show((title, screen, time, seats)))).collect())
 }
 
-/// The statements of [`Database::transaction`] between its beginning and its end.
+/// The statements of [`Database::transaction`] between BEGIN and COMMIT.
 async fn within(tx: &mut Transaction<'static>, booking: NewBooking) -> Result<Show, BookingError> {
     let NewBooking { id, user_id, show_id, seat_number, created_at } = booking;
     let found = tx.exec_first(format!("{SHOW} FOR UPDATE"), (show_id,)).await.map_err(mysql::fault)?;
@@ -137,7 +137,7 @@ async fn within(tx: &mut Transaction<'static>, booking: NewBooking) -> Result<Sh
     Ok(show)
 }
 
-/// The same on SQLite. What is dropped uncommitted is rolled back.
+/// The same on SQLite. Dropping an uncommitted transaction rolls it back.
 fn transaction(connection: &mut Connection, booking: NewBooking) -> Result<Show, BookingError> {
     let NewBooking { id, user_id, show_id, seat_number, created_at } = booking;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite_fault)?;
@@ -155,7 +155,7 @@ fn show((movie_title, screen_name, date_time, total_seats): (String, String, i64
     Show { movie_title, screen_name, date_time, total_seats }
 }
 
-/// What the show's own row has to say, in the contract's order.
+/// Checks the booking against the show's row, in the contract's order.
 fn may_book(show: Option<Show>, seat_number: i64) -> Result<Show, BookingError> {
     let show = show.ok_or(BookingError::UnknownShow)?;
     if seat_number > show.total_seats {
@@ -208,7 +208,7 @@ impl Workers {
         let gone = || DbError::Unavailable("a worker has stopped".into());
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // Whoever asked may be gone; the work stands all the same.
+            // The receiver may be gone; the work is done regardless.
             let _ = answer.send(work(connection));
         });
         self.0.send(job).map_err(|_| gone())?;

@@ -1,14 +1,14 @@
-//! Servers to measure Marquee beside. Each takes the same way as Marquee's own server but for the one thing that is
+//! Servers to compare Marquee with. Each handles a request like Marquee's own server, except for the one thing that is
 //! compared:
 //!
-//! - `hello` is the hello-world of axum's documentation: what the machine and the framework can do at most.
+//! - `hello` is the hello-world of axum's documentation: the most that the machine and the framework can do.
 //! - `answer` books without a database: Marquee's connections, layers, checks, token, body and reply, but the reply is
-//!   made up, and whether the token's user still exists is not asked. What HTTP alone costs.
+//!   made up, and nothing checks that the token's user still exists. It shows the cost of HTTP alone.
 //! - `transaction` is Marquee's whole API, but each booking is a transaction of its own, as a Django view does it.
-//! - `insert` is the same with one INSERT for each booking, and nothing checked but the unique key.
+//! - `insert` is the same with one INSERT for each booking, and no check except the unique key.
 //!
-//! The last two count no taken seats: the lists of shows stay as they were, and cancelling fails. A referee has to be told
-//! that the counts prove nothing (`stampede spread --others`).
+//! The last two don't count taken seats: the lists of shows never change, and cancelling fails. The referee must be run
+//! with `stampede spread --others`, so that it ignores the counts.
 
 use std::collections::HashMap;
 use std::env;
@@ -39,15 +39,15 @@ use marquee::{clock, clock::SECOND, log};
 use marquee_benchmark::{Database, NewBooking, Show, shows};
 use tokio::net::TcpListener;
 
-/// A server to measure Marquee beside; settings as for `marquee serve`.
+/// A server to compare Marquee with. It reads the same settings as `marquee serve`.
 #[derive(Parser)]
 struct Cli {
     #[arg(long)]
     handler: Kind,
-    /// Port 0 picks a free one.
+    /// Address to listen on; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Connections that `transaction` and `insert` book on [default: 32; on SQLite 1, the lone writer].
+    /// Connections for `transaction` and `insert` [default: 32; on SQLite 1, a single writer].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     connections: Option<u16>,
 }
@@ -64,7 +64,7 @@ enum Kind {
     Insert,
 }
 
-/// How bookings are made, and the id of the next.
+/// How bookings are made, and the id of the next one.
 struct Baseline {
     way: Way,
     next_id: AtomicI64,
@@ -77,7 +77,7 @@ enum Way {
     Insert(Database, HashMap<i64, Show>),
 }
 
-/// More than any run can use; reserved at once, so that ids cost nothing.
+/// More than any run can use; reserved in one step, so that ids cost nothing.
 const IDS: usize = 1_000_000_000;
 
 #[tokio::main]
@@ -107,7 +107,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         };
     }
     let config = match cli.handler {
-        // A server that is never asked.
+        // This database is never used.
         Kind::Answer => with_database("mysql://nobody@127.0.0.1:1/none")?,
         _ => read_config(None)?,
     };
@@ -123,7 +123,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The settings of the environment, but for the database.
+/// The settings of the environment, with another database.
 fn with_database(url: &str) -> Result<Config, Failure> {
     let setting = |name: &str| if name == "DATABASE_URL" { Some(url.to_owned()) } else { env::var(name).ok() };
     Config::load(setting, "").map_err(Failure::Config)
@@ -144,10 +144,10 @@ async fn baseline(cli: &Cli, config: &Config, db: &Db) -> Result<Baseline, Failu
     Ok(Baseline { way, next_id })
 }
 
-/// Marquee's whole service, but for the booking request.
+/// Marquee's whole service, with another handler for the booking request.
 fn around(app: &App, baseline: Arc<Baseline>) -> Router {
     let (access, handler): (Access, MethodRouter<App>) = match baseline.way {
-        // Whose token it is, is the handler's own question: the usual check asks the database for the user.
+        // The handler reads the token itself: the usual check would ask the database for the user.
         Way::Answer => {
             let book = async move |State(app): State<App>, headers: HeaderMap, PathId(show_id): PathId, form: Form| {
                 let user_id = accounts::token_user(&app, &headers)?.ok_or(ApiError::NotAuthenticated)?.user_id;

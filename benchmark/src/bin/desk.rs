@@ -1,5 +1,5 @@
-//! The desk's own benchmark: Marquee's desk on the database of DATABASE_URL, without HTTP. It makes its own users and
-//! shows there, so the database should be one of its own, and fresh. The result is JSON on standard output.
+//! The desk's own benchmark: Marquee's desk on the database of DATABASE_URL, without HTTP. It adds its own users and
+//! shows there, so use a fresh database that serves nothing else. The result is JSON on standard output.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -29,24 +29,25 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// What a lone booking costs on an idle desk, beside a bare INSERT of the same row.
+    /// Measures one booking at a time on an idle desk, and a bare INSERT of the same row.
     ///
-    /// Each round measures one round trip to the database, one autocommit INSERT of a booking, one booking of a show that
-    /// the desk was asked for a moment ago, and one of a show that it has not seen before. All go one after the other
-    /// through the same driver, with prepared statements, so they meet the same machine; (desk - insert) / round_trip is
-    /// how many round trips the capacity check and the sequence cost.
+    /// Each round measures one round trip to the database, one autocommit INSERT of a booking, one booking of a show
+    /// that the desk booked a moment ago, and one of a show that it has not seen before. They run one after the other
+    /// through the same driver, with prepared statements, so all run under the same conditions. (desk - insert) / round_trip is
+    /// the number of round trips that the capacity check and the sequence number cost.
     Lone {
         #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         rounds: u32,
     },
-    /// How many seats a second the desk books when each request is for 1, 2, 4 or 8 adjacent ones.
+    /// Measures how many seats a second the desk books when each request is for 1, 2, 4 or 8 adjacent ones.
     ///
-    /// Callers ask again as soon as they are answered, for the next seats of the next show. The sizes take turns within
-    /// each round, in one order and then in the other, so that a slower minute or a fuller database hits all of them.
+    /// Each client sends its next request, for the next seats of the next show, as soon as it has its answer. The sizes
+    /// take turns within each round, in one order and then in the other, so that a slow minute or a fuller database
+    /// affects all of them.
     Seats {
         #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         callers: u32,
-        /// Of each measurement.
+        /// Seconds for each measurement.
         #[arg(long, default_value_t = 3.0)]
         seconds: f64,
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -56,18 +57,18 @@ enum Command {
     },
 }
 
-/// Rounds or seconds that come before and are not measured: connections are opened, statements prepared.
+/// Rounds or seconds of warm-up, not measured: they open connections and prepare statements.
 const WARMUP_ROUNDS: u32 = 100;
 const WARMUP: Duration = Duration::from_secs(1);
 
 const REQUEST_SIZES: [usize; 4] = [1, 2, 4, 8];
 
-/// No show of a benchmark is ever full.
+/// Enough seats that no show of a benchmark is ever full.
 const SEATS: i64 = i32::MAX as i64;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // In a task of the runtime, as the server's requests are: this thread would have to be woken for each answer.
+    // In a task of the runtime, like the server's requests: this thread would have to be woken for each answer.
     match tokio::spawn(run(Cli::parse().command)).await {
         Ok(Ok(result)) => {
             println!("{result:#}");
@@ -115,7 +116,7 @@ async fn lone(
 ) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
     let all_rounds = WARMUP_ROUNDS + rounds;
     let user_id = users(db, 1).await?[0];
-    // One to insert into, one that is booked again and again, and a new one for each round.
+    // One to insert into, one that is booked over and over, and a new one for each round.
     let shows = shows_of(db, 2 + all_rounds).await?;
     let present = Arc::new(());
     let ask = async |show_id: i64, seat: i64| {
@@ -165,7 +166,7 @@ async fn lone(
     }))
 }
 
-/// The way to the database and back for next to nothing; on SQLite that is the hand-over to the writer's thread.
+/// The cheapest round trip to the database; on SQLite it is the hand-over to the writer's thread.
 async fn round_trip(db: &Db, database: &Database) -> Result<(), DbError> {
     match database {
         Database::Mysql(pool) => {
@@ -176,8 +177,8 @@ async fn round_trip(db: &Db, database: &Database) -> Result<(), DbError> {
     }
 }
 
-/// One INSERT that commits by itself. On SQLite by the writer that the desk has too: with a connection of its own, each
-/// would find its cache outdated by the other.
+/// One INSERT that commits by itself. On SQLite it uses the desk's own writer: with two connections, each would outdate
+/// the other's cache.
 async fn insert(db: &Db, database: &Database, row: NewBooking) -> Result<(), BookingError> {
     match database {
         Database::Mysql(_) => database.insert(row).await,
@@ -189,10 +190,10 @@ async fn insert(db: &Db, database: &Database, row: NewBooking) -> Result<(), Boo
     }
 }
 
-/// Callers and what they ask for.
+/// The clients' shared state.
 struct Crowd {
     desk: Desk,
-    /// Shows, and the seat of each that is asked for next.
+    /// Shows, and the next seat to request in each.
     shows: Vec<(i64, AtomicI64)>,
     next_show: AtomicUsize,
 }
@@ -203,7 +204,7 @@ impl Crowd {
         Crowd { desk, shows, next_show: AtomicUsize::new(0) }
     }
 
-    /// Requests a second, each for `size` seats, by so many callers as there are users.
+    /// Returns the requests per second of one client for each user, with `size` seats in each request.
     async fn requests_per_second(
         self: &Arc<Self>,
         users: &[i64],
@@ -266,7 +267,7 @@ async fn seats(
     Ok(serde_json::Value::Object(rates.into_iter().map(of_size).collect()))
 }
 
-/// sqlite, mysql or mariadb.
+/// Returns sqlite, mysql or mariadb.
 async fn engine(db: &Db) -> Result<&'static str, DbError> {
     if db.dialect() == Dialect::Sqlite {
         return Ok("sqlite");
@@ -282,12 +283,12 @@ fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
-/// To one decimal: more would be noise.
+/// Rounds to one decimal: more would be noise.
 fn rounded(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// Makes users who can't log in; their names are free in any database.
+/// Creates users who can't log in; their names are unused in any database.
 async fn users(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Error + Send + Sync>> {
     let run = clock::now();
     let mut users = Vec::new();
@@ -298,7 +299,7 @@ async fn users(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Erro
     Ok(users)
 }
 
-/// Makes shows that begin in a year.
+/// Creates shows that start in a year.
 async fn shows_of(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Error + Send + Sync>> {
     let date_time = clock::now() + 365 * 24 * 3600 * SECOND;
     let mut tx = db.begin().await?;

@@ -87,7 +87,9 @@ fn pending(applied: &[i64]) -> MigrationState {
 
 pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
     if let MigrationState::Newer { found, known } = state(db).await? {
-        return Err(DbError::Other(format!("the database is at migration {found}, but this binary knows only up to {known}")));
+        return Err(DbError::Other(format!(
+            "the database is at migration {found}, but this binary knows only up to {known}"
+        )));
     }
     match &db.engine {
         Engine::Sqlite(_) => migrate_sqlite(db).await,

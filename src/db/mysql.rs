@@ -1,5 +1,5 @@
-//! MySQL and MariaDB: one of several servers, the first that takes writes, until it fails; with pools of connections at
-//! READ COMMITTED.
+//! MySQL and MariaDB: uses one of several servers, the first that accepts writes, until it fails. Connections are
+//! pooled and run at READ COMMITTED.
 
 mod faults;
 mod probe;
@@ -21,55 +21,55 @@ use crate::config::{DatabaseTarget, Host, TlsMode};
 /// The servers of one MySQL or MariaDB database.
 pub(super) struct Mysql {
     hosts: Vec<Candidate>,
-    /// The most that are open at once.
+    /// The most connections that are open at the same time.
     connections: usize,
-    /// Only read, so that any version will do, and a server that takes no writes.
+    /// Accepts servers of any version and read-only ones, for transactions that only read.
     only_reads: bool,
-    present: Arc<Mutex<Present>>,
-    /// Held by the one who chooses a server; the others wait.
+    state: Arc<Mutex<State>>,
+    /// Held by the task that chooses a server; the others wait for it.
     choosing: tokio::sync::Mutex<()>,
 }
 
-/// A server that may be used.
+/// A server that may be chosen.
 #[derive(Clone)]
 struct Candidate {
     /// For messages: user, host, port and database.
     name: String,
     opts: OptsBuilder,
-    /// Use TLS when the server offers it, and go without when it doesn't.
+    /// Use TLS if the server offers it, and connect without TLS if it does not.
     tls_if_offered: bool,
 }
 
-/// The server in use, and what is known of those before it.
+/// The server in use, and the results of the last choice.
 #[derive(Default)]
-struct Present {
+struct State {
     server: Option<Arc<Server>>,
-    /// When it was last found that no server takes writes.
+    /// When the servers were last probed for one that accepts writes.
     looked: Option<Instant>,
     /// When the last choice failed, and why.
     failed: Option<(Instant, String)>,
-    /// Who keeps what is committed, as the last connection that was made said.
+    /// The identity of the cluster or server, as reported on the newest connection. It tells where commits are stored.
     identity: Option<String>,
-    /// Counts how often that has changed.
+    /// Counts how often the identity has changed.
     epoch: u64,
 }
 
-/// A server that was chosen. Once it is bad, another choice is made, and nothing returns to its pools.
+/// A server that was chosen. Once it is marked bad, another one is chosen and nothing returns to its pools.
 struct Server {
     place: usize,
     name: String,
-    /// Why it takes no writes, where that is so: then it is used for reads until one is found that does.
+    /// Why the server accepts no writes, if it does not: it then serves reads until a better one is found.
     takes_no_writes: Option<&'static str>,
     opts: Opts,
-    /// Each statement commits by itself, unless a transaction is begun.
+    /// Connections on which each statement commits by itself, unless a transaction is begun.
     general: Pool,
-    /// Nothing is committed until it is said: a list of statements needs no round trip to begin.
+    /// Connections that commit only on request, so that a list of statements needs no round trip to begin.
     writers: Pool,
     most: [usize; 2],
     is_bad: AtomicBool,
 }
 
-/// How long a server may take to accept a connection and to say what it is, before the next is taken.
+/// How long a server may take to accept a connection and report its state before the next one is chosen.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// How long a statement may take: longer than it may wait for a lock.
@@ -78,17 +78,17 @@ pub(super) const STATEMENT: Duration = Duration::from_secs(10);
 /// How long a change of the schema or a statement of an import may take.
 const LONG: Duration = Duration::from_secs(60 * 60);
 
-/// How often a server that takes writes is looked for, while there is none.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often the servers are probed again while none of them accepts writes.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After how long without a failure the next one is logged again.
-const TELL_AGAIN: Duration = Duration::from_secs(10);
+/// How long failed choices stay silent in the log after one was logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many failures in a row are passed over before the database counts as away.
-const STALE_CONNECTIONS: usize = 3;
+/// Stale connections that are skipped in a row before the database counts as unavailable.
+const STALE_CONNECTIONS_MAX: usize = 3;
 
 impl Mysql {
-    /// `connections` is the most that are open at once.
+    /// `connections` is the most connections that are open at the same time.
     pub(super) fn new(target: &DatabaseTarget, connections: usize) -> Result<Mysql> {
         let DatabaseTarget::Mysql { hosts, user, name, tls, .. } = target else { return Err(not_mysql()) };
         let candidate = |host: &Host| {
@@ -99,7 +99,7 @@ impl Mysql {
             hosts: hosts.iter().map(candidate).collect::<Result<_>>()?,
             connections,
             only_reads: false,
-            present: Arc::default(),
+            state: Arc::default(),
             choosing: tokio::sync::Mutex::default(),
         })
     }
@@ -111,7 +111,7 @@ impl Mysql {
             let server = self.server().await?;
             match server.query(sql, params.clone(), limit).await {
                 Ok(found) => return Ok(rows(found)),
-                Err(fault) => server.bear(fault, &mut tries)?,
+                Err(fault) => server.check_retry(fault, &mut tries)?,
             }
         }
     }
@@ -122,7 +122,7 @@ impl Mysql {
             let server = self.server().await?;
             match server.write(&statements).await {
                 Ok(all_done) => return Ok(all_done),
-                Err(fault) => server.bear(fault, &mut tries)?,
+                Err(fault) => server.check_retry(fault, &mut tries)?,
             }
         }
     }
@@ -131,58 +131,59 @@ impl Mysql {
         self.begin_with(&["START TRANSACTION"], STATEMENT).await
     }
 
-    /// For changes of the schema, which take long.
+    /// Like [`Mysql::begin`], for changes of the schema, which take long.
     pub(super) async fn begin_ddl(&self) -> Result<Box<MysqlTx>> {
         self.begin_with(&["START TRANSACTION"], LONG).await
     }
 
-    /// A transaction on a connection beside the pools' whose statements may take an hour, and that may be idle as long.
+    /// Begins a transaction on a connection outside the pools. Its statements may take an hour, and it may be idle that
+    /// long.
     pub(super) async fn begin_long(&self) -> Result<MysqlTx> {
         let server = self.server().await?;
         let connect = timeout(CONNECT, Conn::new(server.opts.clone())).await.map_err(|_| no_connection())?;
-        let mut conn = connect.map_err(|error| server.named(faults::connecting(&error).error))?;
-        for sql in [PATIENT, "START TRANSACTION"] {
-            in_time(WAIT, conn.query_drop(sql)).await.map_err(|fault| server.named(fault.error))?;
+        let mut conn = connect.map_err(|error| server.with_name(faults::connecting(&error).error))?;
+        for sql in [LONG_IDLE, "START TRANSACTION"] {
+            in_time(WAIT, conn.query_drop(sql)).await.map_err(|fault| server.with_name(fault.error))?;
         }
         Ok(MysqlTx { conn: Some(conn), server, limit: LONG })
     }
 
-    /// A statement of the transaction may take as long as `limit`.
+    /// Each statement of the transaction may take up to `limit`.
     async fn begin_with(&self, beginning: &[&str], limit: Duration) -> Result<Box<MysqlTx>> {
         let mut tries = 0;
         loop {
             let server = self.server().await?;
             match server.begin(beginning).await {
                 Ok(conn) => return Ok(Box::new(MysqlTx { conn: Some(conn), server, limit })),
-                Err(fault) => server.bear(fault, &mut tries)?,
+                Err(fault) => server.check_retry(fault, &mut tries)?,
             }
         }
     }
 
-    /// Counts the times when another server, or another cluster, was met than before. While it stays the same, what one
-    /// connection has committed the next one finds.
+    /// Counts how often a different server or cluster was reached. While the count is unchanged, commits of one
+    /// connection are visible to the next.
     pub(super) fn epoch(&self) -> u64 {
-        self.present().epoch
+        self.state().epoch
     }
 
-    /// Whether the server takes writes now.
+    /// Checks whether the server accepts writes now.
     pub(super) async fn takes_writes(&self) -> Result<()> {
         let mut tries = 0;
         loop {
             let server = self.server().await?;
             match server.takes_writes().await {
                 Ok(()) => return Ok(()),
-                Err(fault) => server.bear(fault, &mut tries)?,
+                Err(fault) => server.check_retry(fault, &mut tries)?,
             }
         }
     }
 
-    fn present(&self) -> MutexGuard<'_, Present> {
-        // Each change of it is a single assignment, or two that need not agree.
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a single assignment, or two that need not agree.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server to use. Where there is none yet, or the last one is bad, one task chooses and the others wait for it.
+    /// Returns the server to use. If there is none yet or it is bad, one task chooses another and the others wait.
     async fn server(&self) -> Result<Arc<Server>> {
         let (usable, is_good) = self.usable();
         if let Some(server) = usable.filter(|_| is_good) {
@@ -190,7 +191,7 @@ impl Mysql {
         }
         let began = Instant::now();
         let choosing = match self.usable().0 {
-            // Somebody else is looking for a better one.
+            // Another task is already looking for a better one.
             Some(server) => match self.choosing.try_lock() {
                 Ok(choosing) => choosing,
                 Err(_) => return Ok(server),
@@ -201,44 +202,44 @@ impl Mysql {
         if let Some(server) = usable.filter(|_| is_good) {
             return Ok(server);
         }
-        if let Some((when, cause)) = &self.present().failed
+        if let Some((when, cause)) = &self.state().failed
             && *when >= began
         {
             return Err(DbError::Unavailable(cause.clone()));
         }
-        let last = self.present().server.clone();
+        let last = self.state().server.clone();
         let chosen = self.choose(last.as_deref()).await;
         drop(choosing);
         chosen
     }
 
-    /// The present server, unless it is bad; and whether there is no reason to look for a better one.
+    /// Returns the current server unless it is bad, and whether there is no need to look for a better one.
     fn usable(&self) -> (Option<Arc<Server>>, bool) {
-        let present = self.present();
-        let server = present.server.clone().filter(|server| !server.is_bad.load(Ordering::Acquire));
-        let looked = present.looked.is_some_and(|looked| looked.elapsed() < LOOK_AGAIN);
+        let state = self.state();
+        let server = state.server.clone().filter(|server| !server.is_bad.load(Ordering::Acquire));
+        let looked = state.looked.is_some_and(|looked| looked.elapsed() < PROBE_INTERVAL);
         let is_good =
             server.as_ref().is_some_and(|server| self.only_reads || server.takes_no_writes.is_none() || looked);
         (server, is_good)
     }
 
-    /// Asks all hosts at once and takes the first in order that takes writes, or else the first that answers, for reads.
-    /// The one that has just failed comes last: it may not know yet that another has taken its place.
+    /// Probes all hosts in parallel and chooses the first in order that accepts writes, or else the first that answers,
+    /// for reads. The server that has just failed comes last: it may not know yet that another one has replaced it.
     async fn choose(&self, last: Option<&Server>) -> Result<Arc<Server>> {
         let failed = last.filter(|last| last.is_bad.load(Ordering::Acquire)).map(|last| last.place);
         let mut places: Vec<usize> = (0..self.hosts.len()).collect();
         places.sort_by_key(|place| Some(*place) == failed);
-        let looks: Vec<_> = places
+        let probes: Vec<_> = places
             .into_iter()
             .map(|place| {
                 let candidate = self.hosts[place].clone();
-                (place, tokio::spawn(async move { timeout(CONNECT, candidate.look()).await }))
+                (place, tokio::spawn(async move { timeout(CONNECT, candidate.connect_and_probe()).await }))
             })
             .collect();
         let (mut reasons, mut donor, mut only_reads) = (Vec::new(), None, None);
-        for (place, look) in looks {
+        for (place, outcome) in probes {
             let name = &self.hosts[place].name;
-            let (opts, probe) = match look.await {
+            let (opts, probe) = match outcome.await {
                 Ok(Ok(Ok(found))) => found,
                 Ok(Ok(Err(cause))) => {
                     reasons.push(format!("{name}: {cause}"));
@@ -251,7 +252,7 @@ impl Mysql {
                 Err(error) => return Err(DbError::Other(error.to_string())),
             };
             if self.only_reads {
-                return Ok(self.take(place, opts, &probe));
+                return Ok(self.switch_to(place, opts, &probe));
             }
             if let Some(cause) = probe.is_too_old() {
                 reasons.push(format!("{name}: {cause}"));
@@ -261,31 +262,31 @@ impl Mysql {
             } else if probe.is_donor() {
                 donor = donor.or(Some((place, opts, probe)));
             } else {
-                return Ok(self.take(place, opts, &probe));
+                return Ok(self.switch_to(place, opts, &probe));
             }
         }
         if let Some((place, opts, probe)) = donor {
-            return Ok(self.take(place, opts, &probe));
+            return Ok(self.switch_to(place, opts, &probe));
         }
         let reasons = reasons.join("; ");
-        let told = self.present().failed.as_ref().is_some_and(|(when, _)| when.elapsed() < TELL_AGAIN);
-        if !told {
-            tracing::warn!(reasons, "no database server takes writes");
+        let logged_recently = self.state().failed.as_ref().is_some_and(|(when, _)| when.elapsed() < LOG_INTERVAL);
+        if !logged_recently {
+            tracing::warn!(reasons, "no database server accepts writes");
         }
         if let Some((place, opts, probe)) = only_reads {
-            return Ok(self.take(place, opts, &probe));
+            return Ok(self.switch_to(place, opts, &probe));
         }
-        self.present().failed = Some((Instant::now(), reasons.clone()));
+        self.state().failed = Some((Instant::now(), reasons.clone()));
         Err(DbError::Unavailable(reasons))
     }
 
-    /// Uses this server from now on.
-    fn take(&self, place: usize, opts: OptsBuilder, probe: &Probe) -> Arc<Server> {
+    /// Makes this server the one in use.
+    fn switch_to(&self, place: usize, opts: OptsBuilder, probe: &Probe) -> Arc<Server> {
         let takes_no_writes = if self.only_reads { None } else { probe.takes_no_writes() };
-        let mut present = self.present();
-        present.looked = Some(Instant::now());
-        present.meet(probe);
-        if let Some(server) = &present.server
+        let mut state = self.state();
+        state.looked = Some(Instant::now());
+        state.record_identity(probe);
+        if let Some(server) = &state.server
             && (server.place, server.takes_no_writes) == (place, takes_no_writes)
             && !server.is_bad.load(Ordering::Acquire)
         {
@@ -294,17 +295,17 @@ impl Mysql {
         let name = self.hosts[place].name.clone();
         let takes_writes = takes_no_writes.is_none();
         tracing::info!(server = name, version = probe.version(), takes_writes, "database server chosen");
-        let met = Arc::clone(&self.present);
+        let shared = Arc::clone(&self.state);
         let opts = opts.after_connect(move |conn| {
-            let met = Arc::clone(&met);
-            // Behind one name there may be another server by now.
+            let shared = Arc::clone(&shared);
+            // The same host name may lead to another server by now.
             Box::pin(async move {
                 let probe = Probe::of(conn).await?;
-                met.lock().unwrap_or_else(PoisonError::into_inner).meet(&probe);
+                shared.lock().unwrap_or_else(PoisonError::into_inner).record_identity(&probe);
                 Ok(())
             })
         });
-        let held_back = SETUP.iter().copied().chain([HELD_BACK]).collect();
+        let manual_commit = SETUP.iter().copied().chain([MANUAL_COMMIT]).collect();
         let writers = (self.connections / 4).max(1);
         let general = self.connections.saturating_sub(writers).max(1);
         let server = Arc::new(Server {
@@ -313,19 +314,19 @@ impl Mysql {
             takes_no_writes,
             opts: opts.clone().into(),
             general: Pool::new(opts.clone().pool_opts(pool_options(general))),
-            writers: Pool::new(opts.setup::<&str>(held_back).pool_opts(pool_options(writers))),
+            writers: Pool::new(opts.setup::<&str>(manual_commit).pool_opts(pool_options(writers))),
             most: [general, writers],
             is_bad: AtomicBool::new(false),
         });
-        if let Some(before) = present.server.replace(Arc::clone(&server)) {
+        if let Some(before) = state.server.replace(Arc::clone(&server)) {
             before.close();
         }
         server
     }
 }
 
-impl Present {
-    fn meet(&mut self, probe: &Probe) {
+impl State {
+    fn record_identity(&mut self, probe: &Probe) {
         let identity = probe.identity();
         if self.identity.as_ref().is_some_and(|known| *known != identity) {
             self.epoch += 1;
@@ -335,8 +336,8 @@ impl Present {
 }
 
 impl Candidate {
-    /// Connects, and asks the server what it is. Gives the options with which that went well.
-    async fn look(mut self) -> Result<(OptsBuilder, Probe), String> {
+    /// Connects and probes the server. Returns the options that worked.
+    async fn connect_and_probe(mut self) -> Result<(OptsBuilder, Probe), String> {
         let conn = match Conn::new(Opts::from(self.opts.clone())).await {
             Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) if self.tls_if_offered => {
                 self.opts = self.opts.ssl_opts(None);
@@ -345,7 +346,7 @@ impl Candidate {
             conn => conn,
         };
         let mut conn = conn.map_err(|error| cause(&error))?;
-        // A proxy that has reads done by others keeps a transaction on the server that takes the writes.
+        // A proxy that splits reads and writes sends a transaction to the server that accepts writes.
         let probe = async {
             conn.query_drop("START TRANSACTION").await?;
             let probe = Probe::of(&mut conn).await?;
@@ -358,9 +359,9 @@ impl Candidate {
     }
 }
 
-/// The bare cause of an error.
+/// Returns the cause of an error without the words around it.
 fn cause(error: &Error) -> String {
-    match faults::sort(error).error {
+    match faults::classify(error).error {
         DbError::Unavailable(cause) => cause,
         error => error.to_string(),
     }
@@ -371,7 +372,7 @@ impl Server {
         let mut conn = self.connection(&self.general, self.most[0]).await?;
         match in_time(limit, conn.exec(sql, params)).await {
             Ok(found) => Ok(found),
-            Err(fault) => Err(self.part_with(conn, fault).await),
+            Err(fault) => Err(self.release(conn, fault).await),
         }
     }
 
@@ -382,7 +383,7 @@ impl Server {
         let mut conn = self.connection(&self.writers, self.most[1]).await?;
         match write(&mut conn, statements).await {
             Ok(all_done) => Ok(all_done),
-            Err(fault) => Err(self.part_with(conn, fault).await),
+            Err(fault) => Err(self.release(conn, fault).await),
         }
     }
 
@@ -390,7 +391,7 @@ impl Server {
         let mut conn = self.connection(&self.general, self.most[0]).await?;
         for sql in beginning {
             if let Err(fault) = in_time(WAIT, conn.query_drop(*sql)).await {
-                return Err(self.part_with(conn, fault).await);
+                return Err(self.release(conn, fault).await);
             }
         }
         Ok(conn)
@@ -413,70 +414,69 @@ impl Server {
             },
             Err(fault) => fault,
         };
-        Err(self.part_with(conn, fault).await)
+        Err(self.release(conn, fault).await)
     }
 
-    /// A connection of a pool that has at most so many.
+    /// Returns a connection from a pool of at most `most` connections.
     async fn connection(&self, pool: &Pool, most: usize) -> Result<Conn, Fault> {
         match timeout(WAIT, pool.get_conn()).await {
-            Ok(conn) => conn.map_err(|error| self.blamed(faults::connecting(&error))),
+            Ok(conn) => conn.map_err(|error| self.apply_blame(faults::connecting(&error))),
             Err(_) => {
-                // All are in use, or the server takes none.
+                // Either all connections are in use, or the server accepts none.
                 let all_in_use = pool.metrics().connections_in_use.load(Ordering::Relaxed) >= most;
                 let blame = if all_in_use { Blame::Nobody } else { Blame::Silence };
-                Err(self.blamed(Fault { error: no_connection(), blame }))
+                Err(self.apply_blame(Fault { error: no_connection(), blame }))
             }
         }
     }
 
-    /// Leaves a connection on which something went wrong: it goes back into the pool without an open transaction, or it is
-    /// closed.
-    async fn part_with(&self, mut conn: Conn, fault: Fault) -> Fault {
-        // One that still owes an answer is closed by being dropped.
+    /// Releases a connection on which something went wrong: rolls it back and returns it to the pool, or closes it.
+    async fn release(&self, mut conn: Conn, fault: Fault) -> Fault {
+        // Dropping a connection that still waits for a reply closes it.
         if !conn.is_disconnected() {
             let is_clean = fault.blame == Blame::Nobody && in_time(WAIT, conn.query_drop("ROLLBACK")).await.is_ok();
             if !is_clean && !conn.is_disconnected() {
                 drop(timeout(WAIT, conn.disconnect()).await);
             }
         }
-        self.blamed(fault)
+        self.apply_blame(fault)
     }
 
-    /// Gives the server up where it is to blame. One that only serves reads stays until the next look for a better one:
-    /// that it refuses a write is known.
-    fn blamed(&self, fault: Fault) -> Fault {
+    /// Marks the server as bad if it is to blame. A server that only serves reads stays until the next probe for a
+    /// better one: we know already that it refuses writes.
+    fn apply_blame(&self, fault: Fault) -> Fault {
         let is_to_blame = match fault.blame {
             Blame::Server => self.takes_no_writes.is_none(),
             Blame::Silence => true,
             Blame::Nobody | Blame::Connection => false,
         };
         if is_to_blame && !self.is_bad.swap(true, Ordering::AcqRel) {
-            tracing::warn!(server = self.name, cause = %fault.error, "database server given up");
+            tracing::warn!(server = self.name, cause = %fault.error, "database server abandoned");
             self.close();
         }
         fault
     }
 
-    /// Closes all connections: the idle ones now, the others when they come back.
+    /// Closes all connections: idle ones now, the others when they are returned.
     fn close(&self) {
         for pool in [&self.general, &self.writers] {
             tokio::spawn(pool.clone().disconnect());
         }
     }
 
-    /// Whether something that failed may be tried again: nothing was done, another connection or server may do better, and
-    /// not too much has been tried already.
-    fn bear(&self, Fault { error, blame }: Fault, tries: &mut usize) -> Result<()> {
-        // Another answer is waited for once only.
-        *tries += if blame == Blame::Silence { STALE_CONNECTIONS } else { 1 };
+    /// Returns `Ok` if the failed work may be retried: nothing was written, another connection or server may succeed,
+    /// and there were not too many tries yet.
+    fn check_retry(&self, Fault { error, blame }: Fault, tries: &mut usize) -> Result<()> {
+        // A timeout is retried only once.
+        *tries += if blame == Blame::Silence { STALE_CONNECTIONS_MAX } else { 1 };
         match error {
-            DbError::Unavailable(_) if blame != Blame::Nobody && *tries <= STALE_CONNECTIONS => Ok(()),
-            error => Err(self.named(error)),
+            DbError::Unavailable(_) if blame != Blame::Nobody && *tries <= STALE_CONNECTIONS_MAX => Ok(()),
+            error => Err(self.with_name(error)),
         }
     }
 
-    /// Says where it went wrong.
-    fn named(&self, error: DbError) -> DbError {
+    /// Adds the server's name to the error.
+    fn with_name(&self, error: DbError) -> DbError {
         match error {
             DbError::Unavailable(cause) => DbError::Unavailable(format!("{}: {cause}", self.name)),
             error => error,
@@ -486,8 +486,8 @@ impl Server {
 
 impl Drop for Mysql {
     fn drop(&mut self) {
-        // The connections' callbacks hold what holds the pools.
-        self.present().server = None;
+        // The callbacks of the connections hold the state that holds the pools.
+        self.state().server = None;
     }
 }
 
@@ -495,10 +495,10 @@ fn not_mysql() -> DbError {
     DbError::Other("not a MySQL database".into())
 }
 
-/// How connections are made to the first host, at READ COMMITTED and committing by themselves.
+/// Returns connection options for the first host: READ COMMITTED, and each statement commits by itself.
 ///
 /// # Errors
-/// When the target is not such a server.
+/// If the target is not a MySQL or MariaDB server.
 pub fn options(target: &DatabaseTarget) -> Result<OptsBuilder> {
     match target {
         DatabaseTarget::Mysql { hosts, .. } if !hosts.is_empty() => options_for(target, &hosts[0]),
@@ -517,33 +517,33 @@ fn options_for(target: &DatabaseTarget, host: &Host) -> Result<OptsBuilder> {
         .prefer_socket(false)
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(10)))
-        // Connections times this must stay below the server's `max_prepared_stmt_count`, 16,382.
+        // Multiplied by the number of connections, this must stay below the server's `max_prepared_stmt_count`, 16,382.
         .stmt_cache_size(64)
-        .setup(SETUP.iter().copied().chain([AT_ONCE]).collect())
+        .setup(SETUP.iter().copied().chain([AUTOCOMMIT]).collect())
         .ssl_opts(tls_options(tls)))
 }
 
-/// How connections are kept, at most so many.
+/// Returns options for a pool of at most `connections` connections.
 pub fn pool_options(connections: usize) -> PoolOpts {
     PoolOpts::default()
         .with_constraints(PoolConstraints::new(0, connections).unwrap_or_default())
-        // Before the server does, see `wait_timeout`.
+        // Closed before the server does it, see `wait_timeout`.
         .with_inactive_connection_ttl(Duration::from_secs(12))
         .with_ttl_check_interval(Duration::from_secs(4))
-        // A reset costs a round trip and forgets the prepared statements; what is open is rolled back all the same.
+        // A reset costs a round trip and forgets the prepared statements; `release` rolls back what is open anyway.
         .with_reset_connection(false)
 }
 
-/// A `SELECT` that the server stops when its time is over. Each of the two servers takes the other's way for a comment.
+/// Makes the server stop a `SELECT` at a time limit. MySQL and MariaDB each read the other's syntax as a comment.
 pub(super) fn limited(select: &str, limit: Duration) -> String {
     let rest = select.trim_start().trim_start_matches("SELECT");
     let (seconds, millis) = (limit.as_secs_f64(), limit.as_millis());
     format!("/*M! SET STATEMENT max_statement_time = {seconds} FOR */ SELECT /*+ MAX_EXECUTION_TIME({millis}) */{rest}")
 }
 
-/// What is said on each new connection. An instance that is frozen, or gone without a word, keeps its locks until
-/// `wait_timeout`; nothing waits longer for a lock than for an answer, a table's lock included. The driver sends them in the
-/// opposite order, so no two may set the same.
+/// Sent on each new connection. An instance that is frozen or died without closing keeps its locks until
+/// `wait_timeout`. Waiting for a lock, including a table lock, must end before the client's timeout for a reply. The
+/// driver sends these in reverse order, so no two of them may set the same variable.
 const SETUP: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
@@ -552,20 +552,20 @@ const SETUP: [&str; 3] = [
      group_concat_max_len = 1048576",
 ];
 
-/// What is said on those whose statements commit at once.
-const AT_ONCE: &str = "SET SESSION innodb_lock_wait_timeout = 5";
+/// Sent on connections whose statements commit by themselves.
+const AUTOCOMMIT: &str = "SET SESSION innodb_lock_wait_timeout = 5";
 
-/// What is said on those for lists of statements. Such a list waits for a lock no longer than a second, with the locks that
-/// it has: one row that is locked for long must not hold up those who want others.
-const HELD_BACK: &str = "SET SESSION autocommit = 0, innodb_lock_wait_timeout = 1";
+/// Sent on connections for lists of statements. Such a list waits for a lock for one second at most, because it holds
+/// other locks: a row that is locked for long must not block requests for other rows.
+const MANUAL_COMMIT: &str = "SET SESSION autocommit = 0, innodb_lock_wait_timeout = 1";
 
-/// The same for a connection that waits for others: for an hour.
-const PATIENT: &str = "SET SESSION wait_timeout = 3600";
+/// Sent on connections that may be idle for an hour.
+const LONG_IDLE: &str = "SET SESSION wait_timeout = 3600";
 
-/// A transaction that only reads, as the database is at its beginning.
+/// Begins a read-only transaction that sees the database as it is at the beginning.
 pub(super) async fn snapshot(target: &DatabaseTarget) -> Result<Box<MysqlTx>> {
     let beginning = [
-        PATIENT,
+        LONG_IDLE,
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     ];
@@ -591,9 +591,9 @@ fn tls_options(mode: &TlsMode) -> Option<SslOpts> {
     }
 }
 
-/// A transaction on a connection of its own; dropped, it is rolled back.
+/// A transaction on a connection of its own; rolled back when dropped.
 pub(super) struct MysqlTx {
-    /// Gone with the first error that is its own or its server's fault.
+    /// `None` after the first error that is the connection's or the server's fault.
     conn: Option<Conn>,
     server: Arc<Server>,
     /// How long a statement may take.
@@ -632,14 +632,14 @@ impl MysqlTx {
     async fn outcome<T>(&mut self, outcome: Result<T, Fault>) -> Result<T> {
         match outcome {
             Ok(done) => Ok(done),
-            // A constraint refuses one statement; the transaction can go on.
-            Err(fault) if fault.blame == Blame::Nobody => Err(self.server.named(fault.error)),
+            // A constraint rejects one statement; the transaction can go on.
+            Err(fault) if fault.blame == Blame::Nobody => Err(self.server.with_name(fault.error)),
             Err(fault) => {
                 let fault = match self.conn.take() {
-                    Some(conn) => self.server.part_with(conn, fault).await,
+                    Some(conn) => self.server.release(conn, fault).await,
                     None => fault,
                 };
-                Err(self.server.named(fault.error))
+                Err(self.server.with_name(fault.error))
             }
         }
     }
@@ -647,16 +647,16 @@ impl MysqlTx {
 
 impl Drop for MysqlTx {
     fn drop(&mut self) {
-        // Without a runtime there is no pool either, and the connection is closed.
+        // Without a runtime there is no pool either, and dropping closes the connection.
         if let (Some(conn), Ok(runtime)) = (self.conn.take(), tokio::runtime::Handle::try_current()) {
             let server = Arc::clone(&self.server);
             let dropped = Fault::unavailable("rolled back", Blame::Nobody);
-            runtime.spawn(async move { server.part_with(conn, dropped).await });
+            runtime.spawn(async move { server.release(conn, dropped).await });
         }
     }
 }
 
-/// On a connection that commits only when told to.
+/// Runs statements and commits, on a connection that commits only on request.
 async fn write(conn: &mut Conn, statements: &[Statement]) -> Result<Vec<Done>, Fault> {
     let mut all_done = Vec::with_capacity(statements.len());
     for (position, statement) in statements.iter().enumerate() {
@@ -679,15 +679,15 @@ async fn write(conn: &mut Conn, statements: &[Statement]) -> Result<Vec<Done>, F
     Ok(all_done)
 }
 
-/// Waits for a commit. When it fails, the work may be done all the same.
+/// Waits for a commit. If it fails, the work may have been committed anyway.
 async fn committed(commit: impl Future<Output = Result<(), Error>>) -> Result<(), Fault> {
     let mut code = None;
-    let noting = async {
+    let recording = async {
         let done = commit.await;
         code = done.as_ref().err().and_then(faults::code);
         done
     };
-    let outcome = in_time(STATEMENT, noting).await;
+    let outcome = in_time(STATEMENT, recording).await;
     outcome.map_err(|fault| fault.in_commit(code))
 }
 
@@ -695,11 +695,11 @@ fn done(changed: u64, last_id: Option<u64>) -> Done {
     Done { changed, last_id: last_id.unwrap_or(0).try_into().unwrap_or(i64::MAX) }
 }
 
-/// Waits for the server, but not for ever: a host that is gone says nothing. A connection that is given up still owes an
-/// answer, so it must never be used again.
+/// Waits for the server up to `limit`, because a host that has died sends nothing. A connection that timed out still
+/// waits for a reply, so it must never be reused.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
     match timeout(limit, work).await {
-        Ok(outcome) => outcome.map_err(|error| faults::sort(&error)),
+        Ok(outcome) => outcome.map_err(|error| faults::classify(&error)),
         Err(_) => Err(Fault::unavailable(format!("no answer within {} s", limit.as_secs()), Blame::Silence)),
     }
 }
@@ -733,7 +733,7 @@ fn cell(value: mysql_async::Value) -> Value {
     }
 }
 
-/// Sorts an error of the driver or the server.
+/// Maps an error of the driver or the server.
 pub fn fault(error: Error) -> DbError {
-    faults::sort(&error).error
+    faults::classify(&error).error
 }

@@ -1,18 +1,18 @@
-//! What a server says of itself: its version, whether it takes writes, and who it is.
+//! What a server reports about itself: its version, whether it accepts writes, and its identity.
 
 use std::collections::HashMap;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Result};
 
-/// What a server says of itself.
+/// What a server reports about itself.
 #[derive(Debug, Default)]
 pub(super) struct Probe {
     /// Names and values of variables and, on Galera, states.
     said: HashMap<String, String>,
 }
 
-/// Those of the servers that have them; what a server doesn't know is left out.
+/// A server returns only the variables that it knows.
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'super_read_only',
      'innodb_read_only', 'offline_mode', 'server_uuid', 'server_uid', 'hostname', 'port', 'server_id', 'wsrep_on',
      'group_replication_group_name')";
@@ -33,7 +33,7 @@ impl Probe {
         self.said.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Who keeps what is committed there: the cluster, if it is in one, or else the server.
+    /// Returns the identity of what stores commits: the cluster if the server is in one, or else the server.
     pub(super) fn identity(&self) -> String {
         let cluster = self.says("wsrep_cluster_state_uuid").or(self.says("group_replication_group_name"));
         if let Some(name) = cluster.or(self.says("server_uuid")) {
@@ -43,25 +43,25 @@ impl Probe {
         parts.map(|name| self.says(name).unwrap_or_default()).join("/")
     }
 
-    /// Why it takes no writes now; `None` when it does.
+    /// Returns why the server accepts no writes now; `None` if it accepts them.
     pub(super) fn takes_no_writes(&self) -> Option<&'static str> {
         let is_on = |name| self.says(name).is_some_and(|value| value != "OFF" && value != "0");
         if ["read_only", "super_read_only", "innodb_read_only"].into_iter().any(is_on) {
-            return Some("it is read-only");
+            return Some("the server is read-only");
         }
         if is_on("offline_mode") {
-            return Some("it is in offline mode");
+            return Some("the server is in offline mode");
         }
         if is_on("wsrep_on") {
             let is_well = self.says("wsrep_ready") == Some("ON")
                 && (self.says("wsrep_local_state") == Some("4") || self.is_donor())
                 && self.says("wsrep_cluster_status") == Some("Primary");
-            return (!is_well).then_some("its node is not synchronised with the cluster");
+            return (!is_well).then_some("the node is not synchronised with the cluster");
         }
         None
     }
 
-    /// On Galera: another node copies this one's data, which may make it slow, or stop its writes for a while.
+    /// On Galera: another node is copying this one's data, which may slow it down or stop its writes for a while.
     pub(super) fn is_donor(&self) -> bool {
         self.says("wsrep_local_state") == Some("2")
     }
@@ -70,7 +70,7 @@ impl Probe {
         self.says("version").unwrap_or("unknown")
     }
 
-    /// What is needed instead, when its version is too old for this program's statements.
+    /// Returns the required version if the server's is too old for this program's statements.
     pub(super) fn is_too_old(&self) -> Option<String> {
         too_old(self.version())
     }
@@ -80,10 +80,10 @@ impl Probe {
 const MARIADB: (u16, u16, u16) = (10, 6, 0);
 const MYSQL: (u16, u16, u16) = (8, 0, 16);
 
-/// A sentence, unless the version is new enough or is written in a way that isn't known.
+/// Returns a message, unless the version is new enough or in an unknown format.
 fn too_old(version: &str) -> Option<String> {
     let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
-    // Before it calls itself MariaDB, some put the version of the MySQL that it stands in for.
+    // Some MariaDB versions put the MySQL version that they emulate in front of their own.
     let bare = version.strip_prefix("5.5.5-").filter(|_| is_mariadb).unwrap_or(version);
     let bare = bare.split(|c: char| c != '.' && !c.is_ascii_digit()).next().unwrap_or_default();
     let mut numbers = bare.split('.').map(|number| number.parse().unwrap_or(0));
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_that_are_too_old_are_named() {
+    fn old_versions_are_refused_by_name() {
         for (version, found) in [
             ("10.5.23-MariaDB-1:10.5.23+maria~ubu2004", "MariaDB 10.6 or newer is needed; this is 10.5.23"),
             ("5.5.5-10.5.23-MariaDB", "MariaDB 10.6 or newer is needed; this is 10.5.23"),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_take_no_writes() {
+    fn read_only_servers_are_recognised() {
         let synced = [
             ("wsrep_on", "ON"),
             ("wsrep_ready", "ON"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_is_one_and_servers_are_several() {
+    fn nodes_of_a_cluster_share_an_identity() {
         let one = saying(&[("server_uuid", "a"), ("group_replication_group_name", "")]);
         let other = saying(&[("server_uuid", "b")]);
         assert_ne!(one.identity(), other.identity());

@@ -1,4 +1,4 @@
-//! What a running server holds.
+//! The state of a running server.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::orders::codes::Codes;
 use crate::reads::Reads;
 use crate::tasks::Tasks;
 
-/// What every request can reach; cheap to clone, which each request does many times over.
+/// The state that every request can reach. It is cheap to clone, because each request clones it many times.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
-/// What an [`App`] holds.
+/// The contents of an [`App`].
 pub struct Parts {
     pub db: Db,
     pub desk: Desk,
@@ -33,7 +33,7 @@ pub struct Parts {
     pub throttle: Throttle,
     pub reads: Arc<SharedReads>,
     pub tasks: Tasks,
-    /// Read when it is first needed.
+    /// Loaded on first use.
     pub codes: Arc<OnceCell<Codes>>,
 }
 
@@ -45,14 +45,14 @@ impl Deref for App {
     }
 }
 
-/// What many requests read.
+/// Caches of reads that many requests share.
 #[derive(Default)]
 pub struct SharedReads {
-    /// Users by id; asked by every request with a token.
+    /// Users by id; every request with a token reads one.
     pub users: Reads<i64, Option<Known>>,
-    /// The list of movies, as JSON.
+    /// The list of movies as JSON.
     pub movies: Reads<(), Bytes>,
-    /// The shows of a movie, as JSON; none where there is no such movie.
+    /// The shows of a movie as JSON; `None` if there is no such movie.
     pub shows: Reads<i64, Option<Bytes>>,
     /// Why the server is not ready, if it is not.
     pub problem: Reads<(), Option<&'static str>>,
@@ -64,7 +64,8 @@ impl App {
         let reads = Arc::<SharedReads>::default();
         let changed = Arc::clone(&reads);
         let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
-        // Shorter than the time a request has, so that what is answered "timeout" mostly was dropped unwritten.
+        // Shorter than the request timeout, so that a request answered "timeout" was in most cases dropped without a
+        // write.
         let patience = config.request_timeout * 2 / 3;
         let codes = Arc::<OnceCell<Codes>>::default();
         let limits = config.limits.clone();
@@ -91,7 +92,8 @@ impl App {
         }))
     }
 
-    /// How long a stop may take: every request has its time, streams have theirs, and then each can send its last words.
+    /// Returns how long a shutdown may take: requests and streams use up their time limits, then each can send its last
+    /// bytes.
     pub fn grace(&self) -> Duration {
         self.config.request_timeout.max(self.config.stop_grace) + Duration::from_secs(5)
     }

@@ -1,17 +1,18 @@
-//! Times are UTC microseconds since 1970-01-01, in the program as in the database; this module reads and writes them.
+//! Times are UTC microseconds since 1970-01-01, in the program and in the database. This module formats and parses
+//! them.
 
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
 
-/// This machine's time, in UTC microseconds.
+/// Returns the time of this machine's clock, in UTC microseconds.
 pub fn now() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
-/// A time as the contract writes it: ISO 8601 with a `Z`; microseconds have six digits and are left out when zero
-/// (contract section 1). A time outside the years -9999 to 9999 is written as the nearest one inside.
+/// Formats a time as the contract requires: ISO 8601 with a `Z`; microseconds have six digits and are omitted if zero
+/// (contract section 1). A time outside the years -9999 to 9999 is clamped to that range.
 pub fn iso(micros: i64) -> String {
     let time = Timestamp::from_microsecond(micros)
         .unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
@@ -20,12 +21,12 @@ pub fn iso(micros: i64) -> String {
     time.strftime(format).to_string()
 }
 
-/// Writes a time into a reply; for `#[serde(serialize_with)]`.
+/// Serializes a time for a reply; for `#[serde(serialize_with)]`.
 pub fn serialize<S: serde::Serializer>(micros: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&iso(*micros))
 }
 
-/// Reads an ISO 8601 time with an offset or a `Z`.
+/// Parses an ISO 8601 time with an offset or a `Z`.
 pub fn parse(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
 }

@@ -1,12 +1,13 @@
-//! Connections: how many a network may have, how long one may wait for its client, who makes way when places run short,
-//! and how a server stops.
+//! Connections: how many a network may have, how long one may wait for its client, which one is closed when places run
+//! short, and how a server shuts down.
 //!
-//! A connection either has a request at work or waits for its client: for a head, a body, the next request, or for a reply
-//! to be read. Waiting is bounded in time ([`Limits`]) and in bytes, and when all places are taken it is one of those that
-//! wait that makes way. So whoever opens connections only to occupy them loses them, and others get in.
+//! A connection either processes a request or waits for its client: for a head, a body, the next request, or for the
+//! client to read a reply. Waiting is limited in time ([`Limits`]) and in bytes. When all places are taken, a waiting
+//! connection is closed to make room. So a client that opens connections only to occupy them loses them, and others can
+//! connect.
 //!
-//! Should each place have a request at work, newcomers get a spare place: `/healthz` is answered there, so that nobody
-//! restarts a server because it is busy; anything else is told that the server is busy ([`NoPlace`]).
+//! If every place is processing a request, a new connection gets a spare place. `/healthz` is answered there, so that
+//! nobody restarts a server because it is busy; every other request is refused as busy ([`NoPlace`]).
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -36,28 +37,28 @@ use tower::ServiceExt;
 use crate::accounts::throttle::network;
 use crate::config::Config;
 
-/// What connections may take.
+/// The resources that connections may use.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open at once, the spare ones not counted.
+    /// Open connections, without the spare ones.
     pub connections: usize,
-    /// Of them, from one network: an IPv4 address or the first 64 bits of an IPv6 address.
+    /// Open connections from one network: an IPv4 address, or the first 64 bits of an IPv6 address.
     pub per_network: usize,
-    /// How long the head of a request may take: the first one from the moment the client connected, later ones from their
+    /// How long the head of a request may take: the first one from the time the client connected, later ones from their
     /// first byte.
     pub head: Duration,
     /// How long a connection may be idle between two requests.
     pub keep_alive: Duration,
-    /// The bytes of large requests that the server keeps at once.
+    /// The bytes of large requests that the server keeps in memory at the same time.
     pub buffered: usize,
 }
 
 impl Limits {
-    /// Those that the settings name.
+    /// Returns the limits from the settings.
     pub fn of(config: &Config) -> Limits {
         let quarter = config.max_connections.div_ceil(4);
         let per_network = match config.max_connections_per_network {
-            // All clients come from the proxies' addresses.
+            // All clients come from the addresses of the proxies.
             _ if config.trusted_proxies > 0 => usize::MAX,
             limit => limit.unwrap_or(quarter),
         };
@@ -71,44 +72,43 @@ impl Limits {
     }
 }
 
-/// The most that the head of a request may take (431).
+/// The largest head of a request (431), in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// A request up to this size fits into the buffer that each connection has anyway, so it is not counted.
+/// A request up to this size fits into the buffer that each connection has anyway, so its bytes are not counted.
 const SMALL_REQUEST: usize = 8 * 1024;
 
-/// How long a client may leave a reply unread. Reading earns it the time again, at [`SLOWEST_READER`].
-const UNREAD: u64 = 30_000;
+/// Milliseconds that a client may leave a reply unread. Reading earns it more time, at [`SLOWEST_READER`].
+const UNREAD_MS: u64 = 30_000;
 
-/// Bytes in a millisecond. Someone who reads a reply more slowly than this in the long run loses the connection.
+/// Bytes per millisecond. A client whose average reading speed is lower loses the connection.
 const SLOWEST_READER: u64 = 2;
 
-/// A reply that was left unread for so many milliseconds counts as waiting for its client.
-const SURELY_UNREAD: u64 = 1_000;
+/// Milliseconds after which an unread reply counts as waiting for the client.
+const SURELY_UNREAD_MS: u64 = 1_000;
 
-/// How much is still read of a body that was refused.
+/// The most bytes that are still read from a body that was refused.
 const REFUSED_BYTES: usize = 4 << 20;
 
-/// Connections beyond the limit.
+/// Connections accepted beyond the limit.
 const SPARE: usize = 256;
 
-/// How often connections are looked at whose time may be over.
-const SWEEP: Duration = Duration::from_millis(250);
+/// How often connections are checked for timeouts.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a stopping server bears a connection that has no request at work.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a server that shuts down keeps a connection that has no request.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
 
-/// In the extensions of a request for which there was only a spare place: it is answered `busy`, unless it asks for
-/// `/healthz`.
+/// In the extensions of a request on a spare place: it is answered `busy`, unless it is for `/healthz`.
 #[derive(Debug, Clone, Copy)]
 pub struct NoPlace;
 
-/// Why a body was not read to its end: requests already fill the memory that is for them.
+/// Why a body was not read to its end: the memory for request bodies is full.
 #[derive(Debug, thiserror::Error)]
 #[error("no memory is left for the request's body")]
 pub struct NoRoom;
 
-/// Serves until `stop` is done, then answers what was accepted, for `grace` at most, and returns.
+/// Serves until `stop` completes, then finishes the accepted requests within `grace` and returns.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -118,15 +118,15 @@ pub async fn serve(
 ) {
     let server = Arc::new(Server::new(limits));
     let mut stop = pin!(stop);
-    let mut sweep = tokio::time::interval(SWEEP);
-    let mut refused = Refused::default();
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    let mut failures = AcceptFailures::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => server.welcome(stream, address, &router),
+                Ok((stream, address)) => server.accept(stream, address, &router),
                 Err(error) => {
-                    // Mostly too many open files, so someone has to go; others will close theirs.
-                    refused.note(&error);
+                    // Mostly too many open files, so a connection must be closed; others will end by themselves.
+                    failures.record(&error);
                     server.lock().places.shed(None);
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
@@ -136,50 +136,50 @@ pub async fn serve(
         }
     }
     drop(listener);
-    tracing::info!("stopping: answering what was accepted");
+    tracing::info!("stopping: finishing accepted requests");
     server.drain(grace).await;
 }
 
-/// Accepting that failed: a line of the log each ten seconds, since it can fail a hundred times a second.
+/// Failures to accept connections: logged every ten seconds at most, since there can be hundreds a second.
 #[derive(Default)]
-struct Refused {
-    last_told: Option<Instant>,
-    untold: u32,
+struct AcceptFailures {
+    last_logged: Option<Instant>,
+    unlogged: u32,
 }
 
-impl Refused {
-    fn note(&mut self, error: &io::Error) {
-        self.untold += 1;
-        if self.last_told.is_none_or(|last| last.elapsed() > Duration::from_secs(10)) {
-            tracing::warn!(%error, times = self.untold, "connections were not accepted");
-            *self = Refused { last_told: Some(Instant::now()), untold: 0 };
+impl AcceptFailures {
+    fn record(&mut self, error: &io::Error) {
+        self.unlogged += 1;
+        if self.last_logged.is_none_or(|last| last.elapsed() > Duration::from_secs(10)) {
+            tracing::warn!(%error, times = self.unlogged, "connections were not accepted");
+            *self = AcceptFailures { last_logged: Some(Instant::now()), unlogged: 0 };
         }
     }
 }
 
-/// Raises the number of files this process may open to what the system allows, and gives it; `None` for any number.
+/// Raises this process's limit of open files to what the system allows and returns it; `None` means unlimited.
 pub fn raise_open_files() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // Where that is forbidden, the old limit stays.
+    // If the system forbids it, the old limit stays.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     if raised.is_ok() { maximum } else { current }
 }
 
-/// How many connections this many open files leave room for, beside the database's and the program's own.
+/// Returns how many connections this limit of open files allows, after those for the database and the program itself.
 pub fn connections_within(open_files: Option<u64>, config: &Config) -> usize {
     let own = SPARE + config.database_connections + 64;
     let files = open_files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     config.max_connections.min(files.saturating_sub(own).max(files / 4)).max(1)
 }
 
-/// What to do about a limit of open files that leaves no room for `MAX_CONNECTIONS`.
+/// Returns advice for the operator if the limit of open files is too low for `MAX_CONNECTIONS`.
 pub fn too_few_files(open_files: Option<u64>, config: &Config) -> Option<String> {
     let (within, wanted) = (connections_within(open_files, config), config.max_connections);
     let files = open_files.filter(|_| within < wanted)?;
     Some(format!(
-        "the system lets this process open {files} files, which is enough for {within} connections, not for \
+        "the system lets this process open only {files} files, which is enough for {within} connections but not for \
          MAX_CONNECTIONS={wanted}: raise the limit (`ulimit -Hn`, LimitNOFILE) or lower the setting"
     ))
 }
@@ -188,7 +188,7 @@ pub fn too_few_files(open_files: Option<u64>, config: &Config) -> Option<String>
 struct Server {
     limits: Limits,
     open: Mutex<Open>,
-    /// The bytes of large requests, all connections together.
+    /// The bytes of large requests in memory, over all connections.
     buffered: AtomicUsize,
 }
 
@@ -198,7 +198,7 @@ struct Open {
     spare: Places,
 }
 
-/// Connections by network; looked up when one opens or closes, not by requests.
+/// Connections by network; searched when one opens or closes, not for each request.
 struct Places {
     most: usize,
     per_network: usize,
@@ -217,7 +217,7 @@ impl Server {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn welcome(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, router: &Router) {
+    fn accept(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, router: &Router) {
         let network = network(address.ip().to_canonical());
         let connection = {
             let open = &mut *self.lock();
@@ -231,7 +231,7 @@ impl Server {
             places.enter(Arc::clone(&connection));
             connection
         };
-        // A socket that refuses this is about to fail anyway.
+        // A socket on which this fails is about to fail anyway.
         let _ = stream.set_nodelay(true);
         let router = router.clone();
         tokio::spawn(async move {
@@ -252,7 +252,7 @@ impl Server {
         open.places.all().chain(open.spare.all()).for_each(&mut visit);
     }
 
-    /// Closes the connections whose client has had its time.
+    /// Closes the connections that have waited too long for their client.
     fn sweep(&self) {
         let now = now();
         self.each(|connection| {
@@ -262,8 +262,8 @@ impl Server {
         });
     }
 
-    /// Closes connections that wait for their client with a large request, the longest wait first, until an eighth of the
-    /// budget is free. Returns whether there was one, apart from `asks`.
+    /// Closes connections that wait for their client during a large request, the longest wait first, until an eighth of
+    /// the memory for bodies is free. Returns whether there was such a connection other than `asks`.
     fn make_room(&self, asks: &Connection) -> bool {
         let now = now();
         let mut waiting = Vec::new();
@@ -286,7 +286,7 @@ impl Server {
         found
     }
 
-    /// Lets every request at work come to its end, but no further one begin.
+    /// Finishes the requests in progress and accepts no further ones.
     async fn drain(&self, grace: Duration) {
         self.each(|connection| connection.finish());
         let began = Instant::now();
@@ -296,8 +296,8 @@ impl Server {
                 left += 1;
                 if connection.is_at_work() {
                     at_work += 1;
-                } else if began.elapsed() > LAST_WORDS {
-                    // hyper would wait for the rest of a head, even of one not begun.
+                } else if began.elapsed() > IDLE_GRACE {
+                    // hyper would wait for the rest of a head, even for one that has not begun.
                     connection.close();
                 }
             });
@@ -305,7 +305,7 @@ impl Server {
                 return;
             }
             if began.elapsed() > grace {
-                tracing::warn!(requests = at_work, "some requests were still unanswered after {} s", grace.as_secs());
+                tracing::warn!(requests = at_work, "some requests were not answered within {} s", grace.as_secs());
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -318,7 +318,7 @@ impl Places {
         self.networks.values().flat_map(HashMap::values)
     }
 
-    /// Whether there is a place for one more of this network, if need be because another connection made way.
+    /// Makes sure there is a place for a connection of this network, by closing another one if necessary.
     fn has_room_for(&mut self, network: IpAddr) -> bool {
         let of_network = self.networks.get(&network).map_or(0, HashMap::len);
         if of_network >= self.per_network {
@@ -330,8 +330,8 @@ impl Places {
         }
     }
 
-    /// Closes a connection of the network that has the most, where one of them waits for its client, or else of the next.
-    /// For a newcomer's sake, none of a network that has no more than the newcomer's own.
+    /// Closes a waiting connection, taken from the largest network that has one. For a newcomer, only its own network and
+    /// networks with more connections than that are considered.
     fn shed(&mut self, newcomer: Option<IpAddr>) -> bool {
         let of_newcomer = newcomer.and_then(|network| self.networks.get(&network)).map_or(0, HashMap::len);
         let mut sizes: Vec<usize> = self.networks.values().map(HashMap::len).collect();
@@ -343,7 +343,8 @@ impl Places {
         })
     }
 
-    /// Closes the connection that can best be spared among those of some networks, given with their sizes.
+    /// Closes the most dispensable connection of the networks that `is_one` selects by address and number of
+    /// connections.
     fn shed_of(&mut self, is_one: impl Fn(IpAddr, usize) -> bool) -> bool {
         let now = now();
         let networks = self.networks.iter().filter(|(network, of_it)| is_one(**network, of_it.len()));
@@ -372,20 +373,20 @@ impl Places {
     }
 }
 
-/// What a connection is about.
+/// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Waits for a request to begin.
+    /// Waits for the next request.
     Idle,
-    /// Waits for the rest of a head; at first, for all of it.
+    /// Waits for the rest of a head; on a new connection, for all of it.
     Head,
-    /// Waits for the rest of a body, as long as nobody has given it up.
+    /// Waits for the rest of a body, until the handler stops reading it.
     Body,
-    /// The request is here; the reply is being made or sent.
+    /// The request has arrived; the reply is being made or sent.
     Working,
 }
 
-/// A connection's wait for its client. The smaller, the better it can be spared.
+/// A connection's wait for its client. The smallest one is the most dispensable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Wait {
     kind: Kind,
@@ -394,7 +395,7 @@ struct Wait {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// It has never sent a whole request.
+    /// The client has never sent a complete request.
     First,
     Next,
     Unread,
@@ -405,27 +406,27 @@ struct Connection {
     network: IpAddr,
     is_spare: bool,
     server: Arc<Server>,
-    /// The [`Phase`] in the lowest two bits, and above them the moment when it began.
+    /// The [`Phase`] in the lowest two bits, and above them the time when it began.
     state: AtomicU64,
     has_served: AtomicBool,
-    /// When the client stopped reading a reply; 0 while it need not.
+    /// When the client stopped reading a reply; 0 while it reads or there is nothing to read.
     unread_since: AtomicU64,
-    /// How long it may go on like that, in milliseconds.
+    /// How long the client may go on not reading, in milliseconds.
     patience: AtomicU64,
-    /// The bytes of the present request that were read so far.
+    /// The bytes read from the current request.
     received: AtomicUsize,
-    /// Of them, those that are counted in the server's budget: none of a small request.
+    /// The part of `received` that counts against the server's memory for bodies: 0 for a small request.
     counted: AtomicUsize,
-    /// There was no room for the body.
+    /// There was no memory for the body.
     is_refused: AtomicBool,
-    /// A body was given up before its end.
+    /// The handler stopped reading a body before its end.
     has_left_body: AtomicBool,
     is_closing: AtomicBool,
-    /// It has to close or to finish.
-    orders: Notify,
+    /// Tells the connection's task to close or to finish.
+    wake: Notify,
 }
 
-/// Milliseconds since the first call, never 0.
+/// Returns milliseconds since the first call, never 0.
 fn now() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     1 + u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX >> 3)
@@ -445,13 +446,13 @@ impl Connection {
             state: AtomicU64::new(now() << 2 | Phase::Head as u64),
             has_served: AtomicBool::new(false),
             unread_since: AtomicU64::new(0),
-            patience: AtomicU64::new(UNREAD),
+            patience: AtomicU64::new(UNREAD_MS),
             received: AtomicUsize::new(0),
             counted: AtomicUsize::new(0),
             is_refused: AtomicBool::new(false),
             has_left_body: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
-            orders: Notify::new(),
+            wake: Notify::new(),
         }
     }
 
@@ -470,7 +471,7 @@ impl Connection {
         self.state.store(now() << 2 | phase as u64, Relaxed);
     }
 
-    /// The body has come to its end, or nobody wants it. The reply may have overtaken that.
+    /// The body has ended, or the handler no longer reads it. The reply may already have begun.
     fn body_is_done(&self) {
         let state = self.state.load(Relaxed);
         if state & 3 == Phase::Body as u64 {
@@ -479,13 +480,13 @@ impl Connection {
         }
     }
 
-    /// For what it waits of its client, if it does.
+    /// Returns the connection's wait for its client, if it waits.
     fn wait(&self, now: u64) -> Option<Wait> {
         let (phase, since) = self.phase();
         let unread_since = self.unread_since.load(Relaxed);
         match phase {
             _ if unread_since > 0 => {
-                let is_sure = now.saturating_sub(unread_since) >= SURELY_UNREAD;
+                let is_sure = now.saturating_sub(unread_since) >= SURELY_UNREAD_MS;
                 is_sure.then_some(Wait { kind: Kind::Unread, since: unread_since })
             }
             Phase::Working => None,
@@ -494,7 +495,7 @@ impl Connection {
         }
     }
 
-    /// Whether its client has had its time. How long a body may take, those who read it know.
+    /// Checks whether the client has used up its time. The code that reads a body limits its time itself.
     fn is_over(&self, now: u64, limits: &Limits) -> bool {
         let unread_since = self.unread_since.load(Relaxed);
         if unread_since > 0 {
@@ -508,27 +509,27 @@ impl Connection {
         }
     }
 
-    /// Whether there is a request whose reply the client does not have wholly.
+    /// Checks whether there is a request whose reply the client has not received completely.
     fn is_at_work(&self) -> bool {
         let (phase, since) = self.phase();
         match phase {
             Phase::Body | Phase::Working => true,
-            // What is left of the reply is handed to the system in the same moment.
+            // The rest of the reply is being handed to the system right now.
             Phase::Idle if now() < since + 100 => true,
             Phase::Idle | Phase::Head => self.unread_since.load(Relaxed) > 0,
         }
     }
 
-    /// Ends it, whatever it is about.
+    /// Closes the connection, whatever it is doing.
     fn close(&self) {
         self.forget_bytes();
         self.is_closing.store(true, Relaxed);
-        self.orders.notify_one();
+        self.wake.notify_one();
     }
 
-    /// Ends it as soon as the present request is answered.
+    /// Ends the connection as soon as the current request is answered.
     fn finish(&self) {
-        self.orders.notify_one();
+        self.wake.notify_one();
     }
 
     async fn run(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, router: Router) {
@@ -540,7 +541,7 @@ impl Connection {
         });
         let stream = TokioIo::new(Watched { stream, connection: Arc::clone(self) });
         let mut http = http1::Builder::new()
-            // `Server::sweep` knows more.
+            // `Server::sweep` has the better information.
             .header_read_timeout(None)
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(MAX_HEAD_BYTES)
@@ -548,13 +549,13 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                () = self.orders.notified() => {
+                () = self.wake.notified() => {
                     if self.is_closing.load(Relaxed) {
                         return;
                     }
                     Pin::new(&mut http).graceful_shutdown();
                 }
-                // A client that breaks off is no fault of ours.
+                // A client that disconnects is not our error.
                 ended = Pin::new(&mut http) => match ended {
                     Ok(()) if self.has_left_body.load(Relaxed) => break,
                     _ => return,
@@ -565,7 +566,7 @@ impl Connection {
         let rest = unsent_rest(http.into_parts().io.into_inner().stream);
         let closing = async {
             while !self.is_closing.load(Relaxed) {
-                self.orders.notified().await;
+                self.wake.notified().await;
             }
         };
         tokio::select! {
@@ -593,19 +594,19 @@ impl Connection {
         let Ok(mut response) = answer;
         self.has_served.store(true, Relaxed);
         self.enter(Phase::Working);
-        // The buffers of a large request would stay as large as they are.
+        // After a large request, the buffers would keep their size.
         if self.is_spare || self.received.swap(0, Relaxed) > SMALL_REQUEST {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| ReplyBody { body, connection: Arc::clone(self) })
     }
 
-    /// Notes bytes that came from the client.
+    /// Counts bytes that came from the client.
     fn read(&self, bytes: usize) {
         if self.phase().0 == Phase::Idle {
             self.enter(Phase::Head);
         }
-        // Only this connection's task writes it.
+        // Only this connection's task writes the counter.
         let received = self.received.load(Relaxed) + bytes;
         self.received.store(received, Relaxed);
         if received > SMALL_REQUEST && !self.is_closing.load(Relaxed) {
@@ -621,18 +622,18 @@ impl Connection {
         self.server.buffered.fetch_sub(self.counted.swap(0, Relaxed), Relaxed);
     }
 
-    /// Notes that the client took bytes of a reply.
+    /// Records that the client read bytes of a reply.
     fn wrote(&self, bytes: usize) {
         let mut patience = self.patience.load(Relaxed);
         if self.unread_since.load(Relaxed) > 0 {
             patience = patience.saturating_sub(now().saturating_sub(self.unread_since.swap(0, Relaxed)));
-        } else if patience == UNREAD {
+        } else if patience == UNREAD_MS {
             return;
         }
-        self.patience.store(UNREAD.min(patience + bytes as u64 / SLOWEST_READER), Relaxed);
+        self.patience.store(UNREAD_MS.min(patience + bytes as u64 / SLOWEST_READER), Relaxed);
     }
 
-    /// Notes that the client has not taken what was there for it.
+    /// Records that the client has not read what was sent.
     fn could_not_write(&self) {
         if self.unread_since.load(Relaxed) == 0 {
             self.unread_since.store(now(), Relaxed);
@@ -640,8 +641,8 @@ impl Connection {
     }
 }
 
-/// Reads what a client still sends of a body that was refused. A socket closed with unread bytes would take the reply
-/// away from a client that sends first and reads then.
+/// Reads the rest of a refused body. If a socket is closed with unread bytes, a client that sends everything before it
+/// reads never sees the reply.
 async fn unsent_rest(mut stream: TcpStream) {
     let (mut bytes, mut left) = (vec![0; 16 * 1024], REFUSED_BYTES);
     while let Ok(read @ 1..) = stream.read(&mut bytes).await
@@ -651,14 +652,14 @@ async fn unsent_rest(mut stream: TcpStream) {
     }
 }
 
-/// A stream that tells its connection what the client does.
+/// A stream that reports the client's activity to its connection.
 struct Watched {
     stream: TcpStream,
     connection: Arc<Connection>,
 }
 
 impl Watched {
-    fn tell(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn report(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => self.connection.wrote(*bytes),
             Poll::Ready(Err(_)) => {}
@@ -683,7 +684,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.tell(written)
+        self.report(written)
     }
 
     fn poll_write_vectored(
@@ -692,7 +693,7 @@ impl AsyncWrite for Watched {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.tell(written)
+        self.report(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -708,7 +709,7 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// A request's body, which tells its connection when nobody waits for it any more.
+/// A request's body, which tells its connection when nobody reads it any more.
 struct RequestBody {
     body: Incoming,
     connection: Arc<Connection>,
@@ -747,7 +748,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// A reply's body. Until it has ended, however long it streams, its request is at work.
+/// A reply's body. Its request is in progress until it ends, however long it streams.
 struct ReplyBody {
     body: Body,
     connection: Arc<Connection>,
@@ -787,17 +788,17 @@ mod tests {
     }
 
     #[test]
-    fn reading_a_reply_earns_time_only_at_some_speed() {
+    fn reading_a_reply_earns_time_only_at_a_minimum_speed() {
         let server = server();
         let limits = server.limits.clone();
         let connection = Connection::new(1, [127, 0, 0, 1].into(), false, server);
         connection.enter(Phase::Working);
-        // So that there is a past.
+        // Makes room for times in the past.
         let start = now() + 1_000_000;
         let stops = |at: u64| connection.unread_since.store(at, Relaxed);
         stops(start);
         assert!(!connection.is_over(start + 29_000, &limits) && connection.is_over(start + 31_000, &limits));
-        // A byte after a wait of 20 seconds: ten are left.
+        // A byte after a wait of 20 seconds leaves ten seconds.
         stops(now().saturating_sub(20_000).max(1));
         connection.patience.store(10_000, Relaxed);
         connection.wrote(1);
@@ -809,7 +810,7 @@ mod tests {
         assert!(!connection.is_over(start + 15_000, &limits) && connection.is_over(start + 21_000, &limits));
         connection.unread_since.store(0, Relaxed);
         connection.wrote(1 << 20);
-        assert_eq!(connection.patience.load(Relaxed), UNREAD);
+        assert_eq!(connection.patience.load(Relaxed), UNREAD_MS);
     }
 
     #[test]

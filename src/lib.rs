@@ -1,12 +1,12 @@
-//! Marquee, the box office of a cinema. The architecture is told in `ARCHITECTURE.md`; this is the code map.
+//! Marquee, the box office of a cinema. `ARCHITECTURE.md` explains the architecture; this is the code map.
 //!
-//! - [`config`] what an operator can set; [`app`] what a running server holds; [`connections`] who may connect and wait, and
-//!   how a server stops; [`router`] every URL
-//! - [`web`] what all endpoints share; [`error`] what a refusal looks like on the wire
-//! - [`accounts`], [`catalog`], [`schedule`], [`booking`], [`holds`], [`orders`]: the features, each with its types and rules in `mod.rs`, its
-//!   SQL in `store.rs` and its endpoints in `api.rs`
-//! - [`reads`] what many read at once; [`db`] the two engines behind one face
-//! - [`commands`] what the command line does; [`data`] what it loads
+//! - [`config`]: the settings; [`app`]: the state of a running server; [`connections`]: connection limits, timeouts and
+//!   shutdown; [`router`]: every URL
+//! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
+//! - [`accounts`], [`catalog`], [`schedule`], [`booking`], [`holds`], [`orders`]: the features, each with its types and
+//!   rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
+//! - [`reads`]: a cache for reads that many requests share; [`db`]: one interface to both database engines
+//! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
 pub mod accounts;
 pub mod admin;
@@ -30,6 +30,7 @@ pub mod schedule;
 pub mod tasks;
 pub mod web;
 
-/// The C library's allocator kept ten times as much memory after a rush of logins and requests, and some pieces for ever.
+/// With the C library's allocator, memory stayed ten times as high after a burst of logins and requests, partly for
+/// good.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,6 +1,7 @@
-//! One error for everything an HTTP handler can fail with, and the only place that gives it a status and a body.
+//! One error type for everything that can fail in an HTTP handler, and the only place that maps it to a status and a
+//! body.
 //!
-//! Causes are logged once, here, with the request's id, and never sent.
+//! Causes are logged once, here, with the request's id, and never sent to the client.
 
 use std::borrow::Cow;
 
@@ -14,13 +15,13 @@ use crate::booking::BookingError;
 use crate::db::DbError;
 use crate::log::cut;
 
-/// The faults of a body by field, in the order of the fields; `non_field_errors` for the body as a whole.
+/// The errors of a body by field, in the order of the fields; `non_field_errors` is for the body as a whole.
 pub type FieldFaults = Vec<(Cow<'static, str>, Vec<String>)>;
 
-/// Seconds after which a client may try again when the service could not answer now.
+/// Seconds after which a client may retry a request that the service could not answer now.
 const RETRY_AFTER_SECONDS: u64 = 2;
 
-/// Everything an API request can be refused with; statuses and texts are the contract's (section 1 and the ids named).
+/// The reasons for refusing an API request. Statuses and texts are the contract's (section 1 and the ids named here).
 #[derive(Debug)]
 pub enum ApiError {
     /// The path or the row does not exist (H03, G02).
@@ -31,52 +32,52 @@ pub enum ApiError {
     NotAuthenticated,
     /// The Authorization header is not "Bearer token" (A03).
     BadAuthorizationHeader,
-    /// The access token is no good (A09 … A23).
+    /// The access token is not valid (A09 … A23).
     BadAccessToken(TokenFault),
-    /// The refresh token is no good (T02 … T06).
+    /// The refresh token is not valid (T02 … T06).
     BadRefreshToken(TokenFault),
-    /// In the admin panel: staff who may not do this.
+    /// In the admin panel: the staff member lacks the permission.
     NotPermitted,
-    /// In the admin panel: a form that was not sent by one of its own pages.
+    /// In the admin panel: the form was not sent by one of the panel's own pages.
     Forged,
     /// G05 … G38.
     MethodNotAllowed(Method),
-    /// J16; the Content-Type as sent.
+    /// J16; with the Content-Type as sent.
     UnsupportedMediaType(String),
-    /// The body is compressed; the Content-Encoding as sent.
+    /// The body is compressed; with the Content-Encoding as sent.
     UnsupportedEncoding(String),
-    /// The body is not what its Content-Type says (J01, J22).
+    /// The body does not match its Content-Type (J01, J22).
     Malformed {
         format: &'static str,
         cause: String,
     },
-    /// The body is larger than this installation takes.
+    /// The body is larger than this installation accepts.
     TooLarge,
-    /// The body has more fields than this.
+    /// The body has more fields than this limit.
     TooManyFields(usize),
-    /// The body came too slowly or the connection failed while it was read.
+    /// The body arrived too slowly, or the connection failed while it was read.
     BodyUnread,
-    /// Fields are missing or wrong.
+    /// Fields are missing or invalid.
     Fields(FieldFaults),
-    /// The Idempotency-Key header is empty, too long or there twice.
+    /// The Idempotency-Key header is empty, too long or sent twice.
     BadIdempotencyKey,
     /// The Host header names a host that this installation does not serve.
     UnknownHost,
-    /// A preflight of a web page whose origin may not use the API.
+    /// A preflight request of a web page whose origin may not use the API.
     UnknownOrigin,
-    /// Too many failed attempts; seconds to wait.
+    /// Too many failed attempts; with the seconds to wait.
     Throttled(u64),
-    /// The server has more work than it can do in time; nothing was done.
+    /// The server has more work than it can finish in time; nothing was changed.
     Busy,
-    /// No answer within the time a request may take; what was begun may still be done.
+    /// The request exceeded its time limit; work that it started may still finish.
     Timeout,
     Account(AccountError),
-    /// At the contract's endpoints.
+    /// From an endpoint of the contract.
     Booking(BookingError),
-    /// At those for holds and orders.
+    /// From an endpoint for holds or orders.
     Order(BookingError),
     Db(DbError),
-    /// A defect; the cause is for the log.
+    /// A bug; the cause is for the log.
     Internal(String),
 }
 
@@ -106,10 +107,10 @@ impl From<DbError> for ApiError {
     }
 }
 
-/// The most of a method or a media type that a refusal repeats, in bytes.
+/// The most bytes of a method or media type that a refusal repeats.
 const LONGEST_ECHO: usize = 200;
 
-/// What a refusal looks like on the wire.
+/// The status, body and Retry-After header of a refusal.
 struct Refusal {
     status: StatusCode,
     body: Value,
@@ -163,11 +164,13 @@ impl ApiError {
                 retry_after: None,
             },
             ApiError::BadRefreshToken(fault) => coded(StatusCode::UNAUTHORIZED, fault.message(), "token_not_valid"),
-            ApiError::NotPermitted => detail(StatusCode::FORBIDDEN, "You have no permission to do this."),
+            ApiError::NotPermitted => {
+                detail(StatusCode::FORBIDDEN, "You don't have permission for this. Ask an administrator.")
+            }
             ApiError::Forged => detail(
                 StatusCode::FORBIDDEN,
-                "This was not sent from a page of this panel, or the page is too old. Nothing was done; go back, load the \
-                 page again and repeat it.",
+                "This form was not sent from a page of this panel, or the page is too old. Nothing was changed. \
+                 Go back, reload the page and try again.",
             ),
             ApiError::MethodNotAllowed(method) => detail(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -205,8 +208,10 @@ impl ApiError {
                     ),
                 )
             },
-            ApiError::Busy => later("The server is busy. Nothing was done; try again shortly.", "busy"),
-            ApiError::Timeout => later("The request took too long. It may still be done.", "timeout"),
+            ApiError::Busy => later("The server is busy. Nothing was changed; try again shortly.", "busy"),
+            ApiError::Timeout => {
+                later("The request took too long. It may still complete; check before you repeat it.", "timeout")
+            }
             ApiError::Account(error) => account(error),
             ApiError::Booking(error) => booking(error),
             ApiError::Order(error) => order(error),
@@ -234,7 +239,7 @@ fn account(error: AccountError) -> Refusal {
     }
 }
 
-/// The contract's refusals have the contract's bodies; what it does not know has a code.
+/// A refusal that the contract knows has the contract's body; any other has a code.
 fn booking(error: BookingError) -> Refusal {
     match error {
         BookingError::NotYours => detail(StatusCode::FORBIDDEN, error.to_string()),
@@ -247,7 +252,7 @@ fn booking(error: BookingError) -> Refusal {
     }
 }
 
-/// See `docs/api-design.md`: what belongs to someone else is not there, and every conflict has a code.
+/// See `docs/api-design.md`: another user's objects are reported as not found, and every conflict has a code.
 fn order(error: BookingError) -> Refusal {
     let code = match &error {
         BookingError::UnknownShow
@@ -299,7 +304,7 @@ fn database(error: DbError) -> Refusal {
         DbError::Unavailable(_) => later("The service is unavailable. Nothing was changed; try again.", "unavailable"),
         DbError::Conflict(_) | DbError::Guard(_) | DbError::TooLong => ApiError::Busy.refusal(),
         DbError::OutcomeUnknown(_) => later(
-            "The outcome is unknown: the change was either made or not. Look before you repeat it.",
+            "The outcome is unknown: the change was either made or not. Check before you repeat it.",
             "outcome_unknown",
         ),
         DbError::Unique(_) | DbError::ForeignKey(_) | DbError::Check(_) | DbError::Other(_) => {
@@ -318,7 +323,7 @@ impl IntoResponse for ApiError {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
         }
         if is_encoding {
-            // RFC 9110, 15.5.16: what would be taken.
+            // RFC 9110, 15.5.16: the encoding that would be accepted.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(seconds) = refusal.retry_after {

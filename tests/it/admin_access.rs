@@ -294,7 +294,7 @@ async fn every_form_needs_its_token(engine: Engine) {
         ] {
             let reply = boss.clone().send(app.base(), call).await;
             assert_eq!(reply.status, 403, "{what}: {}", step.shown("superuser", &reply));
-            assert!(reply.text.contains("Nothing was done"), "{what}: {}", step.shown("superuser", &reply));
+            assert!(reply.text.contains("Nothing was changed"), "{what}: {}", step.shown("superuser", &reply));
         }
     }
     assert_eq!(state(&app).await, before);

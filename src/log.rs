@@ -1,7 +1,7 @@
-//! The log: one line for each event on standard error, for people or as JSON.
+//! The log: one line for each event on standard error, as plain text or as JSON.
 //!
-//! A thread of its own writes the lines, so logging never waits for a slow or stuck reader: what waits is bounded, and lines
-//! beyond that are dropped, counted and reported. A line that is logged while a request is worked on carries its id.
+//! A dedicated thread writes the lines, so logging never waits for a slow or stuck reader. The queue is limited; lines
+//! that do not fit are dropped, counted and reported. A line that is logged during a request carries the request's id.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -22,32 +22,33 @@ use uuid::Uuid;
 
 use crate::config::{Config, LogFormat};
 
-/// How many bytes may wait to be written; as many again may be on their way.
+/// The most bytes that may be queued; up to as many more may be in the middle of being written.
 const QUEUE_BYTES: usize = 4 << 20;
 
-/// How long the thread lets lines gather before it writes again. Each write costs a system call, so busy servers make few.
-const GATHER: Duration = Duration::from_millis(5);
+/// How long the thread collects lines before it writes again. Each write costs a system call, so a busy server makes
+/// few.
+const WRITE_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How long the end of the program waits for the last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long the program waits for the last lines when it ends.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
 
-/// The most that is logged of a value, in bytes; a panic's backtrace may be longer.
+/// The most bytes that are logged of a value; the backtrace of a panic may be longer.
 const LONGEST_VALUE: usize = 1_000;
 const LONGEST_BACKTRACE: usize = 16 << 10;
 
-/// The queue of the log that was started.
+/// The queue of the log, once it was started.
 static STARTED: OnceLock<Arc<Queue>> = OnceLock::new();
 
 tokio::task_local! {
     static REQUEST: Option<Uuid>;
 }
 
-/// Does `work` for the request with this id.
+/// Runs `work` on behalf of the request with this id.
 pub fn in_request<F: Future>(id: Uuid, work: F) -> impl Future<Output = F::Output> {
     REQUEST.scope(Some(id), work)
 }
 
-/// Does `work`, in whatever task, for the request that the caller works on, if any.
+/// Runs `work`, in any task, on behalf of the caller's request, if there is one.
 pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     REQUEST.scope(request(), work)
 }
@@ -56,7 +57,7 @@ fn request() -> Option<Uuid> {
     REQUEST.try_with(|id| *id).ok().flatten()
 }
 
-/// A text that a stranger sent, cut to at most `most` bytes.
+/// Cuts a text from a client to at most `most` bytes.
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return text.into();
@@ -75,7 +76,7 @@ impl Drop for Log {
     }
 }
 
-/// Logs to standard error from now on, as the settings say; panics, too. Does nothing when it is called again.
+/// Starts to log to standard error as configured, including panics. Later calls do nothing.
 pub fn start(config: &Config) -> Log {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
     let form = match config.log_format {
@@ -83,7 +84,7 @@ pub fn start(config: &Config) -> Log {
         LogFormat::Json => Form::Json,
     };
     let queue = Arc::<Queue>::default();
-    // A handle of its own: Rust's is locked while it writes, and others would wait for that.
+    // A separate handle: Rust's own is locked during a write, and other threads would wait for it.
     let out = std::io::stderr().as_fd().try_clone_to_owned().map(File::from);
     let lines = Lines { form, queue: Arc::clone(&queue) };
     if registry().with(filter).with(lines).try_init().is_err() || STARTED.set(Arc::clone(&queue)).is_err() {
@@ -92,7 +93,7 @@ pub fn start(config: &Config) -> Log {
     let thread = std::thread::Builder::new().name("log".into());
     let write = out.and_then(|out| thread.spawn(move || queue.write_to(out, |lost| lost_line(form, lost))));
     if let Err(error) = write {
-        eprintln!("There is no log: {error}");
+        eprintln!("The log could not be started: {error}");
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -106,14 +107,14 @@ pub fn start(config: &Config) -> Log {
     Log(())
 }
 
-/// Waits until everything logged so far is written, for a second at most: there may be no one who reads it.
+/// Waits until everything logged before is written, for at most a second: nobody may be reading it.
 pub fn flush() {
     if let Some(queue) = STARTED.get() {
-        queue.flush(LAST_LINES);
+        queue.flush(FLUSH_MAX);
     }
 }
 
-/// Lines that wait to be written.
+/// Lines that are waiting to be written.
 #[derive(Default)]
 struct Queue {
     state: Mutex<Waiting>,
@@ -126,9 +127,9 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     lines: Vec<u8>,
-    /// How many lines there was no room for.
+    /// The number of lines that did not fit.
     lost: u64,
-    /// The thread waits for lines.
+    /// Whether the thread is waiting for lines.
     is_idle: bool,
 }
 
@@ -151,7 +152,7 @@ impl Queue {
         }
     }
 
-    /// Writes what comes, for ever; `lost_line` tells how many lines were lost.
+    /// Writes queued lines forever; `lost_line` makes the line that reports lost lines.
     fn write_to(&self, mut out: impl Write, lost_line: impl Fn(u64) -> Vec<u8>) {
         let mut lines = Vec::new();
         loop {
@@ -172,7 +173,7 @@ impl Queue {
             write_all(&mut out, &lines);
             lines.clear();
             lines.shrink_to(LONGEST_BACKTRACE);
-            std::thread::sleep(GATHER);
+            std::thread::sleep(WRITE_INTERVAL);
         }
     }
 
@@ -189,13 +190,13 @@ impl Queue {
     }
 }
 
-/// A reader may have left, for which nothing can be done; or have made the pipe one that doesn't wait.
+/// Ignores a reader that has gone, and waits if the reader made the pipe non-blocking.
 fn write_all(out: &mut impl Write, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match out.write(bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => std::thread::sleep(GATHER),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => std::thread::sleep(WRITE_INTERVAL),
             Err(_) => return,
         }
     }
@@ -207,17 +208,17 @@ enum Form {
     Json,
 }
 
-/// What turns events into lines.
+/// Turns events into lines.
 struct Lines {
     form: Form,
     queue: Arc<Queue>,
 }
 
-/// What a thread keeps from line to line.
+/// Buffers that a thread reuses for each line.
 struct Scratch {
     line: Vec<u8>,
     value: String,
-    /// The second of the last line, and how it is written.
+    /// The second of the last line, and its text.
     second: i64,
     shown: String,
 }
@@ -231,7 +232,7 @@ thread_local! {
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         SCRATCH.with(|scratch| {
-            // Something that is logged may itself log while it is written.
+            // Formatting a value may itself log something.
             let Ok(mut scratch) = scratch.try_borrow_mut() else { return };
             let scratch = &mut *scratch;
             begin(scratch, self.form, event.metadata());
@@ -246,7 +247,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
-/// Begins a line with the time and the level.
+/// Starts a line with the time and the level.
 fn begin(scratch: &mut Scratch, form: Form, about: &Metadata<'_>) {
     let now = Timestamp::now();
     if now.as_second() != scratch.second {
@@ -257,7 +258,7 @@ fn begin(scratch: &mut Scratch, form: Form, about: &Metadata<'_>) {
     let line = &mut scratch.line;
     line.clear();
     let level = about.level();
-    // Nothing goes wrong with memory.
+    // Writing to memory can't fail.
     let _ = match form {
         Form::Json => {
             let target = about.target();
@@ -279,7 +280,7 @@ fn begin(scratch: &mut Scratch, form: Form, about: &Metadata<'_>) {
 
 fn lost_line(form: Form, lost: u64) -> Vec<u8> {
     let time = Timestamp::now();
-    let text = "lines of the log were lost, as they were not read fast enough";
+    let text = "log lines were lost because they were not read fast enough";
     match form {
         Form::Json => format!(
             "{{\"timestamp\":\"{time:.6}\",\"level\":\"WARN\",\"target\":\"marquee::log\",\"message\":\"{text}\",\"lost\":{lost}}}\n"
@@ -310,10 +311,10 @@ impl Fields<'_> {
         let text = cut(text, if name == "backtrace" { LONGEST_BACKTRACE } else { LONGEST_VALUE });
         let is_bare = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'=';
         match self.form {
-            Form::Json if text.chars().any(is_left_by_json) => {
+            Form::Json if text.chars().any(is_unescaped_by_json) => {
                 let written = serde_json::to_string(&*text).unwrap_or_default();
                 for letter in written.chars() {
-                    let _ = match is_left_by_json(letter) {
+                    let _ = match is_unescaped_by_json(letter) {
                         true => write!(self.line, "\\u{:04x}", u32::from(letter)),
                         false => write!(self.line, "{letter}"),
                     };
@@ -336,8 +337,8 @@ impl Fields<'_> {
     }
 }
 
-/// A control character that may stand in JSON as it is. A terminal would take it for an order.
-fn is_left_by_json(letter: char) -> bool {
+/// Checks for a control character that JSON allows unescaped. A terminal would interpret it as a command.
+fn is_unescaped_by_json(letter: char) -> bool {
     ('\u{7f}'..='\u{9f}').contains(&letter)
 }
 
@@ -346,7 +347,7 @@ impl Visit for Fields<'_> {
         let mut text = std::mem::take(self.value);
         text.clear();
         let limit = LONGEST_BACKTRACE + 1;
-        // What is longer breaks off here, and is cut below.
+        // A longer text ends here and is cut below.
         let _ = write!(Bounded { text: &mut text, limit }, "{value:?}");
         self.text(field.name(), &text);
         *self.value = text;
@@ -369,7 +370,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// A text that takes no more than `limit` bytes and what is written at once.
+/// A text that stops growing once it has `limit` bytes. The last piece is cut to `limit` bytes as well.
 struct Bounded<'a> {
     text: &'a mut String,
     limit: usize,
@@ -391,7 +392,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes nothing until it is let.
+    /// A reader that reads only when the test allows it.
     struct Stuck(mpsc::Receiver<()>, mpsc::Sender<Vec<u8>>);
 
     impl Write for Stuck {
@@ -407,11 +408,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_stuck_reader_and_what_is_lost_is_counted() {
+    fn stuck_reader_blocks_nobody_and_lost_lines_are_counted() {
         let queue = Arc::<Queue>::default();
-        let ((let_go, may), (sender, written)) = (mpsc::channel(), mpsc::channel());
+        let ((allow, allowed), (sender, written)) = (mpsc::channel(), mpsc::channel());
         let thread = Arc::clone(&queue);
-        std::thread::spawn(move || thread.write_to(Stuck(may, sender), |lost| lost_line(Form::Json, lost)));
+        std::thread::spawn(move || thread.write_to(Stuck(allowed, sender), |lost| lost_line(Form::Json, lost)));
         queue.push(b"first\n");
         let line = [b"x".repeat(999), b"\n".to_vec()].concat();
         let sent = 3 * QUEUE_BYTES / line.len();
@@ -419,9 +420,9 @@ mod tests {
         assert!(queue.waiting().lines.len() <= QUEUE_BYTES);
         let began = Instant::now();
         queue.flush(Duration::from_millis(20));
-        assert!(began.elapsed() < Duration::from_secs(1), "the end does not wait for it either");
+        assert!(began.elapsed() < Duration::from_secs(1), "flush does not wait for the reader either");
 
-        (0..9).for_each(|_| let_go.send(()).expect("it still writes"));
+        (0..9).for_each(|_| allow.send(()).expect("it still writes"));
         queue.flush(Duration::from_secs(5));
         let all: Vec<u8> = written.try_iter().flatten().collect();
         let text = String::from_utf8(all).expect("text");
@@ -433,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_bounded_and_hold_no_control_characters() {
+    fn lines_are_limited_and_have_no_control_characters() {
         for form in [Form::Json, Form::Human { colours: false }] {
             let (mut line, mut value) = (Vec::new(), String::new());
             let mut fields = Fields { form, line: &mut line, value: &mut value };

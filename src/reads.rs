@@ -1,7 +1,7 @@
-//! Reads that many ask for at once cost one statement.
+//! A cache for reads that many requests share, so that concurrent requests cost one statement.
 //!
-//! Staleness: what this instance has answered is seen at once, since whoever changes something calls [`Reads::changed`]
-//! before answering; what other instances did is seen within [`MAX_AGE`].
+//! Staleness: changes made by this instance are visible immediately, because the code that changes something calls
+//! [`Reads::changed`] before it answers. Changes made by other instances become visible within [`MAX_AGE`].
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,42 +11,42 @@ use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 
-/// Nothing older is given out.
+/// The maximum age of a returned value.
 pub const MAX_AGE: Duration = Duration::from_millis(900);
 
-/// How long is waited for others who read the same.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a caller waits for another one that is reading the same key.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// What is asked for at this age is read again together with the next that has to be.
-const SOON_OLD: Duration = Duration::from_millis(450);
+/// Values requested at this age or later are refreshed together with the next read.
+const REFRESH_AGE: Duration = Duration::from_millis(450);
 
-/// How many keys are read together.
-const READ_TOGETHER: usize = 1_000;
+/// The most keys that are read together.
+const BATCH_MAX: usize = 1_000;
 
-/// How many keys are remembered.
-const REMEMBERED: u64 = 50_000;
+/// The most keys that are kept.
+const KEYS_MAX: u64 = 50_000;
 
-/// What was last read for each key, and one reader at a time for each that has to be read again.
+/// The last value read for each key. Only one caller at a time reads a key again.
 pub struct Reads<K, T> {
     slots: Cache<K, Arc<Slot<T>>>,
-    /// Counts the changes this instance knows of that may touch any key.
+    /// Counts the changes made by this instance that may affect any key.
     changes_of_all: AtomicU64,
-    /// Keys that were asked for when they were soon old.
+    /// Keys that were requested when their values were nearly too old.
     due: Mutex<Vec<K>>,
 }
 
 struct Slot<T> {
-    /// Counts the changes this instance knows of.
+    /// Counts the changes made by this instance.
     changes: AtomicU64,
     last: Mutex<Option<Read<T>>>,
     is_due: AtomicBool,
-    /// Held by the one who reads.
+    /// Held by the caller that reads.
     reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
 struct Read<T> {
-    /// The changes before the read began.
+    /// The number of changes before the read began.
     changes: u64,
     began: Instant,
     found: T,
@@ -66,23 +66,23 @@ impl<T: Clone> Slot<T> {
 
 impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Default for Reads<K, T> {
     fn default() -> Self {
-        let slots = Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_secs(60)).build();
+        let slots = Cache::builder().max_capacity(KEYS_MAX).time_to_idle(Duration::from_secs(60)).build();
         Reads { slots, changes_of_all: AtomicU64::new(0), due: Mutex::default() }
     }
 }
 
 impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Reads<K, T> {
-    /// What `read` finds, or what it has just found for someone else.
+    /// Returns the value that `read` finds, or that it has just found for another caller.
     ///
     /// # Errors
-    /// That of `read`, to each who asks.
+    /// The error of `read`, for each caller.
     pub async fn get<E>(&self, key: K, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let slot = self.slot(key);
         if let Some(read) = slot.fresh(self.changes(&slot)) {
             return Ok(read.found);
         }
-        // Where one reader after the other fails, those behind them don't wait for all of them.
-        let _reading = tokio::time::timeout(PATIENCE, slot.reading.lock()).await;
+        // If one reader after the other fails, the callers behind them don't wait for all of them.
+        let _reading = tokio::time::timeout(WAIT_MAX, slot.reading.lock()).await;
         if let Some(read) = slot.fresh(self.changes(&slot)) {
             return Ok(read.found);
         }
@@ -92,11 +92,12 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
         Ok(found)
     }
 
-    /// The same, where `read` can read many keys at once: it is also given those that will have to be read soon, so that
-    /// a thousand keys in use don't cost a statement each. What it doesn't find is the default.
+    /// Like [`Reads::get`], for a `read` that can read many keys together. It also receives the keys that must be read
+    /// soon, so that a thousand keys in use don't cost a statement each. Keys that it doesn't find get the default
+    /// value.
     ///
     /// # Errors
-    /// That of `read`, to each who asks.
+    /// The error of `read`, for each caller.
     pub async fn get_with_others<E, F>(&self, key: K, read: impl FnOnce(Vec<K>) -> F) -> Result<T, E>
     where
         F: Future<Output = Result<HashMap<K, T>, E>>,
@@ -104,7 +105,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
     {
         let slot = self.slot(key);
         if let Some(read) = slot.fresh(self.changes(&slot)) {
-            if read.began.elapsed() > SOON_OLD && !slot.is_due.swap(true, Ordering::AcqRel) {
+            if read.began.elapsed() > REFRESH_AGE && !slot.is_due.swap(true, Ordering::AcqRel) {
                 self.due.lock().unwrap_or_else(PoisonError::into_inner).push(key);
             }
             return Ok(read.found);
@@ -126,7 +127,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
 
     fn take_due(&self) -> Vec<K> {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = due.len().saturating_sub(READ_TOGETHER - 1);
+        let rest = due.len().saturating_sub(BATCH_MAX - 1);
         due.split_off(rest)
     }
 
@@ -142,17 +143,17 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
         self.slots.get(&key).unwrap_or_else(|| self.slots.get_with(key, new))
     }
 
-    /// Both counts only grow: their sum is the same while neither has changed.
+    /// Both counters only grow, so their sum is unchanged only while neither has changed.
     fn changes(&self, slot: &Slot<T>) -> u64 {
         slot.changes.load(Ordering::Acquire) + self.changes_of_all.load(Ordering::Acquire)
     }
 
-    /// Whoever asks for whatever key from now on reads anew.
+    /// Invalidates all keys: every later call reads again.
     pub fn all_changed(&self) {
         self.changes_of_all.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Whoever asks from now on reads anew.
+    /// Invalidates this key: later calls read it again.
     pub fn changed(&self, key: &K) {
         if let Some(slot) = self.slots.get(key) {
             slot.changes.fetch_add(1, Ordering::AcqRel);
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_wait_share_a_read_and_a_change_is_seen_at_once() {
+    async fn waiting_callers_share_a_read_and_see_a_change_immediately() {
         let reads = Reads::<i64, u64>::default();
         let count = AtomicU64::new(0);
         let read = async || {
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(reads.get(2, read()).await, Ok(1));
         reads.changed(&1);
         assert_eq!(reads.get(1, read()).await, Ok(2));
-        // A change during a read: those who were there before it may have the old, those after it may not.
+        // A change during a read: callers that came before it may see the old value, later ones may not.
         reads.changed(&1);
         let (old, new) = tokio::join!(reads.get(1, read()), async {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_soon_old_is_read_with_the_next() {
+    async fn aging_values_are_refreshed_together_with_the_next_read() {
         let reads = Reads::<i64, i64>::default();
         let batches = Mutex::new(Vec::new());
         let get = |key: i64| {
@@ -208,8 +209,8 @@ mod tests {
         for key in [1, 2, 3, 9] {
             assert_eq!(get(key).await, Ok(if key == 9 { 0 } else { key * 10 }));
         }
-        tokio::time::sleep(SOON_OLD + Duration::from_millis(10)).await;
-        // Twice each: it is noted once. 3 is not in use.
+        tokio::time::sleep(REFRESH_AGE + Duration::from_millis(10)).await;
+        // Twice each, but noted once. Key 3 is not in use.
         for key in [1, 2, 1, 2, 9] {
             get(key).await.unwrap();
         }

@@ -13,7 +13,7 @@ use crate::web::endpoint::{Access, CREATE, Endpoint, Query, READ, mount, redirec
 use crate::web::{docs, health, layers};
 use crate::{accounts, admin, back_office, booking, catalog, holds, orders, schedule};
 
-/// The whole program as one service.
+/// Returns the whole program as one service.
 pub fn router(app: &App) -> Router {
     let contract = [
         ("/api/signup/", "Signup", Access::Guest, CREATE, post(accounts::api::signup)),
@@ -25,7 +25,7 @@ pub fn router(app: &App) -> Router {
         ("/api/bookings/{booking_id}/cancel/", "Cancel Booking", Access::User, CREATE, post(booking::api::cancel)),
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(booking::api::my_bookings)),
     ];
-    // With the parameters that each takes in the query.
+    // With the query parameters that each endpoint accepts.
     let own: [(_, _, _, &[&str], _); 10] = [
         ("/api/shows/{show_id}/holds/", "Hold Seats", CREATE, &[], post(holds::api::hold)),
         ("/api/holds/", "Hold List", READ, &[], get(holds::api::list)),
@@ -65,7 +65,7 @@ pub fn router(app: &App) -> Router {
     layers::around(router, app)
 }
 
-/// The admin panel: each path, what GET and POST need, and who answers.
+/// The routes of the admin panel: path, what GET and POST require, and the handler.
 pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
     let rows = [
         ("/admin/", Login, NoSuch, get(admin::index::page)),

@@ -1,5 +1,5 @@
-//! Work beside the requests: what is begun is finished, or stopped between two of its parts; a panic fails what it happened
-//! in and nothing else, or ends the program. It never goes on half dead.
+//! Background work. Once begun, it is finished, or stopped between two of its steps. A panic either fails only the task
+//! in which it happens or ends the program, which never keeps running without an essential part.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use tokio_util::task::TaskTracker;
 
 use crate::log;
 
-/// How long work that has panicked rests before it is begun again.
-const REST: Duration = Duration::from_secs(1);
+/// How long to wait before work that panicked is restarted.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 
-/// How long someone may keep work waiting that has to end: time to take a last word.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long work that must end may still wait for another party, for example to send its last bytes.
+const LAST_BYTES_MAX: Duration = Duration::from_secs(1);
 
-/// All work of a server that a stop has to wait for; cheap to clone.
+/// All work that a server must finish before it stops; cheap to clone.
 #[derive(Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
-    /// The server is to stop.
+    /// Cancelled when the server must stop.
     stopping: CancellationToken,
-    /// What streams and goes on in parts has to end between two of them.
+    /// Cancelled when streams and work in steps must end before their next step.
     ending: CancellationToken,
 }
 
 impl Tasks {
-    /// Begins work that a stop waits for, and logs with the id of the request it is begun for. Work that may take long asks
-    /// [`Tasks::must_end`] between its parts.
+    /// Starts work that the server finishes before it stops. It logs with the id of the current request. Long work must
+    /// check [`Tasks::must_end`] between its steps.
     pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -37,8 +37,8 @@ impl Tasks {
         self.tracker.spawn(log::carried(work))
     }
 
-    /// Does work for as long as the server runs, and begins it again when it panics. It has to end when [`Tasks::pause`]
-    /// says so.
+    /// Runs work for as long as the server runs, and restarts it after a panic. It must end when [`Tasks::pause`]
+    /// returns false.
     pub fn keep<F>(&self, name: &'static str, work: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -46,20 +46,20 @@ impl Tasks {
         let tasks = self.clone();
         self.tracker.spawn(async move {
             while caught(work()).await.is_none() {
-                tracing::error!(name, "it broke off, and is begun again");
-                if !tasks.pause(REST).await {
+                tracing::error!(name, "a background task panicked and is restarted");
+                if !tasks.pause(RESTART_DELAY).await {
                     break;
                 }
             }
         });
     }
 
-    /// Waits; false when the server is to stop.
+    /// Waits; returns false if the server must stop.
     pub async fn pause(&self, wait: Duration) -> bool {
         self.stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_some()
     }
 
-    /// Says that the server is to stop. What goes on in parts may do so for `grace`.
+    /// Tells all work that the server must stop. Work in steps may continue for `grace`.
     pub fn stop(&self, grace: Duration) {
         self.stopping.cancel();
         let ending = self.ending.clone();
@@ -69,21 +69,21 @@ impl Tasks {
         });
     }
 
-    /// Waits until the server is to stop.
+    /// Waits until the server must stop.
     pub async fn stopped(&self) {
         self.stopping.cancelled().await;
     }
 
-    /// Whether what goes on in parts has to end before the next one.
+    /// Returns whether work in steps must end before its next step.
     pub fn must_end(&self) -> bool {
         self.ending.is_cancelled()
     }
 
-    /// Waits for someone who may never be ready; gives up a second after it has to end.
+    /// Waits for `other`, which may never complete; returns `None` a second after the work must end.
     pub async fn while_going_on<F: Future>(&self, other: F) -> Option<F::Output> {
         let too_late = async {
             self.ending.cancelled().await;
-            tokio::time::sleep(LAST_WORDS).await;
+            tokio::time::sleep(LAST_BYTES_MAX).await;
         };
         tokio::select! {
             ready = other => Some(ready),
@@ -91,19 +91,19 @@ impl Tasks {
         }
     }
 
-    /// Waits until all work is done, for `limit` at most; whether it is.
+    /// Waits at most `limit` until all work is done, and returns whether it is.
     pub async fn finished(&self, limit: Duration) -> bool {
         self.tracker.close();
         tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
     }
 }
 
-/// Does work; none when it panicked, as the log tells then.
+/// Runs work; returns `None` if it panicked, which is logged.
 pub async fn caught<F: Future>(work: F) -> Option<F::Output> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
-/// Begins work without which the program would be half dead: when it panics, the program ends.
+/// Starts work that the program can't run without: if it panics, the program ends.
 pub fn essential(name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(async move {
         if caught(work).await.is_none() {
@@ -112,9 +112,9 @@ pub fn essential(name: &'static str, work: impl Future<Output = ()> + Send + 'st
     });
 }
 
-/// Ends the program with exit code 1, so that what watches it starts it again.
+/// Ends the program with exit code 1, so that its supervisor restarts it.
 pub fn give_up(name: &'static str) -> ! {
-    tracing::error!(name, "this has died, and without it the program is half dead: it ends");
+    tracing::error!(name, "an essential task has failed; the program exits");
     log::flush();
     std::process::exit(1)
 }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_panics_is_begun_again_until_the_server_stops() {
+    async fn panicked_work_is_restarted_until_the_server_stops() {
         let (tasks, begun) = (Tasks::default(), Arc::new(AtomicUsize::new(0)));
         let (inner, count) = (tasks.clone(), Arc::clone(&begun));
         tasks.keep("test", move || {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_waits_for_parts_and_not_for_those_who_are_never_ready() {
+    async fn stop_waits_for_steps_but_not_for_others_that_never_complete() {
         let (tasks, parts) = (Tasks::default(), Arc::new(AtomicUsize::new(0)));
         let (inner, count) = (tasks.clone(), Arc::clone(&parts));
         tasks.spawn(async move {
@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(inner.while_going_on(async { 7 }).await, Some(7));
             count.fetch_add(100, Ordering::Relaxed);
         });
-        // Others may panic beside it.
+        // Other tasks may panic at the same time.
         let died: JoinHandle<()> = tasks.spawn(async { panic!("on purpose") });
         assert!(died.await.is_err());
         tasks.stop(Duration::from_millis(50));
@@ -169,9 +169,9 @@ mod tests {
         assert!((101..=110).contains(&parts), "{parts}");
     }
 
-    /// Runs this very test in a process of its own, where it ends.
+    /// Runs this test again in a child process, which must exit.
     #[test]
-    fn the_program_ends_without_what_it_needs() {
+    fn program_ends_when_essential_work_panics() {
         if std::env::var_os("MARQUEE_TEST_ENDS").is_some() {
             tokio::runtime::Runtime::new().unwrap().block_on(async {
                 essential("test", async { panic!("on purpose") });
@@ -179,7 +179,7 @@ mod tests {
             });
         }
         let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
-        itself.args(["--exact", "tasks::tests::the_program_ends_without_what_it_needs"]);
+        itself.args(["--exact", "tasks::tests::program_ends_when_essential_work_panics"]);
         assert_eq!(itself.env("MARQUEE_TEST_ENDS", "1").output().unwrap().status.code(), Some(1));
     }
 }

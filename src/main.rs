@@ -1,4 +1,4 @@
-//! The command line; what the commands do is in [`marquee::commands`].
+//! The command line. The commands themselves are in [`marquee::commands`].
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ use marquee::commands::{self, Failure, serve::Options};
 
 /// Marquee: the box office of a cinema.
 ///
-/// Settings come from the environment and from a file `.env` in the working directory; the environment wins. The file
-/// `.env.example` lists them all, and so does `marquee settings`.
+/// Settings come from the environment and from the file `.env` in the working directory; the environment takes
+/// precedence. `.env.example` and `marquee settings` list them all.
 #[derive(Parser)]
 #[command(
     version = commands::VERSION,
-    after_help = "Exit codes: 0 done; 1 refused or failed, the reason is printed; 2 wrong usage or wrong settings; \
-                  3 the database can't be reached, or there is none."
+    after_help = "Exit codes: 0 done; 1 refused or failed, with the reason printed; 2 wrong usage or settings; \
+                  3 the database can't be reached or does not exist."
 )]
 struct Cli {
     /// Read settings from this file instead of `.env`.
@@ -27,109 +27,111 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API and its documentation until stopped.
+    /// Serve the API, the admin panel and the API documentation until stopped.
     ///
     /// Pending migrations are applied to an SQLite database. A database on a server may be shared, so there they are
-    /// applied only with --migrate; without it, serve stops and says what to do. A new SQLite file is made only with
+    /// applied only with --migrate; without it, serve stops and says what to do. A new SQLite file is created only with
     /// --migrate or --demo.
     Serve {
-        /// Load sample data, and print logins to try it with. Not for real use: the passwords are public. A database that
-        /// holds anything else is refused.
+        /// Load sample data and print logins to try it. Not for production: the passwords are public. Refused if the
+        /// database has data other than the sample's.
         #[arg(long)]
         demo: bool,
-        /// Apply pending migrations to a database server too, and make an SQLite file that is not there.
+        /// Apply pending migrations on a database server too, and create the SQLite file if it does not exist.
         #[arg(long)]
         migrate: bool,
-        /// Address and port to listen on [default: the setting BIND, 127.0.0.1:8000]. Port 0 picks a free one.
+        /// Address and port to listen on [default: the setting BIND, 127.0.0.1:8000]. Port 0 picks a free port.
         #[arg(long, value_name = "ADDRESS:PORT")]
         bind: Option<SocketAddr>,
     },
-    /// Bring the database's tables up to what this binary needs.
+    /// Create or update the database's tables for this version.
     Migrate {
-        /// Change nothing; exit with 1 when migrations are pending.
+        /// Change nothing; exit with 1 if migrations are pending.
         #[arg(long)]
         check: bool,
     },
-    /// Make an administrator.
+    /// Create an administrator.
     ///
-    /// Asks for what is not given. With --noinput nothing is asked, and the password is read from the environment
+    /// Prompts for missing values. With --noinput it prompts for nothing and reads the password from the environment
     /// variable MARQUEE_SUPERUSER_PASSWORD.
     Createsuperuser {
-        /// The name to log in with.
+        /// The username to log in with.
         #[arg(long)]
         username: Option<String>,
         /// The administrator's email address.
         #[arg(long)]
         email: Option<String>,
-        /// Ask nothing.
+        /// Do not prompt.
         #[arg(long, requires_all = ["username", "email"])]
         noinput: bool,
     },
     /// Set a user's password.
     ///
-    /// Asks for it twice; with --noinput it is read from the environment variable MARQUEE_PASSWORD.
+    /// Prompts for it twice. With --noinput it is read from the environment variable MARQUEE_PASSWORD.
     Changepassword {
-        /// Whose password; letter case does not matter.
+        /// The user's name; letter case does not matter.
         username: String,
-        /// Ask nothing.
+        /// Do not prompt.
         #[arg(long)]
         noinput: bool,
     },
-    /// Switch a user's account off: their logins and tokens are refused from now on, their bookings stay.
+    /// Deactivate a user's account: its logins and tokens are refused from now on, its bookings stay.
     DeactivateUser {
-        /// Whose account; letter case does not matter.
+        /// The user's name; letter case does not matter.
         username: String,
     },
-    /// Switch a user's account on again.
+    /// Reactivate a user's account.
     ActivateUser {
-        /// Whose account; letter case does not matter.
+        /// The user's name; letter case does not matter.
         username: String,
     },
     /// Load movies, screens and shows from a JSON file, all or nothing.
     ///
     /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name"}], "shows": [{"id",
-    /// "movie", "screen", "date_time", "total_seats"}]}; docs/programme.json is an example. An id that is known changes
-    /// that row. Without ids, a movie is known by its title, a screen by its name, and a show by movie, screen and
-    /// time, so a file that is loaded again changes nothing. A show names its movie and screen by id, or by the very
-    /// title or name. A date_time has an offset or a Z; without, it is a time in TIME_ZONE. A show can't become smaller
-    /// than its highest taken seat. Its own rules of sale may follow: "sales_open_at", "sales_close_at", "order_limit",
-    /// "user_limit"; without, the settings' count. Shows that overlap on a screen are loaded, with a warning.
+    /// "movie", "screen", "date_time", "total_seats"}]}; docs/programme.json is an example. An id that already exists
+    /// updates that row. Without an id, a movie is matched by its title, a screen by its name, and a show by movie,
+    /// screen and time, so loading the same file again changes nothing. A show refers to its movie and screen by id, or
+    /// by the exact title or name. A date_time has an offset or a Z; without either, it is a local time in TIME_ZONE. A
+    /// show can't get fewer seats than its highest taken seat. A show may have its own sales rules: "sales_open_at",
+    /// "sales_close_at", "order_limit", "user_limit"; without them, the settings apply. Shows that overlap on a screen
+    /// are loaded, with a warning.
     Loaddata {
-        /// A JSON file, in UTF-8 or UTF-16.
+        /// A JSON file in UTF-8 or UTF-16.
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Write nothing, only report.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Copy an SQLite database into a new file, also while servers use it.
+    /// Copy an SQLite database into a new file, even while servers use it.
     ///
-    /// The file holds everything that was answered before the copy began, is checked, and never replaces another.
-    /// docs/backup.md tells how to restore it, and what to do on a database server.
+    /// The copy contains every change that was confirmed before it began. It is checked, and never replaces an existing
+    /// file. docs/backup.md explains how to restore it, and how to back up a database server.
     Backup {
-        /// The file to make.
+        /// The file to create.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Copy the users, movies, shows and bookings of a Django deployment, all or nothing.
+    /// Copy users, movies, shows and bookings from a Django deployment, all or nothing.
     ///
-    /// Its database is only read. Ids, passwords and the validity of tokens are kept. With conflicts, which are all
-    /// listed, nothing is written. Run `marquee migrate` first, and stop all servers of both sides meanwhile.
+    /// Django's database is only read. Ids and passwords are kept, and tokens stay valid. If there are conflicts, they
+    /// are all listed and nothing is written. Run `marquee migrate` first, and stop all servers of both sides during
+    /// the import.
     ImportDjango {
-        /// Django's database, written like DATABASE_URL: sqlite://path or mysql://user:password@host:port/name.
+        /// Django's database, in the format of DATABASE_URL: sqlite://path or mysql://user:password@host:port/name.
         #[arg(long, value_name = "DATABASE_URL", env = "MARQUEE_IMPORT_FROM", hide_env_values = true)]
         from: String,
         /// Write nothing, only report.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Load the sample data that `serve --demo` uses: movies, screens, shows for the next two weeks, two users.
+    /// Load the sample data of `serve --demo`: movies, screens, shows for the next two weeks, and two users.
     ///
-    /// Only into an empty database, or one that began as the sample.
+    /// Only into an empty database, or one that began with the sample data.
     LoadSampleData,
-    /// Look for what would hurt in production: settings, secret, database, migrations, seat counts.
+    /// Look for problems before going into production: settings, secret key, database, migrations, seat counts.
     Check,
-    /// Print every setting: what it means, its present value, and where that comes from. Secrets are left out.
+    /// Print every setting with its meaning, its current value and where the value comes from. Secrets are hidden.
     Settings,
     /// Print the OpenAPI schema.
     Openapi(OpenapiArgs),

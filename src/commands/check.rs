@@ -1,4 +1,4 @@
-//! What would hurt in production.
+//! The command `check`: finds problems that would hurt in production.
 
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
@@ -13,7 +13,7 @@ use crate::db::MigrationState;
 
 enum Finding {
     Good(&'static str),
-    /// It may be meant so.
+    /// May be intended.
     Note(String),
     Wrong(String),
 }
@@ -26,7 +26,7 @@ impl From<Result<&'static str, String>> for Finding {
     }
 }
 
-/// Prints one line per finding; fails when one is bad.
+/// Prints one line per finding; fails if one of them is wrong.
 pub async fn check(config: &Config) -> Result<(), Failure> {
     let mut findings = vec![Good("the settings can be read")];
     findings.push(secret(config).into());
@@ -36,7 +36,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
         let text = doubt.text.clone();
         findings.push(if doubt.is_mistake { Wrong(text) } else { Note(text) });
     }
-    let unreachable = look_at_database(config, &mut findings).await.err();
+    let unreachable = check_database(config, &mut findings).await.err();
     findings.extend(notes(config));
     findings.extend(connections::too_few_files(connections::raise_open_files(), config).map(Note));
     let bad = findings.iter().filter(|finding| matches!(finding, Wrong(_))).count();
@@ -50,24 +50,25 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
     match (bad, unreachable) {
         (_, Some(failure)) => Err(failure),
         (0, None) => Ok(()),
-        (_, None) => Err(Failure::Refused(format!("{bad} to mend."))),
+        (1, None) => Err(Failure::Refused("1 problem found.".to_owned())),
+        (_, None) => Err(Failure::Refused(format!("{bad} problems found."))),
     }
 }
 
-/// Who is answered; each may be meant.
+/// Describes which hosts are answered; any answer may be intended.
 fn hosts(config: &Config) -> Finding {
     let hosts = &config.allowed_hosts;
     let is_local = |host: &String| matches!(host.as_str(), "localhost" | ".localhost" | "127.0.0.1" | "[::1]");
     if hosts.iter().any(|host| host == "*") {
-        Note("every Host is answered, since ALLOWED_HOSTS has *".into())
+        Note("requests for any host are answered, because ALLOWED_HOSTS contains *".into())
     } else if hosts.iter().all(is_local) {
         Note("only requests to localhost are answered: ALLOWED_HOSTS names no other host".into())
     } else {
-        Good("ALLOWED_HOSTS names the hosts that are answered")
+        Good("ALLOWED_HOSTS names the hosts of this server")
     }
 }
 
-async fn look_at_database(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Failure> {
     let opened = async {
         let db = open_existing(config)?;
         let state = db.migration_state().await?;
@@ -88,39 +89,42 @@ async fn look_at_database(config: &Config, findings: &mut Vec<Finding>) -> Resul
     findings.push(Good("the database answers and is up to date"));
     let wrong = booking::store::shows_with_wrong_counts(&db).await?;
     findings.push(if wrong.is_empty() {
-        Good("each show counts its taken seats right")
+        Good("the count of taken seats is right for every show")
     } else {
-        Wrong(format!("these shows count their taken seats wrong: {wrong:?}"))
+        Wrong(format!("the count of taken seats is wrong for these shows: {wrong:?}"))
     });
     let public = sample::public_accounts(&db).await?;
     findings.push(if public.is_empty() {
-        Good("no account has a password of the sample data")
+        Good("no account has a password from the sample data")
     } else {
         Wrong(format!(
-            "anyone can log in as {}: the password is the sample data's, which is public. Run `marquee deactivate-user \
-             NAME`, or `marquee changepassword NAME`",
+            "anyone can log in as {}: the password comes from the sample data and is public. Run `marquee \
+             deactivate-user NAME`, or `marquee changepassword NAME`",
             public.join(" and ")
         ))
     });
     if !data::has_superuser(&db).await? {
-        findings.push(Note("there is no administrator: `marquee createsuperuser` makes one".into()));
+        findings.push(Note("there is no administrator: `marquee createsuperuser` creates one".into()));
     }
     Ok(())
 }
 
-/// What may be meant, and often is not.
+/// Finds settings that may be intended, but often are not.
 fn notes(config: &Config) -> Vec<Finding> {
     let is_public = !config.bind.ip().is_loopback() && config.trusted_proxies == 0;
     let notes = [
         (
             is_public,
-            "BIND can be reached from other machines, and TRUSTED_PROXIES is 0: without a proxy that does TLS, passwords \
-             travel in the open",
+            "BIND can be reached from other machines, and TRUSTED_PROXIES is 0: without a proxy that does TLS, \
+             passwords are sent unencrypted",
         ),
-        (config.time_zone == TimeZone::UTC, "TIME_ZONE is UTC: local times of programmes and of the panel are UTC"),
+        (
+            config.time_zone == TimeZone::UTC,
+            "TIME_ZONE is UTC: local times in the admin panel and in loaddata files are UTC",
+        ),
         (config.limits.user_seats.is_none(), "SEATS_PER_USER is empty: one account can book every seat of a show"),
     ];
-    notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| Note(text.to_owned())).collect()
+    notes.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| Note(text.to_owned())).collect()
 }
 
 fn secret(config: &Config) -> Result<&'static str, String> {

@@ -1,4 +1,4 @@
-//! What the command line does.
+//! The commands of the command line.
 
 pub mod check;
 pub mod serve;
@@ -13,14 +13,14 @@ use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
 use crate::web::docs;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("The settings are wrong:\n{}", .0.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"))]
     Config(Vec<Fault>),
     #[error("The database can't be reached: {0}")]
     Unreachable(String),
-    /// There is no SQLite file of that name; the text says what to do.
+    /// The SQLite file does not exist; the text says what to do.
     #[error("{0}")]
     NoDatabase(String),
     #[error("{0}")]
@@ -28,7 +28,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// As told by `--help`.
+    /// Returns the exit code that `--help` documents.
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Refused(_) => 1,
@@ -71,8 +71,8 @@ fn open(config: &Config) -> Result<Db, Failure> {
     Ok(Db::open(&config.database, config.database_connections)?)
 }
 
-/// Opens the database, and makes the file of an SQLite database that is not there. Of the folders only the default one is
-/// made: any other that is missing is a slip in the path.
+/// Opens the database. Creates a missing SQLite file, but no folder other than the default one: if another is missing,
+/// the path is probably mistyped.
 fn open_or_make(config: &Config) -> Result<Db, Failure> {
     if let DatabaseTarget::Sqlite { path } = &config.database
         && is_missing(path)?
@@ -87,7 +87,7 @@ fn open_or_make(config: &Config) -> Result<Db, Failure> {
             Some(folder) if is_missing(folder)? => {
                 let folder = folder.display();
                 return Err(Failure::NoDatabase(format!(
-                    "There is no folder {folder} for the database {}. Make the folder, or correct the path.",
+                    "There is no folder {folder} for the database {}. Create the folder, or correct the path.",
                     path.display()
                 )));
             }
@@ -97,19 +97,19 @@ fn open_or_make(config: &Config) -> Result<Db, Failure> {
     open(config)
 }
 
-/// Opens a database that is there already: a mistyped path must not become an empty database.
+/// Opens an existing database: a mistyped path must not create an empty one.
 fn open_existing(config: &Config) -> Result<Db, Failure> {
     if let DatabaseTarget::Sqlite { path } = &config.database
         && is_missing(path)?
     {
         let hint = slash_hint(path)
-            .unwrap_or_else(|| "Run `marquee migrate` to make it, or `marquee serve --migrate`.".to_owned());
+            .unwrap_or_else(|| "Run `marquee migrate` to create it, or `marquee serve --migrate`.".to_owned());
         return Err(Failure::NoDatabase(format!("There is no database {}. {hint}", absolute(path).display())));
     }
     open(config)
 }
 
-/// Whether there is nothing at this path, as opposed to something that can't be reached.
+/// Checks whether nothing exists at this path. A path that can't be accessed is an error.
 fn is_missing(path: &Path) -> Result<bool, Failure> {
     match std::fs::metadata(path) {
         Ok(_) => Ok(false),
@@ -118,18 +118,18 @@ fn is_missing(path: &Path) -> Result<bool, Failure> {
     }
 }
 
-/// Three slashes begin an absolute path here, and a relative one in Django's and Python's URLs: says so where the file is
-/// there in the working directory.
+/// Explains the number of slashes if the file exists in the working directory: three slashes start an absolute path
+/// here, but a relative one in Django's and Python's URLs.
 fn slash_hint(path: &Path) -> Option<String> {
     let relative = path.strip_prefix("/").ok().filter(|relative| relative.is_file())?;
     Some(format!(
-        "{relative} is there in this directory: sqlite:///{relative} means the absolute path /{relative}, two slashes a \
-         relative one, so write sqlite://{relative}.",
+        "{relative} exists in this directory, but sqlite:///{relative} is the absolute path /{relative}. A relative path \
+         has two slashes: write sqlite://{relative}.",
         relative = relative.display()
     ))
 }
 
-/// The path from the root, also of a file that is not there.
+/// Returns the absolute path, even of a file that does not exist.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -143,7 +143,7 @@ async fn open_current(config: &Config) -> Result<Db, Failure> {
     }
 }
 
-/// What to do about a database that is not current.
+/// Says what to do about a database that is not current.
 fn advice(state: &MigrationState) -> String {
     match state {
         MigrationState::Current => "The database is up to date.".to_owned(),
@@ -151,18 +151,18 @@ fn advice(state: &MigrationState) -> String {
             "The database lacks the migrations {}. Run `marquee migrate` first, or `marquee serve --migrate`.",
             names.join(", ")
         ),
-        MigrationState::OnlyDjango => "This database holds the tables of a Django deployment and none of Marquee's. \
-             Run `marquee migrate` to make Marquee's beside them (Django's stay as they are), then \
+        MigrationState::OnlyDjango => "This database has the tables of a Django deployment, but none of Marquee's. \
+             Run `marquee migrate` to create Marquee's tables beside them (Django's stay unchanged), then \
              `marquee import-django --from <database url>` to copy users, movies, shows and bookings."
             .to_owned(),
         MigrationState::Newer { found, known } => format!(
-            "The database is newer than this binary: it is at migration {found}, this binary knows {known}. \
+            "The database is newer than this binary: it is at migration {found}, but this binary only knows {known}. \
              Use the binary that migrated it, or a later one."
         ),
     }
 }
 
-/// Applies pending migrations, or tells of them.
+/// Applies pending migrations; with `check`, only reports them.
 pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
     let db = if check { open_existing(config)? } else { open_or_make(config)? };
     let state = db.migration_state().await?;
@@ -181,7 +181,7 @@ pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Loads movies, screens and shows from a file, or tells what that would do.
+/// Loads movies, screens and shows from a file; a dry run only reports.
 pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<(), Failure> {
     let db = open_current(config).await?;
     let bytes =
@@ -198,30 +198,30 @@ pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<()
         eprintln!("WARNING {warning}");
     }
     if loaded.warnings.len() > MOST_WARNINGS {
-        eprintln!("And {} more.", loaded.warnings.len() - MOST_WARNINGS);
+        eprintln!("And {} more warnings.", loaded.warnings.len() - MOST_WARNINGS);
     }
     let kinds = [(loaded.movies, "movie"), (loaded.screens, "screen"), (loaded.shows, "show")];
     let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let put: Vec<String> = kinds.iter().map(|(rows, one)| counted(rows.loaded, one)).collect();
     println!("{} {}.", if dry_run { "Would load" } else { "Loaded" }, put.join(", "));
     for (rows, one) in kinds.iter().filter(|(rows, _)| rows.there > 0) {
-        println!("{} {} there already.", counted(rows.there, one), if rows.there == 1 { "is" } else { "are" });
+        println!("{} already {}.", counted(rows.there, one), if rows.there == 1 { "exists" } else { "exist" });
     }
     if dry_run {
-        println!("Nothing was written, as this was a dry run.");
+        println!("This was a dry run: nothing was written.");
     }
     Ok(())
 }
 
-/// Warnings of one command that are printed; the others are counted.
+/// Warnings that one command prints; further ones are only counted.
 const MOST_WARNINGS: usize = 50;
 
 /// Copies an SQLite database into a new file, while servers may be using it.
 pub async fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     let DatabaseTarget::Sqlite { path } = &config.database else {
         return Err(Failure::Refused(format!(
-            "This copies SQLite databases only, and this one is {}. Use the server's own program: mariadb-dump or \
-             mysqldump, with --single-transaction. docs/backup.md has the commands.",
+            "This command copies only SQLite databases, and the database is {}. Use the server's own program: \
+             mariadb-dump or mysqldump, with --single-transaction. docs/backup.md has the commands.",
             config.database
         )));
     };
@@ -236,10 +236,10 @@ pub async fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     let copied = copying.await.map_err(|error| Failure::Refused(error.to_string()))?;
     let bytes = copied.map_err(|error| match error {
         backup::Error::Db(error) => error.into(),
-        error => Failure::Refused(format!("There is no backup: {error}.")),
+        error => Failure::Refused(format!("The backup failed: {error}.")),
     })?;
     println!("Copied {} to {}: {bytes} bytes, checked.", config.database, absolute(file).display());
-    println!("SECRET_KEY is not in it; keep that too.");
+    println!("SECRET_KEY is not in the copy: back it up, too.");
     Ok(())
 }
 
@@ -251,7 +251,7 @@ pub async fn load_sample_data(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copies a Django deployment's users, movies, shows and bookings, or tells what stands against it.
+/// Copies a Django deployment's users, movies, shows and bookings, or reports the conflicts.
 pub async fn import_django(config: &Config, from: &str, dry_run: bool) -> Result<(), Failure> {
     let source = parse_database_url(from)
         .map_err(|problem| Failure::Config(vec![Fault { variable: "--from".to_owned(), problem }]))?;
@@ -267,15 +267,17 @@ pub async fn import_django(config: &Config, from: &str, dry_run: bool) -> Result
     let report = import_django::import(&source, &config.database, &db, dry_run, &mut show).await;
     let report = report.map_err(|error| match error {
         import_django::Error::NotDjango(missing) => {
-            Failure::Refused(format!("This import does not know such a database as --from: {}.", missing.join("; ")))
+            Failure::Refused(format!("--from is not a database this command can import: {}.", missing.join("; ")))
         }
         import_django::Error::Source(DbError::Unavailable(cause)) => Failure::Unreachable(format!("--from: {cause}")),
         import_django::Error::Source(error) => Failure::Refused(format!("--from: {error}. Nothing was written.")),
         import_django::Error::Target(error @ (DbError::Unique(_) | DbError::Conflict(_))) => Failure::Refused(format!(
-            "Someone else writes to this database: {error}. Nothing was written. Stop the servers, and try again."
+            "Another program is writing to this database: {error}. Nothing was written. Stop all servers, and try \
+             again."
         )),
         import_django::Error::Target(DbError::OutcomeUnknown(cause)) => Failure::Refused(format!(
-            "The connection was lost at the end ({cause}): all was written, or nothing. Run the import again to see."
+            "The connection was lost at the end ({cause}). Either everything was written or nothing: run the import \
+             again to find out."
         )),
         import_django::Error::Target(error) => error.into(),
     })?;
@@ -283,7 +285,7 @@ pub async fn import_django(config: &Config, from: &str, dry_run: bool) -> Result
     match (report.conflicts.is_empty(), dry_run) {
         (false, _) => Err(Failure::Refused("Nothing was written.".to_owned())),
         (true, true) => {
-            println!("Nothing was written, as this was a dry run.");
+            println!("This was a dry run: nothing was written.");
             Ok(())
         }
         (true, false) => Ok(()),
@@ -293,15 +295,16 @@ pub async fn import_django(config: &Config, from: &str, dry_run: bool) -> Result
 /// Rows between two lines of progress in a log.
 const PROGRESS_ROWS: u64 = 10_000;
 
-/// Shows on standard error how far a table is: in a terminal one moving line, elsewhere a line now and then.
+/// Shows a table's progress on standard error: in a terminal as one line that is updated, elsewhere as a line every
+/// [`PROGRESS_ROWS`] rows.
 fn progress() -> impl FnMut(&str, u64, u64) {
-    let moves = std::io::stderr().is_terminal();
+    let is_terminal = std::io::stderr().is_terminal();
     let mut next = PROGRESS_ROWS;
     move |table, done, total| {
         let mut out = std::io::stderr();
         let is_last = done == total;
-        // Whether anyone reads along changes nothing.
-        if moves {
+        // Errors are ignored: the command does not depend on anyone reading its progress.
+        if is_terminal {
             let _ = write!(out, "\r\x1b[K{table}: {done} of {total}{}", if is_last { "\n" } else { "" });
         } else if is_last || done >= next {
             let _ = writeln!(out, "{table}: {done} of {total}");
@@ -310,7 +313,7 @@ fn progress() -> impl FnMut(&str, u64, u64) {
     }
 }
 
-/// Prints every setting, its present value and where that came from, secrets left out.
+/// Prints every setting with its current value and its source, without secrets.
 pub fn settings(config: &Config) {
     println!("# Settings from {}.", config.settings_from());
     for Present { setting, value, from } in &config.present {

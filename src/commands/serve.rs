@@ -1,4 +1,4 @@
-//! Starting the server.
+//! The command `serve`: starts the server.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::data::sample;
 use crate::db::MigrationState;
 use crate::{log, router};
 
-/// How long a server that has answered everything waits for work in parts to end the one at hand.
+/// How long a stopping server, after its last reply, waits for exports and bulk actions to end their current part.
 const LAST_PARTS: Duration = Duration::from_secs(5);
 
 /// The flags of `serve`.
@@ -29,14 +29,14 @@ pub struct Options {
     pub bind: Option<SocketAddr>,
 }
 
-/// Serves until SIGTERM or SIGINT; a second one ends it at once.
+/// Serves until SIGTERM or SIGINT; a second signal stops the server immediately.
 pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     let _log = log::start(&config);
     let refused = |problem: String| {
         let problem = format!("{problem}. It signs the login tokens: {HOW_TO_MAKE_ONE}");
         Err(Failure::Config(vec![Fault { variable: "SECRET_KEY".into(), problem }]))
     };
-    let kept_beside = match (&config.secret_key, &config.database) {
+    let demo_database = match (&config.secret_key, &config.database) {
         (Some(key), _) => match secret_fault(key.expose_secret()) {
             Some(SecretFault::Unusable(why)) => return refused(format!("it is too weak: {why}")),
             Some(SecretFault::Weak(why)) => {
@@ -68,26 +68,25 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
         let added = sample::load(&db, &config.time_zone).await?;
         tracing::info!(added, "sample shows added");
     }
-    let secret_key = match (&config.secret_key, kept_beside) {
+    let secret_key = match (&config.secret_key, demo_database) {
         (Some(key), _) => key.clone(),
-        (None, path) => kept_secret(&path.unwrap_or_default())?,
+        (None, path) => demo_secret(&path.unwrap_or_default())?,
     };
     let bind = options.bind.unwrap_or(config.bind);
-    let listener = TcpListener::bind(bind)
-        .await
-        .map_err(|error| Failure::Refused(format!("{bind} can't be listened on: {error}")))?;
+    let listener =
+        TcpListener::bind(bind).await.map_err(|error| Failure::Refused(format!("Cannot listen on {bind}: {error}")))?;
     let address = listener.local_addr().map_err(|error| Failure::Refused(error.to_string()))?;
     if options.demo {
         println!("{}", sample::LOGINS);
         println!("API documentation: http://{address}/swagger/ and http://{address}/redoc/");
         println!("Admin panel: http://{address}/admin/");
         if !address.ip().is_loopback() {
-            eprintln!("WARNING: the demo's passwords are public, and {address} can be reached from other machines.");
+            eprintln!("WARNING: the demo's passwords are public, and other machines can reach {address}.");
         }
     }
-    // First, so that who reads the line may stop the server.
+    // Before "Listening", so that a program which reads that line can stop the server.
     let mut signals = Signals::listen()?;
-    // Its log tells by now what it serves.
+    // By now the log says which version and database are served.
     log::flush();
     println!("Listening on http://{address}");
     let limits = connection_limits(&config);
@@ -98,7 +97,7 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     let serving = async {
         connections::serve(listener, router::router(&app), limits, app.grace(), tasks.stopped()).await;
         if !tasks.finished(LAST_PARTS).await {
-            tracing::warn!("some work was cut off; what its transactions had not committed is not done");
+            tracing::warn!("some work was aborted; only its committed transactions took effect");
         }
     };
     let signalled = async {
@@ -109,7 +108,7 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     tokio::select! {
         () = serving => {}
         () = signalled => {
-            tracing::warn!("stopped at once by a second signal: some requests are not answered");
+            tracing::warn!("stopped immediately by a second signal: some requests were not answered");
             log::flush();
             std::process::exit(1);
         }
@@ -118,7 +117,7 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What connections may take, as far as the system lets this process open files.
+/// Returns the limits on connections, lowered if the system does not allow this process enough open files.
 fn connection_limits(config: &Config) -> connections::Limits {
     let open_files = connections::raise_open_files();
     let within = connections::connections_within(open_files, config);
@@ -128,7 +127,7 @@ fn connection_limits(config: &Config) -> connections::Limits {
     connections::Limits { connections: within, ..connections::Limits::of(config) }
 }
 
-/// What the operating system asks of the program.
+/// The signals that the operating system sends to the program.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -145,21 +144,21 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT. A SIGHUP, which would kill a program that does not listen, changes nothing: there are
-    /// no files to open again.
+    /// Waits for SIGTERM or SIGINT. SIGHUP is ignored, because there are no files to reopen; without a handler it would
+    /// kill the program.
     pub async fn stop(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => tracing::info!("SIGHUP changes nothing; SIGTERM stops"),
+                _ = self.hang_up.recv() => tracing::info!("SIGHUP is ignored; use SIGTERM to stop"),
             }
         }
     }
 }
 
-/// The secret kept beside the demo's database, made at the first start. Only its owner can read it.
-fn kept_secret(database: &Path) -> Result<SecretString, Failure> {
+/// Returns the secret stored beside the demo's database. The first start creates it; only its owner can read the file.
+fn demo_secret(database: &Path) -> Result<SecretString, Failure> {
     use std::os::unix::fs::OpenOptionsExt;
 
     let path = database.with_file_name("secret_key");
@@ -168,14 +167,17 @@ fn kept_secret(database: &Path) -> Result<SecretString, Failure> {
         Ok(mut file) => {
             let secret: String = (0..2).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
             file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
-            println!("Made a SECRET_KEY and kept it in {}; only you can read it.", path.display());
+            println!("Created a SECRET_KEY and saved it in {}; only you can read it.", path.display());
             Ok(secret.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let mut secret = String::new();
             std::fs::File::open(&path).and_then(|mut file| file.read_to_string(&mut secret)).map_err(fault)?;
             if secret.trim().is_empty() {
-                return Err(Failure::Refused(format!("{} is empty: delete it, and a new one is made", path.display())));
+                return Err(Failure::Refused(format!(
+                    "{} is empty: delete it, and the next start creates a new one",
+                    path.display()
+                )));
             }
             Ok(secret.trim().into())
         }

@@ -1,4 +1,4 @@
-//! Accounts from the command line.
+//! Commands that manage accounts.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use super::{Failure, open_current};
 use crate::accounts::{self, AccountError, NewUser, email, hashing, password_rules, store, username};
 use crate::config::Config;
 
-/// Makes an administrator.
+/// Creates an administrator.
 pub async fn create_superuser(
     config: &Config,
     name: Option<String>,
@@ -22,7 +22,7 @@ pub async fn create_superuser(
         AccountError::Db(error) => error.into(),
         error => Failure::Refused(error.to_string()),
     })?;
-    println!("Made the administrator {}.", user.username);
+    println!("Created the administrator {}.", user.username);
     Ok(())
 }
 
@@ -37,15 +37,15 @@ pub async fn change_password(config: &Config, name: &str, noinput: bool) -> Resu
     let mut tx = db.begin().await?;
     accounts::set_password(&mut tx, account.id, &hashing::hash(&password)).await?;
     tx.commit().await?;
-    println!("Changed the password of {}. What they were logged in to ends within a second.", user.username);
+    println!("Changed the password of {}. All their tokens and sessions end within a second.", user.username);
     Ok(())
 }
 
-/// Switches an account on or off.
+/// Activates or deactivates an account.
 pub async fn set_active(config: &Config, name: &str, is_active: bool) -> Result<(), Failure> {
     let db = open_current(config).await?;
     if store::set_active(&db, &username::key(name), is_active).await? {
-        println!("Switched {name} {}.", if is_active { "on" } else { "off" });
+        println!("{} {name}.", if is_active { "Activated" } else { "Deactivated" });
         Ok(())
     } else {
         Err(unknown(name))
@@ -56,14 +56,14 @@ fn unknown(name: &str) -> Failure {
     Failure::Refused(format!("There is no user {name}."))
 }
 
-/// What was given as an option, or else typed, until it meets the rules.
+/// Returns the value of an option. If there is none, asks for it until the answer meets the rules.
 fn given_or_asked(
     given: Option<String>,
     what: &str,
     faults: impl Fn(&str) -> Vec<&'static str>,
 ) -> Result<String, Failure> {
     let check = |answer: &str| match answer.trim() {
-        "" => Err(format!("{what}: this may not be blank.")),
+        "" => Err(format!("{what} must not be blank.")),
         answer => faults(answer).first().map_or_else(|| Ok(answer.to_owned()), |fault| Err((*fault).to_owned())),
     };
     if let Some(given) = given {
@@ -81,13 +81,13 @@ fn given_or_asked(
     }
 }
 
-/// A password that meets the rules: from the environment, or typed twice, until it does.
+/// Returns a password that meets the rules, from the environment or typed twice. Asks again until it does.
 fn password(variable: &str, noinput: bool, name: &str, address: &str) -> Result<String, Failure> {
     let check = |password: &str| {
-        // Trimmed, as the API trims it.
+        // The API trims passwords, too.
         let password = password.trim();
         match password_rules::faults(password, name, address) {
-            _ if password.is_empty() => Err("The password is blank.".to_owned()),
+            _ if password.is_empty() => Err("The password must not be blank.".to_owned()),
             faults if faults.is_empty() => Ok(password.to_owned()),
             faults => Err(format!("This password is too weak: {}", faults.join(" "))),
         }
@@ -96,7 +96,7 @@ fn password(variable: &str, noinput: bool, name: &str, address: &str) -> Result<
         let given = std::env::var(variable).map_err(|_| Failure::Refused(format!("{variable} is not set.")))?;
         return check(&given).map_err(Failure::Refused);
     }
-    // Fails without a terminal, and when there is nothing more to read.
+    // Fails without a terminal, and at the end of the input.
     let ask = |prompt| rpassword::prompt_password(prompt).map_err(|error| Failure::Refused(error.to_string()));
     loop {
         let password = ask("Password: ")?;

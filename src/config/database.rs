@@ -1,4 +1,4 @@
-//! Where the data is: the database part of the configuration.
+//! The database part of the configuration: where the data is.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,20 +7,20 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
-/// The port of MySQL and MariaDB when none is named.
+/// The default port of MySQL and MariaDB.
 pub(super) const MYSQL_PORT: u16 = 3306;
 
 /// A database and how to reach it. `Debug` hides the password.
 #[derive(Clone, Debug)]
 pub enum DatabaseTarget {
-    /// An SQLite file; a relative path counts from the working directory.
+    /// An SQLite file; a relative path starts at the working directory.
     Sqlite { path: PathBuf },
     /// A MySQL or MariaDB server, or several that have the same data.
     Mysql {
-        /// In the order in which they are preferred; there is at least one.
+        /// In order of preference; there is at least one.
         hosts: Vec<Host>,
         user: String,
-        /// Empty when there is none.
+        /// Empty if there is no password.
         password: SecretString,
         /// The database on that server.
         name: String,
@@ -45,10 +45,10 @@ impl fmt::Display for Host {
 }
 
 impl fmt::Display for DatabaseTarget {
-    /// What it is, for messages: never the password.
+    /// Describes the database for messages, without the password.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            // From the root: a relative path says nothing without the directory it counts from.
+            // An absolute path: a relative one is useless without the directory it starts from.
             DatabaseTarget::Sqlite { path } => {
                 write!(f, "{}", std::path::absolute(path).as_deref().unwrap_or(path).display())
             }
@@ -60,24 +60,24 @@ impl fmt::Display for DatabaseTarget {
     }
 }
 
-/// How the connection to a MySQL server is protected; MySQL's own modes (`--ssl-mode`).
+/// How the connection to a MySQL server is protected: the modes of MySQL's `--ssl-mode`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// Never encrypt.
     Disabled,
-    /// Encrypt when the server can; its certificate is not checked.
+    /// Encrypt if the server supports it; its certificate is not checked.
     Preferred,
     /// Encrypt or fail; the certificate is not checked.
     Required,
-    /// Encrypt, and trust only certificates of this authority (a PEM file) that name the host. Without a file the usual
-    /// public authorities are trusted. There is no mode that checks the authority alone: the driver checks the name
-    /// whatever it is told.
+    /// Encrypt, and trust only certificates of this authority (a PEM file) that name the host. Without a file, the
+    /// usual public authorities are trusted. There is no mode that checks only the authority, because the driver
+    /// always checks the name.
     VerifyIdentity { ca: Option<PathBuf> },
 }
 
 impl TlsMode {
-    /// The mode when none is asked for: nothing where every connection is a loopback one, which no one else can
-    /// read, `Preferred` (as MySQL's own clients) otherwise.
+    /// Returns the default mode: `Disabled` if all hosts are loopback addresses, because nobody else can read such
+    /// connections; otherwise `Preferred`, as in MySQL's own clients.
     pub fn default_for(hosts: &[Host]) -> Self {
         let is_loopback = |Host { name, .. }: &Host| {
             name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -89,16 +89,16 @@ impl TlsMode {
 /// Reads a database URL:
 ///
 /// - `sqlite://data/marquee.sqlite3` (relative), `sqlite:///var/lib/marquee.sqlite3` (absolute)
-/// - `mysql://user:password@host:port/name`, or `mariadb://…`, the port 3306 by default, with the
-///   options `ssl-mode=disabled|preferred|required|verify_identity` and
+/// - `mysql://user:password@host:port/name`, or `mariadb://…`; the port is 3306 by default, the
+///   options are `ssl-mode=disabled|preferred|required|verify_identity` and
 ///   `ssl-ca=/path/to/ca.pem`
 /// - several hosts that have the same data: `mysql://user:password@a,b:3307,[::1]/name`
 ///
 /// All parts are percent-decoded. Unknown options are refused.
 ///
 /// # Errors
-/// A sentence for the operator. It repeats nothing of the URL: a password with unencoded special
-/// characters can end up in any part of it.
+/// Returns a sentence for the operator. It repeats no part of the URL, because a password with
+/// unencoded special characters can end up in any of them.
 pub fn parse_database_url(url: &str) -> Result<DatabaseTarget, String> {
     const FORMS: &str = "it must begin with sqlite://, mysql:// or mariadb://";
     if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
@@ -116,7 +116,7 @@ pub fn parse_database_url(url: &str) -> Result<DatabaseTarget, String> {
     }
 }
 
-/// The SQLite database of this path.
+/// Returns the SQLite database at this path.
 pub(super) fn sqlite(path: &str) -> Result<DatabaseTarget, String> {
     if path.is_empty() {
         return Err("the path of the SQLite file is missing".into());
@@ -124,18 +124,18 @@ pub(super) fn sqlite(path: &str) -> Result<DatabaseTarget, String> {
     if path.contains('\0') {
         return Err("a path cannot contain a zero byte".into());
     }
-    // SQLite gives these two a meaning of their own; every connection would see another database.
+    // These two have a special meaning in SQLite: each connection would see its own database.
     if path.starts_with(":memory:") || path.starts_with("file:") {
         return Err("an SQLite database must be a plain file".into());
     }
     Ok(DatabaseTarget::Sqlite { path: path.into() })
 }
 
-/// The URL parser knows one host only, so it gets the URL once with each.
+/// Reads a URL with one or more hosts. The URL parser supports only one host, so it gets the URL once for each.
 fn mysql(url: &str) -> Result<DatabaseTarget, String> {
     let (scheme, rest) = url.split_once("://").ok_or(MYSQL_FORM)?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    // What has no user is refused by the parser.
+    // The parser refuses a URL without a user.
     let (login, list) = authority.rsplit_once('@').unwrap_or(("", authority));
     let urls = list.split(',').map(|host| Url::parse(&format!("{scheme}://{login}@{host}{path}")));
     let urls = urls.collect::<Result<Vec<_>, _>>().map_err(|_| MYSQL_FORM)?;
@@ -170,7 +170,8 @@ fn host(url: &Url) -> Result<Host, String> {
     }
 }
 
-/// Reads a list like `a,b:3307,[::1]:3307`; `port` is that of hosts without one. A lone IPv6 address needs no brackets.
+/// Reads a list like `a,b:3307,[::1]:3307`. Hosts without a port get `port`. An IPv6 address without a port needs no
+/// brackets.
 pub(super) fn hosts(list: &str, port: u16) -> Result<Vec<Host>, String> {
     let host = |text: &str| -> Option<Host> {
         if text.parse::<IpAddr>().is_ok() {
@@ -181,8 +182,8 @@ pub(super) fn hosts(list: &str, port: u16) -> Result<Vec<Host>, String> {
             _ => (text, port),
         };
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        let is_sound = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || "[]/@".contains(c));
-        is_sound.then(|| Host { name: name.to_owned(), port })
+        let is_valid = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || "[]/@".contains(c));
+        is_valid.then(|| Host { name: name.to_owned(), port })
     };
     let all = list.split(',').map(|text| host(text.trim())).collect::<Option<Vec<_>>>();
     all.ok_or_else(|| "it is not a list of hosts".into())
@@ -216,8 +217,8 @@ fn tls(options: &str, hosts: &[Host]) -> Result<TlsMode, String> {
     }
 }
 
-/// Percent-decodes strictly. Leaving a stray `%` as it is would hide that someone forgot to
-/// encode a password in which another `%` then does change.
+/// Percent-decodes strictly. If a stray `%` were accepted, a password that was not encoded would
+/// silently change when another `%` in it happens to be a valid code.
 fn decode(text: &str) -> Result<String, String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -239,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    /// One line for the whole target, the password included.
+    /// Formats the whole target as one line, including the password.
     fn read(url: &str) -> Result<String, String> {
         Ok(match parse_database_url(url)? {
             DatabaseTarget::Sqlite { path } => path.display().to_string(),
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_are_understood() {
+    fn valid_urls() {
         for (url, expected) in [
             ("sqlite://data/marquee.sqlite3", "data/marquee.sqlite3"),
             ("sqlite:///var/lib/m.sqlite3", "/var/lib/m.sqlite3"),
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_are_refused_repeat_no_password() {
+    fn errors_never_repeat_the_password() {
         for (url, problem) in [
             ("", "must begin"),
             ("hunter2", "must begin"),
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_hides_the_password_and_messages_name_the_place() {
+    fn debug_and_display_hide_the_password() {
         let target = parse_database_url("mysql://u:hunter2@db,[::1]:33/m").expect("valid");
         assert!(!format!("{target:?}").contains("hunter2"));
         assert_eq!(target.to_string(), "u@db:3306,[::1]:33/m");

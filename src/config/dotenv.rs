@@ -1,18 +1,18 @@
 //! `.env` files and value casts by the rules of python-decouple 3.8.
 //!
-//! A deployment that moves here from Django brings its `.env`. A reader that sees one `$`, `#` or
-//! quote differently changes `SECRET_KEY`, which voids every token that was ever issued.
+//! A deployment that moves here from Django brings its `.env`. If we read one `$`, `#` or quote
+//! differently, `SECRET_KEY` changes, and all issued tokens become invalid.
 //! `tests/it/config.rs` compares these functions with the real decouple.
 
 use std::collections::BTreeMap;
 
-/// The variables of a `.env` file (decouple's `RepositoryEnv`).
+/// Reads the variables of a `.env` file (decouple's `RepositoryEnv`).
 ///
-/// One `NAME=value` a line; lines end as in Python's text mode (`\n`, `\r\n` or a lone `\r`). Blank
-/// lines, lines that start with `#` and lines without `=` are skipped. White space around name and
-/// value is dropped, then one pair of equal quotes around the value. Nothing else is interpreted:
-/// no escapes, no `$` expansion, no comments after a value, no `export`. The last of equal names
-/// counts. A byte order mark, too, is kept as part of the first line.
+/// Each line has the form `NAME=value`; lines end as in Python's text mode (`\n`, `\r\n` or a lone
+/// `\r`). Blank lines, lines that start with `#` and lines without `=` are skipped. White space
+/// around name and value is removed, then one pair of equal quotes around the value. Nothing else
+/// is interpreted: no escapes, no `$` expansion, no comments after a value, no `export`. If a name
+/// occurs more than once, the last line counts. A byte order mark is kept as part of the first line.
 pub fn parse(text: &str) -> BTreeMap<String, String> {
     text.split(['\n', '\r'])
         .map(strip)
@@ -22,10 +22,10 @@ pub fn parse(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The names of a file, each with the number of its line; none for a line that is neither blank nor a comment, and has no
-/// `=`. Read as [`parse`] reads them.
+/// Lists the names of a file with their line numbers, read as [`parse`] reads them. A line without `=` that is neither
+/// blank nor a comment has `None` as its name.
 pub fn names(text: &str) -> impl Iterator<Item = (usize, Option<&str>)> {
-    // Here a line may end with two characters, so that the numbers are those of an editor.
+    // Here `\r\n` is one line end, so that the line numbers are those an editor shows.
     let lines = text.split("\r\n").flat_map(|part| part.split(['\n', '\r']));
     lines
         .map(strip)
@@ -34,13 +34,13 @@ pub fn names(text: &str) -> impl Iterator<Item = (usize, Option<&str>)> {
         .map(|(place, line)| (place + 1, line.split_once('=').map(|(name, _)| strip(name))))
 }
 
-/// A list, as decouple's `Csv()` reads it: Python's `shlex` in POSIX mode, split at commas.
+/// Reads a list as decouple's `Csv()` does: Python's `shlex` in POSIX mode, split at commas.
 ///
-/// So quotes and backslashes protect, `#` begins a comment up to the end of the line, and nothing
-/// between two commas is no item, while white space or `''` is an empty one.
+/// Quotes and backslashes escape, `#` starts a comment up to the end of the line. If there is
+/// nothing between two commas, there is no item; white space or `''` is an empty item.
 ///
 /// # Errors
-/// A quote that is not closed, or a backslash at the very end.
+/// Returns an error for a quote that is not closed, and for a backslash at the very end.
 pub fn csv(text: &str) -> Result<Vec<String>, &'static str> {
     let mut items = Vec::new();
     let mut item: Option<String> = None;
@@ -58,12 +58,12 @@ pub fn csv(text: &str) -> Result<Vec<String>, &'static str> {
         }
     }
     items.extend(item);
-    // Python's `string.whitespace`, narrower than what `str.strip` drops by itself.
+    // Python's `string.whitespace`, which is narrower than the default of `str.strip`.
     const SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\x0b', '\x0c'];
     Ok(items.iter().map(|item| item.trim_matches(SPACE).to_owned()).collect())
 }
 
-/// The rest of a quoted part. Only double quotes know the backslash, and only before `"` and `\`.
+/// Reads the rest of a quoted part. A backslash escapes only within double quotes, and only `"` and `\`.
 fn quoted(quote: char, chars: &mut impl Iterator<Item = char>, item: &mut String) -> Result<(), &'static str> {
     const OPEN: &str = "a quote is not closed";
     loop {
@@ -81,8 +81,8 @@ fn quoted(quote: char, chars: &mut impl Iterator<Item = char>, item: &mut String
     }
 }
 
-/// A truth value, as decouple's `cast=bool` reads it: its words in any letter case; empty is
-/// false. White space around a word is not forgiven.
+/// Reads a boolean as decouple's `cast=bool` does: its words in any letter case; empty is false.
+/// White space around a word is not accepted.
 pub fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "y" | "yes" | "t" | "true" | "on" | "1" => Some(true),
@@ -91,9 +91,9 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A whole number, as Python's `int()` reads it (decouple's `cast=int`): white space around it, a
-/// sign, and single underscores between digits are accepted. Unlike in Python only ASCII digits
-/// are, and the number must fit 64 bits.
+/// Reads a whole number as Python's `int()` does (decouple's `cast=int`): white space around it, a
+/// sign, and single underscores between digits are accepted. Unlike in Python, only ASCII digits
+/// are accepted, and the number must fit into 64 bits.
 pub fn integer(text: &str) -> Option<i64> {
     let text = text.trim();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -101,7 +101,7 @@ pub fn integer(text: &str) -> Option<i64> {
     grouped.then(|| text.replace('_', "").parse().ok()).flatten()
 }
 
-/// Python's `str.strip()`, which counts the four ASCII separators as white space, too.
+/// Python's `str.strip()`, which also treats the four ASCII separators as white space.
 fn strip(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\x1c'..='\x1f'))
 }
@@ -114,7 +114,7 @@ fn unquote(value: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// What decouple 3.8 answers (seen); `tests/it/config.rs` asks it about thousands more.
+    /// The results of decouple 3.8 (observed). `tests/it/config.rs` compares thousands of further cases with decouple.
     #[test]
     fn files_read_as_decouple_reads_them() {
         let cases: &[(&str, &[(&str, &str)])] = &[
@@ -122,7 +122,7 @@ mod tests {
             ("A=1\nB=2", &[("A", "1"), ("B", "2")]),
             ("A=1\r\nB=2\r\n", &[("A", "1"), ("B", "2")]),
             ("A=1\rB=2", &[("A", "1"), ("B", "2")]),
-            // Of Unicode's line ends none ends a line.
+            // Unicode's own line ends do not end a line.
             ("A=1\u{2028}B=2\u{85}C=3\u{b}D", &[("A", "1\u{2028}B=2\u{85}C=3\u{b}D")]),
             ("A=1\nA=2", &[("A", "2")]),
             ("  A \t=  x y  ", &[("A", "x y")]),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn truth_values_read_as_decouple_reads_them() {
+    fn booleans_read_as_decouple_reads_them() {
         for text in ["y", "YES", "t", "True", "oN", "1"] {
             assert_eq!(boolean(text), Some(true), "{text:?}");
         }

@@ -1,12 +1,12 @@
-//! What can be read and yet can hardly be meant. Nothing here stops a command: `check` reports it, `serve` warns.
+//! Settings that are valid but probably mistakes. They never stop a command: `check` reports them, `serve` warns.
 
 use super::{Config, SETTINGS, dotenv};
 
-/// One thing that an operator should look at; it repeats no value, and no text that may be a secret.
+/// Something an operator should look at. It repeats no value, and no text that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {
     pub text: String,
-    /// Whether it is a mistake, as opposed to something that may belong to another program.
+    /// True for a mistake, false for something that may belong to another program.
     pub is_mistake: bool,
 }
 
@@ -18,7 +18,7 @@ fn note(text: String) -> Doubt {
     Doubt { text, is_mistake: false }
 }
 
-/// Lines of a `.env` file that set nothing, and names that no setting has.
+/// Finds lines of a `.env` file that set nothing, and names that are not settings.
 pub(super) fn of_file(text: &str) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let mut unknown = Vec::new();
@@ -31,22 +31,26 @@ pub(super) fn of_file(text: &str) -> Vec<Doubt> {
             continue;
         }
         match nearest(name) {
-            // The name is nearly a setting's, so it is no secret.
-            Some(near) => doubts.push(mistake(format!("{name} in the .env file is no setting; is {near} meant?"))),
-            // What is no name may be the second line of a value.
-            None if !is_name(name) => doubts.push(note(format!("line {number} of the .env file names no setting"))),
+            // The name is close to a setting's, so it is not a secret.
+            Some(near) => {
+                doubts.push(mistake(format!("{name} in the .env file is not a setting; did you mean {near}?")))
+            }
+            // A text that is not a name may be the second line of a value.
+            None if !is_name(name) => {
+                doubts.push(note(format!("line {number} of the .env file does not name a setting")))
+            }
             None => unknown.push(name),
         }
     }
     unknown.sort_unstable();
     unknown.dedup();
     if !unknown.is_empty() {
-        doubts.push(note(format!("these names in the .env file are no settings of Marquee: {}", unknown.join(", "))));
+        doubts.push(note(format!("these names in the .env file are not settings of Marquee: {}", unknown.join(", "))));
     }
     doubts
 }
 
-/// Behind `export` or a byte order mark: the reader refuses a setting's name there by itself.
+/// Checks for `export` or a byte order mark before the name; the reader itself refuses a setting's name there.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('\u{feff}')
         || name.strip_prefix("export").is_some_and(|rest| rest.starts_with(char::is_whitespace))
@@ -57,19 +61,19 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// The setting that this name is a slip for.
+/// Returns the setting that this name is probably a typo for.
 fn nearest(name: &str) -> Option<&'static str> {
     let bare = |name: &str| name.replace(['_', '-', ' ', '.'], "").to_uppercase();
     let found = SETTINGS.iter().map(|setting| (distance(&bare(name), &bare(setting.name)), setting.name)).min()?;
-    let forgiven = if name.len() < 6 { 1 } else { 2 };
-    (found.0 <= forgiven && name.len() > 3).then_some(found.1)
+    let tolerance = if name.len() < 6 { 1 } else { 2 };
+    (found.0 <= tolerance && name.len() > 3).then_some(found.1)
 }
 
-/// How many letters have to be put in, left out, or exchanged to make one text of the other (Levenshtein).
+/// Returns how many letters must be inserted, deleted or replaced to turn one text into the other (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
-    // A name of a thousand letters is no slip.
+    // A name of a thousand letters is not a typo.
     for (i, c) in one.chars().take(64).enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, d) in other.iter().enumerate() {
@@ -81,21 +85,21 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// Settings of which each is valid, and which don't fit together.
+/// Finds settings that are valid each, but contradict one another.
 pub(super) fn of_config(config: &Config) -> Vec<Doubt> {
     let limits = &config.limits;
     let contradictions = [
         (
             limits.hold > limits.hold_in_all,
-            "HOLD_MINUTES is more than HOLD_LIMIT_MINUTES, which a hold can last in all",
+            "HOLD_MINUTES is more than HOLD_LIMIT_MINUTES, the maximum duration of a hold",
         ),
         (
             limits.order_seats.zip(limits.user_seats).is_some_and(|(order, user)| order > user),
-            "SEATS_PER_ORDER is more than SEATS_PER_USER, so no order can have so many",
+            "SEATS_PER_ORDER is more than SEATS_PER_USER, so no order can reach it",
         ),
         (
             limits.opens_before.zip(limits.closes_before).is_some_and(|(opens, closes)| closes >= opens),
-            "SALES_CLOSE_MINUTES ends the sales before SALES_OPEN_DAYS begins them: nothing is ever on sale",
+            "SALES_CLOSE_MINUTES closes sales before SALES_OPEN_DAYS opens them: nothing is ever on sale",
         ),
         (
             config.access_token_lifetime > config.refresh_token_lifetime,
@@ -104,8 +108,8 @@ pub(super) fn of_config(config: &Config) -> Vec<Doubt> {
         (config.admin_idle > config.admin_session, "ADMIN_IDLE_MINUTES is longer than ADMIN_SESSION_HOURS"),
         (
             config.login_failures_per_account > config.login_failures_per_address,
-            "LOGIN_FAILURES_PER_ACCOUNT is more than LOGIN_FAILURES_PER_ADDRESS, which ends them all",
+            "LOGIN_FAILURES_PER_ACCOUNT is more than LOGIN_FAILURES_PER_ADDRESS, so it has no effect",
         ),
     ];
-    contradictions.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| mistake(text.to_owned())).collect()
+    contradictions.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| mistake(text.to_owned())).collect()
 }

@@ -1,8 +1,8 @@
-//! The configuration: one struct, read once, from the process environment, a `.env` file and
+//! The configuration: one struct, read once from the process environment, a `.env` file and
 //! defaults, in this order of precedence.
 //!
-//! Names and meanings are in [`SETTINGS`]; values are read as Django with python-decouple reads
-//! them, so that the `.env` of a Django deployment works as it is.
+//! Names and meanings are in [`SETTINGS`]. Values are read as Django with python-decouple reads
+//! them, so that the `.env` of a Django deployment works unchanged.
 
 mod database;
 pub mod dotenv;
@@ -34,63 +34,63 @@ pub use settings::{Accepts, SETTINGS, Setting};
 /// Everything an operator can set. `Debug` hides the secrets.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Signs the tokens. Whether it may be absent is for each command to judge.
+    /// Signs the tokens. Each command decides whether it can be absent.
     pub secret_key: Option<SecretString>,
     pub debug: bool,
     /// Lower-case patterns; see [`Config::host_allowed`].
     pub allowed_hosts: Vec<String>,
     pub database: DatabaseTarget,
     pub database_connections: usize,
-    /// Of the booking desk, where the engine has more than one writer.
+    /// Batches that the booking desk processes in parallel.
     pub desk_lanes: usize,
     pub access_token_lifetime: Duration,
     pub refresh_token_lifetime: Duration,
     pub bind: SocketAddr,
-    /// Says what a cinema's day is.
+    /// Defines when the cinema's day begins.
     pub time_zone: TimeZone,
     pub log_format: LogFormat,
     /// A filter that `tracing_subscriber::EnvFilter` understands.
     pub log_level: String,
-    /// As browsers write them in `Origin`: lower case, without the scheme's own port.
+    /// As browsers write them in `Origin`: lower case, without the scheme's default port.
     pub cors_allowed_origins: Vec<String>,
-    /// The number of reverse proxies whose `X-Forwarded-…` headers are believed.
+    /// The number of reverse proxies whose `X-Forwarded-…` headers are trusted.
     pub trusted_proxies: usize,
     pub max_connections: usize,
-    /// Of one network; none for a quarter of all.
+    /// The limit for one network; `None` for a quarter of `max_connections`.
     pub max_connections_per_network: Option<usize>,
-    /// How long the head of a request may take.
+    /// How long a client can take to send the head of a request.
     pub head_timeout: Duration,
-    /// How long a connection may be idle between two requests.
+    /// How long a connection can be idle between two requests.
     pub keep_alive: Duration,
-    /// The bytes of large requests kept in memory at once.
+    /// The limit for the bytes of large requests kept in memory at the same time.
     pub max_buffered_bytes: usize,
     pub request_timeout: Duration,
-    /// How long exports and bulk actions may go on when the server is to stop.
+    /// How long exports and bulk actions can continue while the server stops.
     pub stop_grace: Duration,
-    /// Of staff; others have a smaller limit as well.
+    /// For staff; everyone else has a smaller limit.
     pub max_body_bytes: usize,
-    /// Failed logins per window, of one account from one address.
+    /// Failed logins allowed per window, to one account from one address.
     pub login_failures_per_account: u32,
-    /// Failed logins per window, from one address.
+    /// Failed logins allowed per window, from one address.
     pub login_failures_per_address: u32,
     pub login_failure_window: Duration,
-    /// Without a request for so long, a session of the admin panel is over.
+    /// A session of the admin panel ends after this time without a request.
     pub admin_idle: Duration,
-    /// So long after the login it is over in any case.
+    /// A session of the admin panel ends this long after the login, even if it is in use.
     pub admin_session: Duration,
-    /// On holds, sales and cancelling.
+    /// The limits on holds, sales and cancellations.
     pub limits: Limits,
-    /// Between two shows on a screen, in microseconds.
+    /// The cleaning time between two shows on a screen, in microseconds.
     pub turnaround: i64,
     /// The `.env` file that was read.
     pub env_file: Option<PathBuf>,
-    /// What can hardly be meant.
+    /// Settings that are valid but probably mistakes.
     pub doubts: Vec<Doubt>,
-    /// Every setting as it was read from the process environment and the file, without secrets.
+    /// All settings as read from the process environment and the file, without secrets.
     pub present: Vec<Present>,
 }
 
-/// In microseconds, as [`Limits`] has its times.
+/// In microseconds, the unit of the times in [`Limits`].
 const MINUTE: i64 = 60 * SECOND;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +99,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// A setting as it is at present.
+/// A setting with its current value.
 #[derive(Clone, Debug)]
 pub struct Present {
     pub setting: &'static Setting,
-    /// None where there is no default either. Secrets are replaced.
+    /// `None` if the setting is absent and has no default. Secrets are replaced.
     pub value: Option<String>,
     /// `environment`, `.env` or `default`.
     pub from: &'static str,
@@ -115,7 +115,7 @@ pub struct Present {
 pub struct Fault {
     /// The variable's name; the path for a file that cannot be read.
     pub variable: String,
-    /// What is wrong and what is accepted.
+    /// The problem, and the accepted values.
     pub problem: String,
 }
 
@@ -125,7 +125,7 @@ impl Config {
     /// missing.
     ///
     /// # Errors
-    /// All faults at once, as [`Config::load`], also for a file that cannot be read.
+    /// Returns all faults, as [`Config::load`] does, including a file that cannot be read.
     pub fn from_process(env_file: Option<&Path>) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let named = std::env::var_os("MARQUEE_ENV_FILE").filter(|path| !path.is_empty());
@@ -165,11 +165,11 @@ impl Config {
         }
     }
 
-    /// Reads the settings from an environment and the text of a `.env` file. The environment wins,
-    /// also with an empty value.
+    /// Reads the settings from an environment and the text of a `.env` file. The environment takes
+    /// precedence, even with an empty value.
     ///
     /// # Errors
-    /// All faults at once.
+    /// Returns all faults.
     pub fn load(env: impl Fn(&str) -> Option<String>, dotenv: &str) -> Result<Self, Vec<Fault>> {
         let mut reader = Reader { dotenv: dotenv::parse(dotenv), env, faults: Vec::new() };
         reader.refuse_hidden_names();
@@ -235,7 +235,7 @@ impl Config {
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
     }
 
-    /// Where the settings came from, for people.
+    /// Describes where the settings came from.
     pub fn settings_from(&self) -> String {
         match &self.env_file {
             Some(file) => format!("the environment and {}", file.display()),
@@ -243,11 +243,11 @@ impl Config {
         }
     }
 
-    /// Whether a request with this `Host` header is answered: Django's `ALLOWED_HOSTS` rule.
+    /// Checks whether `ALLOWED_HOSTS` allows this `Host` header, by Django's rule.
     ///
-    /// The port and one trailing dot do not count, nor does letter case. A pattern `.example.com`
-    /// allows the domain and its subdomains, `*` any host, all others exactly themselves. A header
-    /// that is no host name or address is never allowed.
+    /// The port, one trailing dot and letter case are ignored. A pattern `.example.com` allows the
+    /// domain and its subdomains, `*` allows any host, and every other pattern only itself. A header
+    /// that is not a host name or an address is never allowed.
     pub fn host_allowed(&self, host_header: &str) -> bool {
         let Some(host) = host_without_port(host_header) else {
             return false;
@@ -260,7 +260,7 @@ impl Config {
     }
 }
 
-/// The settings as they are read from this environment and the text of this file.
+/// Lists the settings with the values that this environment and the text of this file give them.
 fn present(env: &HashMap<&str, String>, dotenv: &str) -> Vec<Present> {
     let dotenv = dotenv::parse(dotenv);
     let present = |setting: &'static Setting| {
@@ -282,10 +282,10 @@ fn without_secret(name: &str, value: &str) -> String {
     }
 }
 
-/// The lower-case host of a `Host` header (Django's `split_domain_port`).
+/// Returns the lower-case host of a `Host` header (Django's `split_domain_port`).
 fn host_without_port(header: &str) -> Option<String> {
     let header = header.to_ascii_lowercase();
-    // The host ends at the last colon, except that those within brackets belong to it.
+    // The host ends at the last colon, unless that colon is within brackets.
     let host = match header.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
             let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
@@ -305,7 +305,7 @@ fn host_without_port(header: &str) -> Option<String> {
     (valid && !host.is_empty()).then(|| host.to_owned())
 }
 
-/// Whether an entry of `ALLOWED_HOSTS` can allow anything: `*`, a host, or a domain behind a dot.
+/// Checks whether an entry of `ALLOWED_HOSTS` can match any host: `*`, a host, or a domain after a dot.
 fn is_host_pattern(entry: &str) -> bool {
     let name = entry.strip_prefix('.').unwrap_or(entry).to_ascii_lowercase();
     let is_address = || name.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok();
@@ -315,8 +315,8 @@ fn is_host_pattern(entry: &str) -> bool {
             && if name.starts_with('[') { is_address() } else { is_name() }
 }
 
-/// What someone meant who wrote a host as a URL, with its port, as a list of Python or in another way that other programs
-/// take.
+/// Guesses the right spelling for a host that was written as a URL, with a port, as a Python list, or in another form
+/// that other programs accept.
 fn host_as_meant(entry: &str) -> Option<String> {
     let several = |c: char| c.is_whitespace() || c == ';';
     if entry.trim().contains(several) {
@@ -343,8 +343,8 @@ fn host_as_meant(entry: &str) -> Option<String> {
     Some(format!("{dot}{name}")).filter(|meant| is_host_pattern(meant))
 }
 
-/// A level, or `module::path=level`. `EnvFilter` knows more, but it also takes a misspelt level
-/// for a module, which turns the log off.
+/// Checks for a level, or `module::path=level`. `EnvFilter` accepts more, but it also takes a
+/// misspelt level for a module name, which turns the log off.
 fn is_log_directive(directive: &str) -> bool {
     let (target, level) = directive.split_once('=').map_or((None, directive), |(target, level)| (Some(target), level));
     let level = level.to_ascii_lowercase();
@@ -354,7 +354,7 @@ fn is_log_directive(directive: &str) -> bool {
         })
 }
 
-/// `scheme://host[:port]`, as a browser writes it.
+/// Returns `scheme://host[:port]` as a browser writes it.
 fn origin(text: &str) -> Option<String> {
     let (_, authority) = text.split_once("://")?;
     if authority.contains(['/', '\\', '?', '#', '@', '*', '%'])
@@ -368,8 +368,8 @@ fn origin(text: &str) -> Option<String> {
     Some(format!("{}://{host}{port}", url.scheme()))
 }
 
-/// Reads settings and collects what is wrong. A faulty setting reads as its default: the result is
-/// thrown away, but the others still get looked at.
+/// Reads settings and collects the faults. A faulty setting reads as its default, so that the
+/// other settings are still checked; the result is discarded.
 struct Reader<E> {
     env: E,
     dotenv: BTreeMap<String, String>,
@@ -377,12 +377,12 @@ struct Reader<E> {
 }
 
 impl<E: Fn(&str) -> Option<String>> Reader<E> {
-    /// What someone wrote for the setting, in the environment or else in `.env`.
+    /// Returns the value in the environment, or else in `.env`.
     fn written(&self, name: &str) -> Option<String> {
         (self.env)(name).or_else(|| self.dotenv.get(name).cloned())
     }
 
-    /// The same, with an empty value counting as none.
+    /// Returns the value unless it is empty.
     fn given(&self, name: &str) -> Option<String> {
         self.written(name).filter(|value| !value.is_empty())
     }
@@ -394,7 +394,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         });
     }
 
-    /// The value, read by `parse`. For settings that are no secrets: a fault repeats the value.
+    /// Reads the value with `parse`. Only for settings that are not secret, because a fault repeats the value.
     fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>) -> T {
         if let Some(value) = self.written(name) {
             if let Some(value) = parse(&value) {
@@ -413,7 +413,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         self.parsed(name, |value| T::try_from(integer_in_range(name, value)?).ok())
     }
 
-    /// A whole number; none when it is absent or empty.
+    /// Reads a whole number; `None` if it is absent or empty.
     fn if_given(&mut self, name: &str) -> Option<i64> {
         let value = self.given(name)?;
         let number = integer_in_range(name, &value);
@@ -423,7 +423,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         number
     }
 
-    /// A whole number of units of so many seconds.
+    /// Reads a whole number of units; `unit` is the length of one in seconds.
     fn duration(&mut self, name: &str, unit: u64) -> Duration {
         Duration::from_secs(self.integer::<u64>(name) * unit)
     }
@@ -442,7 +442,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         for host in hosts.iter().filter(|host| !is_host_pattern(host)) {
             let hint = match host_as_meant(host) {
                 Some(meant) => format!(": write {meant}"),
-                None if host.contains('_') => ", since no host name has an underscore".to_owned(),
+                None if host.contains('_') => ", because host names cannot contain an underscore".to_owned(),
                 None => String::new(),
             };
             self.fault("ALLOWED_HOSTS", format_args!("{} is not a host name{hint}", shown(host)));
@@ -451,7 +451,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             return hosts.iter().map(|host| host.to_lowercase()).collect();
         }
         if !debug && self.faults.len() == faults {
-            self.fault("ALLOWED_HOSTS", "the list is empty, no request would be answered");
+            self.fault("ALLOWED_HOSTS", "the list is empty, so every request would be refused");
         }
         [".localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into()
     }
@@ -463,7 +463,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             match origin(&text) {
                 Some(origin) => origins.push(origin),
                 None if text == "*" => {
-                    self.fault(NAME, "* would let every web page use the API, so origins must be named one by one")
+                    self.fault(NAME, "* would allow every web page to use the API; list each origin instead")
                 }
                 None => self.fault(NAME, format_args!("{} is not an origin", shown(&text))),
             }
@@ -471,7 +471,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         origins
     }
 
-    /// `DATABASE_URL`, else the `DB_` variables, else the default.
+    /// Reads `DATABASE_URL`, else the `DB_` variables, else the default.
     fn database(&mut self) -> DatabaseTarget {
         const URL: &str = "DATABASE_URL";
         let fallback =
@@ -485,11 +485,11 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         let Some(engine) = self.given("DB_ENGINE") else {
             let others = ["DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_PORT"];
             if let Some(other) = others.into_iter().find(|name| self.given(name).is_some()) {
-                self.fault("DB_ENGINE", format_args!("it is missing, while {other} is set"));
+                self.fault("DB_ENGINE", format_args!("it is missing, but {other} is set"));
             }
             return fallback();
         };
-        // Django's names are Python modules and tell upper from lower case; the bare words do not.
+        // Django's names are Python modules, so letter case matters; it does not in the short words.
         let word = match engine.as_str() {
             "django.db.backends.mysql" => "mysql",
             "django.db.backends.sqlite3" => "sqlite",
@@ -512,7 +512,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
     }
 
     fn mysql(&mut self) -> DatabaseTarget {
-        // Django counts an empty port as none.
+        // Django treats an empty port as no port.
         let port = match self.given("DB_PORT") {
             Some(_) => self.integer("DB_PORT"),
             None => database::MYSQL_PORT,
@@ -542,8 +542,8 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         })
     }
 
-    /// python-decouple takes `export NAME` and a byte order mark for parts of the name, so that
-    /// the setting silently has its default. Its rule is kept, but not the silence.
+    /// Reports names after `export` or a byte order mark. python-decouple takes these for parts of
+    /// the name and silently uses the setting's default. We keep its rule, but say so.
     fn refuse_hidden_names(&mut self) {
         let hidden: Vec<_> = SETTINGS
             .iter()
@@ -557,8 +557,8 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             .filter(|setting| self.written(setting.name).is_none())
             .map(|setting| Fault {
                 variable: setting.name.to_owned(),
-                problem: "in the .env file it stands behind `export` or a byte order mark, which \
-                          hides it; accepted: lines NAME=value, in UTF-8 without byte order mark"
+                problem: "in the .env file its name follows `export` or a byte order mark, so it is \
+                          ignored; accepted: lines NAME=value, in UTF-8 without byte order mark"
                     .to_owned(),
             })
             .collect();
@@ -570,7 +570,7 @@ fn setting(name: &str) -> &'static Setting {
     SETTINGS.iter().find(|setting| setting.name == name).expect("a test reads every setting")
 }
 
-/// A whole number that the setting accepts.
+/// Reads a whole number within the setting's limits.
 fn integer_in_range(name: &str, value: &str) -> Option<i64> {
     let Accepts::Integer(min, max) = setting(name).accepts else {
         unreachable!("a test reads every setting");
@@ -578,7 +578,7 @@ fn integer_in_range(name: &str, value: &str) -> Option<i64> {
     dotenv::integer(value).filter(|number| (min..=max).contains(number))
 }
 
-/// A value as a fault repeats it: in quotes, escaped, and not too long.
+/// Formats a value for a fault message: quoted, escaped, and shortened if it is long.
 fn shown(value: &str) -> String {
     match value.char_indices().nth(60) {
         Some((end, _)) => format!("{:?}…", &value[..end]),

@@ -1,31 +1,31 @@
-//! Whether a SECRET_KEY can keep a secret: whoever guesses it can make the tokens of any user, off line.
+//! Checks whether a SECRET_KEY is strong enough: anyone who guesses it offline can forge tokens for any user.
 
-/// For messages.
-pub const HOW_TO_MAKE_ONE: &str = "make one with `openssl rand -base64 48`, and keep it";
+/// Advice for messages.
+pub const HOW_TO_MAKE_ONE: &str = "create one with `openssl rand -base64 48`, and keep it";
 
-/// What is wrong with a key, in words that follow "SECRET_KEY is weak:". They don't contain the key.
+/// Why a key is refused or weak, in words that follow "SECRET_KEY is weak:". They never contain the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretFault {
-    /// It can be found by trying: the server does not start with it.
+    /// The key can be guessed: the server does not start with it.
     Unusable(String),
-    /// It may have been copied from somewhere, or is shorter than it should be: the server starts, and warns.
+    /// The key is shorter than recommended, or may have been copied from an example: the server starts, but warns.
     Weak(String),
 }
 
-/// With fewer characters the server does not start.
+/// Characters that a key needs for the server to start.
 const LEAST: usize = 32;
 
-/// Django's keys have as many.
+/// Recommended length, that of Django's keys.
 const GOOD: usize = 50;
 
-/// A key with fewer different characters is a pattern.
+/// A key with fewer different characters is a repeated pattern.
 const LEAST_DIFFERENT: usize = 5;
 
-/// Words of keys that documents show, and that frameworks write into new projects.
+/// Words in the example keys of documents and in the keys that frameworks write into new projects.
 const EXAMPLES: [&str; 8] =
     ["insecure", "example", "change", "replace", "your ", "placeholder", "random char", "secret key"];
 
-/// What speaks against using this key.
+/// Returns the reason not to use this key, if there is one.
 pub fn secret_fault(key: &str) -> Option<SecretFault> {
     let mut different: Vec<char> = key.chars().collect();
     let length = different.len();
@@ -33,13 +33,13 @@ pub fn secret_fault(key: &str) -> Option<SecretFault> {
     different.dedup();
     let plain = key.to_lowercase().replace(['-', '_'], " ");
     if length < LEAST {
-        Some(SecretFault::Unusable(format!("it has {length} characters, and needs {LEAST} at least")))
+        Some(SecretFault::Unusable(format!("it has {length} characters; use at least {LEAST}")))
     } else if different.len() < LEAST_DIFFERENT {
-        Some(SecretFault::Unusable("it repeats a few characters".to_owned()))
+        Some(SecretFault::Unusable("it repeats the same few characters".to_owned()))
     } else if EXAMPLES.iter().any(|example| plain.contains(example)) {
-        Some(SecretFault::Weak("it looks like an example that others know, too".to_owned()))
+        Some(SecretFault::Weak("it looks like a published example".to_owned()))
     } else if length < GOOD {
-        Some(SecretFault::Weak(format!("it has {length} characters, and {GOOD} are good")))
+        Some(SecretFault::Weak(format!("it has {length} characters; {GOOD} or more are recommended")))
     } else {
         None
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_long_random_and_nobody_else_s() {
+    fn a_key_must_be_long_random_and_private() {
         let unusable = |key: &str| matches!(secret_fault(key), Some(SecretFault::Unusable(_)));
         let weak = |key: &str| matches!(secret_fault(key), Some(SecretFault::Weak(_)));
         let good = "q8Zr1Tn5vXw0Lk3Jh7Gf2Ds9Ap4Oi6Uy+Bm/Vc1Xz8Qe5Wt3Hn";

@@ -6,12 +6,12 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
-/// The configuration of an empty environment and this `.env`.
+/// Loads the configuration from an empty environment and this `.env`.
 fn load(dotenv: &str) -> Result<Config, Vec<Fault>> {
     Config::load(|_| None, dotenv)
 }
 
-/// The faults of this `.env`, one a line.
+/// Returns the faults of this `.env`, one per line.
 fn faults(dotenv: &str) -> String {
     let faults = load(dotenv).expect_err(dotenv);
     faults.iter().map(|fault| format!("{fault}\n")).collect()
@@ -47,7 +47,7 @@ fn an_empty_environment_gives_the_defaults() {
 }
 
 #[test]
-fn a_django_env_file_works_as_it_is() {
+fn a_django_env_file_works_unchanged() {
     let config = load(
         "# Django\nSECRET_KEY='django-insecure-a$b#c=d\\e%20'\nDEBUG=True\r\n\
          ALLOWED_HOSTS=Cinema.example, .tickets.example\n\n\
@@ -95,7 +95,7 @@ fn the_database_comes_from_its_url_else_the_db_variables() {
 }
 
 #[test]
-fn the_environment_wins_also_when_empty() {
+fn the_environment_takes_precedence_even_if_empty() {
     let env = |name: &str| match name {
         "LOG_LEVEL" => Some("warn".to_owned()),
         "SECRET_KEY" => Some(String::new()),
@@ -114,7 +114,7 @@ fn the_environment_wins_also_when_empty() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_name_and_what_is_accepted() {
+fn all_faults_are_reported_with_name_and_accepted_values() {
     let report = faults(
         "SECRET_KEY=hunter2\nDEBUG=maybe\nALLOWED_HOSTS='a\nDATABASE_URL=mysql://u:hunter2@/\n\
          DATABASE_CONNECTIONS=0\nDESK_LANES=17\nACCESS_TOKEN_LIFETIME_HOURS=-1\nREFRESH_TOKEN_LIFETIME_DAYS=\n\
@@ -158,7 +158,7 @@ fn every_fault_is_told_at_once_with_name_and_what_is_accepted() {
 #[test]
 fn faults_of_the_db_variables() {
     for (dotenv, expected) in [
-        ("DB_NAME=x\nDB_PORT=1", "DB_ENGINE: it is missing, while DB_NAME is set"),
+        ("DB_NAME=x\nDB_PORT=1", "DB_ENGINE: it is missing, but DB_NAME is set"),
         ("DB_ENGINE=django.db.backends.oracle", "DB_ENGINE: \"django.db.backends.oracle\" is not"),
         ("DB_ENGINE=Django.db.backends.mysql", "DB_ENGINE: "),
         ("DB_ENGINE=sqlite", "DB_NAME: the path"),
@@ -180,7 +180,7 @@ fn a_name_that_decouple_would_miss_is_a_fault() {
         let report = faults(dotenv);
         assert!(report.starts_with("SECRET_KEY: "), "{report}");
     }
-    // The shell that read `export` gave us the variable itself.
+    // A shell that reads the `export` line puts the variable into the environment.
     let env = |name: &str| (name == "SECRET_KEY").then(|| "a".to_owned());
     assert!(Config::load(env, "export SECRET_KEY=a").is_ok());
     assert!(load("\u{feff}# comment\nEXPORT_DEBUG=maybe\nexport OTHER=1").is_ok());
@@ -245,8 +245,8 @@ fn hosts_are_allowed_by_djangos_rule() {
 }
 
 #[test]
-fn hosts_that_no_request_can_have_are_refused_with_the_right_spelling() {
-    for (written, told) in [
+fn impossible_hosts_are_refused_with_a_suggestion() {
+    for (written, expected) in [
         ("localhost 127.0.0.1", "\"localhost 127.0.0.1\" is not a host name: write localhost,127.0.0.1;"),
         ("localhost;a.example", "write localhost,a.example;"),
         ("['localhost','127.0.0.1']", "\"[localhost\" is not a host name: write localhost;"),
@@ -265,7 +265,7 @@ fn hosts_that_no_request_can_have_are_refused_with_the_right_spelling() {
         ("tickets.example.", "write tickets.example;"),
         ("kino-köln.de", "write xn--kino-kln-s4a.de;"),
         (".Kino-Köln.de", "write .xn--kino-kln-s4a.de;"),
-        ("marquee_web", "\"marquee_web\" is not a host name, since no host name has an underscore;"),
+        ("marquee_web", "\"marquee_web\" is not a host name, because host names cannot contain an underscore;"),
         ("a..b", "\"a..b\" is not a host name;"),
         (".", "\".\" is not a host name;"),
         ("www.*.example", "is not a host name;"),
@@ -273,7 +273,7 @@ fn hosts_that_no_request_can_have_are_refused_with_the_right_spelling() {
         ("'',", "\"\" is not a host name;"),
     ] {
         let report = faults(&format!("ALLOWED_HOSTS={written}"));
-        assert!(report.contains(told) && report.contains("ALLOWED_HOSTS: "), "{written}: {report}");
+        assert!(report.contains(expected) && report.contains("ALLOWED_HOSTS: "), "{written}: {report}");
     }
     for written in
         ["localhost,127.0.0.1", "*", ".example.com", "A-b.Example", "[::1]", "[2001:DB8::1],x", "xn--kino-kln-s4a.de"]
@@ -375,11 +375,11 @@ fn a_named_env_file_must_be_readable() {
 }
 
 #[test]
-fn the_table_and_the_reader_know_the_same_names() {
+fn the_table_and_the_reader_have_the_same_names() {
     let asked = RefCell::new(BTreeSet::new());
     let env = |name: &str| {
         asked.borrow_mut().insert(name.to_owned());
-        // So that every branch about the database is entered.
+        // These values make the reader enter every branch for the database.
         let value = match name {
             "DB_ENGINE" => "mysql",
             "DB_PORT" => "3306",
@@ -410,8 +410,8 @@ proptest::proptest! {
     }
 }
 
-/// `.env.example`, rendered from the table: a comment for each setting, and the setting itself
-/// commented out with its default or an example.
+/// Renders `.env.example` from the table: a comment for each setting, and the setting itself,
+/// commented out, with its default or an example.
 fn env_example() -> String {
     let mut text = String::from(
         "# The settings of Marquee. Copy this file to .env and remove the # before a setting to\n\
@@ -442,7 +442,7 @@ fn env_example() -> String {
     text
 }
 
-/// The table of the README.
+/// Renders the table of the README.
 fn readme_table() -> String {
     let mut text = String::from("| variable | meaning | accepted | default |\n|---|---|---|---|\n");
     for setting in SETTINGS {
@@ -457,7 +457,7 @@ fn readme_table() -> String {
     text
 }
 
-/// Run with `MARQUEE_BLESS=1` to write both files anew from the table.
+/// Run with `MARQUEE_BLESS=1` to rewrite both files from the table.
 #[test]
 fn the_documents_show_the_table() {
     const BEGIN: &str = "<!-- settings: begin -->\n";
@@ -500,7 +500,7 @@ fn doubts(dotenv: &str) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn slips_in_names_are_found() {
+fn typos_in_names_are_found() {
     for (name, meant) in [
         ("ALOWED_HOSTS", "ALLOWED_HOSTS"),
         ("SECRETKEY", "SECRET_KEY"),
@@ -512,10 +512,10 @@ fn slips_in_names_are_found() {
         ("BINDD", "BIND"),
     ] {
         let found = doubts(&format!("{name}=hunter2"));
-        assert_eq!(found, [(format!("{name} in the .env file is no setting; is {meant} meant?"), true)]);
+        assert_eq!(found, [(format!("{name} in the .env file is not a setting; did you mean {meant}?"), true)]);
     }
-    // Those of other programs, one note for all.
-    let text = "these names in the .env file are no settings of Marquee: EMAIL_HOST, REDIS_URL, TZ".to_owned();
+    // Names of other programs get one note together.
+    let text = "these names in the .env file are not settings of Marquee: EMAIL_HOST, REDIS_URL, TZ".to_owned();
     assert_eq!(doubts("TZ=UTC\nEMAIL_HOST=a\nREDIS_URL=b\nTZ=x\n"), [(text, false)]);
     let every: String = SETTINGS.iter().map(|setting| format!("#{}=\n", setting.name)).collect();
     for fine in ["", "# comment\n\n  \n", "\u{feff}# comment\nDEBUG=0", "export OTHER=1", &every, &env_example()] {
@@ -527,9 +527,9 @@ fn slips_in_names_are_found() {
 fn lines_that_set_nothing_are_found_and_not_repeated() {
     let nothing = |line: usize| (format!("line {line} of the .env file has no =, so it sets nothing"), true);
     assert_eq!(doubts("DEBUG=0\r\n\r\nhunter2\r\nDEBUG"), [nothing(3), nothing(4)]);
-    // The rest of a value that was written over two lines.
+    // The second line of a value that was split over two lines.
     let key = "SECRET_KEY=abc\nhunter2/+aGVsbG8=\n";
-    assert_eq!(doubts(key), [("line 2 of the .env file names no setting".to_owned(), false)]);
+    assert_eq!(doubts(key), [("line 2 of the .env file does not name a setting".to_owned(), false)]);
 }
 
 #[test]

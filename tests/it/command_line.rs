@@ -275,7 +275,7 @@ async fn demo_needs_nothing() {
 
     // Again: the same database, the same secret, nothing twice.
     let demo = place.serve(&["--demo"]).await;
-    assert!(!demo.printed.contains("Made a SECRET_KEY"), "{}", demo.printed);
+    assert!(!demo.printed.contains("Created a SECRET_KEY"), "{}", demo.printed);
     let again = demo.shows(&token).await;
     check_programme(&again);
     let same = |show: &&Value| shows.iter().any(|old| old["id"] == show["id"]);
@@ -426,7 +426,7 @@ async fn the_sample_stays_out_of_other_databases(engine: Engine) {
     // Wherever they are, `check` finds them.
     let secret = [("SECRET_KEY", SECRET)];
     let check = || Ran::from(app.marquee_with(&["check"], "", &secret));
-    check().exits(1).says(&["WRONG anyone can log in as demo and admin", "1 to mend"]).never_says(&["Demo-"]);
+    check().exits(1).says(&["WRONG anyone can log in as demo and admin", "1 problem found"]).never_says(&["Demo-"]);
     run(&app, &["deactivate-user", "demo"]).exits(0);
     check().exits(1).says(&["WRONG anyone can log in as admin"]);
     let password = [("MARQUEE_PASSWORD", PASSWORD)];
@@ -587,22 +587,24 @@ async fn check(engine: Engine) {
     );
     let how = "openssl rand -base64 48";
     for weak in ["short", &"ab".repeat(40), &SECRET[..40], &format!("django-insecure-{SECRET}")] {
-        check(&[("SECRET_KEY", weak)]).exits(1).says(&["WRONG SECRET_KEY", how, "1 to mend"]).never_says(&[weak]);
+        check(&[("SECRET_KEY", weak)]).exits(1).says(&["WRONG SECRET_KEY", how, "1 problem found"]).never_says(&[weak]);
     }
     check(&[("SECRET_KEY", "")]).exits(1).says(&["WRONG SECRET_KEY"]);
-    check(&[("SECRET_KEY", SECRET), ("DEBUG", "on")]).exits(1).says(&["WRONG DEBUG", "1 to mend"]);
-    for (hosts, told) in
-        [("localhost,127.0.0.1", "only requests to localhost"), ("*", "every Host"), ("a.example", "names the hosts")]
-    {
+    check(&[("SECRET_KEY", SECRET), ("DEBUG", "on")]).exits(1).says(&["WRONG DEBUG", "1 problem found"]);
+    for (hosts, told) in [
+        ("localhost,127.0.0.1", "only requests to localhost"),
+        ("*", "requests for any host"),
+        ("a.example", "names the hosts"),
+    ] {
         check(&[("SECRET_KEY", SECRET), ("ALLOWED_HOSTS", hosts)]).exits(0).says(&[told]);
     }
     check(&[("SECRET_KEY", SECRET), ("ALLOWED_HOSTS", "https://a.example/")]).says(&["write a.example;"]);
     app.sql("UPDATE shows SET seats_taken = 2 WHERE id = 2").await;
-    check(&[("SECRET_KEY", SECRET)]).exits(1).says(&["WRONG these shows", "[2]", "1 to mend"]);
+    check(&[("SECRET_KEY", SECRET)]).exits(1).says(&["WRONG the count of taken seats", "[2]", "1 problem found"]);
     app.sql("UPDATE shows SET seats_taken = 0").await;
     check(&[("SECRET_KEY", SECRET)]).exits(1).says(&["[1]"]);
     let all = [("SECRET_KEY", "short"), ("DEBUG", "on")];
-    check(&all).exits(1).says(&["WRONG SECRET_KEY", "WRONG DEBUG", "[1]", "3 to mend"]);
+    check(&all).exits(1).says(&["WRONG SECRET_KEY", "WRONG DEBUG", "[1]", "3 problems found"]);
 }
 
 // ---- accounts
@@ -691,7 +693,7 @@ async fn deactivate_user(engine: Engine) {
     list(&world.ann.access).send(&app).await.expect(200);
     assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE active_seat = 5").await, [["1"]], "bookings stay");
     run(&app, &["deactivate-user", "bob"]).exits(0);
-    run(&app, &["activate-user", "Bob"]).exits(0).says(&["Switched Bob on."]);
+    run(&app, &["activate-user", "Bob"]).exits(0).says(&["Activated Bob."]);
     log_in(&app, "bob", PASSWORD).await.expect(200);
     run(&app, &["activate-user", "nobody"]).exits(1).says(&["no user nobody"]);
     run(&app, &["deactivate-user", "bob"]).exits(0);
@@ -968,7 +970,7 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     load(&app, example, &zone).exits(0).says(&["Loaded 2 movies, 2 screens, 4 shows."]).never_says(&["WARNING"]);
     let first = programme(&app).await;
     let again = load(&app, example, &zone).exits(0).never_says(&["WARNING"]);
-    again.says(&["Loaded 0 movies, 0 screens, 0 shows.", "2 movies are there already.", "4 shows are there already."]);
+    again.says(&["Loaded 0 movies, 0 screens, 0 shows.", "2 movies already exist.", "4 shows already exist."]);
     assert_eq!(programme(&app).await, first);
 
     // Shows alone, of a movie that is named by its id; and two movies that are the same but for their ids.
@@ -981,7 +983,7 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     .to_string();
     load(&app, &file, &[]).exits(0).says(&["Loaded 2 movies, 0 screens, 1 show.", "2 movies are called \"Twin\" now"]);
     let first = programme(&app).await;
-    load(&app, &file, &[]).exits(0).says(&["2 movies are there already.", "1 show is there already."]);
+    load(&app, &file, &[]).exits(0).says(&["2 movies already exist.", "1 show already exists."]);
     assert_eq!(programme(&app).await, first);
     // With ids, too.
     let ids = json!({
@@ -992,7 +994,7 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     .to_string();
     load(&app, &ids, &[]).exits(0).says(&["1 movie, 1 screen, 1 show."]);
     let first = programme(&app).await;
-    load(&app, &ids, &[]).exits(0).says(&["1 screen is there already."]);
+    load(&app, &ids, &[]).exits(0).says(&["1 screen already exists."]);
     assert_eq!(programme(&app).await, first);
 }
 
@@ -1009,7 +1011,7 @@ async fn loaddata_matches_without_ids(engine: Engine) {
     load(&app, movies(&[("Salt", 105)]), &[]).exits(0).says(&["Loaded 1 movie,"]);
     assert_eq!(minutes().await, [["Salt", "105"]]);
     // A remake in the same file is another movie, whichever comes first.
-    load(&app, movies(&[("Salt", 90), ("Salt", 105)]), &[]).exits(0).says(&["1 movie is there already."]);
+    load(&app, movies(&[("Salt", 90), ("Salt", 105)]), &[]).exits(0).says(&["1 movie already exists."]);
     assert_eq!(minutes().await, [["Salt", "105"], ["Salt", "90"]]);
     // Which of the two got longer can't be known.
     load(&app, movies(&[("Salt", 91)]), &[])
@@ -1026,7 +1028,7 @@ async fn loaddata_matches_without_ids(engine: Engine) {
     load(&app, show(6), &[]).exits(0).says(&["0 movies, 0 screens, 1 show."]);
     assert_eq!(app.sql("SELECT total_seats, order_limit FROM shows").await, [["6", "2"]]);
     app.sql("UPDATE shows SET cancelled_at = 1").await;
-    load(&app, show(7), &[]).exits(0).says(&["WARNING shows[0]: this show was cancelled", "1 show is there already."]);
+    load(&app, show(7), &[]).exits(0).says(&["WARNING shows[0]: this show was cancelled", "1 show already exists."]);
     assert_eq!(app.sql("SELECT total_seats, cancelled_at FROM shows").await, [["6", "1"]]);
 }
 
@@ -1194,11 +1196,11 @@ async fn backup(engine: Engine) {
     let lost: Vec<&i64> = seats.iter().filter(|seat| !held.contains(seat)).collect();
     assert!(lost.is_empty(), "{} of {} bookings are not in the backup: {lost:?}", lost.len(), seats.len());
     let env = [("DATABASE_URL", restored.url.as_str()), ("SECRET_KEY", SECRET)];
-    Ran::from(app.marquee_with(&["check"], "", &env)).exits(0).says(&["ok    each show counts its taken seats right"]);
+    Ran::from(app.marquee_with(&["check"], "", &env)).exits(0).says(&["ok    the count of taken seats is right"]);
 
     // A second one does not overwrite the first, and a failed one leaves nothing.
     let bytes = fs::read(&copy).expect("it can be read");
-    run(&app, &["backup", &to]).exits(1).says(&["is there already"]);
+    run(&app, &["backup", &to]).exits(1).says(&["already exists"]);
     assert!(bytes == fs::read(&copy).expect("it can be read"), "the first backup was changed");
     run(&app, &["backup", &format!("{to}/no/folder")]).exits(1);
     let other = Ran::from(app.marquee_with(&["backup", "x.sqlite3"], "", &[("DATABASE_URL", "sqlite://none.sqlite3")]));
@@ -1214,7 +1216,7 @@ async fn load_sample_data(engine: Engine) {
     log_in(&app, "admin", "Demo-Projector-42").await.expect(200);
     assert_eq!(app.sql("SELECT username, is_superuser FROM users ORDER BY id").await, [["demo", "0"], ["admin", "1"]]);
     assert!(count(&app, "movies").await >= 6 && count(&app, "screens").await == 3 && count(&app, "bookings").await > 0);
-    run(&app, &["check"]).says(&["ok    each show counts its taken seats right"]);
+    run(&app, &["check"]).says(&["ok    the count of taken seats is right"]);
     let again = run(&app, &["load-sample-data"]).exits(0);
     assert!(["Added 0 shows.", "Added 9 shows."].iter().any(|text| again.out.contains(text)), "{again:?}");
     assert_eq!(count(&app, "users").await, 2);
@@ -1305,12 +1307,12 @@ async fn env_files() {
         ),
     );
     let odd = [
-        "ALOWED_HOSTS in the .env file is no setting; is ALLOWED_HOSTS meant?",
+        "ALOWED_HOSTS in the .env file is not a setting; did you mean ALLOWED_HOSTS?",
         "line 4 of the .env file has no =",
         "HOLD_MINUTES is more than HOLD_LIMIT_MINUTES",
     ];
     let check = place.run(&["--env-file", "odd.env", "check"]).exits(1).says(&odd).never_says(&["hunter2"]);
-    check.says(&["note  these names in the .env file are no settings of Marquee: EMAIL_HOST", "3 to mend."]);
+    check.says(&["note  these names in the .env file are not settings of Marquee: EMAIL_HOST", "3 problems found."]);
     let server = place.serve(&["--env-file", "odd.env"]).await;
     let log = fs::read_to_string(&server.log).expect("a log");
     server.stop().await;

@@ -214,7 +214,7 @@ impl Rounds {
     /// The last look, and the figures.
     async fn end(self, what: &str) {
         let checked = self.app.succeed(&["check"]);
-        assert!(String::from_utf8_lossy(&checked.stdout).contains("counts its taken seats right"), "{checked:?}");
+        assert!(String::from_utf8_lossy(&checked.stdout).contains("the count of taken seats is right"), "{checked:?}");
         is_consistent(&self.app).await;
         println!(
             "{}: {what}, {} rounds: {} holds, {} orders, {} seats booked and {} cancelled, none lost, none twice; {} without \

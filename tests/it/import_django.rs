@@ -161,7 +161,7 @@ async fn moves(from: &str, app: &App) {
     assert!(second.contains("bookings         0 copied, 5 already there\n"), "{second}");
     assert_eq!(content(app).await, imported, "a second run changes nothing");
     let check = shown(&app.marquee(&["check"]));
-    assert!(check.contains("ok    each show counts its taken seats right"), "{check}");
+    assert!(check.contains("ok    the count of taken seats is right"), "{check}");
 
     tokens_and_passwords_work(from, app).await;
     programme_and_bookings_are_there(app).await;

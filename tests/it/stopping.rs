@@ -155,6 +155,6 @@ async fn a_second_signal_stops_at_once(engine: Engine) {
     let began = Instant::now();
     assert_eq!(app.instance(0).stop().await.code(), Some(1));
     assert!(began.elapsed() < Duration::from_secs(3), "stopped after {:?}", began.elapsed());
-    app.instance(0).logged("at once").await;
+    app.instance(0).logged("immediately").await;
     drop(stream);
 }

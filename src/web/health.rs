@@ -1,4 +1,4 @@
-//! For whoever watches the process: is it alive, can it serve.
+//! Health checks for monitoring: whether the process is alive and whether it can serve.
 
 use std::convert::Infallible;
 
@@ -11,13 +11,13 @@ use serde_json::json;
 use crate::app::App;
 use crate::db::MigrationState;
 
-/// The process answers.
+/// Answers that the process is alive.
 pub async fn healthz() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// The database takes writes and has the schema that this binary needs. Anyone may ask, so what was found is given out for
-/// a second.
+/// Checks that the database accepts writes and has the schema that this binary needs. Anyone may send this request, so
+/// the result is cached for up to a second.
 pub async fn readyz(State(app): State<App>) -> Response {
     let Ok(problem) = app.reads.problem.get((), async { Ok::<_, Infallible>(problem(&app).await) }).await;
     match problem {
@@ -29,15 +29,15 @@ pub async fn readyz(State(app): State<App>) -> Response {
     }
 }
 
-/// Why no booking could be made now.
+/// Returns why no booking could be made now, if there is a reason.
 async fn problem(app: &App) -> Option<&'static str> {
     let (writes, state) = (app.db.takes_writes().await, app.db.migration_state().await);
     if let Err(error) = &writes {
         tracing::warn!(%error, "not ready");
     }
     match state {
-        Ok(_) if writes.is_err() => Some("the database takes no writes"),
-        // Where a newer binary has migrated, this one goes on until it is replaced.
+        Ok(_) if writes.is_err() => Some("the database does not accept writes"),
+        // After a newer binary has migrated, this one keeps serving until it is replaced.
         Ok(MigrationState::Current | MigrationState::Newer { .. }) => {
             (!app.desk.is_open()).then_some("the booking desk is closed")
         }

@@ -1,4 +1,5 @@
-//! What surrounds every request: its id, its log line, the host check, the time limit, and the headers of every reply.
+//! Middleware around every request: its id, its log line, the host check, the time limit, and the headers of every
+//! reply.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -22,10 +23,10 @@ use crate::error::ApiError;
 use crate::web::endpoint::Client;
 use crate::{admin, back_office, log};
 
-/// Sent with every reply; the id is in every log line of the request too.
+/// Sent with every reply. The id is also in every log line of the request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// On every reply (G59).
+/// Sent with every reply (G59).
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -33,13 +34,13 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// Puts all of it around the routes.
+/// Wraps the routes in all middleware.
 pub fn around(router: Router, app: &App) -> Router {
     let router = router.layer(middleware::from_fn_with_state(app.clone(), within_limits));
     with_cors(router, &app.config.cors_allowed_origins).layer(middleware::from_fn_with_state(app.clone(), surround))
 }
 
-/// The most that is logged of a path or a method, in bytes.
+/// The most bytes that are logged of a path or a method.
 const LONGEST_SHOWN: usize = 200;
 
 async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -59,7 +60,7 @@ async fn answer(app: App, id: Uuid, mut request: Request, next: Next) -> Respons
     };
     let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros() as u64);
     let method = log::cut(method.as_str(), LONGEST_SHOWN);
-    // One line without a span around it: a span costs as much as the line, and few requests log anything else.
+    // One line instead of a span: a span costs as much as the line, and few requests log anything else.
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(method = &*method, path, %client, status, micros, "answered")
@@ -82,8 +83,8 @@ async fn answer(app: App, id: Uuid, mut request: Request, next: Next) -> Respons
     response
 }
 
-/// The host check, the time limit, and an answer also when a handler panics. Within CORS, so that pages can read these
-/// refusals, too: one that only sees "network error" would book again.
+/// Checks the host, limits the time, and answers even if a handler panics. This runs inside CORS, so that web pages can
+/// read these refusals, too: a page that sees only "network error" would book again.
 async fn within_limits(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if !is_health_check(request.uri().path()) && !host_is_allowed(&app, &request) {
         return ApiError::UnknownHost.into_response();
@@ -91,8 +92,8 @@ async fn within_limits(State(app): State<App>, mut request: Request, next: Next)
     if request.uri().path() != "/healthz" && request.extensions().get::<NoPlace>().is_some() {
         return ApiError::Busy.into_response();
     }
-    // In a task of its own: when the client leaves or time is up, this future is dropped, but what was begun with the
-    // database must end as a whole, and the pool of connections loses one that is dropped while it is taken.
+    // In a task of its own: if the client disconnects or the time is up, this future is dropped. But database work must
+    // run to its end, and the connection pool loses a connection that is dropped while it is being taken.
     let present = Arc::new(());
     request.extensions_mut().insert(Client(Arc::downgrade(&present)));
     let work = app.tasks.spawn(next.run(request));
@@ -103,19 +104,22 @@ async fn within_limits(State(app): State<App>, mut request: Request, next: Next)
     }
 }
 
-/// Health checks come from machines that know an address, not a name.
+/// Health checks come from machines that use an address, not a host name.
 fn is_health_check(path: &str) -> bool {
     path == "/healthz" || path == "/readyz"
 }
 
-/// One Host header, and the same rule for an absolute URI, which outranks it (RFC 9112, 3.2).
+/// Requires a single Host header. An absolute URI overrides it (RFC 9112, 3.2), so the same rule applies to that.
 fn host_is_allowed(app: &App, request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let is_allowed = |host: &str| {
         let is_allowed = app.config.host_allowed(host);
         if !is_allowed && REFUSED_HOSTS.is_new(host) {
-            tracing::warn!(host = &*log::cut(host, LONGEST_NAMED), "a Host that is not in ALLOWED_HOSTS was refused");
+            tracing::warn!(
+                host = &*log::cut(host, LONGEST_NAMED),
+                "refused a request for a host that is not in ALLOWED_HOSTS"
+            );
         }
         is_allowed
     };
@@ -123,21 +127,21 @@ fn host_is_allowed(app: &App, request: &Request) -> bool {
         && request.uri().authority().is_none_or(|authority| is_allowed(authority.as_str()))
 }
 
-/// What strangers sent and the log names: each value once in [`NAMED_FOR`], and at most [`NAMED_AT_ONCE`] values, so that
+/// Values from clients that the log names: each value once in [`NAMED_FOR`], and at most [`NAMED_MAX`] values, so that
 /// a scanner can't fill the log.
 struct Named(Mutex<(Option<Instant>, BTreeSet<String>)>);
 
 const NAMED_FOR: Duration = Duration::from_secs(600);
-const NAMED_AT_ONCE: usize = 20;
+const NAMED_MAX: usize = 20;
 
-/// No more of such a value is kept and logged, in bytes.
+/// The most bytes of such a value that are kept and logged.
 const LONGEST_NAMED: usize = 100;
 
 static REFUSED_HOSTS: Named = Named(Mutex::new((None, BTreeSet::new())));
 static REFUSED_ORIGINS: Named = Named(Mutex::new((None, BTreeSet::new())));
 
 impl Named {
-    /// Whether the value is to be logged now.
+    /// Checks whether the value should be logged now.
     fn is_new(&self, value: &str) -> bool {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, values) = &mut *named;
@@ -145,12 +149,12 @@ impl Named {
             *since = Some(Instant::now());
             values.clear();
         }
-        values.len() < NAMED_AT_ONCE && values.insert(log::cut(value, LONGEST_NAMED).into_owned())
+        values.len() < NAMED_MAX && values.insert(log::cut(value, LONGEST_NAMED).into_owned())
     }
 }
 
-/// Who sent a request, as far as the proxies in front are to be believed. IPv4 addresses are always written as such, also
-/// those of clients that came to an IPv6 socket.
+/// The client's address, according to the trusted proxies. IPv4 addresses are always in IPv4 notation, even if
+/// the client connected to an IPv6 socket.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -164,12 +168,12 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// That a proxy may be there of which the settings say nothing is said once.
+/// The warning about a proxy that the settings don't mention is logged once.
 static UNTRUSTED: std::sync::Once = std::sync::Once::new();
 
-/// Each of the `proxies` in front has added the address it saw to the end of X-Forwarded-For, so the first of theirs is
-/// the client's; what stands before it is the client's own claim. An entry that can't be read keeps its place, so that
-/// no claim moves into it.
+/// Returns the client's address. Each of the `proxies` in front appends the address it saw to X-Forwarded-For, so the
+/// first of their entries is the client's address, and anything before it is the client's own claim. An unreadable
+/// entry keeps its position, so that no claim moves into it.
 fn client_address(request: &Request, proxies: usize) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip().to_canonical());
@@ -177,8 +181,8 @@ fn client_address(request: &Request, proxies: usize) -> IpAddr {
         if request.headers().contains_key(FORWARDED_FOR) {
             UNTRUSTED.call_once(|| {
                 tracing::warn!(
-                    "requests come with X-Forwarded-For, which is not believed: if a proxy is in front, set TRUSTED_PROXIES, \
-                     or all its clients count as one address"
+                    "X-Forwarded-For is ignored because TRUSTED_PROXIES is 0. If a proxy is in front, set it, or all \
+                     clients count as one address."
                 );
             });
         }
@@ -191,8 +195,8 @@ fn client_address(request: &Request, proxies: usize) -> IpAddr {
     client.unwrap_or(peer)
 }
 
-/// Whether the client's request came encrypted, as far as the proxies in front are to be believed. A proxy writes the
-/// header anew or adds to its end, as with X-Forwarded-For.
+/// Checks whether the client's request came over TLS, according to the trusted proxies. A proxy replaces the header or
+/// appends to it, as with X-Forwarded-For.
 pub fn came_over_tls(headers: &HeaderMap, proxies: usize) -> bool {
     let lines = headers.get_all("x-forwarded-proto").iter();
     let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
@@ -201,8 +205,8 @@ pub fn came_over_tls(headers: &HeaderMap, proxies: usize) -> bool {
         && seen.get(seen.len().saturating_sub(proxies)).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
-/// Some proxies add the port or put an IPv6 address in brackets. One that listens on both families may write an IPv4
-/// client as `::ffff:192.0.2.1`; it is the same client as `192.0.2.1`.
+/// Parses an entry. Some proxies add the port or put an IPv6 address in brackets. A proxy that listens on IPv4 and IPv6
+/// may write an IPv4 client as `::ffff:192.0.2.1`, which is the same client as `192.0.2.1`.
 fn address_of(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
     let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
@@ -210,9 +214,9 @@ fn address_of(entry: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Lets web pages of the named origins call the API. Without any, browsers keep other origins out.
+/// Allows web pages of the listed origins to call the API. If there are none, browsers block other origins.
 fn with_cors(router: Router, origins: &[String]) -> Router {
-    const ONE_QUESTION_IN: Duration = Duration::from_secs(7_200);
+    const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
     let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {
         return router;
@@ -220,11 +224,11 @@ fn with_cors(router: Router, origins: &[String]) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(origins.clone())
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        // Whatever front ends and their tracers add. The API knows callers by their tokens alone, so a header gives a page
-        // no more than any other program has.
+        // Any header that front ends and their tracers add. The API identifies users only by their tokens, so a header
+        // gives a page no more rights than any other program has.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(Any)
-        .max_age(ONE_QUESTION_IN);
+        .max_age(PREFLIGHT_MAX_AGE);
     let origins = Arc::new(origins);
     let with = router.clone().layer(cors);
     Router::new().fallback(move |request: Request| {
@@ -238,7 +242,7 @@ fn with_cors(router: Router, origins: &[String]) -> Router {
             if request.method() != Method::OPTIONS || is_preflight(&request) {
                 return with.oneshot(request).await;
             }
-            // The layer takes any OPTIONS for a preflight; a plain one asks the endpoint itself (G40).
+            // The layer treats any OPTIONS request as a preflight; a plain one is for the endpoint itself (G40).
             let origin = request.headers().get(header::ORIGIN).filter(|origin| origins.contains(origin)).cloned();
             let mut response = router.oneshot(request).await?;
             response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
@@ -248,18 +252,19 @@ fn with_cors(router: Router, origins: &[String]) -> Router {
     })
 }
 
-/// Whether a browser asks if a page may send a request.
+/// Checks whether a browser asks if a page may send a request.
 fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Logs an origin that is not listed, and tells whether the request is its preflight: that is refused here, as the endpoint
-/// would only say that there is no token. Other requests are answered without the headers that let the page read the reply.
+/// Logs an origin that is not listed, and returns whether the request is its preflight. A preflight is refused here,
+/// because the endpoint would only report a missing token. Other requests get a reply without the headers that let the
+/// page read it.
 fn origin_is_refused(app: &App, request: &Request) -> bool {
     let headers = request.headers();
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let origin = String::from_utf8_lossy(origin.as_bytes());
-    // A page of this server names its own host.
+    // A page of this server sends its own host.
     let is_own = || {
         let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
         origin.split_once("://").is_some_and(|(_, from)| host == Some(from.as_bytes()))
@@ -273,7 +278,7 @@ fn origin_is_refused(app: &App, request: &Request) -> bool {
     if REFUSED_ORIGINS.is_new(&origin) {
         tracing::warn!(
             origin = &*log::cut(&origin, LONGEST_NAMED),
-            "a page of an origin that is not in CORS_ALLOWED_ORIGINS was refused"
+            "refused a request from an origin that is not in CORS_ALLOWED_ORIGINS"
         );
     }
     is_preflight(request)
@@ -284,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_the_same_however_a_proxy_writes_it() {
+    fn addresses_are_equal_in_every_notation() {
         let forms = [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1:4711", "192.0.2.1"),

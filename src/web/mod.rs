@@ -1,4 +1,4 @@
-//! What every HTTP endpoint shares: negotiation, bodies, tokens, limits, request ids and the documentation pages.
+//! Code shared by all HTTP endpoints: negotiation, bodies, tokens, limits, request ids and the documentation pages.
 
 pub mod body;
 pub mod docs;

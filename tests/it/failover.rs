@@ -150,7 +150,7 @@ async fn a_demoted_server_is_left(engine: Engine) {
     assert_eq!(booking(&ann, 1, 3).send(&app).await.status, 503);
     others_changes_are_seen().await;
     let reply = Call::get("/readyz").send(&app).await.expect(503);
-    assert_eq!(reply.json()["problem"], "the database takes no writes");
+    assert_eq!(reply.json()["problem"], "the database does not accept writes");
     Call::get("/api/my-bookings/").bearer(&ann.access).send(&app).await.expect(200);
     // The first is promoted again.
     app.database_server().operate("SET GLOBAL read_only = 0").await;

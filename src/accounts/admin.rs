@@ -83,7 +83,7 @@ pub static USERS: Model = Model {
                 Field {
                     name: "username",
                     label: "Username",
-                    help: "At most 150 letters, digits and @ . + - _",
+                    help: "Up to 150 letters, digits and @ . + - _",
                     sql: "t.username",
                     kind: Kind::Text { longest: 150 },
                     ..Field::PLAIN
@@ -91,7 +91,7 @@ pub static USERS: Model = Model {
                 Field {
                     name: "password",
                     label: "Password",
-                    help: "At least 8 characters, not common, not all digits, not like the name.",
+                    help: "At least 8 characters; not a common password, not all digits, not similar to the username.",
                     kind: Kind::Password,
                     access: FieldAccess::SetOnce,
                     ..Field::PLAIN
@@ -123,12 +123,12 @@ pub static USERS: Model = Model {
         },
         Fieldset {
             title: "Permissions",
-            help: "Only a superuser changes those of staff.",
+            help: "Only superusers can change staff permissions.",
             fields: &[
                 Field {
                     name: "is_active",
                     label: "Active",
-                    help: "Can log in. Switch it off instead of deleting the account.",
+                    help: "Can log in. Deactivate a user instead of deleting the account.",
                     sql: "t.is_active",
                     kind: Kind::YesNo,
                     initial: "1",
@@ -145,7 +145,7 @@ pub static USERS: Model = Model {
                 Field {
                     name: "is_superuser",
                     label: "Superuser",
-                    help: "May do everything, without being in a group.",
+                    help: "Has all permissions without being in a group.",
                     sql: "t.is_superuser",
                     kind: Kind::YesNo,
                     ..Field::PLAIN
@@ -153,7 +153,7 @@ pub static USERS: Model = Model {
                 Field {
                     name: "groups",
                     label: "Groups",
-                    help: "Staff may do what any of their groups may.",
+                    help: "Staff have the permissions of all their groups.",
                     sql: "(SELECT GROUP_CONCAT(m.group_id) FROM group_members m WHERE m.user_id = t.id)",
                     kind: Kind::SeveralRelated { model: "groups" },
                     required: false,
@@ -189,7 +189,7 @@ pub static USERS: Model = Model {
         Action {
             name: "password",
             label: "Set password…",
-            about: "The user is logged out everywhere, of this panel and of the API.",
+            about: "This logs the user out everywhere: in this panel and in the API.",
             needs: Permission::Change,
             asks: &[Field { name: "password", label: "New password", kind: Kind::Password, ..Field::PLAIN }],
             run: |app, staff, ids, values| Box::pin(set_passwords(app, staff, ids, values)),
@@ -197,15 +197,15 @@ pub static USERS: Model = Model {
         },
         Action {
             name: "off",
-            label: "Switch off…",
-            about: "They can't log in any more, and what they are logged in to ends at once. Their bookings stay.",
+            label: "Deactivate…",
+            about: "They are logged out immediately and can't log in any more. Their bookings stay.",
             needs: Permission::Change,
             run: |app, staff, ids, _| switch(app, staff, ids, false),
             ..Action::PLAIN
         },
         Action {
             name: "on",
-            label: "Switch on…",
+            label: "Reactivate…",
             about: "They can log in again.",
             needs: Permission::Change,
             run: |app, staff, ids, _| switch(app, staff, ids, true),
@@ -213,7 +213,7 @@ pub static USERS: Model = Model {
         },
     ],
     save: Some(|work, id, values| Box::pin(save_user(work, id, values))),
-    kept: "Users are never deleted: bookings and the log name them. Switch the account off instead.",
+    kept: "Users are never deleted, because bookings and the log refer to them. Deactivate the account instead.",
     changed: |app, id| app.reads.users.changed(&id),
     ..Model::PLAIN
 };
@@ -245,7 +245,7 @@ pub static GROUPS: Model = Model {
             Field {
                 name: "permissions",
                 label: "Permissions",
-                help: "What its members may do. Only superusers change groups.",
+                help: "The permissions of all members. Only superusers can change groups.",
                 sql: "(SELECT GROUP_CONCAT(p.permission) FROM group_permissions p WHERE p.group_id = t.id)",
                 kind: Kind::Several(Site::permissions),
                 required: false,
@@ -298,7 +298,7 @@ async fn save_user(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Res
     }
 }
 
-/// The password that was given, and its hash.
+/// Returns the new password and its hash.
 fn password(values: &Values) -> (&str, &str) {
     match values.of.get("password") {
         Some(Given::Password { plain, hash }) => (plain, hash),
@@ -335,7 +335,7 @@ async fn set_password(
             report.done.push((id, account.username, Vec::new()));
             Ok(())
         }
-        // Told beside the field, where it is about one user.
+        // Shown beside the field if only one user was selected.
         Err(EditError::Faults(faults)) if is_alone => Err(Refused::Faults(faults)),
         error => not_done(report, &account, error),
     }
@@ -374,7 +374,7 @@ async fn switch_one(app: &App, staff: &Staff, id: i64, on: bool, report: &mut Re
     }
 }
 
-/// Notes why an account was left as it is; a database that fails ends the action.
+/// Reports why an account was not changed; an error of the database ends the action.
 fn not_done(report: &mut Report, account: &Account, done: Result<(), EditError>) -> Result<(), Refused> {
     match done {
         Ok(()) => Ok(()),
@@ -392,7 +392,7 @@ async fn save_group(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Re
     Ok(editing::put_group(work.tx, editor(work.staff), id, name, permissions).await?)
 }
 
-/// The log of each member says what was lost.
+/// Deletes a group, and logs for each member that they lost it.
 async fn delete_group(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
     for (user_id, username, group) in editing::delete_group(work.tx, editor(work.staff), id).await? {
         let change = FieldChange { field: "Groups".to_owned(), before: group, after: String::new() };

@@ -1,4 +1,4 @@
-//! Signup, login, token refresh, and who a request's token speaks for.
+//! Signup, login, token refresh, and the authentication of requests by their token.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -28,17 +28,17 @@ const EMAIL: TextRule = TextRule { not_text: "Enter a valid email address.", fau
     "username": "user", "email": "user@example.com",
     "password": "Sturdy-Lantern-42", "password2": "Sturdy-Lantern-42"
 }))]
-#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Signup {
-    /// Letters, digits and `@ . + - _`; unique without regard to letter case.
+    /// Letters, digits and `@ . + - _`. Unique; letter case is ignored.
     #[schema(min_length = 1, max_length = 150)]
     username: String,
     #[schema(format = Email, max_length = 254)]
     email: String,
-    /// At least 8 characters, not common, not all digits, not like the username or email.
+    /// At least 8 characters; not a common password, not all digits, not similar to the username or email.
     #[schema(format = Password, min_length = 8)]
     password: String,
-    /// The password again.
+    /// Repeat the password.
     #[schema(format = Password)]
     password2: String,
 }
@@ -46,9 +46,9 @@ pub struct Signup {
 /// The body of a login.
 #[derive(ToSchema)]
 #[schema(example = json!({ "username": "user", "password": "Sturdy-Lantern-42" }))]
-#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Login {
-    /// In any letter case.
+    /// Letter case is ignored.
     #[schema(min_length = 1)]
     username: String,
     #[schema(format = Password, min_length = 1)]
@@ -58,23 +58,23 @@ pub struct Login {
 /// The body of a token refresh.
 #[derive(ToSchema)]
 #[schema(example = json!({ "refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2ln" }))]
-#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Refresh {
-    /// The refresh token of a login.
+    /// The refresh token that the login returned.
     #[schema(min_length = 1)]
     refresh: String,
 }
 
-/// The tokens of a login.
+/// The tokens that a login returns.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2ln",
     "access": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.c2ln"
 }))]
 pub struct Tokens {
-    /// Good for new access tokens for days.
+    /// Use it to get new access tokens; valid for several days.
     refresh: String,
-    /// Sent as `Authorization: Bearer …`; good for an hour.
+    /// Send it as `Authorization: Bearer …`; valid for one hour.
     access: String,
 }
 
@@ -100,9 +100,9 @@ impl From<Overloaded> for ApiError {
     }
 }
 
-/// Make an account
+/// Create an account
 ///
-/// Anyone may. Log in with it at `/api/login/`.
+/// Open to everyone. Then log in at `/api/login/`.
 #[utoipa::path(
     post, path = "/api/signup/", tag = "Accounts", operation_id = "signup",
     request_body = Signup,
@@ -135,8 +135,8 @@ pub async fn signup(
 
 /// Log in
 ///
-/// Gives an access token for the other operations and a refresh token for new access tokens. Too many failures from one
-/// address are answered 429 for a while.
+/// Returns an access token for the other operations and a refresh token to get new access tokens. After too many failed
+/// attempts from one address, further attempts get 429 for a while.
 #[utoipa::path(
     post, path = "/api/login/", tag = "Accounts", operation_id = "login",
     request_body = Login,
@@ -156,7 +156,8 @@ pub async fn login(State(app): State<App>, asker: Asker, mut form: Form) -> Resu
     let username = form.text("username", &ANY_TEXT);
     let password = form.text("password", &ANY_TEXT);
     form.check()?;
-    // From before the password is looked at: should it be changed at this moment, the tokens are of the former one.
+    // Taken before the password is checked: if the password is changed during the check, the tokens count as issued before
+    // the change and are refused.
     let began = now();
     let account = super::check_password(&app, &username, &password, &asker).await?;
     let tokens = app.tokens.issue_pair(account.id, began.max(account.tokens_valid_from));
@@ -165,14 +166,14 @@ pub async fn login(State(app): State<App>, asker: Asker, mut form: Form) -> Resu
 
 /// Get a new access token
 ///
-/// The refresh token stays good until it expires, and can be used as often as wanted.
+/// The refresh token stays valid until it expires and can be used any number of times.
 #[utoipa::path(
     post, path = "/api/token/refresh/", tag = "Accounts", operation_id = "refresh_token",
     request_body = Refresh,
     responses(
         (status = 200, description = "A new access token", body = AccessToken),
         (
-            status = 401, description = "The refresh token is no good", body = Detail,
+            status = 401, description = "The refresh token is invalid or expired", body = Detail,
             example = json!({ "detail": "Token is invalid or expired", "code": "token_not_valid" }),
         ),
     ),
@@ -188,7 +189,7 @@ pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<Acce
     }
 }
 
-/// The user of a request's access token; none when it carries no token of the scheme Bearer (A01 … A08).
+/// Returns the user of a request's access token, or `None` if the request has no Bearer token (A01 … A08).
 ///
 /// # Errors
 /// A03, A04, A09 … A23.
@@ -199,7 +200,8 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<User>
     }
 }
 
-/// Whom a request's access token speaks of; whether there still is such a user, with the password of then, is not asked.
+/// Returns the user that a request's access token names. Does not check whether the user still exists and still has the
+/// same password.
 ///
 /// # Errors
 /// A03, A04, A09 … A16, A19 … A23.
@@ -217,7 +219,7 @@ pub fn token_user(app: &App, headers: &HeaderMap) -> Result<Option<UserClaim>, A
     app.tokens.verify_access(token, now()).map(Some).map_err(ApiError::BadAccessToken)
 }
 
-/// The seconds that tokens count in.
+/// Returns the current time in whole seconds, the unit of tokens.
 fn now() -> i64 {
     clock::now() / clock::SECOND
 }

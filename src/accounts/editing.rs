@@ -1,18 +1,18 @@
-//! Accounts and groups as staff edit them, and the rules that keep staff from giving themselves more than they have.
+//! Editing of accounts and groups by staff, and the rules that keep staff from giving themselves more permissions.
 
 use super::{email, password_rules, store, username};
 use crate::admin::store::sessions;
 use crate::clock;
 use crate::db::{DbError, Tx};
 
-/// Who edits.
+/// The member of staff who edits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Editor {
     pub id: i64,
     pub is_superuser: bool,
 }
 
-/// What can be edited of an account.
+/// The editable fields of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Account {
     pub username: String,
@@ -22,13 +22,12 @@ pub struct Account {
     pub is_active: bool,
     pub is_staff: bool,
     pub is_superuser: bool,
-    /// Ids, in order.
+    /// Ids in ascending order.
     pub groups: Vec<i64>,
 }
 
 impl Account {
-    /// Whether nobody could stop this person in the admin panel.
-    fn rules(&self) -> bool {
+    fn is_active_superuser(&self) -> bool {
         self.is_active && self.is_staff && self.is_superuser
     }
 }
@@ -36,7 +35,7 @@ impl Account {
 /// Why nothing was changed.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum EditError {
-    /// By field, as it is called here; an empty name for the account as a whole.
+    /// Messages by field of [`Account`]; an empty name stands for the account as a whole.
     #[error("{0:?}")]
     Faults(Vec<(&'static str, String)>),
     #[error(transparent)]
@@ -47,9 +46,9 @@ fn refused<T>(field: &'static str, text: &str) -> Result<T, EditError> {
     Err(EditError::Faults(vec![(field, text.to_owned())]))
 }
 
-const GIVEN_BY_SUPERUSERS: &str = "Only a superuser may change this.";
+const FOR_SUPERUSERS: &str = "Only a superuser can change this.";
 
-/// What speaks against making `after` of the account `id`, or, without one, of a new account.
+/// Returns why the account `before`, given with its id, can't be changed to `after`. Without `before`, `after` is new.
 fn faults(editor: Editor, before: Option<(i64, &Account)>, after: &Account) -> Vec<(&'static str, String)> {
     let mut faults: Vec<(&'static str, String)> = Vec::new();
     faults.extend(username::faults(&after.username).into_iter().map(|fault| ("username", fault.to_owned())));
@@ -58,21 +57,21 @@ fn faults(editor: Editor, before: Option<(i64, &Account)>, after: &Account) -> V
     let (id, was) = before.unwrap_or((0, &new));
     if !editor.is_superuser {
         if was.is_staff || was.is_superuser {
-            faults.push(("", "Only a superuser may change the account of staff.".to_owned()));
+            faults.push(("", "Only a superuser can change staff accounts.".to_owned()));
         }
         for (field, is_changed) in [
             ("is_staff", was.is_staff != after.is_staff),
             ("is_superuser", was.is_superuser != after.is_superuser),
             ("groups", was.groups != after.groups),
         ] {
-            faults.extend(is_changed.then(|| (field, GIVEN_BY_SUPERUSERS.to_owned())));
+            faults.extend(is_changed.then(|| (field, FOR_SUPERUSERS.to_owned())));
         }
     }
     if id == editor.id {
         for (field, is_lost, text) in [
-            ("is_active", was.is_active && !after.is_active, "You can't switch yourself off."),
-            ("is_staff", was.is_staff && !after.is_staff, "You can't take this from yourself."),
-            ("is_superuser", was.is_superuser && !after.is_superuser, "You can't take this from yourself."),
+            ("is_active", was.is_active && !after.is_active, "You can't deactivate yourself."),
+            ("is_staff", was.is_staff && !after.is_staff, "You can't remove this from yourself."),
+            ("is_superuser", was.is_superuser && !after.is_superuser, "You can't remove this from yourself."),
         ] {
             faults.extend(is_lost.then(|| (field, text.to_owned())));
         }
@@ -80,10 +79,10 @@ fn faults(editor: Editor, before: Option<(i64, &Account)>, after: &Account) -> V
     faults
 }
 
-/// Makes an account of this, with a password and its hash.
+/// Adds an account. `password` is the plain password and its hash.
 ///
 /// # Errors
-/// What is wrong with it, or not the editor's to give.
+/// [`EditError::Faults`] if a field is invalid, or if the editor may not give a permission.
 pub async fn add(tx: &mut Tx, editor: Editor, account: &Account, password: (&str, &str)) -> Result<i64, EditError> {
     let (password, hash) = password;
     let mut faults = faults(editor, None, account);
@@ -98,20 +97,21 @@ pub async fn add(tx: &mut Tx, editor: Editor, account: &Account, password: (&str
     Ok(id)
 }
 
-/// Makes this of an account. Whoever is switched off, or no longer staff, is logged out of the admin panel.
+/// Changes an account. A user who is deactivated, or no longer staff, is logged out of the panel.
 ///
 /// # Errors
-/// What is wrong with it, or not the editor's to change; nothing may leave the cinema without a superuser.
+/// [`EditError::Faults`] if a field is invalid, if the editor may not change it, or if no superuser would be left.
 pub async fn change(tx: &mut Tx, editor: Editor, id: i64, after: &Account) -> Result<(), EditError> {
-    let Some(before) = store::account(tx, id).await? else { return refused("", "This account is gone.") };
+    let Some(before) = store::account(tx, id).await? else { return refused("", "This account no longer exists.") };
     let faults = faults(editor, Some((id, &before)), after);
     if !faults.is_empty() {
         return Err(EditError::Faults(faults));
     }
     let after = normal(after);
-    // The editor is one who remains; but two may be about to end each other.
-    if before.rules() && !after.rules() && !store::lock_superusers(tx).await?.iter().any(|other| *other != id) {
-        return refused("", "This is the last superuser. Make another first.");
+    // Usually the editor remains, but two superusers may be removing each other at the same time.
+    let is_lost = before.is_active_superuser() && !after.is_active_superuser();
+    if is_lost && !store::lock_superusers(tx).await?.iter().any(|other| *other != id) {
+        return refused("", "This is the last superuser. Make another user a superuser first.");
     }
     taken(store::change_account(tx, id, &after, &username::key(&after.username)).await)?;
     if before.groups != after.groups {
@@ -123,14 +123,14 @@ pub async fn change(tx: &mut Tx, editor: Editor, id: i64, after: &Account) -> Re
     Ok(())
 }
 
-/// Sets another password for someone; their sessions in the admin panel end.
+/// Sets a new password for a user and ends their sessions in the panel.
 ///
 /// # Errors
-/// What is wrong with it, or that the account is not the editor's to change.
+/// [`EditError::Faults`] if the password is too weak, or if the editor may not change the account.
 pub async fn set_password(tx: &mut Tx, editor: Editor, id: i64, password: &str, hash: &str) -> Result<(), EditError> {
-    let Some(account) = store::account(tx, id).await? else { return refused("", "This account is gone.") };
+    let Some(account) = store::account(tx, id).await? else { return refused("", "This account no longer exists.") };
     if (account.is_staff || account.is_superuser) && !editor.is_superuser {
-        return refused("", "Only a superuser may change the account of staff.");
+        return refused("", "Only a superuser can change staff accounts.");
     }
     let faults = password_rules::faults(password, &account.username, &account.email);
     if !faults.is_empty() {
@@ -159,10 +159,11 @@ fn taken<T>(done: Result<T, DbError>) -> Result<T, EditError> {
     }
 }
 
-/// Makes a group, or changes the one with this id: what its members may do, written as `movies.change`.
+/// Adds a group, or changes the one with this id. Permissions are written like `movies.change`.
 ///
 /// # Errors
-/// That only superusers may: whoever changes a group could give themselves anything.
+/// [`EditError::Faults`] unless the editor is a superuser: staff who can change a group could give themselves any
+/// permission.
 pub async fn put_group(
     tx: &mut Tx,
     editor: Editor,
@@ -171,18 +172,18 @@ pub async fn put_group(
     permissions: &[String],
 ) -> Result<i64, EditError> {
     if !editor.is_superuser {
-        return refused("", "Only a superuser may change groups.");
+        return refused("", "Only a superuser can change groups.");
     }
     taken(store::put_group(tx, id, name, permissions).await)
 }
 
-/// Removes a group; gives its members, by id and username with the group's name: they lose what it let them do.
+/// Deletes a group and returns its members, who lose its permissions: id and username, with the group's name.
 ///
 /// # Errors
-/// That only superusers may.
+/// [`EditError::Faults`] unless the editor is a superuser.
 pub async fn delete_group(tx: &mut Tx, editor: Editor, id: i64) -> Result<Vec<(i64, String, String)>, EditError> {
     if !editor.is_superuser {
-        return refused("", "Only a superuser may change groups.");
+        return refused("", "Only a superuser can change groups.");
     }
     let members = store::members(tx, id).await?;
     store::delete_group(tx, id).await?;
@@ -213,13 +214,13 @@ mod tests {
         Account { username: "boss".to_owned(), is_staff: true, is_superuser: true, ..customer() }
     }
 
-    /// The fields that are refused.
+    /// Returns the fields that are refused.
     fn refused(editor: Editor, before: Option<(i64, &Account)>, after: &Account) -> Vec<&'static str> {
         faults(editor, before, after).into_iter().map(|(field, _)| field).collect()
     }
 
     #[test]
-    fn staff_change_customers_and_nobody_else() {
+    fn staff_can_only_change_customers() {
         let ann = customer();
         let renamed =
             Account { first_name: "Ann".to_owned(), email: "a@example.com".to_owned(), is_active: false, ..customer() };
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn only_superusers_give_rights() {
+    fn only_superusers_give_permissions() {
         let all = Account { is_staff: true, is_superuser: true, groups: vec![3], ..customer() };
         let given = ["is_staff", "is_superuser", "groups"];
         assert_eq!(refused(CLERK, Some((7, &customer())), &all), given);

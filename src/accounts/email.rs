@@ -2,18 +2,18 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Most characters in an email address (contract S15).
+/// The most characters in an email address (contract S15).
 pub const MAX_CHARS: usize = 254;
 
 const TOO_LONG: &str = "Ensure this field has no more than 254 characters.";
 const NUL: &str = "Null characters are not allowed.";
 const INVALID: &str = "Enter a valid email address.";
 
-/// What is wrong with an address that has been trimmed and is not empty, as Django REST framework
-/// words and orders it (contract S13 to S15). Empty when it is good.
+/// Returns the faults of an address that has been trimmed and is not empty, in the words and order
+/// of Django REST framework (contract S13 to S15). Empty if it is valid.
 pub fn faults(raw_trimmed: &str) -> Vec<&'static str> {
     let mut faults = Vec::new();
-    // As typed and as stored: lower case can be longer (`İ` becomes two characters).
+    // Checked as typed and as stored: lower case can be longer (`İ` becomes two characters).
     if [raw_trimmed, &normalise(raw_trimmed)].iter().any(|form| form.chars().count() > MAX_CHARS) {
         faults.push(TOO_LONG);
     }
@@ -26,15 +26,15 @@ pub fn faults(raw_trimmed: &str) -> Vec<&'static str> {
     faults
 }
 
-/// Whether Django 5.2's `EmailValidator` accepts the address (contract section 4).
-/// Of the length it minds only RFC 3696's 320 characters; the field's limit is [`MAX_CHARS`].
+/// Checks whether Django 5.2's `EmailValidator` accepts the address (contract section 4).
+/// Its only limit on the length is RFC 3696's 320 characters; the field's limit is [`MAX_CHARS`].
 fn is_valid(address: &str) -> bool {
     address.chars().take(321).count() <= 320
         && address.rsplit_once('@').is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain))
 }
 
-/// The form in which an address is stored: the domain in lower case (contract S26). What stands
-/// before it is the mail server's business.
+/// Returns an address as it is stored: with the domain in lower case (contract S26). The local part
+/// is left as it is, because only its mail server knows whether letter case counts.
 pub fn normalise(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((local, domain)) => format!("{local}@{}", domain.to_lowercase()),
@@ -69,7 +69,7 @@ fn is_quoted_string(local: &str) -> bool {
     true
 }
 
-/// What may follow a backslash in a quoted string.
+/// Checks whether `c` may follow a backslash in a quoted string.
 fn is_quotable(c: char) -> bool {
     c.is_ascii() && !matches!(c, '\0' | '\n' | '\r')
 }
@@ -107,12 +107,12 @@ fn has_label_shape(label: &str) -> bool {
     (1..=63).contains(&label.chars().count()) && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// Django takes everything from U+00A1 to U+FFFF for a letter of an international domain.
+/// Django accepts everything from U+00A1 to U+FFFF as a letter of an international domain.
 fn is_domain_letter(c: char) -> bool {
     c.is_ascii_alphabetic() || ('\u{a1}'..='\u{ffff}').contains(&c)
 }
 
-/// Python's case-insensitive patterns take these four letters for their ASCII relatives.
+/// Python's case-insensitive patterns treat these four letters like their ASCII counterparts.
 fn fold_to_ascii(c: char) -> char {
     match c {
         'İ' | 'ı' => 'i',
@@ -126,7 +126,7 @@ fn fold_to_ascii(c: char) -> char {
 mod tests {
     use super::*;
 
-    /// Judged by Django 5.2's validator.
+    /// Accepted by Django 5.2's validator.
     const GOOD: &[&str] = &[
         "user@example.com",
         "a@b.co",
@@ -175,7 +175,7 @@ mod tests {
         "+-!#$%&'*/=?^_`{}|~@b.co",
     ];
 
-    /// Judged by Django 5.2's validator.
+    /// Refused by Django 5.2's validator.
     const BAD: &[&str] = &[
         "nope",
         "a@b",

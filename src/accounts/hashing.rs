@@ -1,4 +1,4 @@
-//! Password hashes: argon2id for new ones; those a Django deployment brings along are understood.
+//! Password hashes: argon2id for new ones; hashes imported from Django are accepted, too.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -14,38 +14,38 @@ const M_COST_KIB: u32 = 19_456;
 const T_COST: u32 = 2;
 const P_COST: u32 = 1;
 
-/// Bounds on what an imported hash may ask for, so that it cannot hold up a login or take all
+/// Limits for the parameters of an imported hash, so that it cannot block a login or use up the
 /// memory. Django's own are 100 MiB, two passes and eight lanes, and a million iterations.
 const MAX_M_COST_KIB: u32 = 256 * 1024;
 const MAX_T_COST: u32 = 16;
 const MAX_P_COST: u32 = 16;
 const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 
-/// What came of comparing a password with a hash.
+/// The result of comparing a password with a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Another password, or a hash that is not understood (Django's unusable `!…` is one).
+    /// The wrong password, or a hash of an unknown format (such as Django's unusable `!…`).
     Wrong,
-    /// The password of this hash.
+    /// The right password.
     Right,
-    /// The password of this hash, which is not made as [`hash`] makes them and should be replaced.
+    /// The right password, but the hash was not made as [`hash`] makes them and should be replaced.
     RightButOld,
 }
 
 /// Hashes a password with argon2id and a random salt, as a PHC string (`$argon2id$v=19$…`).
-/// Takes some 20 ms and 19 MiB by intent: not for an async thread.
+/// Deliberately takes about 20 ms and 19 MiB: don't call it on an async thread.
 ///
 /// # Panics
-/// When the system has no randomness to give.
+/// If the system has no source of randomness.
 pub fn hash(password: &str) -> String {
     argon2id()
         .hash_password(password.as_bytes())
-        .expect("the parameters are valid, and a system without randomness cannot keep secrets")
+        .expect("the parameters are valid, and the system has a source of randomness")
         .to_string()
 }
 
 /// Compares a password with a hash: a PHC string of argon2, or what Django's PBKDF2 and argon2
-/// hashers store. As slow as [`hash`], or as slow as the hash asks for.
+/// hashers store. Takes as long as [`hash`], or as long as the parameters of the hash require.
 pub fn verify(password: &str, encoded: &str) -> Verdict {
     let password = password.as_bytes();
     if let Some(rest) = encoded.strip_prefix("pbkdf2_sha256$") {
@@ -54,13 +54,13 @@ pub fn verify(password: &str, encoded: &str) -> Verdict {
             _ => Verdict::Wrong,
         }
     } else {
-        // Django puts the name of its hasher in front.
+        // Django prepends the name of its hasher.
         let phc = encoded.strip_prefix("argon2").unwrap_or(encoded);
         match verify_argon2(password, phc) {
             Some(true) if phc == encoded && is_current(phc) => Verdict::Right,
             Some(true) => Verdict::RightButOld,
             Some(false) => Verdict::Wrong,
-            // Nothing was compared; the reply must not come sooner for that.
+            // Nothing was compared. Take the same time anyway, so that the reply doesn't come sooner.
             None => {
                 verify_argon2(password, dummy_hash());
                 Verdict::Wrong
@@ -69,8 +69,8 @@ pub fn verify(password: &str, encoded: &str) -> Verdict {
     }
 }
 
-/// The hash of no known password, to compare with when there is no such user: the reply must not
-/// come sooner than for a user who exists.
+/// A hash whose password nobody knows. It is used if the user doesn't exist, so that the reply
+/// doesn't come sooner than for a user who does.
 pub fn dummy_hash() -> &'static str {
     "$argon2id$v=19$m=19456,t=2,p=1$LDN8VX+3PQvmYYzizIF81w\
      $u5kp4Z13VnvCKd30BeVC/eecq60Hh4MnBYNNR4JQsY0"
@@ -81,7 +81,8 @@ fn argon2id() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-/// `iterations$salt$hash`, the salt taken as text and the hash in base64. None when malformed.
+/// Parses `iterations$salt$hash`, with the salt as text and the hash in base64, and compares.
+/// Returns `None` if malformed.
 fn verify_pbkdf2(password: &[u8], encoded: &str) -> Option<bool> {
     let (iterations, rest) = encoded.split_once('$')?;
     let (salt, expected) = rest.split_once('$')?;
@@ -95,14 +96,14 @@ fn verify_pbkdf2(password: &[u8], encoded: &str) -> Option<bool> {
     Some(found.ct_eq(&expected).into())
 }
 
-/// None when it is not a PHC string of argon2, or asks for too much.
+/// Returns `None` if this is not a PHC string of argon2, or if its parameters exceed the limits.
 fn verify_argon2(password: &[u8], phc: &str) -> Option<bool> {
     let parsed = PasswordHash::new(phc).ok()?;
     let params = Params::try_from(&parsed).ok()?;
     if params.m_cost() > MAX_M_COST_KIB || params.t_cost() > MAX_T_COST || params.p_cost() > MAX_P_COST {
         return None;
     }
-    // Algorithm, version and parameters are taken from the hash, not from this instance.
+    // Algorithm, version and parameters come from the hash, not from this instance.
     Some(argon2id().verify_password(password, &parsed).is_ok())
 }
 
@@ -117,7 +118,7 @@ mod tests {
     const PASSWORD: &str = "Sturdy-Lantern-42";
 
     #[test]
-    fn a_new_hash_is_of_its_password_only() {
+    fn a_new_hash_matches_only_its_password() {
         let encoded = hash(PASSWORD);
         assert!(encoded.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_eq!(verify(PASSWORD, &encoded), Verdict::Right);
@@ -128,7 +129,7 @@ mod tests {
 
     /// Made by Django 5.2's hashers, and the last three by argon2-cffi.
     #[test]
-    fn hashes_of_others_are_right_but_old() {
+    fn foreign_hashes_are_right_but_old() {
         for encoded in [
             "pbkdf2_sha256$1000$NaCl12$/AbtcQge7HCH/VFDyoSGFEZz62GEfY6RkUdtXZeVEBQ=",
             "argon2$argon2id$v=19$m=8,t=1,p=1$TmFDbE5hQ2wxMjM0\
@@ -146,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn django_s_prefix_is_old_whatever_the_parameters() {
+    fn a_hash_with_djangos_prefix_is_old_whatever_its_parameters() {
         let encoded = format!("argon2{}", hash(PASSWORD));
         assert_eq!(verify(PASSWORD, &encoded), Verdict::RightButOld);
     }
 
     #[test]
-    fn what_is_not_understood_is_wrong() {
+    fn an_unknown_format_is_wrong() {
         for encoded in [
             "",
             "!",
@@ -178,7 +179,7 @@ mod tests {
 
     /// Each would take minutes or all memory if it were computed.
     #[test]
-    fn a_hash_that_asks_for_too_much_is_wrong_at_once() {
+    fn a_hash_beyond_the_limits_is_refused_immediately() {
         let started = std::time::Instant::now();
         for encoded in [
             "pbkdf2_sha256$4294967295$NaCl12$/AbtcQge7HCH/VFDyoSGFEZz62GEfY6RkUdtXZeVEBQ=",

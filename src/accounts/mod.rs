@@ -1,4 +1,4 @@
-//! Users: who they are, how they prove it, and what became of an attempt.
+//! User accounts: registration, authentication and their errors.
 
 pub mod admin;
 pub mod api;
@@ -24,16 +24,16 @@ use crate::app::App;
 use crate::clock;
 use crate::db::{Db, DbError, Tx};
 
-/// Why an account was not given out. The texts are the contract's.
+/// Why registration or authentication failed. Most texts are fixed by the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
-    /// The token's user is gone (A17).
+    /// The token's user no longer exists (A17).
     #[error("User not found")]
     UserNotFound,
     /// The token is older than the account's password.
     #[error("Token is invalid or expired")]
     TokenOutdated,
-    /// The token's user is off (A18).
+    /// The token's user is deactivated (A18).
     #[error("User is inactive")]
     UserInactive,
     /// Wrong password, unknown or inactive user: the reply doesn't tell which (L04, L06, L07).
@@ -42,37 +42,37 @@ pub enum AccountError {
     /// S03.
     #[error("A user with that username already exists.")]
     UsernameTaken,
-    /// Too many failed attempts; the seconds to wait.
+    /// Too many failed attempts. The number is the seconds to wait.
     #[error("Too many failed attempts. Try again in {0} s.")]
     Throttled(u64),
-    /// More passwords wait to be looked at than can be in time.
-    #[error("Too many logins at once.")]
+    /// Too many passwords are waiting to be checked.
+    #[error("Too many people are logging in right now. Try again in a moment.")]
     Busy,
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// A person with an account, as their own requests see it.
+/// A user account, as its owner sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({ "id": 4, "username": "user", "email": "user@example.com" }))]
 pub struct User {
     #[schema(minimum = 1)]
     pub id: i64,
-    /// As typed at signup, in Unicode's form NFKC.
+    /// As typed at signup, normalised to Unicode NFKC.
     pub username: String,
     pub email: String,
 }
 
-/// A user as requests with a token find them.
+/// The fields of a user that a request with a token is checked against.
 #[derive(Debug, Clone)]
 pub struct Known {
     pub user: User,
     pub is_active: bool,
-    /// Tokens whose `iat` is smaller, in seconds since 1970, were made before the present password and are refused.
+    /// In seconds since 1970. Tokens with a smaller `iat` were issued before the current password and are refused.
     pub tokens_valid_from: i64,
 }
 
-/// What a new account is made of.
+/// The fields of a new account.
 pub struct NewUser {
     pub username: String,
     pub email: String,
@@ -86,10 +86,10 @@ impl From<Overloaded> for AccountError {
     }
 }
 
-/// Makes an account. `password` is the hash.
+/// Creates an account. `password` is the hash.
 ///
 /// # Errors
-/// [`AccountError::UsernameTaken`], also when someone else takes the name at this very moment (R05).
+/// [`AccountError::UsernameTaken`], also if another request takes the name at the same time (R05).
 pub async fn create(db: &Db, new: NewUser) -> Result<User, AccountError> {
     let username = username::normalise(&new.username);
     let email = email::normalise(&new.email);
@@ -101,8 +101,8 @@ pub async fn create(db: &Db, new: NewUser) -> Result<User, AccountError> {
     }
 }
 
-/// The user a token speaks of, as they were at most [`crate::reads::MAX_AGE`] ago: an account that is gone or off, or has
-/// another password since, is refused within a second.
+/// Returns the user that a token was issued to. They are read from a cache that is at most [`crate::reads::MAX_AGE`] old:
+/// an account that was deleted or deactivated, or has a new password, is refused within a second.
 ///
 /// # Errors
 /// A17, A18, [`AccountError::TokenOutdated`].
@@ -115,8 +115,8 @@ pub async fn active_user(app: &App, claim: UserClaim) -> Result<User, AccountErr
     }
 }
 
-/// The active account that these words open. Failures are counted by where they came from, and too many refused unseen. An
-/// old hash is made anew.
+/// Returns the active account with this username and password. Failures are counted per account and network; after too
+/// many, attempts are refused without checking the password. An outdated hash is replaced.
 ///
 /// # Errors
 /// L04, L06, L07, [`AccountError::Throttled`], [`AccountError::Busy`].
@@ -126,7 +126,7 @@ pub async fn check_password(
     password: &str,
     asker: &Asker,
 ) -> Result<store::Credentials, AccountError> {
-    // Longer names are nobody's; their key would cost work and memory.
+    // No account has a longer name, and computing its key would cost time and memory.
     let is_too_long = username.chars().count() > username::MAX_CHARS;
     let key = if is_too_long { String::new() } else { username::key(username) };
     app.throttle.check_network(asker.address).map_err(AccountError::Throttled)?;
@@ -135,7 +135,7 @@ pub async fn check_password(
     app.throttle.check_account(&account, asker.address).map_err(AccountError::Throttled)?;
     let turn = app.passwords.turn(Purpose::Login, asker).await?;
     let attempt = app.throttle.attempt(account, asker.address).await.map_err(AccountError::Throttled)?;
-    // For an unknown user as much time is spent as for a known one.
+    // Checking an unknown user takes as long as a known one, so that the time doesn't reveal which names exist.
     let encoded = found.as_ref().map_or(hashing::dummy_hash(), |account| &account.password).to_owned();
     let (given, is_active) = (password.to_owned(), found.as_ref().is_some_and(|account| account.is_active));
     let compared = turn.run(move || {
@@ -158,25 +158,26 @@ pub async fn check_password(
     }
 }
 
-/// Writes an old hash anew. Should it fail, the login is good all the same, and the next one tries again.
+/// Replaces an outdated hash. If that fails, the login still succeeds, and the next one tries again.
 async fn renew_hash(app: &App, account: store::Credentials, key: &str, hash: String) -> store::Credentials {
     match store::replace_hash(&app.db, account.id, &account.password, &hash).await {
         Ok(true) => store::Credentials { password: hash, ..account },
-        // Another login was faster, unless the password is another: then this account's hash opens nothing any more.
+        // Either another login replaced the hash first, or the password was changed. If it was changed, the old hash is
+        // returned, which no longer gives access to anything.
         Ok(false) => match store::credentials(&app.db, key).await {
             Ok(Some(now)) if now.tokens_valid_from == account.tokens_valid_from => now,
             _ => account,
         },
         Err(error) => {
-            tracing::warn!(%error, "an old hash was not renewed");
+            tracing::warn!(%error, "an outdated password hash was not replaced");
             account
         }
     }
 }
 
-/// Sets another password, given as its hash, and ends what was begun with the former one: sessions in the admin panel, and
-/// tokens made before the next full second, since tokens count in seconds. The caller tells [`crate::app::SharedReads`] of
-/// it.
+/// Sets a new password, given as its hash, and ends everything that was started with the old one: sessions in the panel,
+/// and tokens issued before the next full second, since tokens count in seconds. The caller must invalidate the user in
+/// [`crate::app::SharedReads`].
 ///
 /// # Errors
 /// [`DbError`].

@@ -1,4 +1,4 @@
-//! The four rules a new password must pass, as Django 5.2 applies them (contract section 4), and a limit of its length.
+//! The four rules a new password must pass, as Django 5.2 applies them (contract section 4), and a limit on its length.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -7,15 +7,15 @@ use super::username::is_word;
 
 const MIN_CHARS: usize = 8;
 
-/// A longer one could be set from the command line or in the panel, but no login could send it: a login's body is at most
-/// 16 KiB, and a form takes three characters for a byte.
+/// The most bytes in a password. A longer one could be set on the command line or in the panel, but no login could send it:
+/// the body of a login is at most 16 KiB, and a form may encode a byte as three characters.
 const MAX_BYTES: usize = 4_096;
 
-/// See `common_passwords.NOTICE.md` for the source. One password a line, in lower case.
+/// See `common_passwords.NOTICE.md` for the source. One password per line, in lower case.
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
-/// What is wrong with a new password, in the contract's order and words (S04 to S10, S29).
-/// Empty when it is good. An empty `username` or `email` is not compared.
+/// Returns the faults of a new password, in the contract's order and words (S04 to S10, S29).
+/// Empty if it is valid. An empty `username` or `email` is not compared.
 pub fn faults(password: &str, username: &str, email: &str) -> Vec<String> {
     let lower = password.to_lowercase();
     let mut faults = Vec::new();
@@ -28,7 +28,7 @@ pub fn faults(password: &str, username: &str, email: &str) -> Vec<String> {
         faults.push(format!("This password is too short. It must contain at least {MIN_CHARS} characters."));
     }
     if password.len() > MAX_BYTES {
-        faults.push(format!("This password is too long. It must take no more than {MAX_BYTES} bytes."));
+        faults.push(format!("This password is too long. It must have at most {MAX_BYTES} bytes."));
     }
     if COMMON.contains(lower.trim_matches(is_python_space)) {
         faults.push("This password is too common.".to_owned());
@@ -39,18 +39,18 @@ pub fn faults(password: &str, username: &str, email: &str) -> Vec<String> {
     faults
 }
 
-/// Whether the password, in lower case, is similar to the value or one of its words.
+/// Checks whether the password, in lower case, is similar to the value or one of its words.
 fn is_like_a_part(password: &str, value: &str) -> bool {
     let value = value.to_lowercase();
     value.split(|c| !is_word(c)).chain([value.as_str()]).any(|part| !part.is_empty() && is_similar(password, part))
 }
 
-/// Whether twice the characters in common, whatever their order, make up 0.7 of both texts
-/// (`quick_ratio` of Python's difflib).
+/// Checks whether twice the number of common characters, in any order, is at least 0.7 of the
+/// length of both texts together (`quick_ratio` of Python's difflib).
 fn is_similar(password: &str, part: &str) -> bool {
     let (password_chars, part_chars) = (password.chars().count(), part.chars().count());
-    // A password ten times as long cannot reach 0.7, so the count is spared. The contract's second
-    // condition, a part shorter than 0.35 of the password, follows from this one.
+    // A password ten times as long cannot reach 0.7, so nothing needs to be counted. The contract's
+    // second condition, a part shorter than 0.35 of the password, follows from this one.
     if password_chars >= 10 * part_chars {
         return false;
     }
@@ -72,13 +72,14 @@ fn is_similar(password: &str, part: &str) -> bool {
     20 * common >= 7 * (password_chars + part_chars)
 }
 
-/// White space as `str.strip` of Python has it: with the four information separators.
+/// Checks whether `c` is white space for Python's `str.strip`, which includes the four
+/// information separators.
 fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-/// A digit as `str.isdigit` of Python has it: decimal digits of any script, and those in
-/// superscript, circles and the like (Unicode's Numeric_Type Decimal and Digit).
+/// Checks whether `c` is a digit for Python's `str.isdigit`: a decimal digit of any script, or one
+/// in superscript, a circle and the like (Unicode's Numeric_Type Decimal and Digit).
 fn is_digit(c: char) -> bool {
     use icu_properties::{CodePointMapData, props::GeneralCategory};
 
@@ -118,7 +119,7 @@ mod tests {
     const IS_COMMON: &str = "This password is too common.";
     const NUMERIC: &str = "This password is entirely numeric.";
 
-    /// Each case was put to Django 5.2.
+    /// Each case was checked against Django 5.2.
     #[test]
     fn passwords_are_judged_as_by_django() {
         for (password, username, email, expected) in [
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_common_passwords_is_whole() {
+    fn the_list_of_common_passwords_is_complete() {
         assert_eq!(COMMON.len(), 19_640);
         assert!(COMMON.iter().all(|entry| entry.to_lowercase().trim() == *entry));
     }

@@ -1,6 +1,6 @@
-//! Whose password is hashed next. Each hash takes some 20 ms of a core and 19 MiB by intent, so they run off the async
-//! threads, a few at a time; who may wait is bounded, and networks take turns, so that a flood from one of them delays the
-//! logins from others by a hash or two.
+//! The queue of passwords to hash. A hash deliberately costs about 20 ms of CPU and 19 MiB, so hashes run outside the
+//! async threads, a few at a time. The queue is limited, and networks take turns, so that a flood from one network delays
+//! logins from the others by only a hash or two.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,16 +13,16 @@ use tokio::sync::oneshot;
 use super::throttle::network;
 use crate::web::endpoint::Client;
 
-/// What a password is hashed for. Each has a queue of its own, and the queues take turns: sign-ups must not delay logins.
+/// Why a password is hashed. Each purpose has its own queue, and the queues take turns: sign-ups must not delay logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Also what staff do.
+    /// Also covers passwords that are set in the panel.
     Login,
     SignUp,
 }
 
 impl Purpose {
-    /// How many may wait.
+    /// Returns the most requests that may wait.
     fn places(self) -> usize {
         match self {
             Purpose::Login => 256,
@@ -30,21 +30,21 @@ impl Purpose {
         }
     }
 
-    /// How many of them may be of one network.
+    /// Returns the most requests that may wait from one network.
     fn places_of_a_network(self) -> usize {
         self.places() / 4
     }
 }
 
-/// Who wants a password hashed.
+/// The client that a password is hashed for.
 #[derive(Debug, Clone)]
 pub struct Asker {
     pub address: IpAddr,
-    /// A hash nobody waits for any more is not made.
+    /// Once the client has disconnected, its password is not hashed any more.
     pub client: Client,
 }
 
-/// More passwords wait than may.
+/// Too many passwords are waiting already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overloaded;
 
@@ -57,7 +57,7 @@ struct Queues {
     waiting: Vec<Waiting>,
     /// Counts the turns.
     turns: u64,
-    /// The last turn of each queue, and of each network in it. A network that has had none lately is next.
+    /// The number of the last turn of each queue, and of each network in it. A network without a recent turn is next.
     last_of_queue: [u64; 2],
     last_of_network: Cache<(Purpose, IpAddr), u64>,
 }
@@ -69,7 +69,7 @@ struct Waiting {
     turn: oneshot::Sender<Turn>,
 }
 
-/// The right to keep one worker busy until it is dropped.
+/// The right to use one worker until this is dropped.
 pub struct Turn(Passwords);
 
 impl Default for Passwords {
@@ -86,10 +86,10 @@ impl Passwords {
         Passwords(Arc::new(Mutex::new(Queues { idle_workers, waiting, turns, last_of_queue, last_of_network })))
     }
 
-    /// Waits for a turn to hash.
+    /// Waits for a free worker.
     ///
     /// # Errors
-    /// [`Overloaded`] when too many wait already, or when the client has left.
+    /// [`Overloaded`] if too many are waiting already, or if the client has disconnected.
     pub async fn turn(&self, purpose: Purpose, asker: &Asker) -> Result<Turn, Overloaded> {
         let network = network(asker.address);
         let waits = {
@@ -121,12 +121,12 @@ impl Passwords {
 }
 
 impl Turn {
-    /// Does the work, off the async threads, and ends the turn.
+    /// Runs the work outside the async threads, then ends the turn.
     ///
     /// # Errors
-    /// [`Overloaded`] when the work could not be done.
+    /// [`Overloaded`] if the work could not be finished.
     pub async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Overloaded> {
-        // The turn lasts as long as the work, whatever becomes of those who wait for it.
+        // The turn lasts as long as the work, even if the client stops waiting for it.
         let working = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(self);
@@ -137,13 +137,13 @@ impl Turn {
 }
 
 impl Drop for Turn {
-    /// Gives the turn to the next who still waits.
+    /// Passes the turn on to the next request that still waits.
     fn drop(&mut self) {
         loop {
             let Some(next) = self.0.queues().next() else { return };
             match next.turn.send(Turn(self.0.clone())) {
                 Ok(()) => return,
-                // Not dropped but forgotten: it is still this turn that is to be given.
+                // Forgotten, because dropping it would pass the same turn on a second time.
                 Err(unwanted) => std::mem::forget(unwanted),
             }
         }
@@ -151,14 +151,14 @@ impl Drop for Turn {
 }
 
 impl Queues {
-    /// The next whose client has not left; without one, a worker is idle.
+    /// Takes the next request whose client is still connected. Without one, the worker becomes idle.
     fn next(&mut self) -> Option<Waiting> {
-        self.forget_those_who_left();
+        self.drop_abandoned();
         let last_of = |waiting: &Waiting| {
             let of_network = self.last_of_network.get(&(waiting.purpose, waiting.network)).unwrap_or(0);
             (self.last_of_queue[waiting.purpose as usize], of_network)
         };
-        // The first of several with the same: those of a network wait in the order they came.
+        // `min_by_key` returns the first of equal elements, so a network's requests are served in order of arrival.
         let Some((place, _)) = self.waiting.iter().enumerate().min_by_key(|(_, waiting)| last_of(waiting)) else {
             self.idle_workers += 1;
             return None;
@@ -174,10 +174,10 @@ impl Queues {
         self.last_of_network.insert((purpose, network), self.turns);
     }
 
-    /// Finds a place for one more of this network. When all are taken, the network with the most gives up the one that
-    /// came last, if it has more than this one would have.
+    /// Makes room for one more request from this network. If the queue is full, the network with the most requests loses
+    /// its newest one, provided that it has more than this network would then have.
     fn make_room(&mut self, purpose: Purpose, network: IpAddr) -> Result<(), Overloaded> {
-        self.forget_those_who_left();
+        self.drop_abandoned();
         let (mut all, mut of_networks) = (0, HashMap::<IpAddr, (usize, usize)>::new());
         for (place, waiting) in self.waiting.iter().enumerate().filter(|(_, waiting)| waiting.purpose == purpose) {
             all += 1;
@@ -200,7 +200,7 @@ impl Queues {
         }
     }
 
-    fn forget_those_who_left(&mut self) {
+    fn drop_abandoned(&mut self) {
         self.waiting.retain(|waiting| waiting.client.0.strong_count() > 0 && !waiting.turn.is_closed());
     }
 }
@@ -211,30 +211,31 @@ mod tests {
 
     use super::*;
 
-    /// Someone at this address, who stays until the other is dropped.
-    fn someone(address: [u8; 4]) -> (Asker, Arc<()>) {
+    /// A client at this address. It stays connected until the returned `Arc` is dropped.
+    fn client_at(address: [u8; 4]) -> (Asker, Arc<()>) {
         let present = Arc::new(());
         (Asker { address: address.into(), client: Client(Arc::downgrade(&present)) }, present)
     }
 
-    /// Who waits, in the order they get their turns, while one works. Each is named by the last number of its address.
+    /// Returns the order in which waiting requests are served while one worker is busy. Each request is identified by the
+    /// last byte of its address.
     async fn order(asking: &[(Purpose, u8)]) -> Vec<(Purpose, u8)> {
         let passwords = Passwords::with_workers(1);
-        let (asker, _present) = someone([127, 0, 0, 1]);
+        let (asker, _present) = client_at([127, 0, 0, 1]);
         let working = passwords.turn(Purpose::Login, &asker).await.expect("idle");
-        let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
+        let (served, mut order) = tokio::sync::mpsc::unbounded_channel();
         for (purpose, from) in asking.iter().copied() {
-            let (passwords, told) = (passwords.clone(), told.clone());
+            let (passwords, served) = (passwords.clone(), served.clone());
             tokio::spawn(async move {
-                let (asker, _present) = someone([127, 0, 0, from]);
+                let (asker, _present) = client_at([127, 0, 0, from]);
                 let turn = passwords.turn(purpose, &asker).await;
                 if turn.is_ok() {
-                    told.send((purpose, from)).expect("listening");
+                    served.send((purpose, from)).expect("listening");
                 }
             });
             tokio::task::yield_now().await;
         }
-        drop((told, working));
+        drop((served, working));
         let mut all = Vec::new();
         while let Some(one) = order.recv().await {
             all.push(one);
@@ -247,14 +248,14 @@ mod tests {
     async fn networks_take_turns_and_so_do_logins_and_sign_ups() {
         use Purpose::{Login, SignUp};
         let asked = [(Login, 1), (Login, 1), (Login, 2), (SignUp, 2), (SignUp, 2), (Login, 1), (SignUp, 3), (Login, 3)];
-        // 1 has just had a turn.
+        // Network 1 has just had a turn.
         let expected =
             [(SignUp, 2), (Login, 2), (SignUp, 3), (Login, 3), (SignUp, 2), (Login, 1), (Login, 1), (Login, 1)];
         assert_eq!(order(&asked).await, expected);
     }
 
     #[tokio::test]
-    async fn a_flood_has_its_places_and_takes_no_others() {
+    async fn a_flood_is_limited_and_does_not_displace_others() {
         use Purpose::Login;
         let mut asked = vec![(Login, 2); 100];
         asked.extend([(Login, 3); 3]);
@@ -262,7 +263,7 @@ mod tests {
         assert_eq!(order.iter().filter(|one| **one == (Login, 2)).count(), 64, "the rest was refused");
         assert!(order[..7].iter().filter(|one| **one == (Login, 3)).count() == 3, "{order:?}");
 
-        // Five floods, more than there are places for: each gives up some for the last to come.
+        // Six floods, more than the queue has room for: each loses some places to the networks that come later.
         let floods: Vec<_> = (2..8).flat_map(|from| [(Login, from); 64]).chain([(Login, 9)]).collect();
         let order = self::order(&floods).await;
         assert_eq!(order.len(), 256);
@@ -270,9 +271,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_left_are_not_served() {
+    async fn clients_that_left_are_not_served() {
         let passwords = Passwords::with_workers(1);
-        let (asker, _present) = someone([127, 0, 0, 1]);
+        let (asker, _present) = client_at([127, 0, 0, 1]);
         let working = passwords.turn(Purpose::Login, &asker).await.expect("idle");
         let gone = Asker { client: Client(Weak::new()), ..asker.clone() };
         let (first, dropped, last, ()) = tokio::join!(

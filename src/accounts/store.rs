@@ -6,7 +6,7 @@ use super::editing::Account;
 use super::{Known, User};
 use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 
-/// What a login needs to know of an account.
+/// The fields of an account that a login needs.
 pub struct Credentials {
     pub id: i64,
     pub is_active: bool,
@@ -29,7 +29,7 @@ impl FromRow for Credentials {
     }
 }
 
-/// Users by id.
+/// Returns the users with these ids.
 pub async fn by_ids(db: &Db, ids: Vec<i64>) -> Result<HashMap<i64, Option<Known>>> {
     let ids: Vec<(i64,)> = ids.into_iter().map(|id| (id,)).collect();
     let (in_order, asked) = (db.dialect().in_order(), db.dialect().table(&[("id", "BIGINT")]));
@@ -44,13 +44,13 @@ pub async fn by_ids(db: &Db, ids: Vec<i64>) -> Result<HashMap<i64, Option<Known>
     Ok(found.into_iter().map(known).collect())
 }
 
-/// The account with this username key.
+/// Returns the account with this username key.
 pub async fn credentials(db: &Db, key: &str) -> Result<Option<Credentials>> {
     let sql = "SELECT id, is_active, is_staff, password, tokens_valid_from FROM users WHERE username_key = ?";
     db.query_one(sql, vec![key.into()]).await
 }
 
-/// Adds an account and gives its id.
+/// Adds an account and returns its id.
 pub async fn insert(
     db: &Db,
     username: &str,
@@ -78,16 +78,16 @@ pub async fn insert(
     Ok(done.last_id)
 }
 
-/// Writes a new hash of the same password, unless the stored hash is no longer `old`; returns whether it was written. The
-/// version stays, since nothing that a form shows has changed.
+/// Writes a new hash of the same password if the stored hash is still `old`; returns whether it was written. The version
+/// stays the same, since nothing that a form shows has changed.
 pub async fn replace_hash(db: &Db, id: i64, old: &str, new: &str) -> Result<bool> {
     let sql = "UPDATE users SET password = ? WHERE id = ? AND password = ?";
     let done = db.execute(sql, vec![new.into(), id.into(), old.into()]).await?;
     Ok(done.changed == 1)
 }
 
-/// Sets another password, given as its hash, and from which second on tokens are good; never an earlier one than before,
-/// should the clock have been set back. The version stays, since nothing that a form shows has changed.
+/// Sets a new password, given as its hash, and the second from which tokens are valid. That second never moves backwards,
+/// even if the clock was set back. The version stays the same, since nothing that a form shows has changed.
 pub async fn set_password(tx: &mut Tx, id: i64, hash: &str, tokens_valid_from: i64) -> Result<()> {
     let sql = "UPDATE users
                SET password = ?, tokens_valid_from = CASE WHEN tokens_valid_from < ? THEN ? ELSE tokens_valid_from END
@@ -96,7 +96,8 @@ pub async fn set_password(tx: &mut Tx, id: i64, hash: &str, tokens_valid_from: i
     Ok(())
 }
 
-/// Switches an account on, or off: then its tokens are refused from now on. Returns whether there is such an account.
+/// Activates or deactivates an account. The tokens of a deactivated account are refused. Returns whether the account
+/// exists.
 pub async fn set_active(db: &Db, key: &str, is_active: bool) -> Result<bool> {
     let sql = "UPDATE users SET is_active = ?, version = version + 1 WHERE username_key = ?";
     let done = db.execute(sql, vec![i64::from(is_active).into(), key.into()]).await?;
@@ -106,7 +107,7 @@ pub async fn set_active(db: &Db, key: &str, is_active: bool) -> Result<bool> {
 const ACCOUNT: &str = "SELECT username, email, first_name, last_name, is_active, is_staff, is_superuser FROM users";
 
 impl FromRow for Account {
-    /// Without the groups.
+    /// Leaves `groups` empty.
     fn from_row(mut row: Row) -> Result<Self> {
         Ok(Account {
             username: row.take()?,
@@ -121,7 +122,7 @@ impl FromRow for Account {
     }
 }
 
-/// An account with its groups, locked until the transaction ends.
+/// Returns an account with its groups, locked until the transaction ends.
 pub async fn account(tx: &mut Tx, id: i64) -> Result<Option<Account>> {
     let sql = format!("{ACCOUNT} WHERE id = ?{}", tx.dialect().for_update());
     let Some(account) = tx.query_one::<Account>(&sql, vec![id.into()]).await? else { return Ok(None) };
@@ -130,7 +131,7 @@ pub async fn account(tx: &mut Tx, id: i64) -> Result<Option<Account>> {
     Ok(Some(Account { groups: groups.into_iter().map(|(id,)| id).collect(), ..account }))
 }
 
-/// The ids of those who may do anything, locked until the transaction ends.
+/// Returns the ids of the active superusers, locked until the transaction ends.
 pub async fn lock_superusers(tx: &mut Tx) -> Result<Vec<i64>> {
     let sql = format!(
         "SELECT id FROM users WHERE is_staff = 1 AND is_superuser = 1 AND is_active = 1{}",
@@ -140,7 +141,7 @@ pub async fn lock_superusers(tx: &mut Tx) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// What of an account is edited as it is written, in the order of the columns.
+/// Returns the values of an account's editable columns, in the order of the statements below.
 fn edited(account: &Account, key: &str) -> Vec<Value> {
     vec![
         (&account.username).into(),
@@ -154,7 +155,7 @@ fn edited(account: &Account, key: &str) -> Vec<Value> {
     ]
 }
 
-/// Adds an account, without its groups, and gives its id.
+/// Adds an account, without its groups, and returns its id.
 pub async fn add_account(tx: &mut Tx, account: &Account, key: &str, password: &str, now: i64) -> Result<i64> {
     let mut params = edited(account, key);
     params.extend([password.into(), now.into()]);
@@ -169,7 +170,7 @@ pub async fn add_account(tx: &mut Tx, account: &Account, key: &str, password: &s
     Ok(done.last_id)
 }
 
-/// Changes an account, but for its groups.
+/// Changes an account, except for its groups.
 pub async fn change_account(tx: &mut Tx, id: i64, account: &Account, key: &str) -> Result<()> {
     let mut params = edited(account, key);
     params.push(id.into());
@@ -193,7 +194,7 @@ pub async fn set_groups(tx: &mut Tx, id: i64, groups: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Adds a group, or changes the one with this id; gives its id.
+/// Adds a group, or changes the one with this id; returns its id.
 pub async fn put_group(tx: &mut Tx, id: Option<i64>, name: &str, permissions: &[String]) -> Result<i64> {
     let id = match id {
         Some(id) => {
@@ -211,7 +212,7 @@ pub async fn put_group(tx: &mut Tx, id: Option<i64>, name: &str, permissions: &[
     Ok(id)
 }
 
-/// Who is in a group: id and username, with what the group is called.
+/// Returns the members of a group: id and username, with the group's name.
 pub async fn members(tx: &mut Tx, group: i64) -> Result<Vec<(i64, String, String)>> {
     tx.query(
         "SELECT u.id, u.username, g.name
@@ -222,7 +223,7 @@ pub async fn members(tx: &mut Tx, group: i64) -> Result<Vec<(i64, String, String
     .await
 }
 
-/// Removes a group with its members and permissions.
+/// Deletes a group with its memberships and permissions.
 pub async fn delete_group(tx: &mut Tx, id: i64) -> Result<()> {
     for sql in [
         "DELETE FROM group_members WHERE group_id = ?",

@@ -1,6 +1,6 @@
-//! Failed logins are counted per account and network, and per network; too many and the next attempts wait.
+//! Counts failed logins, both per account and network and per network. After too many, further attempts must wait.
 //!
-//! Each process counts its own: with N instances N times as many guesses get through.
+//! Each process counts for itself: with N instances, N times as many guesses are possible.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,27 +10,28 @@ use std::time::{Duration, Instant};
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many accounts and networks are remembered; the rest of a larger attack is forgotten sooner than its window.
+/// The most accounts, and the most networks, that are remembered. During a larger attack, some are forgotten before their
+/// window has ended.
 const REMEMBERED: u64 = 100_000;
 
-/// An account as the throttle knows it: by the key of its name, and by the second of its present password, so that a new
-/// password, wherever it was set, ends the count of the guesses at the former one.
+/// An account, identified by the key of its name and by the second of its current password. With a new password, wherever
+/// it was set, the count therefore starts again.
 type Account = (String, i64);
 
-/// The failed logins of this process's recent past.
+/// The recent failed logins at this process.
 pub struct Throttle {
     per_account: Counter<(Account, IpAddr)>,
     per_network: Counter<IpAddr>,
 }
 
 impl Throttle {
-    /// `per_account` failures of one account from one network, and `per_network` of any accounts from one network, are let
-    /// through in a `window`.
+    /// Allows `per_account` failures for one account from one network, and `per_network` failures for any accounts from
+    /// one network, in each `window`.
     pub fn new(per_account: u32, per_network: u32, window: Duration) -> Throttle {
         Throttle { per_account: Counter::new(per_account, window), per_network: Counter::new(per_network, window) }
     }
 
-    /// Refuses at once what [`Throttle::attempt`] would refuse later, whichever the account.
+    /// Refuses immediately whatever [`Throttle::attempt`] would refuse later for every account.
     ///
     /// # Errors
     /// The seconds to wait before the next attempt.
@@ -38,7 +39,7 @@ impl Throttle {
         self.per_network.check(&network(address))
     }
 
-    /// Refuses at once what [`Throttle::attempt`] would refuse later for this account.
+    /// Refuses immediately whatever [`Throttle::attempt`] would refuse later for this account.
     ///
     /// # Errors
     /// The seconds to wait before the next attempt.
@@ -46,8 +47,8 @@ impl Throttle {
         self.per_account.check(&(account.clone(), network(address)))
     }
 
-    /// Counts an attempt before it is made. Where those being made would reach the limit if they failed, it waits for them,
-    /// so that never more than the limit fail, and right passwords are not refused for coming together.
+    /// Counts an attempt before it is made. If the attempts in progress would reach the limit by failing, waits for them.
+    /// So there are never more failures than the limit, and right passwords that arrive together are not refused.
     ///
     /// # Errors
     /// The seconds to wait before the next attempt.
@@ -60,7 +61,7 @@ impl Throttle {
     }
 }
 
-/// A login whose password is about to be compared. Dropped, it was none: nothing was compared.
+/// A login whose password is about to be compared. If it is dropped, nothing was compared and it doesn't count.
 #[must_use]
 pub struct Attempt<'a> {
     throttle: &'a Throttle,
@@ -82,7 +83,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Whoever has one IPv6 address has the 2^64 of its network, so these count as one.
+/// Returns the network of an address. Someone with one IPv6 address has all 2^64 of its network, so these count as one.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -96,15 +97,14 @@ struct Counter<K> {
     counts: Cache<K, Arc<Count>>,
 }
 
-/// A window that began with its first attempt. Each failure takes one of the permits for good; with the last one the
-/// semaphore is closed.
+/// A window, which begins with its first attempt. Each failure uses up one permit; the last one closes the semaphore.
 struct Count {
     began: Instant,
     left: Arc<Semaphore>,
     failures: std::sync::atomic::AtomicU32,
 }
 
-/// One failure's place in a window.
+/// Room for one failure in a window.
 struct Reserved {
     permit: OwnedSemaphorePermit,
     count: Arc<Count>,
@@ -112,7 +112,7 @@ struct Reserved {
 }
 
 impl Reserved {
-    /// It is a failure.
+    /// Counts the attempt as a failure.
     fn keep(self) {
         self.permit.forget();
         let failures = self.count.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(throttle.check_account(&account("ann"), HERE), Err(seconds));
         throttle.attempt(account("ann"), there).await.expect("another network").succeeded();
         assert!(throttle.check_account(&account("ann"), HERE).is_err());
-        // Another password since.
+        // The password was changed.
         assert_eq!(throttle.check_account(&("ann".to_owned(), 1), HERE), Ok(()));
         assert_eq!(throttle.check_network(HERE), Ok(()));
         for name in ["bob", "cyd"] {
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(throttle.check_network(there), Ok(()));
     }
 
-    /// What is dropped was no attempt; what succeeds lets those who wait try.
+    /// An attempt that is dropped doesn't count and makes room for one that waits.
     #[tokio::test]
     async fn attempts_are_counted_before_they_are_made() {
         let throttle = Throttle::new(2, 100, WINDOW);
@@ -193,18 +193,18 @@ mod tests {
         let (first, second) = (begin().await.expect("one"), begin().await.expect("two"));
         let mut third = std::pin::pin!(begin());
         let soon = Duration::from_millis(10);
-        assert!(tokio::time::timeout(soon, &mut third).await.is_err(), "it waits for those being made");
+        assert!(tokio::time::timeout(soon, &mut third).await.is_err(), "it waits for those in progress");
         drop(first);
         let third = tokio::time::timeout(soon, third).await.expect("a place").expect("not compared");
         let mut fourth = std::pin::pin!(begin());
         assert!(tokio::time::timeout(soon, &mut fourth).await.is_err());
         second.failed();
         third.failed();
-        assert!(tokio::time::timeout(soon, fourth).await.expect("told").is_err(), "two have failed");
+        assert!(tokio::time::timeout(soon, fourth).await.expect("an answer").is_err(), "two have failed");
     }
 
     #[test]
-    fn networks_are_those_of_people() {
+    fn an_ipv6_network_counts_as_one() {
         let network_of = |text: &str| network(text.parse().expect("an address")).to_string();
         assert_eq!(network_of("192.0.2.7"), "192.0.2.7");
         assert_eq!(network_of("::ffff:192.0.2.7"), "192.0.2.7");

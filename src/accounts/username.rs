@@ -1,4 +1,4 @@
-//! Usernames: which are allowed, how they are stored, and when two are the same.
+//! Usernames: which are allowed, how they are stored, and when two count as the same.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 use unicode_normalization::UnicodeNormalization;
 
-/// Most characters in a username (contract S20, S23).
+/// The most characters in a username (contract S20, S23).
 pub const MAX_CHARS: usize = 150;
 
 const BAD_CHARACTER: &str = "Enter a valid username. This value may contain only letters, \
@@ -15,23 +15,23 @@ const BAD_CHARACTER: &str = "Enter a valid username. This value may contain only
 const TOO_LONG: &str = "Ensure this field has no more than 150 characters.";
 const NUL: &str = "Null characters are not allowed.";
 
-/// The form in which a username is stored and shown: NFKC (contract S31).
+/// Returns a username as it is stored and shown: in NFKC (contract S31).
 pub fn normalise(raw: &str) -> String {
     raw.nfkc().collect()
 }
 
-/// What is wrong with a username that has been trimmed and is not empty, as Django REST framework
-/// words and orders it (contract S19, S20, S32). Empty when it is good.
+/// Returns the faults of a username that has been trimmed and is not empty, in the words and order
+/// of Django REST framework (contract S19, S20, S32). Empty if it is valid.
 ///
-/// The characters are judged as typed. The length is judged as typed and as stored, because NFKC
-/// can lengthen a name (`ﷺ` becomes 18 characters) beyond what the database holds.
+/// The characters are checked as typed. The length is checked as typed and as stored, because NFKC
+/// can make a name longer (`ﷺ` becomes 18 characters) than the column in the database.
 pub fn faults(raw_trimmed: &str) -> Vec<&'static str> {
     let is_too_long = |name: &str| name.chars().count() > MAX_CHARS;
     let mut faults = Vec::new();
     if !raw_trimmed.chars().all(is_allowed) {
         faults.push(BAD_CHARACTER);
     }
-    // Not even normalised when too long as typed: that is work, and can make it eleven times as long.
+    // A name that is too long as typed is not normalised: that costs time, and can make it eleven times as long.
     if is_too_long(raw_trimmed) || is_too_long(&normalise(raw_trimmed)) {
         faults.push(TOO_LONG);
     }
@@ -41,11 +41,12 @@ pub fn faults(raw_trimmed: &str) -> Vec<&'static str> {
     faults
 }
 
-/// What must be unique, and what a login looks up: two names with one key are the same name,
-/// whatever their letter case and form (`ANN` and `ann`, `Straße` and `STRASSE`).
+/// Returns the key of a username, which is unique and which a login looks up. Two names with the
+/// same key count as the same, whatever their letter case and Unicode form (`ANN` and `ann`,
+/// `Straße` and `STRASSE`).
 ///
-/// This is Unicode's compatibility caseless matching (The Unicode Standard, 3.13, D146), composed;
-/// its two rounds and the NFD before them make the key of a key that key again.
+/// This is Unicode's compatibility caseless matching (The Unicode Standard, 3.13, D146), composed.
+/// Thanks to its two rounds and the NFD before them, the key of a key is the same key.
 /// A key has at most five bytes for each character of the name's NFKC form.
 pub fn key(name: &str) -> String {
     let decomposed: String = name.nfd().collect();
@@ -61,9 +62,9 @@ fn is_allowed(c: char) -> bool {
     is_word(c) || "@.+-".contains(c)
 }
 
-/// Whether `c` is a word character (`\w`) as Python's `re` has it: a letter, a number or `_`.
+/// Checks whether `c` is a word character (`\w`) in Python's `re`: a letter, a number or `_`.
 ///
-/// Not [`char::is_alphanumeric`], which also takes vowel signs and circled letters.
+/// This is not [`char::is_alphanumeric`], which also accepts vowel signs and circled letters.
 pub fn is_word(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || c == '_';
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(normalise("zoe\u{308}"), "zoë");
     }
 
-    /// Each case was put to Django 5.2 with Django REST framework 3.14, except the last one.
+    /// Each case was checked against Django 5.2 with Django REST framework 3.14, except the last one.
     #[test]
     fn faults_are_those_of_django_in_its_order() {
         let letters = |count| "a".repeat(count);
@@ -167,7 +168,7 @@ mod tests {
             prop_assert_eq!(key(&key(&name)), key(&name));
         }
 
-        /// Marks in any order and number are where normalisation is hard.
+        /// Normalisation is hardest for combining marks in any order and number.
         #[test]
         fn the_key_of_a_key_is_that_key_with_marks(name in "[αΑωςßİıa-c가ᄀ\u{300}-\u{36f}ᾀ-ᾯﬀ-ﬆ]{0,12}") {
             prop_assert_eq!(key(&key(&name)), key(&name));

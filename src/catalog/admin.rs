@@ -35,7 +35,7 @@ pub static MOVIES: Model = Model {
             Field {
                 name: "duration_minutes",
                 label: "Running time",
-                help: "Minutes.",
+                help: "In minutes.",
                 sql: "t.duration_minutes",
                 kind: Kind::Number { least: 1, most: 1_440 },
                 ..Field::PLAIN
@@ -51,7 +51,7 @@ pub static MOVIES: Model = Model {
         fields: &["date_time", "screen_id", "total_seats"],
         order: "t.date_time",
         only: "t.date_time > {now} AND t.cancelled_at IS NULL",
-        help: "For a week, give one show and save it; then open it by its name, and copy it to the other days.",
+        help: "To fill a week: enter one show and save, open the show, then choose \"Copy to other dates\".",
         extra: 3,
     }],
     changed: |app, id| {
@@ -66,12 +66,11 @@ async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Re
     Ok(store::put_movie(work.tx, id, values.text("title"), minutes).await?)
 }
 
-/// What was shown stays, with its bookings.
+/// Explains why a movie or screen with shows can't be deleted: shows that were ever booked must be kept.
 fn has_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
     match deleted {
         Err(DbError::ForeignKey(_)) => {
-            let why =
-                "There are shows of it. Delete them first; a show that was ever booked stays, and this with it.".into();
+            let why = "It still has shows. Delete them first. If one of them was ever booked, it must be kept.".into();
             Err(Refused::Stays { why, instead: None })
         }
         deleted => Ok(deleted?),

@@ -9,7 +9,7 @@ use crate::web::body::RawJson;
 
 /// List the movies
 ///
-/// All of them, by id.
+/// All movies, ordered by id.
 #[utoipa::path(
     get, path = "/api/movies/", tag = "Movies", operation_id = "list_movies",
     responses((status = 200, description = "The movies", body = [Movie])),

@@ -11,27 +11,27 @@ impl FromRow for Movie {
 
 const MOVIE: &str = "SELECT id FROM movies WHERE id = ?";
 
-/// All movies by id (M01).
+/// Returns all movies, ordered by id (M01).
 pub async fn movies(db: &Db) -> Result<Vec<Movie>> {
     db.query("SELECT id, title, duration_minutes FROM movies ORDER BY id", vec![]).await
 }
 
-/// Whether there is such a movie.
+/// Checks whether a movie exists.
 pub async fn movie_exists(db: &Db, id: i64) -> Result<bool> {
     Ok(db.query_one::<(i64,)>(MOVIE, vec![id.into()]).await?.is_some())
 }
 
-/// Whether there is such a movie, within a transaction.
+/// Checks within a transaction whether a movie exists.
 pub async fn has_movie(tx: &mut Tx, id: i64) -> Result<bool> {
     Ok(tx.query_one::<(i64,)>(MOVIE, vec![id.into()]).await?.is_some())
 }
 
-/// Whether there is such a screen, within a transaction.
+/// Checks within a transaction whether a screen exists.
 pub async fn has_screen(tx: &mut Tx, id: i64) -> Result<bool> {
     Ok(tx.query_one::<(i64,)>("SELECT id FROM screens WHERE id = ?", vec![id.into()]).await?.is_some())
 }
 
-/// Adds a movie, or changes the one with this id; gives its id.
+/// Adds a movie, or changes the one with this id; returns its id.
 pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minutes: i64) -> Result<i64> {
     if let Some(id) = id
         && has_movie(tx, id).await?
@@ -52,7 +52,7 @@ pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minut
     Ok(id.unwrap_or(done.last_id))
 }
 
-/// Adds a screen, or changes the one with this id; gives its id.
+/// Adds a screen, or changes the one with this id; returns its id.
 pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64> {
     if let Some(id) = id
         && has_screen(tx, id).await?
@@ -68,7 +68,7 @@ pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64>
 /// Deletes a movie.
 ///
 /// # Errors
-/// [`crate::db::DbError::ForeignKey`] when it has shows.
+/// [`crate::db::DbError::ForeignKey`] if it has shows.
 pub async fn delete_movie(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM movies WHERE id = ?", vec![id.into()]).await?;
     Ok(())
@@ -77,14 +77,14 @@ pub async fn delete_movie(tx: &mut Tx, id: i64) -> Result<()> {
 /// Deletes a screen.
 ///
 /// # Errors
-/// [`crate::db::DbError::ForeignKey`] when there are shows on it.
+/// [`crate::db::DbError::ForeignKey`] if it has shows.
 pub async fn delete_screen(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM screens WHERE id = ?", vec![id.into()]).await?;
     Ok(())
 }
 
-/// The ids and minutes of movies with this very title; an engine's collation may find more, without regard to case and
-/// accents.
+/// Returns the ids and minutes of the movies with exactly this title. The query alone may find more, because the collation
+/// of some engines ignores case and accents.
 pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<(i64, i64)>> {
     let found: Vec<(i64, String, i64)> = tx
         .query("SELECT id, title, duration_minutes FROM movies WHERE title = ? ORDER BY id", vec![title.into()])
@@ -92,18 +92,18 @@ pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<(i64, i64)>> 
     Ok(found.into_iter().filter(|(_, found, _)| found == title).map(|(id, _, minutes)| (id, minutes)).collect())
 }
 
-/// The title and minutes of a movie.
+/// Returns the title and minutes of a movie.
 pub async fn movie(tx: &mut Tx, id: i64) -> Result<Option<(String, i64)>> {
     tx.query_one("SELECT title, duration_minutes FROM movies WHERE id = ?", vec![id.into()]).await
 }
 
-/// The name of a screen.
+/// Returns the name of a screen.
 pub async fn screen(tx: &mut Tx, id: i64) -> Result<Option<String>> {
     let found: Option<(String,)> = tx.query_one("SELECT name FROM screens WHERE id = ?", vec![id.into()]).await?;
     Ok(found.map(|(name,)| name))
 }
 
-/// The id of the screen with this very name.
+/// Returns the id of the screen with this name.
 pub async fn screen_named(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
     let found: Option<(i64,)> = tx.query_one("SELECT id FROM screens WHERE name = ?", vec![name.into()]).await?;
     Ok(found.map(|(id,)| id))

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::db::{DbError, Tx};
 use crate::orders::admin::{HOLDS, ORDERS};
 
-/// Seats that someone holds at this moment.
+/// SQL for the number of seats that are on hold.
 macro_rules! held {
     () => {
         "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
@@ -24,7 +24,8 @@ macro_rules! held {
     };
 }
 
-/// The state of a show as far as its own row tells; else, in one number, what decides together with the settings.
+/// SQL for the state of a show if its row alone determines it. Otherwise, a number made of the values that determine it
+/// together with the settings.
 const STATE: &str = "CASE WHEN t.cancelled_at IS NOT NULL THEN 1 WHEN t.date_time <= {now} THEN 2 \
      WHEN t.sales_open_at > {now} THEN 3 WHEN t.sales_close_at <= {now} THEN 4 WHEN t.seats_taken >= t.total_seats THEN 5 \
      ELSE t.date_time * 4 + (t.sales_open_at IS NOT NULL) * 2 + (t.sales_close_at IS NOT NULL) END";
@@ -96,7 +97,7 @@ pub static SHOWS: Model = Model {
             name: "state",
             label: "State",
             by: FilterBy::Conditions(&[
-                ("planned", "Takes place", "t.cancelled_at IS NULL"),
+                ("planned", "Scheduled", "t.cancelled_at IS NULL"),
                 ("sold_out", "Sold out", "t.cancelled_at IS NULL AND t.seats_taken >= t.total_seats"),
                 ("cancelled", "Cancelled", "t.cancelled_at IS NOT NULL"),
             ]),
@@ -120,7 +121,7 @@ pub static SHOWS: Model = Model {
                 Field {
                     name: "date_time",
                     label: "Begins",
-                    help: "On the cinema's clocks.",
+                    help: "Local time at the cinema.",
                     sql: "t.date_time",
                     kind: Kind::Moment,
                     ..Field::PLAIN
@@ -135,7 +136,7 @@ pub static SHOWS: Model = Model {
                 Field {
                     name: "total_seats",
                     label: "Seats",
-                    help: "They are numbered from 1 to this.",
+                    help: "Number of seats. Seats are numbered from 1.",
                     sql: "t.total_seats",
                     kind: Kind::Number { least: 0, most: 2_147_483_647 },
                     ..Field::PLAIN
@@ -143,12 +144,12 @@ pub static SHOWS: Model = Model {
             ],
         },
         Fieldset {
-            title: "Rules of sale",
-            help: "What is left empty is as the settings have it for all shows.",
+            title: "Sales rules",
+            help: "Leave a field empty to use the default for all shows, which is part of the settings.",
             fields: &[
                 Field {
                     name: "sales_open_at",
-                    label: "Sales open",
+                    label: "Sales open at",
                     sql: "t.sales_open_at",
                     kind: Kind::Moment,
                     required: false,
@@ -156,8 +157,8 @@ pub static SHOWS: Model = Model {
                 },
                 Field {
                     name: "sales_close_at",
-                    label: "Sales close",
-                    help: "When the show begins they close anyway.",
+                    label: "Sales close at",
+                    help: "Sales always end when the show begins.",
                     sql: "t.sales_close_at",
                     kind: Kind::Moment,
                     required: false,
@@ -165,8 +166,7 @@ pub static SHOWS: Model = Model {
                 },
                 Field {
                     name: "order_limit",
-                    label: "Seats in an order",
-                    help: "At most.",
+                    label: "Max. seats per order",
                     sql: "t.order_limit",
                     kind: Kind::Number { least: 1, most: 1_000_000 },
                     required: false,
@@ -174,8 +174,8 @@ pub static SHOWS: Model = Model {
                 },
                 Field {
                     name: "user_limit",
-                    label: "Seats of a customer",
-                    help: "At most, over all orders.",
+                    label: "Max. seats per customer",
+                    help: "All orders together.",
                     sql: "t.user_limit",
                     kind: Kind::Number { least: 1, most: 1_000_000 },
                     required: false,
@@ -184,7 +184,7 @@ pub static SHOWS: Model = Model {
             ],
         },
         Fieldset {
-            title: "Now",
+            title: "Currently",
             help: "",
             fields: &[
                 Field {
@@ -205,8 +205,8 @@ pub static SHOWS: Model = Model {
                 },
                 Field {
                     name: "held",
-                    label: "Seats held",
-                    help: "By customers who are deciding.",
+                    label: "Seats on hold",
+                    help: "Not yet confirmed.",
                     sql: held!(),
                     kind: Kind::Number { least: 0, most: i64::MAX },
                     access: FieldAccess::Shown,
@@ -224,23 +224,23 @@ pub static SHOWS: Model = Model {
         Action {
             name: "copy",
             label: "Copy to other dates…",
-            about: "The same movies on the same screens at the same times of the day: the first of the chosen days becomes \
-                    the day you give, the others follow it.",
+            about: "Copies keep movie, screen and time of day. The earliest selected day becomes the first day of the \
+                    copies; the other days follow at the same distance.",
             needs: Permission::Add,
             asks: &[
                 Field { name: "first", label: "First day of the copies", kind: Kind::Day, ..Field::PLAIN },
                 Field {
                     name: "times",
-                    label: "How many times",
+                    label: "Number of copies",
                     initial: "1",
                     kind: Kind::Number { least: 1, most: 60 },
                     ..Field::PLAIN
                 },
                 Field {
                     name: "every",
-                    label: "How far apart",
+                    label: "Repeat",
                     initial: "week",
-                    help: "One show, six times, every day: with itself that makes a week.",
+                    help: "Example: one show copied 6 times daily fills a week.",
                     kind: Kind::Choice(&[("week", "Every week"), ("day", "Every day")]),
                     ..Field::PLAIN
                 },
@@ -252,7 +252,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "close",
             label: "Close sales",
-            about: "Nobody can book or hold a seat from now on. What is booked stays; who holds seats can still take them.",
+            about: "Nobody can book or hold seats any more. Bookings stay, and customers can still confirm their holds.",
             needs: Permission::Change,
             run: |app, _, ids, _| Box::pin(close(app, ids)),
             ..Action::PLAIN
@@ -260,8 +260,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "cancel",
             label: "Cancel shows…",
-            about: "They do not take place: nobody can book any more, they are not listed for customers, and all their \
-                    bookings, orders and holds are cancelled. This can't be undone.",
+            about: "They disappear from sale, and all their bookings, orders and holds are cancelled. This can't be undone.",
             needs: Permission::Change,
             also: &[(&BOOKINGS, Permission::Change), (&ORDERS, Permission::Change), (&HOLDS, Permission::Change)],
             run: |app, _, ids, _| Box::pin(cancel(app, ids)),
@@ -292,7 +291,7 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i
         Some(id) => store::shows(work.tx, &[id]).await?.pop(),
         None => None,
     };
-    // Sales that were closed before they had opened stay so, whatever else is changed.
+    // "Close sales" may have closed them before they opened; such a show can still be edited otherwise.
     let times = |sales: &Sales| (sales.open_at, sales.close_at);
     let is_new = before.as_ref().is_none_or(|known| times(&known.plan.sales) != times(&plan.sales));
     if let (Some(open_at), Some(close_at)) = times(&plan.sales)
@@ -304,7 +303,7 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i
     let id = match store::put_show(work.tx, id, plan).await? {
         Put::Done(id) => id,
         Put::SeatTaken(seat) => {
-            let text = format!("Seat {seat} is taken, so there must be {seat} seats at least.");
+            let text = format!("Seat {seat} is taken, so the show needs at least {seat} seats.");
             return Err(Refused::Faults(vec![("total_seats", text)]));
         }
     };
@@ -317,12 +316,12 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i
     Ok(id)
 }
 
-/// What speaks against a show as it would be from now on.
+/// Returns warnings about a show as it would be saved.
 async fn warnings(work: &mut Work<'_>, id: i64, before: Option<Known>, plan: &Plan) -> Result<Vec<String>, DbError> {
     let mut warnings = Vec::new();
     let is_new_time = before.as_ref().is_none_or(|known| known.plan.date_time != plan.date_time);
     if is_new_time && plan.date_time <= clock::now() {
-        warnings.push("It begins in the past.".to_owned());
+        warnings.push("This show begins in the past.".to_owned());
     }
     if let Some(known) = &before
         && known.taken > 0
@@ -336,7 +335,9 @@ async fn warnings(work: &mut Work<'_>, id: i64, before: Option<Known>, plan: &Pl
         let moved: Vec<&str> = moved.into_iter().filter(|(is_new, _)| *is_new).map(|(_, what)| what).collect();
         if !moved.is_empty() {
             let (seats, what) = (counted(known.taken, "seat is", "seats are"), moved.join(" and "));
-            warnings.push(format!("{seats} taken already, for another {what}: nobody is told of the change."));
+            warnings.push(format!(
+                "{seats} already sold or on hold for the old {what}. Customers will not be notified of the change."
+            ));
         }
     }
     let needs_screen = |known: &Known| {
@@ -349,21 +350,21 @@ async fn warnings(work: &mut Work<'_>, id: i64, before: Option<Known>, plan: &Pl
     Ok(warnings)
 }
 
-/// The shows on the same screen that are too near to this one, in words.
+/// Describes the shows on the same screen that are too close in time to this one.
 pub async fn overlaps(tx: &mut Tx, config: &Config, id: i64) -> Result<Vec<String>, DbError> {
     let zone = &config.time_zone;
-    let told = |rival: Rival| {
+    let describe = |rival: Rival| {
         let (from, until) = (moment(zone, rival.date_time), moment(zone, rival.until));
         format!(
-            "The screen is needed for {} from {from} to {until}, and {} minutes more.",
+            "The screen is taken by \"{}\" from {from} to {until}, plus {} minutes for cleaning.",
             rival.movie_title,
             config.turnaround / 60 / SECOND
         )
     };
-    Ok(store::rivals(tx, id, config.turnaround).await?.into_iter().map(told).collect())
+    Ok(store::rivals(tx, id, config.turnaround).await?.into_iter().map(describe).collect())
 }
 
-/// `1 seat is`, `2 seats are`.
+/// Joins a number with the right form of its noun: `1 seat is`, `2 seats are`.
 pub fn counted(count: i64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
@@ -372,16 +373,16 @@ async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
     let Some(show) = store::shows(work.tx, &[id]).await?.pop() else { return Ok(()) };
     if show.taken > 0 {
         let seats = counted(show.taken, "seat is", "seats are");
-        let why = format!("{seats} booked or held. Cancel the show instead: that cancels its bookings, too.");
+        let why = format!("{seats} booked or held. Cancel the show instead; that also cancels its bookings.");
         return Err(Refused::Stays { why, instead: Some("cancel") });
     }
     match store::delete_show(work.tx, id).await {
         Err(DbError::ForeignKey(_)) if show.cancelled => {
-            let why = "It has bookings or holds of the past, which are kept. It is cancelled: customers don't see it.";
+            let why = "It has past bookings or holds, which must be kept. Customers no longer see it.";
             Err(Refused::Stays { why: why.to_owned(), instead: None })
         }
         Err(DbError::ForeignKey(_)) => {
-            let why = "It has cancelled bookings or ended holds, which are kept. Cancel the show instead.";
+            let why = "It has cancelled bookings or expired holds, which must be kept. Cancel the show instead.";
             Err(Refused::Stays { why: why.to_owned(), instead: Some("cancel") })
         }
         deleted => Ok(deleted?),
@@ -393,7 +394,7 @@ async fn known(app: &App, ids: &[i64]) -> Result<Vec<Known>, DbError> {
 }
 
 impl Known {
-    /// What it is called.
+    /// Returns the show's display name.
     pub fn told(&self, app: &App) -> String {
         let begins = moment(&app.config.time_zone, self.plan.date_time);
         format!("{}, {begins}, {}", self.movie_title, self.screen_name)
@@ -411,24 +412,25 @@ async fn close(app: &App, ids: &[i64]) -> Result<Report, Refused> {
         if is_new {
             let after = moment(&app.config.time_zone, clock::now());
             let before = show.plan.sales.close_at.map_or_else(String::new, |at| moment(&app.config.time_zone, at));
-            report.done.push((show.id, name, vec![FieldChange { field: "Sales close".into(), before, after }]));
+            report.done.push((show.id, name, vec![FieldChange { field: "Sales close at".into(), before, after }]));
         } else {
-            report.not_done.push(format!("{name}: its sales are closed already."));
+            report.not_done.push(format!("{name}: sales are already closed."));
         }
     }
     Ok(report)
 }
 
-/// How often what is left of a show is looked for; nobody comes in any more, so twice is usual.
+/// The most passes over a show's remaining bookings. Sales are already closed, so two usually suffice.
 const ROUNDS: usize = 5;
 
-/// First nobody is let in any more, then everyone is let out: whenever it stops between, the same again goes on from there.
+/// Closes the show first, then cancels every booking and hold. It may stop at any point; running it again goes on from
+/// there.
 async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     let mut report = Report::default();
     for show in known(app, ids).await? {
         let name = show.told(app);
         if app.tasks.must_end() {
-            report.not_done.push(format!("{name}: not cancelled, because the server is being stopped; do it again."));
+            report.not_done.push(format!("{name}: not cancelled, because the server is stopping. Cancel it again."));
             continue;
         }
         let is_new = match store::cancel_show(&app.db, show.id).await {
@@ -463,7 +465,7 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
         }
         if let Some(reason) = left.first() {
             let count = counted(left.len() as i64, "booking or hold is", "bookings and holds are");
-            report.not_done.push(format!("{name}: {count} not cancelled yet; do it again. ({reason})"));
+            report.not_done.push(format!("{name}: {count} not cancelled yet. Cancel the show again. ({reason})"));
         }
         if is_new || cancelled > 0 {
             let field = |field: &str, before: &str, after: String| FieldChange {
@@ -472,7 +474,7 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
                 after,
             };
             let changes = vec![
-                field("Takes place", "Yes", "No".to_owned()),
+                field("State", "Scheduled", "Cancelled".to_owned()),
                 field("Bookings cancelled", "", cancelled.to_string()),
             ];
             if cancelled > 0 {
@@ -483,13 +485,13 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
             }
             report.done.push((show.id, name, changes));
         } else if left.is_empty() {
-            report.not_done.push(format!("{name}: it is cancelled already."));
+            report.not_done.push(format!("{name}: this show is already cancelled."));
         }
     }
     Ok(report)
 }
 
-/// So many bookings are cancelled by one transaction.
+/// How many bookings are sent to the desk together, so that one transaction cancels them.
 const TOGETHER: usize = 300;
 
 /// [`STATE`] in words.
@@ -506,8 +508,8 @@ fn sales_text(limits: &Limits, state: i64, now: i64) -> &'static str {
         4 => "Closed",
         5 => "Sold out",
         _ => {
-            // Its own times were looked at already; those of the settings count where it has none.
-            let own = |has: bool, moment: i64| has.then_some(moment);
+            // The SQL has already checked the show's own times. The settings apply only where it has none.
+            let own = |has: bool, time: i64| has.then_some(time);
             let own = Sales {
                 open_at: own(state & 2 != 0, i64::MIN),
                 close_at: own(state & 1 != 0, i64::MAX),
@@ -528,7 +530,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_settings_count_where_a_show_has_no_times_of_its_own() {
+    fn the_settings_apply_if_a_show_has_no_times_of_its_own() {
         let limits = Limits { opens_before: Some(100), closes_before: Some(10), ..Limits::default() };
         let begins = 1_000;
         for (own, at_800, at_950, at_995) in [

@@ -11,7 +11,7 @@ use crate::web::endpoint::PathId;
 
 /// List the shows of a movie
 ///
-/// By time, past ones too, with the seats that are free at this moment.
+/// Ordered by time, including past shows, with the number of seats that are available now.
 #[utoipa::path(
     get, path = "/api/movies/{movie_id}/shows/", tag = "Movies", operation_id = "list_shows",
     params(("movie_id" = i64, Path, description = "The movie", example = 1, minimum = 1)),

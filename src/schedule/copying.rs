@@ -1,4 +1,4 @@
-//! Copies of shows on other days, by what the cinema's clocks show.
+//! Copies shows to other days, keeping their local time at the cinema.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -12,21 +12,21 @@ use crate::booking::rules::Sales;
 use crate::clock;
 use crate::db::DbError;
 
-/// The most copies that are made at once.
+/// The most copies that one action makes.
 const MOST: usize = 2_000;
 
-/// The most warnings that are told; people who get more don't read them.
+/// The most warnings that are shown; nobody reads more.
 const MOST_WARNINGS: usize = 20;
 
-/// Copies these shows; the first one's day becomes the day that was given.
+/// Copies these shows. The day of the first one becomes the given day.
 pub async fn copy(app: &App, ids: &[i64], values: &Values) -> Result<Report, Refused> {
     let zone = &app.config.time_zone;
     let fault = |field, text: &str| Refused::Faults(vec![(field, text.to_owned())]);
-    let first: Date = values.text("first").parse().map_err(|_| fault("first", "This is no date."))?;
+    let first: Date = values.text("first").parse().map_err(|_| fault("first", "Enter a valid date."))?;
     let times = values.int("times").unwrap_or(1).max(1);
     let days = if values.text("every") == "day" { 1 } else { 7 };
     if usize::try_from(times).unwrap_or(usize::MAX).saturating_mul(ids.len()) > MOST {
-        return Err(fault("times", &format!("No more than {MOST} shows can be made at once.")));
+        return Err(fault("times", &format!("You can create at most {MOST} shows at a time.")));
     }
     let mut tx = app.db.begin().await?;
     let sources = store::shows(&mut tx, ids).await?;
@@ -39,7 +39,7 @@ pub async fn copy(app: &App, ids: &[i64], values: &Values) -> Result<Report, Ref
         for source in &sources {
             let shift = Shift { from: first_source.date(), to: first, days: turn * days, zone };
             let Some((plan, oddity)) = shift.plan(&source.plan) else {
-                return Err(fault("first", "This day is out of range."));
+                return Err(fault("first", "This date is out of range."));
             };
             if store::is_planned(&mut tx, &plan).await? {
                 known += 1;
@@ -72,13 +72,13 @@ pub async fn copy(app: &App, ids: &[i64], values: &Values) -> Result<Report, Ref
     tx.commit().await?;
     app.reads.shows.all_changed();
     if known > 0 {
-        let text = counted(known, "show is there already and was", "shows are there already and were");
-        report.not_done.push(format!("{text} not made again."));
+        let text = counted(known, "show already exists and was", "shows already exist and were");
+        report.not_done.push(format!("{text} skipped."));
     }
     Ok(report)
 }
 
-/// How a show is moved: from a day to another, and so many days on.
+/// How a show is moved: from one day to another, plus a number of days.
 struct Shift<'a> {
     from: Date,
     to: Date,
@@ -87,18 +87,18 @@ struct Shift<'a> {
 }
 
 impl Shift<'_> {
-    /// The copy, and what is odd about its time; nothing where the calendar ends.
+    /// Returns the copy, with a warning if the clocks change at its time. Returns `None` beyond the end of the calendar.
     fn plan(&self, source: &Plan) -> Option<(Plan, Option<&'static str>)> {
-        let (date_time, oddity) = self.moment(source.date_time)?;
-        let moved = |at: Option<i64>| at.map_or(Some(None), |at| self.moment(at).map(|(at, _)| Some(at)));
+        let (date_time, oddity) = self.apply(source.date_time)?;
+        let moved = |at: Option<i64>| at.map_or(Some(None), |at| self.apply(at).map(|(at, _)| Some(at)));
         let sales =
             Sales { open_at: moved(source.sales.open_at)?, close_at: moved(source.sales.close_at)?, ..source.sales };
         Some((Plan { date_time, sales, ..*source }, oddity))
     }
 
-    /// The same time on the clocks, on the other day. Where the clocks leave it out it is as much later; where they show
-    /// it twice it is the first of the two.
-    fn moment(&self, micros: i64) -> Option<(i64, Option<&'static str>)> {
+    /// Returns the same local time on the other day. If the clocks skip that time, the result is later by as much; if they
+    /// show it twice, it is the earlier one.
+    fn apply(&self, micros: i64) -> Option<(i64, Option<&'static str>)> {
         let source = clocks(micros, self.zone)?;
         let distance = self.from.until(source.date()).ok()?.get_days();
         let span = i64::from(distance).checked_add(self.days)?;
@@ -106,8 +106,10 @@ impl Shift<'_> {
         let ambiguous = self.zone.to_ambiguous_zoned(DateTime::from_parts(date, source.time()));
         let oddity = match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { .. } => None,
-            AmbiguousOffset::Gap { .. } => Some("the clocks go forward then, so it is later than the original."),
-            AmbiguousOffset::Fold { .. } => Some("the clocks show this time twice that night; it is the first."),
+            AmbiguousOffset::Gap { .. } => Some("the clocks go forward that night, so the copy begins later."),
+            AmbiguousOffset::Fold { .. } => {
+                Some("this time occurs twice because the clocks go back; the earlier one was used.")
+            }
         };
         Some((ambiguous.compatible().ok()?.timestamp().as_microsecond(), oddity))
     }
@@ -128,8 +130,8 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let moved = |source: &str, from: Date, to: Date, days: i64| {
             let shift = Shift { from, to, days, zone: &zone };
-            let (moment, oddity) = shift.moment(clock::parse(source).unwrap()).unwrap();
-            (clock::iso(moment), oddity.is_some())
+            let (time, oddity) = shift.apply(clock::parse(source).unwrap()).unwrap();
+            (clock::iso(time), oddity.is_some())
         };
         let of = |text: &str, odd: bool| (text.to_owned(), odd);
         // 20:15 before and after the clocks went forward, and back.
@@ -140,10 +142,10 @@ mod tests {
             moved("2026-10-24T18:15:00Z", date(2026, 10, 24), date(2026, 10, 25), 0),
             of("2026-10-25T19:15:00Z", false)
         );
-        // Half past two is left out, and comes twice.
+        // Half past two, which the clocks skip in spring and show twice in autumn.
         assert_eq!(moved("2026-03-24T01:30:00Z", monday, date(2026, 3, 28), 0), of("2026-03-29T01:30:00Z", true));
         assert_eq!(moved("2026-03-24T01:30:00Z", monday, date(2026, 10, 24), 0), of("2026-10-25T00:30:00Z", true));
-        // What opens before the first day stays as far before.
+        // Sales that open before the first day stay as far ahead of it.
         assert_eq!(moved("2026-03-20T09:00:00Z", monday, date(2026, 3, 30), 0), of("2026-03-27T09:00:00Z", false));
     }
 }

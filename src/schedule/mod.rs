@@ -1,4 +1,4 @@
-//! When a movie is shown on a screen.
+//! Shows: a movie on a screen at a certain time.
 
 pub mod admin;
 pub mod api;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::clock;
 
-/// A movie on a screen at a time, with what is left of its seats.
+/// A movie on a screen at a certain time, with the number of its seats that are available.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": 1, "movie": 1, "movie_title": "The Long Take", "screen_name": "Screen 1",
@@ -24,14 +24,14 @@ pub struct Show {
     pub movie: i64,
     pub movie_title: String,
     pub screen_name: String,
-    /// When it begins.
+    /// When the show begins.
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub date_time: i64,
-    /// Seats are numbered from 1 to this.
+    /// Number of seats. Seats are numbered from 1.
     #[schema(minimum = 0)]
     pub total_seats: i64,
-    /// `total_seats` less those that are booked, held or blocked.
+    /// `total_seats` minus the seats that are booked, held or blocked.
     #[schema(minimum = 0)]
     pub available_seats: i64,
 }

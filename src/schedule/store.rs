@@ -1,4 +1,4 @@
-//! The SQL of shows. Their taken seats are written by `booking` alone.
+//! The SQL of shows. Only `booking` writes their taken seats.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl FromRow for Show {
     }
 }
 
-/// The shows of a movie by time, then id, past ones too (H01), but for cancelled ones.
+/// Returns the shows of a movie, ordered by time and id: past ones too (H01), but no cancelled ones.
 pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
     db.query(
         &format!(
@@ -38,7 +38,7 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
     .await
 }
 
-/// What a show is planned to be.
+/// The editable fields of a show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Plan {
     pub movie_id: i64,
@@ -48,7 +48,7 @@ pub struct Plan {
     pub sales: Sales,
 }
 
-/// What became of [`put_show`].
+/// The outcome of [`put_show`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     Done(i64),
@@ -56,8 +56,8 @@ pub enum Put {
     SeatTaken(i64),
 }
 
-/// Adds a show, or changes the one with this id. A show never becomes smaller than its highest seat that has a holder: its
-/// row is locked first, so no booking comes between the look and the write.
+/// Adds a show, or changes the one with this id. A show always keeps its highest seat that is booked or held: its row is
+/// locked first, so that no booking can come between the check and the write.
 pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
     let Plan { movie_id, screen_id, date_time, total_seats, sales } = plan;
     let mut columns: Vec<Value> = vec![movie_id.into(), screen_id.into(), date_time.into(), total_seats.into()];
@@ -101,7 +101,7 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
     Ok(Put::Done(id.unwrap_or(done.last_id)))
 }
 
-/// What a show is now.
+/// A show as it is stored.
 #[derive(Debug, Clone)]
 pub struct Known {
     pub id: i64,
@@ -139,7 +139,7 @@ impl FromRow for Known {
     }
 }
 
-/// The shows with these ids, by time.
+/// Returns the shows with these ids, ordered by time.
 pub async fn shows(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Known>> {
     let dialect = tx.dialect();
     let sql = format!(
@@ -157,7 +157,7 @@ pub async fn shows(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Known>> {
     tx.query(&sql, vec![clock::now().into(), Value::list(&ids)]).await
 }
 
-/// The shows of a day taken together. Cancelled ones are among the rows alone.
+/// The totals of a day's shows. Cancelled shows only count in `rows`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Day {
     pub rows: usize,
@@ -166,7 +166,8 @@ pub struct Day {
     pub taken: i64,
 }
 
-/// What begins in each of these spans of UTC microseconds, by the span's beginning; nothing for one without a show.
+/// Returns the totals of the shows that begin in each of these intervals of UTC microseconds, by the start of the interval.
+/// An interval without shows is left out.
 pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
     let live = "CASE WHEN s.cancelled_at IS NULL THEN";
     let sql = format!(
@@ -175,7 +176,7 @@ pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
          FROM {} AS d JOIN shows s ON s.date_time >= d.begins AND s.date_time < d.ends GROUP BY d.begins",
         db.dialect().in_order(),
         db.dialect().table(&[("begins", "BIGINT"), ("ends", "BIGINT")]),
-        // MySQL sums to a decimal.
+        // MySQL's SUM returns a decimal.
         int = if db.dialect() == Dialect::Mysql { "SIGNED" } else { "INTEGER" },
     );
     let mut days = BTreeMap::new();
@@ -187,7 +188,7 @@ pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
     Ok(days)
 }
 
-/// A show as the board of today shows it.
+/// A show on today's board.
 pub struct OnBoard {
     pub id: i64,
     pub date_time: i64,
@@ -196,7 +197,7 @@ pub struct OnBoard {
     pub total_seats: i64,
     pub seats_taken: i64,
     pub cancelled: bool,
-    /// Seats that customers hold at this moment.
+    /// Seats that customers are holding now.
     pub held: i64,
 }
 
@@ -215,7 +216,7 @@ impl FromRow for OnBoard {
     }
 }
 
-/// The shows that begin between these moments, by time, so many at most.
+/// Returns the shows that begin between these times, ordered by time, at most `limit`.
 pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Result<Vec<OnBoard>> {
     let sql = format!(
         "SELECT s.id, s.date_time, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
@@ -232,12 +233,12 @@ pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Re
 pub struct Rival {
     pub movie_title: String,
     pub date_time: i64,
-    /// When the screen is free again, without turnaround.
+    /// When the show ends; the turnaround follows.
     pub until: i64,
 }
 
-/// The shows that are still running or about to begin on the screen of the show with this id, with `turnaround`
-/// microseconds between one's end and the next one's beginning; by time.
+/// Returns the shows on the same screen that overlap with the show with this id, or leave less than `turnaround`
+/// microseconds between the end of one and the beginning of the next. Ordered by time.
 pub async fn rivals(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Rival>> {
     let found: Vec<(String, i64, i64)> = tx
         .query(
@@ -254,10 +255,11 @@ pub async fn rivals(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Rival>>
     Ok(found.into_iter().map(|(movie_title, date_time, until)| Rival { movie_title, date_time, until }).collect())
 }
 
-/// So long before a show others are looked at that may still be running, in microseconds.
+/// In microseconds. A show that began this long before another has ended for certain, so the search for overlaps doesn't
+/// go further back.
 const LONGEST_MOVIE: i64 = 2 * 24 * 3_600 * SECOND;
 
-/// Whether this movie begins on this screen at this moment.
+/// Checks whether this movie begins on this screen at this time, ignoring cancelled shows.
 pub async fn is_planned(tx: &mut Tx, plan: &Plan) -> Result<bool> {
     let found: Option<(i64,)> = tx
         .query_one(
@@ -268,7 +270,7 @@ pub async fn is_planned(tx: &mut Tx, plan: &Plan) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// The show of this movie on this screen at this moment; a cancelled one only where there is no other.
+/// Returns the show of this movie on this screen at this time; a cancelled one only if there is no other.
 pub async fn planned(tx: &mut Tx, plan: &Plan) -> Result<Option<i64>> {
     let found: Option<(i64,)> = tx
         .query_one(
@@ -280,14 +282,14 @@ pub async fn planned(tx: &mut Tx, plan: &Plan) -> Result<Option<i64>> {
     Ok(found.map(|(id,)| id))
 }
 
-/// Closes a show for good. With the row's new version no batch is written that was decided on the old one, so nobody is
-/// let in from here on. Tells whether it was open before.
+/// Cancels a show for good. This changes the version of its row, so batches that were decided on the old version can't be
+/// written: from here on, nobody gets a seat. Returns whether the show was not cancelled before.
 pub async fn cancel_show(db: &Db, id: i64) -> Result<bool> {
     let sql = "UPDATE shows SET cancelled_at = ?, version = version + 1 WHERE id = ? AND cancelled_at IS NULL";
     Ok(db.execute(sql, vec![clock::now().into(), id.into()]).await?.changed == 1)
 }
 
-/// Ends the sales of a show that has not begun; tells whether they had not ended before.
+/// Ends the sales of a show that has not begun. Returns whether they were still open.
 pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
     let now = clock::now();
     let sql = "UPDATE shows SET sales_close_at = ?, version = version + 1
@@ -298,13 +300,13 @@ pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
 /// Deletes a show.
 ///
 /// # Errors
-/// [`crate::db::DbError::ForeignKey`] when there is a booking, an order or a hold of it, or was one.
+/// [`crate::db::DbError::ForeignKey`] if it has, or once had, a booking, an order or a hold.
 pub async fn delete_show(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM shows WHERE id = ?", vec![id.into()]).await?;
     Ok(())
 }
 
-/// Whether a show begins on this screen at this very time.
+/// Checks whether a show begins on this screen at exactly this time.
 pub async fn screen_is_used_at(tx: &mut Tx, screen_id: i64, date_time: i64) -> Result<bool> {
     let found: Option<(i64,)> = tx
         .query_one(

@@ -392,8 +392,8 @@ export async function byHand({ browser, url, inspect, name }) {
   await click(link(page, "Copy to other dates…"));
   await inspect(page, `${name}-hand-copy`);
   await fill(page.getByLabel("First day"), `2032-01-${day + 1}`);
-  await fill(page.getByLabel("How many times"), "6");
-  await choose(page.getByLabel("How far apart"), "Every day");
+  await fill(page.getByLabel("Number of copies"), "6");
+  await choose(page.getByLabel("Repeat"), "Every day");
   await click(main(page).locator(".buttons").getByRole("button"));
   await told(page, "Done: 6 shows");
   await inspect(page, `${name}-hand-copied`);

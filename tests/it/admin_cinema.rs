@@ -120,7 +120,7 @@ async fn a_screen_has_one_show_at_a_time(engine: Engine) {
         assert_eq!(count().await != before, is_free);
         if !is_free {
             assert!(
-                reply.text.contains("The screen is needed for The Long Take from 2035-06-01 18:30"),
+                reply.text.contains("The screen is taken by &#34;The Long Take&#34; from 2035-06-01 18:30"),
                 "{}",
                 reply.text
             );
@@ -144,13 +144,13 @@ async fn whoever_moves_a_show_is_told_of_its_bookings(engine: Engine) {
     let moved = [("date_time", "2035-06-01T19:00"), ("screen_id", "2")];
     let refused = change_show(&app, &mut staff, 1, &moved).await;
     assert_ne!(refused.status, 303);
-    assert!(refused.text.contains("2 seats are taken already, for another time and screen"), "{}", refused.text);
+    assert!(refused.text.contains("2 seats are already sold or on hold for the old time"), "{}", refused.text);
     let anyway: Vec<_> = moved.into_iter().chain([("_anyway", "1")]).collect();
     change_show(&app, &mut staff, 1, &anyway).await.expect(303);
     let mine = get(&world.ann, "/api/my-bookings/").send(&app).await.expect(200).json();
     assert_eq!((&mine[0]["date_time"], &mine[0]["screen_name"]), (&json!("2035-06-01T19:00:00Z"), &json!("Screen 2")));
     let refused = change_show(&app, &mut staff, 1, &[("date_time", "2019-01-01T10:00"), ("screen_id", "2")]).await;
-    assert!(refused.text.contains("It begins in the past"), "{}", refused.text);
+    assert!(refused.text.contains("This show begins in the past"), "{}", refused.text);
     let sales = [("sales_open_at", "2035-05-02T10:00"), ("sales_close_at", "2035-05-01T10:00")];
     let refused = change_show(&app, &mut staff, 2, &sales).await;
     assert!(refused.text.contains("close before they open"), "{}", refused.text);
@@ -176,7 +176,7 @@ async fn a_week_is_copied_by_the_clocks(engine: Engine) {
     let all: Vec<i64> = (1..=8).collect();
     let copy = [("first", "2035-03-19"), ("times", "2"), ("every", "week")];
     let asked = send_action(&app, &mut staff, "shows.copy", &all, &copy).await;
-    assert!(asked.text.contains("the clocks go forward then"), "{}", asked.text);
+    assert!(asked.text.contains("the clocks go forward that night"), "{}", asked.text);
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["8"]]);
     let anyway: Vec<_> = copy.into_iter().chain([("_anyway", "1")]).collect();
     run(&app, &mut staff, "shows.copy", &all, &anyway).await;
@@ -201,12 +201,12 @@ async fn a_week_is_copied_by_the_clocks(engine: Engine) {
     assert_eq!((row[0].as_str(), row[1].as_str(), row[2].starts_with("15")), ("27", "4", true), "{row:?}");
     // The same again makes nothing twice.
     let told = run(&app, &mut staff, "shows.copy", &all, &anyway).await;
-    assert!(told.contains("16 shows are there already"), "{told}");
+    assert!(told.contains("16 shows already exist"), "{told}");
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["24"]]);
     // One day to the next ones: its own day and the next are there, the day after them is not.
     let days = [("first", "2035-04-01"), ("times", "2"), ("every", "day")];
     let told = run(&app, &mut staff, "shows.copy", &[1], &days).await;
-    assert!(told.contains("Done: 1 show.") && told.contains("1 show is there already"), "{told}");
+    assert!(told.contains("Done: 1 show.") && told.contains("1 show already exists"), "{told}");
 }
 
 async fn a_show_is_cancelled_while_people_book_it(engine: Engine) {
@@ -255,7 +255,7 @@ async fn a_show_is_cancelled_while_people_book_it(engine: Engine) {
     assert!(shows(&world.ann, app.base()).await.iter().all(|show| show["id"] != 1));
     assert!(statuses(&app, &world.ann).await.iter().all(|status| status == "cancelled"));
     let told = run(&app, &mut staff, "shows.cancel", &[1], &[]).await;
-    assert!(told.contains("it is cancelled already"), "{told}");
+    assert!(told.contains("this show is already cancelled"), "{told}");
 }
 
 async fn a_show_half_cancelled_is_cancelled_by_the_same_again(engine: Engine) {
@@ -468,7 +468,7 @@ async fn what_is_in_use_is_not_deleted(engine: Engine) {
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
     let delete = async |staff: &mut Browser, path: &str| staff.post(&app, format!("/admin/{path}/delete/"), &[]).await;
-    for (path, reason) in [("movies/1", "There are shows of it."), ("screens/1", "There are shows of it.")] {
+    for (path, reason) in [("movies/1", "It still has shows."), ("screens/1", "It still has shows.")] {
         let refused = delete(&mut staff, path).await;
         assert!(refused.status != 303 && refused.text.contains(reason), "{}", refused.text);
     }
@@ -477,7 +477,7 @@ async fn what_is_in_use_is_not_deleted(engine: Engine) {
     assert!(refused.status != 303 && refused.text.contains("1 seat is booked or held"), "{}", refused.text);
     post(&world.ann, &format!("/api/bookings/{}/cancel/", booked["id"])).send(&app).await.expect(200);
     let refused = delete(&mut staff, "shows/1").await;
-    assert!(refused.status != 303 && refused.text.contains("which are kept"), "{}", refused.text);
+    assert!(refused.status != 303 && refused.text.contains("which must be kept"), "{}", refused.text);
     assert_eq!(shows(&world.ann, app.base()).await.len(), 3);
     delete(&mut staff, "shows/2").await.expect(303);
     assert_eq!(shows(&world.ann, app.base()).await.len(), 2);

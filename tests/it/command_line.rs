@@ -1068,10 +1068,10 @@ async fn loaddata_reports_what_the_panel_would(engine: Engine) {
 
     // Two shows on one screen, in the file and in the database; on two screens there is room.
     let near = [("One", "2035-06-01T12:00:00"), ("One", "2035-06-01T13:00:00"), ("Two", "2035-06-01T12:00:00")];
-    let ran = load(&app, shows(&near), &zone).exits(0).says(&["WARNING shows[1]: The screen is needed for A from"]);
+    let ran = load(&app, shows(&near), &zone).exits(0).says(&["WARNING shows[1]: The screen is taken by \"A\" from"]);
     assert_eq!(ran.err.matches("WARNING").count(), 1, "{ran:?}");
     let rival = load(&app, shows(&[("Two", "2035-06-01T13:40:00")]), &zone).exits(0);
-    rival.says(&["WARNING shows[0]: The screen is needed for A", "15 minutes more"]);
+    rival.says(&["WARNING shows[0]: The screen is taken by \"A\"", "15 minutes for cleaning"]);
     let same = load(&app, shows(&[("One", "2035-07-01T12:00:00"), ("One", "2035-07-01T12:00:00")]), &zone).exits(0);
     same.says(&["Loaded 0 movies, 0 screens, 1 show.", "WARNING shows[1]: the same show is in this file already"]);
     load(&app, shows(&[("One", "2005-07-01T12:00:00")]), &zone).exits(0).says(&["WARNING 1 show begins in the past"]);

@@ -1,4 +1,4 @@
-//! Request bodies and their fields, read as the reference reads them (contract sections 4, 5 and 11).
+//! Request bodies and their fields, parsed like the reference does it (contract sections 4, 5 and 11).
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -19,80 +19,80 @@ use crate::app::App;
 use crate::connections::NoRoom;
 use crate::error::{ApiError, FieldFaults};
 
-/// More digits than this in one integer are malformed JSON (B30).
+/// A longer integer is malformed JSON (B30).
 const MAX_INTEGER_DIGITS: usize = 4_300;
 
 /// Deeper nesting is malformed JSON.
 const MAX_DEPTH: usize = 127;
 
-/// A longer string is not even tried as a number (B29).
+/// A longer string is not parsed as a number (B29).
 const MAX_NUMBER_TEXT: usize = 1_000;
 
-/// The fields of a body, and what was found wrong with them so far.
+/// The fields of a body, and the errors found in them.
 ///
-/// Each reader below notes a fault and returns an empty value in its place; [`Form::check`] then answers with all faults
-/// together. What no reader has asked for is unknown: the contract's endpoints ignore it, Marquee's own end with
+/// Each reader below records an error and returns an empty value in its place; [`Form::check`] then reports all errors
+/// together. A field that no reader has read is unknown: the contract's endpoints ignore it, Marquee's own call
 /// [`Form::check_whole`], which refuses it.
 #[derive(Debug, Default)]
 pub struct Form {
     fields: Fields,
     faults: FieldFaults,
-    /// Not JSON: all values are text.
+    /// Whether the body is not JSON, so that all values are text.
     is_form: bool,
-    /// What the readers have asked for.
+    /// The fields that the readers have read.
     known: Vec<&'static str>,
 }
 
 type Fields = HashMap<String, Field>;
 
-/// The value of a field, as far as fields tell values apart.
+/// The value of a field, with only the distinctions that fields need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Field {
     Null,
-    /// As it is written.
+    /// A number, as written.
     Number(String),
     Text(String),
-    /// A list, as it is written.
+    /// A list, as written.
     List(String),
-    /// What is said under one name more than once; the last counts where one value is asked for.
+    /// The values of a name that appears more than once. A reader of a single value uses the last one.
     Repeated(Vec<Field>),
-    /// A boolean, an object or a file: no field takes one.
+    /// A boolean, an object or a file: no field accepts one.
     Other,
 }
 
-/// More values are not taken at once.
+/// The most values in a list.
 pub const MAX_LIST: usize = 50;
 
-/// The largest body of the API, and of strangers in the panel, in bytes; many times what any of them needs.
+/// The largest body of the API, and of requests to the panel before login, in bytes: many times what they need.
 pub const SMALL: usize = 16 * 1024;
 
-/// The most fields of such a body, as in Django.
+/// The most fields of such a body, the same as in Django.
 pub const FIELDS: usize = 1_000;
 
 /// # Errors
-/// [`ApiError::TooManyFields`] when a body has more `fields` than it may.
+/// [`ApiError::TooManyFields`] if a body has too many `fields`.
 fn check_number(fields: usize) -> Result<(), ApiError> {
     if fields > FIELDS { Err(ApiError::TooManyFields(FIELDS)) } else { Ok(()) }
 }
 
 /// What a text field accepts.
 pub struct TextRule {
-    /// The message for a value that is no text and no number.
+    /// The error for a value that is neither text nor a number.
     pub not_text: &'static str,
-    /// The faults of a trimmed text that is not blank.
+    /// Returns the errors of a trimmed text that is not blank.
     pub faults: fn(&str) -> Vec<&'static str>,
 }
 
 /// Any text that is not blank.
 pub const ANY_TEXT: TextRule = TextRule { not_text: "Not a valid string.", faults: null_characters };
 
-/// The fault of a text that holds a NUL.
+/// Returns the error of a text that contains NUL.
 fn null_characters(text: &str) -> Vec<&'static str> {
     if text.contains('\0') { vec!["Null characters are not allowed."] } else { vec![] }
 }
 
 impl Form {
-    /// A required text, trimmed. A number is read as its text (S27).
+    /// Reads a required text, trimmed. A number is read as text (S27).
     pub fn text(&mut self, field: &'static str, rule: &TextRule) -> String {
         let text = match self.one(field) {
             None => return self.fault(field, "This field is required."),
@@ -110,7 +110,7 @@ impl Form {
         text.to_owned()
     }
 
-    /// A required whole number of at least `least`; one beyond 64 bits is read as the nearest one inside.
+    /// Reads a required whole number of at least `least`. A number beyond 64 bits becomes the nearest one within.
     pub fn integer(&mut self, field: &'static str, least: i64) -> i64 {
         let value = self.one(field);
         match value.map_or(Err("This field is required.".to_owned()), |value| integer(value, least)) {
@@ -119,15 +119,15 @@ impl Form {
         }
     }
 
-    /// A required list of whole numbers of at least `least`, at least one and each once. A form repeats the field:
-    /// `seats=5&seats=6`, or as many clients write it, `seats[]=5&seats[]=6` and `seats[0]=5&seats[1]=6`.
+    /// Reads a required list of one or more different whole numbers of at least `least`. A form repeats the field:
+    /// `seats=5&seats=6`, or, as many clients write it, `seats[]=5&seats[]=6` and `seats[0]=5&seats[1]=6`.
     pub fn integers(&mut self, field: &'static str, least: i64) -> Vec<i64> {
         let values = match if self.is_form { self.listed(field) } else { self.take(field) } {
             None => return self.fault(field, "This field is required."),
             Some(Field::Null) => return self.fault(field, "This field may not be null."),
             Some(Field::List(text)) => list(&text),
             Some(Field::Repeated(values)) if self.is_form => Some(values),
-            Some(Field::Repeated(_)) => return self.fault(field, "This field is there more than once."),
+            Some(Field::Repeated(_)) => return self.fault(field, "This field may appear only once."),
             Some(_) => None,
         };
         let Some(values) = values else { return self.fault(field, "Expected a list of integers.") };
@@ -146,9 +146,9 @@ impl Form {
         }
     }
 
-    /// As [`Form::integers`], where none need be named: an empty list then.
+    /// Like [`Form::integers`], for an optional field: returns an empty list if it is missing.
     pub fn optional_integers(&mut self, field: &'static str, least: i64) -> Vec<i64> {
-        let is_it = |name: &String| if self.is_form { place_in(name, field).is_some() } else { name == field };
+        let is_it = |name: &String| if self.is_form { index_in(name, field).is_some() } else { name == field };
         if self.fields.keys().any(is_it) {
             return self.integers(field, least);
         }
@@ -168,10 +168,10 @@ impl Form {
         self.fields.remove(field)
     }
 
-    /// The values of a form's list, in the order of their places.
+    /// Returns the values of a form's list, in the order of their indexes.
     fn listed(&mut self, field: &'static str) -> Option<Field> {
         self.known.push(field);
-        let names = self.fields.keys().filter_map(|name| Some((place_in(name, field)?, name.clone())));
+        let names = self.fields.keys().filter_map(|name| Some((index_in(name, field)?, name.clone())));
         let mut names: Vec<(u64, String)> = names.collect();
         names.sort_unstable();
         let mut values = Vec::new();
@@ -184,7 +184,7 @@ impl Form {
         (!values.is_empty()).then_some(Field::Repeated(values))
     }
 
-    /// Notes a fault of a field, and gives the value that stands in its place.
+    /// Records an error of a field, and returns the value to use in its place.
     pub fn fault<T: Default>(&mut self, field: &'static str, message: impl Into<String>) -> T {
         match self.faults.iter_mut().find(|(named, _)| *named == field) {
             Some((_, messages)) => messages.push(message.into()),
@@ -193,30 +193,30 @@ impl Form {
         T::default()
     }
 
-    /// Whether a field has a fault so far.
+    /// Checks whether an error was recorded for a field.
     pub fn is_faulty(&self, field: &str) -> bool {
         self.faults.iter().any(|(named, _)| *named == field)
     }
 
-    /// Ends the reading, so that no body outlives it: what follows may wait.
+    /// Ends the reading and frees the body: the work that follows may wait for long.
     ///
     /// # Errors
-    /// All faults noted.
+    /// All recorded errors.
     pub fn check(self) -> Result<(), ApiError> {
         if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Fields(self.faults)) }
     }
 
-    /// As [`Form::check`], once all fields were read: what is left is a fault, too.
+    /// Like [`Form::check`], after all fields were read: fields that are left are errors, too.
     ///
     /// # Errors
-    /// All faults noted so far, and each field that no reader has asked for.
+    /// All recorded errors, and one for each field that no reader has read.
     pub fn check_whole(mut self) -> Result<(), ApiError> {
         self.faults.extend(unknown("field", self.fields.drain().map(|(name, _)| name).collect(), &self.known));
         self.check()
     }
 }
 
-/// The body of a request that needs none: empty, or an object without fields.
+/// The body of a request without fields: empty, or an empty object.
 pub struct NoFields;
 
 impl FromRequest<App> for NoFields {
@@ -227,11 +227,11 @@ impl FromRequest<App> for NoFields {
     }
 }
 
-/// So many unknown names are named in a reply, and so much of each: a stranger has made them up.
+/// The most unknown names that a reply repeats, and the most characters of each: clients can send anything.
 const UNKNOWN_NAMED: usize = 20;
 const UNKNOWN_CHARACTERS: usize = 100;
 
-/// The faults of names that an endpoint does not know. `kind` is what they name: a field or a parameter.
+/// Returns errors for names that an endpoint does not know. `kind` is what they name: a field or a parameter.
 pub fn unknown(kind: &str, names: BTreeSet<String>, known: &[&str]) -> FieldFaults {
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     let message = format!("Unknown {kind}. This endpoint takes: {known}.");
@@ -239,10 +239,10 @@ pub fn unknown(kind: &str, names: BTreeSet<String>, known: &[&str]) -> FieldFaul
     names.into_iter().take(UNKNOWN_NAMED).map(|name| (Cow::from(cut(name)), vec![message.clone()])).collect()
 }
 
-/// Refuses a body that is compressed: nothing here would unpack it.
+/// Refuses a compressed body, because bodies are not decompressed here.
 ///
 /// # Errors
-/// [`ApiError::UnsupportedEncoding`].
+/// [`ApiError::UnsupportedEncoding`] if the body is compressed.
 pub fn refuse_encoded(request: &Request) -> Result<(), ApiError> {
     let mut encodings = request.headers().get_all(CONTENT_ENCODING).iter();
     let encoding = encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -255,22 +255,22 @@ pub fn refuse_encoded(request: &Request) -> Result<(), ApiError> {
     }
 }
 
-/// The place that a name of a form has in the list `field`: `field` and `field[]` are at its begin, `field[7]` is at 7.
-fn place_in(name: &str, field: &str) -> Option<u64> {
+/// Returns the index of a form's name in the list `field`: `field` and `field[]` have 0, `field[7]` has 7.
+fn index_in(name: &str, field: &str) -> Option<u64> {
     let rest = name.strip_prefix(field)?;
-    let place = if rest.is_empty() { rest } else { rest.strip_prefix('[')?.strip_suffix(']')? };
-    if place.is_empty() {
+    let index = if rest.is_empty() { rest } else { rest.strip_prefix('[')?.strip_suffix(']')? };
+    if index.is_empty() {
         return Some(0);
     }
-    place.bytes().all(|byte| byte.is_ascii_digit()).then(|| place.parse().ok()).flatten()
+    index.bytes().all(|byte| byte.is_ascii_digit()).then(|| index.parse().ok()).flatten()
 }
 
-/// A reply that is JSON already.
+/// A reply that is already JSON.
 pub struct RawJson(pub Bytes);
 
 impl RawJson {
     /// # Errors
-    /// [`ApiError::Internal`] for what can't be JSON.
+    /// [`ApiError::Internal`] if the value can't be written as JSON.
     pub fn of(value: &impl Serialize) -> Result<Bytes, ApiError> {
         serde_json::to_vec(value).map(Bytes::from).map_err(|error| ApiError::Internal(error.to_string()))
     }
@@ -282,7 +282,7 @@ impl IntoResponse for RawJson {
     }
 }
 
-/// A whole number of at least `least`, or what is wrong with the value.
+/// Returns a whole number of at least `least`, or the error of the value.
 fn integer(value: Field, least: i64) -> Result<i64, String> {
     let number = match value {
         Field::Null => return Err("This field may not be null.".to_owned()),
@@ -300,14 +300,14 @@ fn integer(value: Field, least: i64) -> Result<i64, String> {
     }
 }
 
-/// The values of a list of JSON; none when one of them is no value for any field.
+/// Parses a JSON list; returns `None` if a value is malformed.
 fn list(text: &str) -> Option<Vec<Field>> {
     let values: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     values.into_iter().map(|value| field(value).ok()).collect()
 }
 
-/// A JSON number is whole when its fraction is zero (B21, B22). Floats from 1e16 on have no plain decimal text in the
-/// reference and are no integers there.
+/// A JSON number is whole if its fraction is zero (B21, B22). In the reference, floats from 1e16 on have no plain
+/// decimal text and are not integers.
 fn integer_of_number(text: &str) -> Option<i64> {
     if !text.contains(['.', 'e', 'E']) {
         return integer_of_text(text);
@@ -316,8 +316,8 @@ fn integer_of_number(text: &str) -> Option<i64> {
     (float.fract() == 0.0 && float.abs() < 1e16).then_some(float as i64)
 }
 
-/// Decimal digits with an optional sign, spaces around, and `.0…` behind (B25 to B28). A number beyond 64 bits is read
-/// as the nearest one inside: no rule tells them apart.
+/// Parses decimal digits with an optional sign, surrounding spaces, and a trailing `.0…` (B25 to B28). A number beyond
+/// 64 bits becomes the nearest one within, because no rule distinguishes them.
 fn integer_of_text(text: &str) -> Option<i64> {
     let text = text.trim();
     let whole = match text.split_once('.') {
@@ -340,7 +340,7 @@ fn integer_of_text(text: &str) -> Option<i64> {
 impl FromRequest<App> for Form {
     type Rejection = ApiError;
 
-    /// Reads a body of JSON, a form or multipart. An empty body is an empty object, whatever its type (J14, J20).
+    /// Reads a body that is JSON, a form or multipart. An empty body is an empty object, whatever its type (J14, J20).
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let content_type = request
             .headers()
@@ -370,20 +370,20 @@ impl FromRequest<App> for Form {
     }
 }
 
-/// The bytes of a body, `most` at most.
+/// Returns the bytes of a body of at most `most` bytes.
 ///
 /// # Errors
-/// [`ApiError::TooLarge`], [`ApiError::BodyUnread`], [`ApiError::Busy`] when bodies already fill the memory for them.
+/// [`ApiError::TooLarge`], [`ApiError::BodyUnread`], [`ApiError::Busy`] if bodies already fill the memory for them.
 pub async fn read(app: &App, body: axum::body::Body, most: usize) -> Result<Bytes, ApiError> {
-    // Refused before it is sent, where the client says how much it will be.
+    // If the client announces the size, the body is refused before it is sent.
     if body.size_hint().lower() > most as u64 {
         return Err(ApiError::TooLarge);
     }
-    // The request's own limit answers the client; this one lets go of a body that still trickles in.
+    // The request's own time limit answers the client; this one frees a body that still arrives slowly.
     tokio::time::timeout(app.config.request_timeout, gathered(body, most)).await.map_err(|_| ApiError::BodyUnread)?
 }
 
-/// A body in one piece. Copied where it came in several: each of them would keep the buffer it came in.
+/// Joins a body into one piece. Several pieces are copied, because each would keep the buffer in which it arrived.
 async fn gathered(mut body: axum::body::Body, most: usize) -> Result<Bytes, ApiError> {
     let (mut only, mut joined) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
@@ -405,7 +405,7 @@ async fn gathered(mut body: axum::body::Body, most: usize) -> Result<Bytes, ApiE
     Ok(if joined.is_empty() { only } else { joined.into() })
 }
 
-/// Adds a value of a body, which may say a name more than once.
+/// Adds a value of a body, in which a name may appear more than once.
 fn add(fields: &mut Fields, name: String, value: Field) {
     match fields.entry(name) {
         Entry::Vacant(place) => drop(place.insert(value)),
@@ -416,13 +416,13 @@ fn add(fields: &mut Fields, name: String, value: Field) {
     }
 }
 
-/// Values are taken as they are written, and looked into no further than a field needs: a general JSON value would give
-/// some keys of a stranger's object a meaning of its own, and numbers of any size have to stay what they are.
+/// Values keep their JSON text and are parsed only as deeply as a field requires. A general JSON value would give special
+/// meaning to some keys in a client's object, and numbers of any size must stay exact.
 fn json(body: &Bytes) -> Result<Fields, ApiError> {
     let malformed = |cause: String| ApiError::Malformed { format: "JSON", cause };
     let text = std::str::from_utf8(body).map_err(|error| malformed(error.to_string()))?;
     if is_too_deep(text) {
-        return Err(malformed(format!("it is nested deeper than {MAX_DEPTH} levels")));
+        return Err(malformed(format!("it is nested more than {MAX_DEPTH} levels deep")));
     }
     let document: &RawValue = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
     let kind = match field(document).map_err(malformed)? {
@@ -446,7 +446,7 @@ fn json(body: &Bytes) -> Result<Fields, ApiError> {
     Err(whole_body(format!("Invalid data. Expected a dictionary, but got {kind}.")))
 }
 
-/// What an object of JSON says, in its order and each time.
+/// The members of a JSON object in their order, including repeated names.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -473,7 +473,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Whether more brackets are open at once, outside of strings, than any reader should have to follow.
+/// Checks whether the nesting of brackets outside of strings exceeds the limit.
 fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut in_string, mut is_escaped) = (0usize, false, false);
     text.bytes().any(|byte| {
@@ -507,7 +507,7 @@ fn whole_body(message: String) -> ApiError {
     ApiError::Fields(vec![("non_field_errors".into(), vec![message])])
 }
 
-/// The parts by name; a file is no text, so it becomes a value that no field accepts.
+/// Returns the parts by name. A file is not text, so it becomes a value that no field accepts.
 async fn multipart(request: Request) -> Result<Fields, ApiError> {
     let malformed = |cause: String| ApiError::Malformed { format: "Multipart form", cause };
     let mut parts = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_keys_mean_nothing_to_the_parser() {
+    fn client_keys_have_no_special_meaning_to_the_parser() {
         let mut nested = "1".to_owned();
         for _ in 0..60 {
             let quoted = nested.replace('\\', "\\u005c").replace('"', "\\u0022");
@@ -562,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_told_together_in_the_order_of_the_fields() {
+    fn errors_are_reported_together_in_the_order_of_the_fields() {
         let fields = json(&Bytes::from_static(br#"{"a":null,"c":" ","d":5}"#)).unwrap();
         let mut form = Form { fields, ..Form::default() };
         assert_eq!(form.text("a", &ANY_TEXT), "");

@@ -1,4 +1,4 @@
-//! An endpoint of the API: what comes before and after its handler, in the contract's order of checks (section 1).
+//! An endpoint of the API: the checks before its handler and the headers after it, in the contract's order (section 1).
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Weak;
@@ -26,20 +26,20 @@ use crate::error::{ApiError, FieldFaults};
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anyone; the Authorization header is not looked at (L12, T11).
+    /// Anyone; the Authorization header is ignored (L12, T11).
     Public,
-    /// Anyone, but a token that is sent must be good (S33).
+    /// Anyone, but a token that is sent must be valid (S33).
     Guest,
-    /// Users with a good access token.
+    /// Users with a valid access token.
     User,
 }
 
-/// What an endpoint takes in the query beside `format`.
+/// The query parameters that an endpoint accepts, besides `format`.
 #[derive(Debug, Clone, Copy)]
 pub enum Query {
-    /// All that it knows; the rest is ignored (contract section 1, M02).
+    /// Any; unknown ones are ignored (contract section 1, M02).
     Any,
-    /// Nothing but these, each once.
+    /// Only these, each at most once.
     Only(&'static [&'static str]),
 }
 
@@ -47,7 +47,7 @@ pub enum Query {
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
     pub path: &'static str,
-    /// What people see as the endpoint's name (G42).
+    /// The endpoint's name for people (G42).
     pub name: &'static str,
     pub access: Access,
     /// The Allow header of every reply (G05 … G40).
@@ -58,20 +58,20 @@ pub struct Endpoint {
 pub const READ: &str = "GET, HEAD, OPTIONS";
 pub const CREATE: &str = "POST, OPTIONS";
 
-/// Adds an endpoint to the router, and the redirect from its path without the last slash (G43 … G48).
+/// Adds an endpoint to the router, and the redirect from its path without the trailing slash (G43 … G48).
 pub fn mount(router: Router<App>, app: &App, endpoint: Endpoint, handler: MethodRouter<App>) -> Router<App> {
     let checks = middleware::from_fn_with_state((app.clone(), endpoint), serve);
-    // As a service for any method: a method router would put its own Allow header on what the checks refuse.
+    // A service for any method: a method router would add its own Allow header to requests that the checks refuse.
     let checked = ServiceBuilder::new().layer(checks).service(handler.with_state(app.clone()));
     redirecting(router, endpoint.path).route(endpoint.path, any_service(checked))
 }
 
-/// Adds the redirect to `path` from the same without its last slash.
+/// Adds the redirect to `path` from the same path without its trailing slash.
 pub fn redirecting(router: Router<App>, path: &'static str) -> Router<App> {
-    router.route(path.trim_end_matches('/'), any(to_last_slash))
+    router.route(path.trim_end_matches('/'), any(to_trailing_slash))
 }
 
-async fn to_last_slash(ids: Result<RawPathParams, RawPathParamsRejection>, request: Request) -> Response {
+async fn to_trailing_slash(ids: Result<RawPathParams, RawPathParamsRejection>, request: Request) -> Response {
     if !ids.is_ok_and(|ids| are_ids(&ids)) {
         return ApiError::NotFound.into_response();
     }
@@ -83,7 +83,7 @@ async fn to_last_slash(ids: Result<RawPathParams, RawPathParamsRejection>, reque
     }
 }
 
-/// The checks 1 to 4, the handler, and what is on every reply.
+/// Runs checks 1 to 4 and the handler, and adds the headers of every reply.
 async fn serve(
     State((app, endpoint)): State<(App, Endpoint)>,
     ids: Result<RawPathParams, RawPathParamsRejection>,
@@ -101,7 +101,7 @@ async fn serve(
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(endpoint.allow));
     headers.append(VARY, HeaderValue::from_static("Accept"));
-    // Tokens, and what is one user's only, are nobody else's to keep.
+    // Tokens and a user's own data must not be stored by caches.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -141,7 +141,7 @@ impl Query {
             match known.iter().find(|known| name == **known) {
                 None => drop(unknown.insert(name.into_owned())),
                 Some(known) if !seen.insert(known) => {
-                    faults.push(((*known).into(), vec!["This parameter is there more than once.".into()]));
+                    faults.push(((*known).into(), vec!["This parameter may appear only once.".into()]));
                 }
                 Some(_) => {}
             }
@@ -151,7 +151,7 @@ impl Query {
     }
 }
 
-/// G42.
+/// Describes an endpoint, for OPTIONS (G42).
 fn describe(endpoint: Endpoint) -> Response {
     Json(json!({
         "name": endpoint.name,
@@ -166,7 +166,7 @@ fn form_of(request: &Request) -> Result<negotiation::Form, ApiError> {
     negotiation::choose(&[JSON, HTML], accept(request).as_deref(), format(request).as_deref())
 }
 
-/// All Accept headers as one.
+/// Returns all Accept headers joined into one.
 pub fn accept(request: &Request) -> Option<String> {
     let values: Vec<_> = request
         .headers()
@@ -177,25 +177,25 @@ pub fn accept(request: &Request) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// The last `format` of the query.
+/// Returns the last `format` parameter of the query.
 pub fn format(request: &Request) -> Option<String> {
     let query = request.uri().query()?;
     form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "format").last().map(|(_, value)| value.into())
 }
 
-/// The size in bytes up to which a reply is indented.
-const INDENTED: usize = 64 * 1024;
+/// The largest reply that is indented on an HTML page, in bytes.
+const INDENTED_MAX: usize = 64 * 1024;
 
-/// The reply as a page for people who open an endpoint in a browser; the status stays (G55, G56).
+/// Shows a reply on a page for people who open an endpoint in a browser; the status stays (G55, G56).
 async fn page(endpoint: Endpoint, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return ApiError::Internal("a reply could not be read".into()).into_response();
     };
-    // Read as values, a reply takes many times its size, so a large one is shown as it is.
-    let value = serde_json::from_slice::<serde_json::Value>(&body[..body.len().min(INDENTED)]);
+    // A parsed reply takes many times its size in memory, so a large one is shown as it is.
+    let value = serde_json::from_slice::<serde_json::Value>(&body[..body.len().min(INDENTED_MAX)]);
     let text = match value {
-        Ok(value) if body.len() <= INDENTED => serde_json::to_string_pretty(&value).unwrap_or_default().into(),
+        Ok(value) if body.len() <= INDENTED_MAX => serde_json::to_string_pretty(&value).unwrap_or_default().into(),
         _ => String::from_utf8_lossy(&body),
     };
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
@@ -221,14 +221,14 @@ async fn page(endpoint: Endpoint, response: Response) -> Response {
     Response::from_parts(parts, Body::from(page))
 }
 
-/// Path ids are ASCII digits; anything else is an unknown path (contract section 1). Codes and names are judged by those
-/// who know them.
+/// Checks that path ids are ASCII digits; otherwise the path is unknown (contract section 1). Handlers check codes and
+/// names.
 fn are_ids(ids: &RawPathParams) -> bool {
     let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
     ids.iter().all(|(name, id)| !name.ends_with("id") || is_id(id))
 }
 
-/// Whether the client still waits: gone when it has left.
+/// Tells whether the client still waits: the reference is dead once the client has disconnected.
 #[derive(Debug, Clone)]
 pub struct Client(pub Weak<()>);
 
@@ -240,7 +240,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// The id in the path. One beyond 64 bits is read as the largest, which no row has (H05, B32, C06).
+/// The id in the path. An id beyond 64 bits becomes the largest number, which no row has (H05, B32, C06).
 pub struct PathId(pub i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
@@ -269,7 +269,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathCode {
 impl<S: Send + Sync> FromRequestParts<S> for User {
     type Rejection = ApiError;
 
-    /// The user whom [`mount`] found by the token.
+    /// Returns the user whom [`mount`] found by the token.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let found = Extension::<User>::from_request_parts(parts, state).await;
         found.map(|Extension(user)| user).map_err(|_| ApiError::NotAuthenticated)

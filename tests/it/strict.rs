@@ -151,7 +151,7 @@ async fn own_endpoints_refuse_what_they_do_not_know(engine: Engine) {
     let told = act(ann, &made.held, "extend").json(many).send(&app).await.expect(400).json();
     assert_eq!(told.as_object().expect("an object").len(), 20, "a stranger's names have a limit");
     let twice = get(ann, "/api/orders/?limit=5&limit=6").send(&app).await.expect(400).json();
-    assert_eq!(twice, json!({"limit": ["This parameter is there more than once."]}));
+    assert_eq!(twice, json!({"limit": ["This parameter may appear only once."]}));
 
     // Without a body, or with an object without fields, they do what they are for.
     act(ann, &made.held, "extend").json(json!({})).send(&app).await.expect(200);

@@ -1,4 +1,4 @@
-//! Wakes the event loop at a moment more exact than the millisecond of `epoll_wait`, where the system can.
+//! Wakes the event loop at an exact time where the system can; `epoll_wait` alone is exact to a millisecond.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::log::Micros;
 #[cfg(target_os = "linux")]
 pub struct Alarm {
     timer: rustix::fd::OwnedFd,
-    /// What it is set to; setting it again would cost a system call for each event.
+    /// The time it is set to, kept because setting it again would cost a system call for each event.
     due: Micros,
 }
 
@@ -25,7 +25,7 @@ impl Alarm {
         Ok(Alarm { timer, due: 0 })
     }
 
-    /// Rings once, at `due`, which is after `now`. Gives how long the loop may sleep: as long as it likes.
+    /// Rings once at `due`, which is after `now`. Returns how long the loop may sleep, which is `longest`.
     pub fn set(&mut self, due: Micros, now: Micros, longest: Duration) -> io::Result<Duration> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -1,4 +1,4 @@
-//! One blocking connection, for what is asked before and after the run.
+//! One blocking connection, for requests before and after the run.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ impl<'a> Client<'a> {
         Client { target, stream: None }
     }
 
-    /// The status and body of the reply. A GET that finds its connection gone is sent once more on a new one.
+    /// Returns the status and body of the reply. Repeats a GET once on a new connection if the old one is gone.
     pub fn call(&mut self, method: &str, path: &str, token: &str, body: &str) -> Result<(u16, Vec<u8>), String> {
         let mut request = Vec::new();
         let authorization = authorization_line(token);
@@ -49,7 +49,7 @@ impl<'a> Client<'a> {
             match reader.feed(&buffer[..read]) {
                 Ok(Fed::More) => {}
                 Ok(Fed::Done { reply, used }) => {
-                    let body = reply.body.ok_or("a body beyond all measure")?.to_vec();
+                    let body = reply.body.ok_or("the body is too long")?.to_vec();
                     if !reply.close && used == read {
                         self.stream = Some(stream);
                     }

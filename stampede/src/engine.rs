@@ -1,4 +1,4 @@
-//! The event loop: sends, waits, measures, and writes the log. One loop per thread, nothing shared but a few counters.
+//! The event loop: sends, waits, measures and writes the log. Each thread has its own loop; they share a few counters.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -17,59 +17,59 @@ use crate::http::{Fed, Reply, ReplyReader, RequestId, Target, write_request};
 use crate::log::{Booking, Cancel, CancelOutcome, Code, Log, Micros, Order, Outcome, Partial, Step};
 use crate::scenario::{Ask, Held, KINDS, Kind, Part, Plan, Scenario};
 
-/// What a run is told.
+/// The parameters of a run.
 pub struct Course<'a> {
     pub targets: &'a [Target],
-    /// A whole `Authorization` line for each user.
+    /// A complete `Authorization` line for each user.
     pub authorizations: &'a [Vec<u8>],
     pub movies: &'a [u64],
     pub plan: Plan<'a>,
     pub connections: usize,
-    /// Requests a second, of all threads together; None is a closed loop.
+    /// Requests per second of all threads together; None means a closed loop.
     pub rate: Option<f64>,
     pub threads: usize,
     pub warmup: Duration,
     /// Measured time, after the warm-up.
     pub duration: Duration,
-    /// At most so many requests, warm-up included.
+    /// Maximum number of requests, including the warm-up.
     pub requests: Option<u64>,
     pub timeout: Duration,
-    /// Send an `Idempotency-Key` with each request that changes something, and send those whose outcome is unknown again with the
-    /// same key, until so long after the first time.
+    /// Send an `Idempotency-Key` with each request that changes something, and repeat it with the same key if its
+    /// outcome is unknown, for at most this long after the first attempt.
     pub repeat_for: Option<Duration>,
-    /// Go on when connections break.
+    /// Continue when connections break.
     pub keep_going: bool,
     /// Write the log that the referee judges.
     pub record: bool,
     pub seed: u64,
 }
 
-/// Outcomes that are no status of HTTP.
+/// Outcomes that are not an HTTP status.
 pub const NO_REPLY: usize = 0;
 pub const TIMED_OUT: usize = 1;
 pub const MALFORMED: usize = 2;
-/// 503 that says that the outcome is not known.
+/// A 503 that says that the outcome is unknown.
 pub const SAID_UNKNOWN: usize = 3;
 const OUTCOMES: usize = 600;
 
 /// Replies are counted per tenth of a second, so that an interruption can be seen.
 pub const SLICE: Duration = Duration::from_millis(100);
 const RETRY_CONNECT: Micros = 50_000;
-/// Before a request is sent again.
+/// Delay before a request is repeated.
 const REPEAT_AFTER: Micros = 100_000;
-/// Connecting at the start may take this long.
+/// How long connecting may take at the start.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// A 201 is shorter; a list of movies need not be read.
+/// A 201 for a booking is shorter; the list of movies is not read.
 const KEPT_BODY_BYTES: usize = 4096;
-/// An order of six bookings, each with the longest titles, is shorter.
+/// An order of six bookings with the longest titles is shorter.
 const KEPT_ORDER_BYTES: usize = 32 * 1024;
 const ALARM: Token = Token(usize::MAX - 1);
 
-/// What was measured of one kind of request.
+/// The figures of one kind of request.
 pub struct Figures {
     /// By status, and by the constants above.
     pub outcomes: Vec<u64>,
-    /// Microseconds from the moment a request was due until its reply was complete.
+    /// Microseconds from when a request was due until its reply was complete.
     pub latency: Histogram<u64>,
 }
 
@@ -91,27 +91,27 @@ impl Figures {
     }
 }
 
-/// What came of a run, or of one thread of it.
+/// The results of a run, or of one thread of it.
 pub struct Tally {
     /// In the order of [`KINDS`].
     pub figures: Vec<Figures>,
     pub connects: u64,
     pub connect_failures: u64,
-    /// Connections that the server ended, or that broke.
+    /// Connections that the server closed, or that broke.
     pub closed: u64,
     /// Requests that were due in an open loop and never sent, because no connection was free.
     pub unsent: u64,
-    /// How often a request was sent again with its key.
+    /// How often a request was repeated with its key.
     pub repeats: u64,
-    /// Measured: seats that were booked, held or given back, each time they were.
+    /// Measured: how often a seat was booked, held or given back.
     pub seats: u64,
-    /// Measured: orders that were made.
+    /// Measured: orders created.
     pub orders: u64,
-    /// Measured: refusals of a group's requests by the code they name.
+    /// Measured: refusals of groups' requests, by their code.
     pub refusals: BTreeMap<String, u64>,
     /// Decided replies (status below 500) per [`SLICE`] since the run began, warm-up included.
     pub timeline: Vec<u64>,
-    /// How long was measured.
+    /// How long the measured time was.
     pub measured: Duration,
     pub log: Log,
 }
@@ -174,7 +174,7 @@ pub struct Live {
     ready: Barrier,
     clock: Instant,
     begin: OnceLock<Micros>,
-    /// Why the run was ended early.
+    /// Why the run ended early.
     pub broken: OnceLock<String>,
 }
 
@@ -192,7 +192,7 @@ impl Live {
         }
     }
 
-    /// Microseconds on the run's clock, which the log's times are of.
+    /// Microseconds on the run's clock, as in the log.
     pub fn now(&self) -> Micros {
         self.clock.elapsed().as_micros() as Micros
     }
@@ -205,23 +205,23 @@ impl Live {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// To be connected again at this time.
+    /// To be reconnected at this time.
     Down(Micros),
     Connecting(Micros),
     Idle,
     Busy,
 }
 
-/// A request, over all the times it is sent.
+/// A request with all its attempts.
 #[derive(Clone, Copy)]
 struct Request {
     ask: Ask,
-    /// When it should have been sent.
+    /// When it should have been sent for the first time.
     due: Micros,
-    /// When it was sent first.
+    /// When it was sent for the first time.
     sent: Micros,
     key: Option<u128>,
-    /// It may have been done by a time it was sent before.
+    /// An earlier attempt may have succeeded.
     doubtful: bool,
 }
 
@@ -230,11 +230,11 @@ struct Connection {
     target: usize,
     phase: Phase,
     reader: ReplyReader,
-    /// The request; what is sent of it.
+    /// The bytes of the request; `written` of them are sent.
     out: Vec<u8>,
     written: usize,
     request: Request,
-    /// When it was sent this time.
+    /// When the current attempt was sent.
     sent: Micros,
 }
 
@@ -245,9 +245,9 @@ struct Answer {
     request_id: RequestId,
     /// The id in a 201.
     booking: Option<u64>,
-    /// It may have been done all the same.
+    /// The request may have succeeded regardless of this answer.
     unknown: bool,
-    /// It answers a repeat, and says what became of the times before.
+    /// It answers a repeat, and shows the outcome of the earlier attempts.
     settles: bool,
     family: Option<Box<FamilyAnswer>>,
 }
@@ -256,16 +256,16 @@ struct Answer {
 #[derive(Default)]
 struct FamilyAnswer {
     told: Option<Told>,
-    /// What the refusal is called.
+    /// The code of the refusal.
     code: String,
     /// Seats that a refusal names as taken.
     taken: Vec<u32>,
-    /// The body, for a success that is not what was asked for.
+    /// The body of a success that does not match the request.
     text: String,
 }
 
 impl FamilyAnswer {
-    /// `fits` judges what was told.
+    /// `fits` checks whether a success matches the request.
     fn of(kind: Kind, reply: &Reply, fits: impl Fn(&Told) -> bool) -> Self {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
@@ -311,7 +311,7 @@ impl Answer {
     }
 }
 
-/// The value of `id` in a flat object. The key in its quotes stands nowhere else in a booking.
+/// The value of `id` in a flat object. A booking contains the quoted key only once.
 fn booking_id(body: &[u8]) -> Option<u64> {
     let key = b"\"id\":";
     let rest = body[memchr::memmem::find(body, key)? + key.len()..].trim_ascii_start();
@@ -331,15 +331,15 @@ struct Worker<'a> {
     buffer: Box<[u8]>,
     body: String,
     headers: Vec<u8>,
-    /// To be sent again: when, what, and what came of it last. The first is the first due.
+    /// Requests to repeat, the next one first: when it is due, the request, and its last outcome.
     repeats: VecDeque<(Micros, Request, usize)>,
     tally: Tally,
-    /// Position of each show's first seat in the log's set.
+    /// Position of each show's first seat in the log's seat set.
     offsets: &'a [usize],
     begin: Micros,
     measure_from: Micros,
     end: Micros,
-    /// Open loop: the number of the next request of this thread, and microseconds between two.
+    /// Open loop: the number of this thread's next request, and the microseconds between two requests.
     next_due: u64,
     spacing: Option<f64>,
     asking: bool,
@@ -354,7 +354,7 @@ pub fn work(course: &Course, live: &Live, offsets: &[usize], number: usize) -> i
     let (alarm, poll) = match poll {
         Ok(made) => made,
         Err(error) => {
-            // The others wait at the barrier.
+            // The other threads wait at the barrier.
             live.give_up(|| error.to_string());
             live.ready.wait();
             return Err(error);
@@ -410,7 +410,7 @@ pub fn work(course: &Course, live: &Live, offsets: &[usize], number: usize) -> i
     worker.begin = *live.begin.get_or_init(|| live.now());
     worker.measure_from = worker.begin + course.warmup.as_micros() as Micros;
     worker.end = worker.measure_from + course.duration.as_micros() as Micros;
-    // Threads take turns, so that together they are as even as one.
+    // Offset the threads, so that together they send as evenly as one thread.
     worker.begin += worker.spacing.map_or(0, |spacing| (spacing * number as f64 / course.threads as f64) as Micros);
     worker.run()?;
     Ok(worker.tally)
@@ -427,7 +427,7 @@ impl Worker<'_> {
         }
         if self.idle.len() < total && !self.course.keep_going {
             let (have, url) = (self.idle.len(), &self.course.targets[0].url);
-            self.live.give_up(|| format!("only {have} of {total} connections to {url} came about"));
+            self.live.give_up(|| format!("only {have} of {total} connections to {url} were established"));
         }
         Ok(())
     }
@@ -474,7 +474,7 @@ impl Worker<'_> {
                 }
                 Phase::Down(_) => {}
             }
-            // At once, not after the other events: the connection is warm in every cache, and nobody waits for a turn.
+            // Send before handling the other events: the connection is in the CPU's caches, and no request is due.
             if self.asking && self.spacing.is_none() {
                 self.pump(Duration::ZERO)?;
             }
@@ -482,7 +482,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Sends what is to be sent now. Gives how long to wait for events, at most `longest`.
+    /// Sends all requests that are due. Returns how long to wait for events, at most `longest`.
     fn pump(&mut self, mut longest: Duration) -> io::Result<Duration> {
         while let Some(&index) = self.idle.front() {
             let now = self.live.now();
@@ -497,7 +497,7 @@ impl Worker<'_> {
                 Some(&(due, ..)) => longest = longest.min(Duration::from_micros(due - now)),
                 None => {}
             }
-            // Who waits to ask again has a connection's place.
+            // A request that waits for its repeat counts as a busy connection.
             if !self.asking || self.busy + self.repeats.len() >= self.connections.len() {
                 return Ok(longest);
             }
@@ -511,7 +511,7 @@ impl Worker<'_> {
             let limit = self.course.requests;
             let over = limit.is_some_and(|limit| self.live.asked.fetch_add(1, Ordering::Relaxed) >= limit);
             let Some(ask) = (if over { None } else { self.part.next_ask(now) }) else {
-                // Those who still have something to cancel go on by themselves.
+                // Nothing is left to request; repeats still go on.
                 self.stop_asking(now);
                 return Ok(longest);
             };
@@ -519,7 +519,7 @@ impl Worker<'_> {
             self.next_due += 1;
             let has_key = self.course.repeat_for.is_some() && ask.kind.writes();
             let key = has_key.then(|| fastrand::u128(..));
-            // Before the first byte leaves: a cancel ends a certain hold from here on.
+            // Taken before the first byte is sent: from now on, a cancel may end a certain hold.
             let sent = self.live.now();
             self.send(index, Request { ask, due, sent, key, doubtful: false });
         }
@@ -536,7 +536,7 @@ impl Worker<'_> {
         self.tally.measured = Duration::from_micros(until.saturating_sub(self.measure_from));
     }
 
-    /// Breaks off what takes too long, connects again what is down, tells the progress.
+    /// Times out slow requests, reconnects, and publishes the progress.
     fn look_after(&mut self) {
         let now = self.live.now();
         let timeout = self.course.timeout.as_micros() as Micros;
@@ -547,14 +547,14 @@ impl Worker<'_> {
                     self.answered(index, Answer::none(TIMED_OUT));
                 }
                 Phase::Connecting(since) if now.saturating_sub(since) >= timeout => self.connect_failed(index),
-                // Not for the sake of the last replies only.
+                // Don't reconnect just because others still wait for their last replies.
                 Phase::Down(until) if now >= until && (self.needs_connections() || self.begin == 0) => {
                     self.connect(index)
                 }
                 _ => {}
             }
         }
-        // No connection came about in time.
+        // Give up repeats for which no connection came back in time.
         for (due, request, outcome) in std::mem::take(&mut self.repeats) {
             if self.may_repeat(&request, now) {
                 self.repeats.push_back((due, request, outcome));
@@ -606,7 +606,7 @@ impl Worker<'_> {
         let connection = &mut self.connections[index];
         connection.stream = None;
         connection.phase = Phase::Down(self.live.now() + RETRY_CONNECT);
-        // At the start everyone may try for a while: the queue of the listener is short.
+        // At the start (not `asking` yet) connections are retried: the listener's queue is short.
         if self.asking && !self.course.keep_going {
             let url = &self.course.targets[connection.target].url;
             self.live.give_up(|| format!("cannot connect to {url}"));
@@ -697,7 +697,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Reads what is there. `ended` tells that the server sends nothing more after it.
+    /// Reads the available bytes. `ended` means that the server sends nothing more after them.
     fn readable(&mut self, index: usize, ended: bool) {
         loop {
             let connection = &mut self.connections[index];
@@ -710,7 +710,7 @@ impl Worker<'_> {
                 Err(_) => return self.lost(index),
             };
             if connection.phase == Phase::Idle {
-                // Nothing was asked, so this is a good-bye (a 408, perhaps).
+                // No request is open, so the server is closing the connection (perhaps with a 408).
                 return self.lost(index);
             }
             match connection.reader.feed(&self.buffer[..read]) {
@@ -735,7 +735,7 @@ impl Worker<'_> {
                 }
                 Err(_) => return self.answered(index, Answer::none(MALFORMED)),
             }
-            // A short read emptied the socket: epoll will tell of the next bytes.
+            // A short read emptied the socket: epoll reports the next bytes.
             if read < self.buffer.len() && !ended {
                 return;
             }
@@ -760,7 +760,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Not for the sake of the last replies only.
+    /// False when only the last replies are missing.
     fn needs_connections(&self) -> bool {
         self.asking || !self.repeats.is_empty()
     }
@@ -770,7 +770,7 @@ impl Worker<'_> {
         limit.is_some_and(|limit| now.saturating_sub(request.sent) < limit.as_micros() as Micros)
     }
 
-    /// A request was answered, or never will be.
+    /// Handles the answer to a request, or the lack of one.
     fn answered(&mut self, index: usize, mut answer: Answer) {
         let connection = &mut self.connections[index];
         let mut request = connection.request;
@@ -785,7 +785,7 @@ impl Worker<'_> {
             request.doubtful |= answer.unknown;
             self.repeats.push_back((now + REPEAT_AFTER, request, answer.outcome));
         } else {
-            // What was done would be answered as it was then, also when the hold is gone meanwhile.
+            // If an earlier attempt had succeeded, the stored reply would come, even if the hold is gone by now.
             let gone = request.ask.kind.is_family() && answer.outcome == 404;
             answer.settles = request.doubtful && (gone || matches!(answer.outcome, 200 | 201 | 409));
             answer.unknown |= request.doubtful && !answer.settles;
@@ -798,7 +798,7 @@ impl Worker<'_> {
         }
     }
 
-    /// A request has come to its end.
+    /// Records the final outcome of a request.
     fn finish(&mut self, request: &Request, answer: &Answer) {
         let now = self.live.now();
         let &Request { ask, sent, due, .. } = request;
@@ -809,7 +809,7 @@ impl Worker<'_> {
         if measured {
             let figures = &mut self.tally.figures[ask.kind as usize];
             figures.outcomes[answer.outcome] += 1;
-            // A connection that breaks tells nothing of how long a reply takes; one that is silent does.
+            // A broken connection says nothing about how long replies take; a silent one does.
             if answer.outcome != NO_REPLY && answer.outcome != MALFORMED {
                 figures.latency.saturating_record((now - due.min(now)).max(1));
             }
@@ -830,7 +830,7 @@ impl Worker<'_> {
         self.tally.seats += u64::from(measured && matches!(answer.outcome, 200 | 201));
     }
 
-    /// What a group was answered, kept and told to it.
+    /// Records the answer to a group's request and passes it to the group.
     fn group_answered(&mut self, ask: Ask, sent: Micros, now: Micros, answer: &Answer, measured: bool) {
         let group = *self.part.families.group(ask.group);
         let family = answer.family.as_deref();
@@ -851,7 +851,7 @@ impl Worker<'_> {
             let other = ask.seats().iter().filter(|&seat| !group.seats.contains(seat)).count() as u64;
             self.tally.orders += u64::from(ask.kind == Kind::Confirm);
             self.tally.seats += match ask.kind {
-                // Those taken and those given back for them.
+                // The seats gained and those given back for them.
                 Kind::Change => 2 * other,
                 Kind::Extend => 0,
                 _ => ask.count.into(),
@@ -964,7 +964,7 @@ impl Worker<'_> {
         if answer.settles {
             self.tally.log.settled_bookings.push((ask.user, ask.place, ask.seat));
         }
-        // An unreadable 201 counts as unknown here; that it came is a violation by itself.
+        // An unreadable 201 counts as unknown here; receiving it is a violation by itself.
         if answer.booking.is_some() || answer.unknown || answer.outcome == 201 {
             self.tally.log.bookings.push(Booking {
                 id: answer.booking.unwrap_or(0),
@@ -997,7 +997,7 @@ impl Worker<'_> {
     }
 }
 
-/// What an outcome is called.
+/// The name of an outcome.
 pub fn outcome_name(outcome: usize) -> String {
     match outcome {
         NO_REPLY => "no reply".to_owned(),
@@ -1017,7 +1017,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_is_found_wherever_it_stands() {
+    fn the_id_is_found_in_any_position() {
         for (body, id) in [
             (&br#"{"id":4,"show":1}"#[..], Some(4)),
             (br#"{"show":1,"show_id":9,"id": 40}"#, Some(40)),
@@ -1032,7 +1032,7 @@ mod tests {
     }
 
     #[test]
-    fn which_refusals_leave_a_doubt() {
+    fn refusals_with_an_unknown_outcome() {
         let unknown = |status, body: &str| answer(status, Some(body.as_bytes())).unknown;
         assert!(unknown(503, r#"{"detail":"x","code":"outcome_unknown"}"#));
         assert!(unknown(503, r#"{"detail":"x","code":"timeout"}"#));

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use crate::log::{Code, MOST_SEATS, Micros, Outcome, Seats};
 use crate::scenario::{Ask, Kind, Plan};
 
-/// So many groups of a thread think about what they hold before the first of them goes on.
+/// Groups of a thread that think about their hold at the same time, before the first of them goes on.
 const DECIDING: usize = 64;
-/// Places a group tries before it goes home.
+/// Places that a group tries before it gives up.
 const TRIES: u8 = 4;
-/// Changes and extensions of one hold.
+/// Most changes and extensions of one hold.
 const MOST_CHANGES: u8 = 3;
 
 /// A hold as replies show it.
@@ -31,7 +31,7 @@ pub struct Order {
     pub code: String,
     pub show: u64,
     pub status: String,
-    /// Those that are not cancelled.
+    /// The seats that are not cancelled.
     pub seats: Vec<u32>,
     pub bookings: Vec<Ordered>,
 }
@@ -45,18 +45,18 @@ pub struct Ordered {
 }
 
 impl Order {
-    /// The seats that are booked, by its bookings.
+    /// The seats of the bookings that are not cancelled.
     pub fn booked(&self) -> impl Iterator<Item = u32> {
         self.bookings.iter().filter(|booking| booking.status == "booked").map(|booking| booking.seat_number)
     }
 
-    /// Whether its seats are those that are booked.
+    /// Checks whether its seats are those of its bookings.
     pub fn is_sound(&self) -> bool {
         in_order(self.booked()).eq(in_order(self.seats.iter().copied()))
     }
 }
 
-/// What a success says.
+/// The content of a successful reply.
 #[derive(Debug)]
 pub enum Told {
     Hold(Hold),
@@ -64,7 +64,7 @@ pub enum Told {
 }
 
 impl Told {
-    /// None when it cannot be read.
+    /// Returns None if it can't be read.
     pub fn parse(kind: Kind, body: &[u8]) -> Option<Told> {
         match kind {
             Kind::Confirm | Kind::CancelOrder => serde_json::from_slice(body).map(Told::Order).ok(),
@@ -72,7 +72,7 @@ impl Told {
         }
     }
 
-    /// Whether it is what the group asked for, of the show with this id: all of it and nothing else.
+    /// Checks whether it is exactly what the group requested for the show with this id.
     pub fn fits(&self, ask: &Ask, group: &Group, show: u64) -> bool {
         match self {
             Told::Hold(hold) => {
@@ -106,27 +106,27 @@ pub struct Group {
     pub user: u32,
     /// Index of the show.
     pub place: u32,
-    /// What they hold, or ask for first.
+    /// The seats they hold, or request first.
     pub seats: Seats,
-    /// 0 before they hold anything.
+    /// 0 until they hold seats.
     pub hold: u64,
-    /// Once they have an order.
+    /// Set once they have an order.
     pub code: Option<Code>,
     /// Ids of its bookings, in the order of the seats.
     pub bookings: [u64; MOST_SEATS],
     tries: u8,
     changes: u8,
     held_from: Micros,
-    /// When the hold is over, as near as replies tell.
+    /// When the hold ends, as exactly as replies show.
     over: Micros,
     next: Kind,
 }
 
-/// A hold that nobody came back to.
+/// An abandoned hold.
 struct Left {
     over: Micros,
     group: u32,
-    /// They come back at the very moment it ends, and try to confirm.
+    /// The group comes back exactly when it ends, and tries to confirm.
     late: bool,
 }
 
@@ -134,7 +134,7 @@ struct Left {
 pub struct Families {
     groups: Vec<Group>,
     unused: Vec<u32>,
-    /// Those who go on, the first first.
+    /// Groups that go on next, in order.
     ready: VecDeque<u32>,
     left: VecDeque<Left>,
     given_back: Vec<(u32, Seats)>,
@@ -155,9 +155,9 @@ impl Families {
         &self.groups[index as usize]
     }
 
-    /// None when no show has room for a group.
+    /// Returns None if no show has room for a group.
     pub fn next_ask(&mut self, plan: &Plan, rng: &mut fastrand::Rng, now: Micros) -> Option<Ask> {
-        // Others want the seats at the moment they are free, and those who were late come too.
+        // Another group requests the seats when they become free, and a late owner comes back too.
         if self.left.front().is_some_and(|left| left.over <= now) {
             let left = self.left.pop_front()?;
             let Group { place, seats, .. } = self.groups[left.group as usize];
@@ -211,7 +211,7 @@ impl Families {
         let Group { user, place, seats, hold, next: kind, .. } = self.groups[index as usize];
         let asked = match kind {
             Kind::Change => {
-                // Some steps to the right or to the left; with a step less than they are, they keep a seat.
+                // Moves right or left by fewer steps than the group has people, so that it keeps at least one seat.
                 let steps = rng.u32(1..seats.count.max(2));
                 let room = plan.shows[place as usize].total_seats;
                 let right = seats.first + steps + seats.count - 1 <= room;
@@ -230,7 +230,7 @@ impl Families {
         Ask { kind, user, place, seat: asked.first, count: asked.count, booking: hold, group: index }
     }
 
-    /// Tells what came of an ask, and with which reply.
+    /// Takes the outcome of a request and its reply.
     pub fn answered(
         &mut self,
         ask: &Ask,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_is_all_that_was_asked_for_or_does_not_fit() {
+    fn a_hold_must_have_exactly_the_requested_seats() {
         let told = Told::parse(Kind::Hold, HOLD.as_bytes()).unwrap();
         assert!(told.fits(&ask(Kind::Hold, 5, 2), &group(), 70));
         assert!(!told.fits(&ask(Kind::Hold, 5, 2), &group(), 71));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_do_all_there_is_to_do_and_each_step_follows_the_one_before() {
+    fn groups_use_every_kind_of_request_in_a_valid_order() {
         let shows = [Show { id: 70, total_seats: 5_000, available_before: 5_000 }];
         let scenario = Scenario::Family { overlap_percent: 20, hold_wait: std::time::Duration::ZERO };
         let plan = Plan::new(&scenario, &shows, 50, 0);
@@ -404,11 +404,11 @@ mod tests {
         for kind in [Kind::Hold, Kind::Change, Kind::Extend, Kind::Release, Kind::Confirm, Kind::CancelOrder] {
             assert!(counts[kind as usize] > 300, "{kind:?}: {counts:?}");
         }
-        assert!(families.groups.len() < 2_000, "places of groups that went home are used again");
+        assert!(families.groups.len() < 2_000, "entries of groups that gave up are reused");
     }
 
     #[test]
-    fn a_group_that_loses_its_seats_tries_elsewhere_but_not_for_ever() {
+    fn a_group_without_seats_tries_other_places_and_then_gives_up() {
         let shows = [Show { id: 70, total_seats: 5_000, available_before: 5_000 }];
         let scenario = Scenario::Family { overlap_percent: 0, hold_wait: std::time::Duration::ZERO };
         let plan = Plan::new(&scenario, &shows, 50, 0);

@@ -1,14 +1,14 @@
-//! A programme of any size as JSON: movies, screens and shows in the form that `loaddata` takes.
+//! A programme of any size as JSON: movies, screens and shows in the format of `loaddata`.
 
 use std::io::{self, Write};
 
 use jiff::{Timestamp, ToSpan};
 
-/// Shows last three hours with the break, so a screen has eight a day.
+/// Shows last three hours including the break, so a screen has eight a day.
 const SHOWS_A_DAY: u32 = 8;
 const SCREENS: u32 = 50;
 
-/// Writes `movies` movies and `shows` shows of `seats` seats each, dealt to the movies in turn. The first begins a
+/// Writes `movies` movies and `shows` shows of `seats` seats each, assigned to the movies in turn. The first starts a
 /// year from now, so that no run meets a show that has started.
 pub fn write(out: &mut impl Write, movies: u32, shows: u32, seats: u32) -> io::Result<()> {
     let hour = Timestamp::now().as_second() / 3600 * 3600;
@@ -28,7 +28,7 @@ pub fn write(out: &mut impl Write, movies: u32, shows: u32, seats: u32) -> io::R
     writeln!(out, "]}}")
 }
 
-/// One object a line, ids from 1.
+/// Writes one object per line, ids from 1.
 fn list(out: &mut impl Write, count: u32, object: impl Fn(u32) -> String) -> io::Result<()> {
     for id in 1..=count {
         let comma = if id < count { "," } else { "" };

@@ -1,14 +1,14 @@
-//! HTTP/1.1 as far as the contract needs it: requests written as bytes, replies read from any pieces they come in.
+//! The part of HTTP/1.1 that the contract needs: requests written as bytes, replies read in pieces of any size.
 
 use std::fmt;
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// A longer head is not one of a reply we wait for.
+/// A reply with a longer head is refused.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 64;
 
-/// Where a server listens, and what it is called there.
+/// A server's address and name.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub url: String,
@@ -18,7 +18,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// From `http://host[:port]`, the name looked up once. The error is for people.
+    /// Parses `http://host[:port]` and looks up the name once. The error is a message for people.
     pub fn parse(url: &str) -> Result<Target, String> {
         let trimmed = url.trim_end_matches('/');
         let host = trimmed.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains(['/', '@', ' ']));
@@ -31,12 +31,12 @@ impl Target {
     }
 }
 
-/// `Authorization: Bearer …` with its line end; nothing for an empty token.
+/// Returns `Authorization: Bearer …` with its line end; nothing for an empty token.
 pub fn authorization_line(token: &str) -> Vec<u8> {
     if token.is_empty() { Vec::new() } else { format!("Authorization: Bearer {token}\r\n").into_bytes() }
 }
 
-/// Writes a request. `headers` are whole lines, or none; a POST without body sends `Content-Length: 0`.
+/// Writes a request. `headers` are complete lines; a POST without a body sends `Content-Length: 0`.
 pub fn write_request(
     out: &mut Vec<u8>,
     target: &Target,
@@ -58,31 +58,31 @@ pub fn write_request(
     out.extend_from_slice(body);
 }
 
-/// `X-Request-Id` as sixteen bytes, when it is 32 hex digits with or without hyphens; otherwise zero.
+/// `X-Request-Id` as sixteen bytes if it is 32 hex digits, with or without hyphens; otherwise zero.
 pub type RequestId = [u8; 16];
 
-/// A whole reply.
+/// A complete reply.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
     pub status: u16,
-    /// The server ends the connection after this reply.
+    /// The server closes the connection after this reply.
     pub close: bool,
     pub request_id: RequestId,
-    /// None when it is longer than the reader keeps.
+    /// None if it is longer than the reader keeps.
     pub body: Option<&'a [u8]>,
 }
 
-/// What became of some bytes.
+/// The result of reading some bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fed<'a> {
-    /// The reply is not complete; all bytes were taken.
+    /// The reply is not complete yet; all bytes were consumed.
     More,
     /// A reply ended after the first `used` bytes. What follows belongs to no request of ours.
     Done { reply: Reply<'a>, used: usize },
 }
 
-/// The bytes are no reply that we can read: not HTTP/1, or without `Content-Length`. A server that sends chunks is
-/// told so rather than half understood.
+/// The bytes are not a reply that we can read: not HTTP/1, or without `Content-Length`. A chunked reply is reported as
+/// an error rather than half understood.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
@@ -101,30 +101,30 @@ impl Head {
     }
 }
 
-/// Reads replies, one after the other, from whatever pieces the network delivers.
+/// Reads replies, one after the other, from pieces of any size.
 pub struct ReplyReader {
     /// The beginning of a reply that is not complete yet.
     pending: Vec<u8>,
-    /// A body that is not kept: the head of its reply and the bytes still to come.
+    /// A body that is being skipped: the head of its reply and the number of bytes still to come.
     skipping: Option<(Head, usize)>,
     finished: bool,
     keep_bytes: usize,
 }
 
 impl ReplyReader {
-    /// Bodies of more than `keep_bytes` are skipped, not stored.
+    /// Skips bodies of more than `keep_bytes` instead of storing them.
     pub fn new(keep_bytes: usize) -> Self {
         ReplyReader { pending: Vec::new(), skipping: None, finished: false, keep_bytes }
     }
 
-    /// Forgets a reply that was cut off; the next byte is the first of a new connection.
+    /// Forgets a reply that was cut off; the next byte comes from a new connection.
     pub fn reset(&mut self) {
         self.pending.clear();
         self.skipping = None;
         self.finished = false;
     }
 
-    /// Takes the next bytes of the connection. The common case, one whole reply at once, copies nothing.
+    /// Reads the next bytes of the connection. The common case, one complete reply in one piece, copies nothing.
     pub fn feed<'a>(&'a mut self, input: &'a [u8]) -> Result<Fed<'a>, Malformed> {
         if std::mem::take(&mut self.finished) {
             self.pending.clear();
@@ -170,7 +170,7 @@ impl ReplyReader {
     }
 }
 
-/// None when the head is not complete.
+/// Returns None if the head is not complete.
 fn parse_head(data: &[u8]) -> Result<Option<Head>, Malformed> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
@@ -187,7 +187,7 @@ fn parse_head(data: &[u8]) -> Result<Option<Head>, Malformed> {
     let mut close = response.version == Some(0);
     let mut request_id = RequestId::default();
     for header in response.headers.iter() {
-        // The length tells most names apart before any letter is compared.
+        // Compare lengths first: they tell most names apart.
         match header.name.len() {
             14 if header.name.eq_ignore_ascii_case("content-length") => {
                 let value = std::str::from_utf8(header.value).ok().and_then(|text| text.trim().parse::<usize>().ok());
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said_so() {
+    fn unreadable_replies_are_reported() {
         for (bytes, why) in [
             (&b"SSH-2.0-OpenSSH\r\n\r\n"[..], "not an HTTP reply"),
             (b"HTTP/1.1 200 OK\r\n\r\n", "no Content-Length"),

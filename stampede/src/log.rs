@@ -1,6 +1,6 @@
-//! What is kept of a run: 48 bytes for each booking that was made or may have been, 40 for each cancelling, 80 for each
-//! thing done with a hold or an order, one bit for each seat that was refused. A request that certainly changed nothing
-//! leaves no record, unless it speaks of a hold that was granted.
+//! The record of a run: 48 bytes for each booking that was or may have been made, 40 for each cancelling, 80 for each
+//! request about a hold or an order, one bit for each seat that was refused. A request that certainly changed nothing
+//! leaves no record, unless it is about a hold that was granted.
 
 use std::ops::Range;
 
@@ -10,15 +10,15 @@ use crate::scenario::Kind;
 /// Times are microseconds since the run began, on one monotonic clock for all threads.
 pub type Micros = u64;
 
-/// A booking that was answered 201, or of which nobody knows what became.
+/// A booking that was answered 201, or whose outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Booking {
-    /// Its id from the 201; 0 when the outcome is unknown.
+    /// Its id from the 201; 0 if the outcome is unknown.
     pub id: u64,
-    /// When the reply was complete, or when it was given up.
+    /// When the reply was complete, or when the request was given up.
     pub answered: Micros,
     pub request_id: RequestId,
-    /// `answered` less the time it was sent; at most 71 minutes.
+    /// Microseconds from when it was sent until `answered`; at most 71 minutes.
     pub took: u32,
     /// Index of the user.
     pub user: u32,
@@ -31,13 +31,13 @@ pub struct Booking {
 pub enum CancelOutcome {
     /// 200.
     Done,
-    /// A reply that says that nothing was changed.
+    /// A reply that promises that nothing was changed.
     Refused,
-    /// No reply, or one that says that nobody knows.
+    /// No reply, or one that says that the outcome is unknown.
     Unknown,
 }
 
-/// A cancelling, of whatever outcome.
+/// A cancelling, whatever its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancel {
     pub booking: u64,
@@ -47,7 +47,7 @@ pub struct Cancel {
     pub outcome: CancelOutcome,
 }
 
-/// The largest group that asks for seats together.
+/// The size of the largest group.
 pub const MOST_SEATS: usize = 6;
 
 /// Adjacent seats of a show: `count` of them, from `first` on.
@@ -66,7 +66,7 @@ impl Seats {
         self.iter().contains(&seat)
     }
 
-    /// Whether `list` names each of them once and no other, in any order.
+    /// Checks whether `list` names each of them once and no others, in any order.
     pub fn are(self, list: impl IntoIterator<Item = u32>) -> bool {
         let mut missing = (1_u64 << self.count) - 1;
         list.into_iter().all(|seat| {
@@ -86,7 +86,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// None when it is longer than fifteen characters, or would need escaping in a path.
+    /// Returns None if it is longer than fifteen characters, or would need escaping in a path.
     pub fn new(text: &str) -> Option<Self> {
         let mut bytes = [0; 15];
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -99,32 +99,32 @@ impl Code {
     }
 }
 
-/// What came of a request about a hold or an order.
+/// The outcome of a request about a hold or an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// 200 or 201, and the reply says what was asked for.
+    /// 200 or 201, and the reply matches the request.
     Done,
-    /// The reply says that there is no such hold, or that its time is over.
+    /// The reply says that there is no such hold, or that it has expired.
     Over,
     /// A seat is not free.
     Taken,
-    /// Another reply that says that nothing was changed.
+    /// Another reply that promises that nothing was changed.
     Refused,
-    /// No reply, one that says that nobody knows, or one that cannot be read.
+    /// No reply, one that says that the outcome is unknown, or one that can't be read.
     Unknown,
 }
 
-/// A request about a hold or an order, and its outcome. Those of one group follow one another.
+/// A request about a hold or an order, and its outcome. The steps of one group follow one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// The id of the hold, also for its order; 0 when it was never told.
+    /// The id of the hold, also for its order; 0 if no reply named it.
     pub hold: u64,
-    /// When it was sent first.
+    /// When it was sent for the first time.
     pub sent: Micros,
-    /// When the reply was complete, or when it was given up.
+    /// When the reply was complete, or when the request was given up.
     pub answered: Micros,
-    /// The hold's `created_at` and `expires_at`, by the server's clock in microseconds since 1970; 0 without a reply that
-    /// tells them.
+    /// The hold's `created_at` and `expires_at`, by the server's clock in microseconds since 1970; 0 if no reply named
+    /// them.
     pub created: i64,
     pub expires: i64,
     pub request_id: RequestId,
@@ -132,17 +132,17 @@ pub struct Step {
     pub user: u32,
     /// Index of the show.
     pub show: u32,
-    /// What was asked for, or given back; otherwise the seats of the hold.
+    /// The seats requested or given back; otherwise the seats of the hold.
     pub seats: Seats,
     pub kind: Kind,
     pub outcome: Outcome,
 }
 
-/// An order as its 201 told it.
+/// An order as its 201 showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     pub code: Code,
-    /// The id of the hold it was.
+    /// The id of the hold it was made from.
     pub hold: u64,
     pub user: u32,
     pub show: u32,
@@ -151,7 +151,7 @@ pub struct Order {
     pub bookings: [u64; MOST_SEATS],
 }
 
-/// A reply that does not say what was asked for.
+/// A successful reply that does not match its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partial {
     pub kind: Kind,
@@ -159,11 +159,11 @@ pub struct Partial {
     pub show: u32,
     pub asked: Seats,
     pub request_id: RequestId,
-    /// What the reply said.
+    /// The text of the reply.
     pub told: String,
 }
 
-/// Seats as bits: those of show 0 first.
+/// A set of seats as bits, starting with those of show 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeatSet {
     words: Vec<u64>,
@@ -201,19 +201,19 @@ impl SeatSet {
 pub struct Log {
     pub bookings: Vec<Booking>,
     pub cancels: Vec<Cancel>,
-    /// What was done with holds and orders; refusals only where the hold was granted before.
+    /// Requests about holds and orders; refusals only if the hold was granted before.
     pub steps: Vec<Step>,
     pub orders: Vec<Order>,
     pub partial: Vec<Partial>,
-    /// When the questions afterwards began.
+    /// When the referee's requests began.
     pub asked_at: Micros,
-    /// Seats for which a booking was answered 409, or which a hold was told are taken.
+    /// Seats for which a booking was answered 409, or that a refused hold named as taken.
     pub refused: SeatSet,
-    /// Bookings (user, show, seat) of which a repeat with the same key told what became.
+    /// Bookings (user, show, seat) whose outcome only a repeat with the same key revealed.
     pub settled_bookings: Vec<(u32, u32, u32)>,
-    /// How many cancels, and other steps than making bookings, a repeat settled.
+    /// How many cancels and steps of groups a repeat settled.
     pub settled_cancels: u64,
-    /// 201s whose booking could not be read: how many, and one of them in words.
+    /// 201s whose booking could not be read: how many, and the text of one.
     pub unreadable: u64,
     pub unreadable_example: Option<String>,
 }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn seats_are_these_and_no_others() {
+    fn seats_match_only_the_same_list() {
         let seats = Seats { first: 5, count: 3 };
         assert!(seats.are([5, 6, 7]) && seats.are([7, 5, 6]));
         for other in [&[5, 6][..], &[5, 6, 6], &[5, 6, 7, 7], &[5, 6, 8], &[5, 6, 7, 8], &[4, 5, 6], &[]] {

@@ -13,10 +13,10 @@ use stampede::scenario::Scenario;
 use stampede::setup::Who;
 use stampede::{Failure, Load, fixture, run};
 
-/// Load generator and referee for servers that speak the movie ticket booking contract.
+/// Load generator and referee for servers that implement the movie ticket booking contract.
 ///
-/// Exit codes: 0 all well; 1 the run could not be made or judged; 2 wrong usage; 3 the referee found a promise broken;
-/// 4 requests failed (5xx, no reply) or the run ended early, and --keep-going was not given.
+/// Exit codes: 0 success; 1 the run failed to start or could not be judged; 2 wrong usage; 3 the server broke a
+/// promise; 4 requests failed (5xx, no reply) or the run ended early, without --keep-going.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -33,13 +33,13 @@ enum Command {
     },
     /// Sell one show to many more buyers than it has seats.
     OnSale {
-        /// How many ask for each seat, one after the other.
+        /// Users who request each seat, one after the other.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         contenders: u64,
-        /// Use only so many seats of the show.
+        /// Number of the show's seats to use [default: all].
         #[arg(long)]
         seats: Option<u32>,
-        /// So many of those who get a seat give it back at once, and the seats go round again.
+        /// Percentage of buyers who cancel immediately, so that their seats are sold again.
         #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
         cancel_percent: u8,
         #[command(flatten)]
@@ -50,19 +50,19 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
-    /// Groups of 2 to 6 hold adjacent seats, change their minds, extend, leave, release, confirm and cancel.
+    /// Groups of 2 to 6 hold adjacent seats, then change, extend, abandon, release or confirm them, or cancel.
     Family {
-        /// So many of the groups first want seats that another group was sent to.
+        /// Percentage of groups that first request seats that another group was sent to.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
         overlap_percent: u8,
-        /// Seconds to wait after the run, at most, for all holds to end: seats of holds that nobody came back to can
-        /// only then be asked for again.
+        /// Seconds to wait at most, after the run, for all holds to end: only then can the seats of abandoned holds be
+        /// tried again.
         #[arg(long, default_value = "0", value_parser = seconds)]
         hold_wait: Duration,
         #[command(flatten)]
         options: Options,
     },
-    /// GET one path, again and again.
+    /// GET one path over and over.
     Read {
         #[arg(long, default_value = "/api/movies/")]
         path: String,
@@ -83,54 +83,54 @@ enum Command {
 
 #[derive(Args)]
 struct Options {
-    /// The server, as http://host:port; give it again for each instance of one service.
+    /// The server, as http://host:port; repeat it for each instance of one service.
     #[arg(long = "url", required = true)]
     urls: Vec<String>,
     #[command(flatten)]
     who: WhoOptions,
-    /// The key that signs the server's tokens. Better in the environment: a command line is there for all to see.
+    /// The key that signs the server's tokens. Set it in the environment: other users can read a command line.
     #[arg(long, env = "SECRET_KEY", hide_env_values = true)]
     secret_key: Option<String>,
     #[arg(long, short, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     connections: u32,
-    /// Threads of the generator.
+    /// Number of threads.
     #[arg(long, short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
-    /// Open loop: so many requests a second, whatever the server does. Latency counts from when each was due.
+    /// Open loop: send this many requests a second, whatever the server does. Latency counts from when each was due.
     #[arg(long, value_parser = positive)]
     rate: Option<f64>,
     /// Seconds to measure, after the warm-up.
     #[arg(long, short, default_value = "10", value_parser = seconds)]
     duration: Duration,
-    /// Seconds of load that are not measured, before.
+    /// Seconds of load before the measured time.
     #[arg(long, default_value = "2", value_parser = seconds)]
     warmup: Duration,
-    /// At most so many requests, warm-up included.
+    /// Maximum number of requests, including the warm-up.
     #[arg(long)]
     requests: Option<u64>,
     /// Seconds after which a request counts as unanswered.
     #[arg(long, default_value = "35", value_parser = seconds)]
     timeout: Duration,
-    /// Send a fresh Idempotency-Key with each request that changes something. Those that stay without an outcome (no reply,
-    /// broken connection, timeout, 502, 503, 504) are sent again with their key, for up to --wait seconds.
+    /// Send a fresh Idempotency-Key with each request that changes something, and repeat it with the same key if its
+    /// outcome is unknown (no reply, broken connection, timeout, 502, 503, 504), for up to --wait seconds.
     #[arg(long)]
     keys: bool,
-    /// Use at most so many shows, the emptiest.
+    /// Maximum number of shows to use, the emptiest first.
     #[arg(long)]
     shows: Option<usize>,
-    /// A show to book as ID:SEATS, taken on trust; for servers that answer bookings only. Needs --no-referee.
+    /// A show to book, as ID:SEATS, not looked up; for servers that only answer bookings. Needs --no-referee.
     #[arg(long = "show", value_parser = trusted_show)]
     trusted_shows: Vec<(u64, u32)>,
-    /// Go on when connections break and the server fails; the verdict comes when it is back.
+    /// Continue if connections break or the server fails; the referee waits until it is back.
     #[arg(long)]
     keep_going: bool,
-    /// Seconds to wait for the server to be back: before the verdict, and with --keys before a request is given up.
+    /// Seconds to wait for the server to come back: before the verdict, and with --keys before giving up a request.
     #[arg(long, default_value = "30", value_parser = seconds)]
     wait: Duration,
-    /// Only measure.
+    /// Only measure; don't check the answers.
     #[arg(long)]
     no_referee: bool,
-    /// Others book on this server at the same time, so counts and refusals prove nothing.
+    /// Others book on this server at the same time: don't judge counts and refusals.
     #[arg(long)]
     others: bool,
     #[arg(long, default_value_t = 1)]
@@ -138,7 +138,7 @@ struct Options {
     /// Write the result as JSON; `-` is standard output, and the summary then goes to standard error.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// No progress.
+    /// Show no progress.
     #[arg(long, short)]
     quiet: bool,
 }
@@ -146,13 +146,13 @@ struct Options {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct WhoOptions {
-    /// Sign up so many users over the API.
+    /// Register this many users over the API.
     #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u32).range(1..))]
     signup: Option<u32>,
-    /// Users FIRST-LAST, who exist; their tokens are made from the server's key.
+    /// Use existing users with these ids; needs the server's SECRET_KEY to create their tokens.
     #[arg(long, value_name = "FIRST-LAST", value_parser = id_range, requires = "secret_key")]
     user_ids: Option<RangeInclusive<u64>>,
-    /// A file with one access token to a line.
+    /// A file with one access token per line.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
     /// Send no token.
@@ -161,8 +161,8 @@ struct WhoOptions {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    // A record keeps how long a reply took in 32 bits of microseconds.
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    // A record stores the duration of a request in 32 bits of microseconds.
     if (0.0..=86_400.0).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))
     } else {
@@ -174,13 +174,17 @@ fn positive(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|rate: &f64| rate.is_finite() && *rate > 0.0)
-        .ok_or_else(|| "not a positive number".to_owned())
+        .ok_or_else(|| "expected a positive number".to_owned())
 }
 
 fn id_range(text: &str) -> Result<RangeInclusive<u64>, String> {
     let ends = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
     let (first, last): (u64, u64) = ends.ok_or_else(|| "expected FIRST-LAST".to_owned())?;
-    if first <= last && last - first < 10_000_000 { Ok(first..=last) } else { Err("1 to 10 million users".to_owned()) }
+    if first <= last && last - first < 10_000_000 {
+        Ok(first..=last)
+    } else {
+        Err("expected 1 to 10 million users".to_owned())
+    }
 }
 
 fn trusted_show(text: &str) -> Result<(u64, u32), String> {

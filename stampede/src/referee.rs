@@ -1,8 +1,8 @@
-//! The verdict on a run: a function of what was answered and of what the server says at the end. No clock, no network.
+//! The verdict on a run: a function of the replies and of the server's data at the end. No clock, no network.
 //!
-//! A seat's holder is *certain* from the moment the 201 has arrived until the moment a cancel of that booking is sent.
-//! Whatever happens inside the server, two certain holds of one seat that overlap mean that it was sold twice. Replies
-//! that never came, and those that say so themselves, may stand for either outcome; everything else is held to its word.
+//! A seat's holder is *certain* from when the 201 has arrived until a cancel of that booking is sent. Whatever happens
+//! inside the server, two certain holds of one seat that overlap mean that it was sold twice. A reply that never came,
+//! or that says that the outcome is unknown, allows either outcome; every other reply must be true.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use holds::Holds;
 
 pub mod holds;
 
-/// A show the run asked for, as it was before.
+/// A show that the run used, as it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Show {
     pub id: u64,
@@ -31,7 +31,7 @@ pub struct Row {
     pub booked: bool,
 }
 
-/// A promise that was broken, with what shows it.
+/// A broken promise, with its evidence.
 #[derive(Debug, Clone, Serialize)]
 pub struct Violation {
     pub kind: &'static str,
@@ -39,20 +39,20 @@ pub struct Violation {
     pub evidence: Value,
 }
 
-/// What was looked at and what was found.
+/// The findings, and how much was checked.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Verdict {
     /// Bookings that were answered 201.
     pub sold: usize,
-    /// On so many different seats.
+    /// Number of different seats among them.
     pub seats_sold: usize,
     /// Cancels that were answered 200.
     pub cancelled: usize,
-    /// Bookings and cancels of which no reply tells the outcome.
+    /// Bookings and cancels whose outcome no reply shows.
     pub unknown: usize,
-    /// Those of the unknown bookings that turned up in my-bookings.
+    /// Unknown bookings that turned up in my-bookings.
     pub unknown_but_booked: usize,
-    /// Bookings and cancels of which only a repeat with the same key told what became.
+    /// Bookings and cancels whose outcome only a repeat with the same key revealed.
     pub settled: usize,
     pub users_checked: usize,
     pub shows_checked: usize,
@@ -60,11 +60,11 @@ pub struct Verdict {
     pub holds: usize,
     /// Orders that were answered 201.
     pub orders: usize,
-    /// Seats that holds may have had when the questions began.
+    /// Seats that holds may still have had when the referee's requests began.
     pub still_held: usize,
-    /// Seats that nobody had any more, and that were asked for again after the run.
+    /// Free seats that were requested again after the run.
     pub tried_again: usize,
-    /// All of them; `violations` holds the first of each kind.
+    /// Number of all violations; `violations` holds the first of each kind.
     pub violations_total: usize,
     pub violations: Vec<Violation>,
 }
@@ -75,9 +75,9 @@ impl Verdict {
     }
 }
 
-/// Evidence beyond this many of a kind adds nothing.
+/// Violations kept per kind; more would add nothing.
 const KEPT_PER_KIND: usize = 20;
-/// After everything that has a time.
+/// A time after every recorded time.
 const AT_THE_END: Micros = Micros::MAX - 1;
 const FOR_EVER: Micros = Micros::MAX;
 
@@ -103,7 +103,7 @@ pub struct Judge<'a> {
     groups: Holds,
 }
 
-/// How the seats taken of a show may have changed.
+/// How the number of taken seats of a show may have changed.
 #[derive(Clone, Copy, Default)]
 struct Count {
     listed: i64,
@@ -112,7 +112,7 @@ struct Count {
 }
 
 impl<'a> Judge<'a> {
-    /// Sorts the log by user and booking; the order of arrival is in its times.
+    /// Sorts the log by user and booking; the times keep the order of arrival.
     pub fn new(shows: &'a [Show], log: &'a mut Log) -> Self {
         log.bookings.sort_unstable_by_key(|booking| (booking.user, booking.id, booking.answered));
         log.cancels.sort_unstable_by_key(|cancel| (cancel.booking, cancel.sent));
@@ -140,13 +140,13 @@ impl<'a> Judge<'a> {
         };
         judge.follow_holds();
         if log.unreadable > 0 {
-            let text = format!("{} replies 201 name no booking that was asked for", log.unreadable);
+            let text = format!("{} replies 201 do not name the requested booking", log.unreadable);
             judge.violated("unreadable", text, json!({ "one_of_them": log.unreadable_example }));
         }
         judge
     }
 
-    /// Compares what a user was answered with the user's my-bookings before and after the run.
+    /// Compares the replies to a user with the user's my-bookings before and after the run.
     pub fn user(&mut self, user: u32, before: &[Row], after: &[Row]) {
         self.verdict.users_checked += 1;
         if !self.log.steps.is_empty() {
@@ -165,7 +165,7 @@ impl<'a> Judge<'a> {
         let mut rows: HashMap<u64, Row> = HashMap::with_capacity(after.len());
         for row in after {
             if rows.insert(row.id, *row).is_some() {
-                let text = format!("booking {} stands twice in the list of user {user}", row.id);
+                let text = format!("booking {} is twice in the list of user {user}", row.id);
                 self.violated("listed twice", text, json!({ "user": user, "row": line(row) }));
             }
         }
@@ -188,10 +188,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A booking that was there before the run: nobody touched it.
+    /// Checks a booking from before the run, which must not change.
     fn old_row(&mut self, user: u32, old: &Row, now: Option<Row>) {
         if now != Some(*old) {
-            let text = format!("booking {} of user {user} changed, and nobody asked for it", old.id);
+            let text = format!("booking {} of user {user} changed, but nobody requested that", old.id);
             let evidence = json!({ "before": line(old), "after": now.as_ref().map(line) });
             self.violated("an old booking changed", text, evidence);
         }
@@ -204,7 +204,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A booking that was answered 201.
+    /// Checks a booking that was answered 201.
     fn sold(&mut self, booking: &Booking, row: Option<Row>) {
         let cancels = self.cancels_of(booking.id);
         let done = cancels.iter().filter(|cancel| cancel.outcome == CancelOutcome::Done).count();
@@ -222,11 +222,11 @@ impl<'a> Judge<'a> {
                 count.maybe_fewer += i64::from(row.booked && unknown > 0);
                 still_held = row.booked && done == 0;
                 if (row.show, row.seat) != (show, booking.seat) {
-                    Some(("another seat", "is listed for another seat than the one asked for"))
+                    Some(("another seat", "is listed for another seat than the requested one"))
                 } else if row.booked && done > 0 {
-                    Some(("cancel lost", "is listed as booked, but its cancelling was answered 200"))
+                    Some(("cancel lost", "is listed as booked, but its cancel was answered 200"))
                 } else if !row.booked && done + unknown == 0 {
-                    Some(("cancelled by nobody", "is listed as cancelled, but no cancelling was answered 200"))
+                    Some(("cancelled by nobody", "is listed as cancelled, but no cancel was answered 200"))
                 } else {
                     None
                 }
@@ -258,7 +258,7 @@ impl<'a> Judge<'a> {
         });
     }
 
-    /// A row that no 201 announced: the fruit of a request whose reply was missed, or out of nowhere.
+    /// Checks a row without a 201: it must come from a request whose reply was lost.
     fn new_row(&mut self, user: u32, row: &Row, asked: Option<&mut i64>) {
         let show = self.show_index.get(&row.show).copied();
         if let Some(show) = show {
@@ -275,11 +275,12 @@ impl<'a> Judge<'a> {
                 self.violated("cancelled by nobody", text, json!({ "listed": line(row) }));
             }
             _ if show.is_some_and(|show| self.is_settled(user, show, row.seat)) => {
-                let text = format!("booking {} of user {user} is not what a repeat with its key was answered", row.id);
+                let text =
+                    format!("booking {} of user {user} is not the one in the reply to a repeat with its key", row.id);
                 self.violated("two outcomes for one key", text, json!({ "listed": line(row) }));
             }
             _ => {
-                let text = format!("booking {} of user {user} was never asked for, or refused", row.id);
+                let text = format!("booking {} of user {user} was never requested, or was refused", row.id);
                 self.violated("phantom", text, json!({ "listed": line(row) }));
             }
         }
@@ -292,8 +293,8 @@ impl<'a> Judge<'a> {
         self.log.settled_bookings.binary_search(&(user, show, seat)).is_ok()
     }
 
-    /// Whether the shows' `available_seats` fit what the users hold. Asked before [`Judge::finish`], so that a server
-    /// may be given its moment of staleness.
+    /// Checks whether the shows' `available_seats` fit the users' bookings. Called before [`Judge::finish`], so that
+    /// the caller can wait for the server's caches.
     pub fn counts_agree(&self, available: &[u32]) -> bool {
         self.wrong_counts(available).next().is_none()
     }
@@ -307,8 +308,8 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// The verdict, once every user was looked at. `available` is the end's `available_seats` of each show; None when
-    /// others booked at the same time, so that neither counts nor refusals prove anything.
+    /// Returns the verdict, once every user was checked. `available` is each show's `available_seats` at the end; None
+    /// if others booked at the same time, so that neither counts nor refusals prove anything.
     pub fn finish(mut self, available: Option<&[u32]>) -> Verdict {
         self.overlaps();
         self.held_twice();
@@ -317,7 +318,7 @@ impl<'a> Judge<'a> {
             for (index, taken, fewest, most) in wrong {
                 let show = &self.shows[index];
                 let text =
-                    format!("show {}: {taken} seats went, where the users' lists say {fewest} to {most}", show.id);
+                    format!("show {}: {taken} seats were taken, but the users' lists show {fewest} to {most}", show.id);
                 let evidence = json!({
                     "show": show.id, "total_seats": show.total_seats,
                     "available_before": show.available_before, "available_after": available[index],
@@ -329,7 +330,7 @@ impl<'a> Judge<'a> {
         self.verdict
     }
 
-    /// Two certain holds of one seat at one time.
+    /// Finds two certain holds of one seat at the same time.
     fn overlaps(&mut self) {
         let mut holds = std::mem::take(&mut self.holds);
         holds.sort_unstable_by_key(|hold| (hold.show, hold.seat, hold.from, hold.booking));
@@ -351,7 +352,7 @@ impl<'a> Judge<'a> {
         self.verdict.seats_sold = holds.len();
     }
 
-    /// On a show that was wholly free, a seat that is refused as taken must have been somebody's.
+    /// Checks refusals: if a show was entirely free, somebody must have had a seat that was refused as taken.
     fn refused_for_nobody(&mut self) {
         if self.log.refused.is_empty() {
             return;
@@ -409,7 +410,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// The hold with the reply that began it, where there was one, and the cancels that may have ended it.
+    /// The hold with the reply that started it, if any, and the cancels that may have ended it.
     fn hold_line(&self, hold: &Hold) -> Value {
         let key = (hold.user, hold.booking);
         let position = self.log.bookings.partition_point(|booking| (booking.user, booking.id) < key);

@@ -13,14 +13,14 @@ use crate::referee::{Show, Verdict};
 use crate::run::Load;
 use crate::scenario::KINDS;
 
-/// Everything that came of a run. Counts, rates and latencies are of the measured time, the warm-up left out.
+/// The results of a run. Counts, rates and latencies cover the measured time, without the warm-up.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub scenario: &'static str,
     pub urls: Vec<String>,
     pub connections: usize,
     pub threads: usize,
-    /// Requests a second that were asked for; null in a closed loop.
+    /// The requested rate per second; null in a closed loop.
     pub rate: Option<f64>,
     pub users: usize,
     pub shows: usize,
@@ -29,16 +29,16 @@ pub struct Report {
     pub requests: u64,
     pub per_second: f64,
     pub outcomes: BTreeMap<String, u64>,
-    /// Milliseconds. In a closed loop a stall counts once per connection; with a rate every request that was due in it
-    /// counts, from the moment it was due.
+    /// Milliseconds. In a closed loop a stall counts once per connection; with a rate, every request that was due
+    /// during the stall counts, from when it was due.
     pub latency_ms: Latency,
     pub kinds: BTreeMap<&'static str, KindFigures>,
-    /// Seats that were booked, held or given back, each time they were.
+    /// How often a seat was booked, held or given back.
     pub seats: u64,
     pub seats_per_second: f64,
     pub orders: u64,
     pub orders_per_second: f64,
-    /// Refusals of what groups asked for, by their code.
+    /// Refusals of groups' requests, by their code.
     pub refusals: BTreeMap<String, u64>,
     pub connects: u64,
     pub connect_failures: u64,
@@ -47,20 +47,20 @@ pub struct Report {
     pub unsent: u64,
     /// Whether bookings and cancels were sent with keys; then each counts once, by its last reply.
     pub keys: bool,
-    /// How often a request was sent again with its key, warm-up included.
+    /// How often a request was repeated with its key, including the warm-up.
     pub repeats: u64,
-    /// The longest time without any reply below 500, of the whole run, in steps of a tenth of a second.
+    /// The longest time without any reply below 500 in the whole run, in steps of a tenth of a second.
     pub longest_gap_ms: u64,
-    /// Replies below 500 in each second since the beginning, warm-up included.
+    /// Replies below 500 in each second since the start, including the warm-up.
     pub decided_each_second: Vec<u64>,
     pub client_cpu_seconds: f64,
-    /// Over all requests, warm-up included.
+    /// Over all requests, including the warm-up.
     pub client_cpu_us_per_request: f64,
-    /// Why the run ended before its time.
+    /// Why the run ended early.
     pub broken: Option<String>,
     /// How long the shows' counts took to agree with the users' lists.
     pub counts_settled_ms: u64,
-    /// Null when it was not asked.
+    /// Null if it was switched off.
     pub referee: Option<Verdict>,
 }
 
@@ -99,7 +99,7 @@ impl Latency {
     }
 }
 
-/// Counts between bounds that are even to the eye on a logarithmic scale, from the first that is not zero to the last.
+/// Counts between bounds evenly spaced on a logarithmic scale, from the first to the last that is not zero.
 fn steps(histogram: &Histogram<u64>) -> Vec<(f64, u64)> {
     let mut counted = Vec::new();
     let mut below = 0;
@@ -107,7 +107,7 @@ fn steps(histogram: &Histogram<u64>) -> Vec<(f64, u64)> {
     while below < histogram.len() {
         for tenths in [10, 15, 20, 30, 50, 70] {
             let bound = decade * tenths / 10;
-            // As a difference of ranks, so that each value counts in one step only.
+            // Counts are differences of ranks, so that each value counts in one step only.
             let rank = if bound >= histogram.max() { histogram.len() } else { histogram.count_between(0, bound) };
             counted.push((bound as f64 / 1e3, rank - below));
             below = rank;
@@ -161,7 +161,7 @@ impl Report {
             total.get_or_insert_with(Figures::new).add(figures);
         }
         let total = total.unwrap_or_else(Figures::new);
-        // A server that died and stayed so was silent until the end.
+        // A server that died and did not come back was silent until the end.
         let mut timeline = tally.timeline.clone();
         let slices = ((load.warmup + tally.measured).as_millis() / SLICE.as_millis()) as usize;
         timeline.resize(timeline.len().max(slices), 0);
@@ -208,7 +208,7 @@ fn list(outcomes: &BTreeMap<String, u64>) -> String {
     parts.join(", ")
 }
 
-/// For people.
+/// The summary for people.
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let mode = self.rate.map_or("closed loop".to_owned(), |rate| format!("open loop at {rate}/s"));
@@ -232,12 +232,12 @@ impl Display for Report {
         if self.unsent > 0 {
             writeln!(
                 f,
-                "  {} requests were due and never sent: too slow for the rate, or too few connections",
+                "  {} requests were due but never sent: server too slow for the rate, or too few connections",
                 self.unsent
             )?;
         }
         if self.keys {
-            writeln!(f, "  with keys: {} requests were sent again", self.repeats)?;
+            writeln!(f, "  with keys: {} requests were repeated", self.repeats)?;
         }
         if self.scenario == "family" {
             let (seats, orders) = (self.seats_per_second, self.orders_per_second);
@@ -247,19 +247,19 @@ impl Display for Report {
         let (made, failed, closed) = (self.connects, self.connect_failures, self.connections_closed);
         writeln!(
             f,
-            "  connections: {made} made, {failed} failed, {closed} closed; longest silence {} ms",
+            "  connections: {made} established, {failed} failed, {closed} closed; longest silence {} ms",
             self.longest_gap_ms
         )?;
         writeln!(
             f,
-            "  client CPU: {:.2} s, {:.2} µs a request",
+            "  client CPU: {:.2} s, {:.2} µs per request",
             self.client_cpu_seconds, self.client_cpu_us_per_request
         )?;
         if let Some(why) = &self.broken {
             writeln!(f, "  ENDED EARLY: {why}")?;
         }
         match &self.referee {
-            None => writeln!(f, "  referee: not asked"),
+            None => writeln!(f, "  referee: switched off"),
             Some(verdict) => judged(f, verdict, self.counts_settled_ms),
         }
     }
@@ -272,14 +272,14 @@ fn judged(f: &mut Formatter, verdict: &Verdict, settled_ms: u64) -> fmt::Result 
     writeln!(
         f,
         "  referee: {sold} answered 201 on {seats_sold} seats, {cancelled} cancelled, {unknown} without an outcome \
-         ({unknown_but_booked} of them booked), {settled} settled by a repeat; {users_checked} users and {shows_checked} shows looked at, \
-         counts agreed after {settled_ms} ms"
+         ({unknown_but_booked} of them booked), {settled} settled by a repeat; checked {users_checked} users and \
+         {shows_checked} shows, counts agreed after {settled_ms} ms"
     )?;
     if verdict.holds > 0 {
         let Verdict { holds, orders, tried_again, still_held, .. } = verdict;
         writeln!(
             f,
-            "  referee: {holds} holds, {orders} orders; {tried_again} seats that are nobody's asked for again, \
+            "  referee: {holds} holds, {orders} orders; {tried_again} free seats tried again, \
              {still_held} perhaps still held"
         )?;
     }
@@ -293,7 +293,7 @@ fn judged(f: &mut Formatter, verdict: &Verdict, settled_ms: u64) -> fmt::Result 
     Ok(())
 }
 
-/// A bar for each step, as long as its share of the largest.
+/// Draws a bar for each step, its length relative to the largest.
 fn draw(f: &mut Formatter, steps: &[(f64, u64)]) -> fmt::Result {
     const WIDTH: u64 = 50;
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

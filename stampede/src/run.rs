@@ -1,4 +1,4 @@
-//! A run from beginning to end: set up, load, ask afterwards, judge.
+//! A run from beginning to end: set-up, load, final requests, verdict.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -18,37 +18,37 @@ use crate::report::Report;
 use crate::scenario::{Plan, Scenario};
 use crate::setup::{self, Who};
 
-/// What to do to which servers.
+/// The load to put on which servers.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// Instances of one service; connections are dealt to them in turn.
+    /// Instances of one service; connections are spread over them in turn.
     pub urls: Vec<String>,
     pub who: Who,
     pub scenario: Scenario,
     pub connections: usize,
     pub threads: usize,
-    /// Requests a second; None is a closed loop.
+    /// Requests per second; None means a closed loop.
     pub rate: Option<f64>,
     pub warmup: Duration,
     pub duration: Duration,
-    /// Once it is true, nothing more is asked and the verdict comes.
+    /// Once it is true, no more requests are sent and the verdict follows.
     pub stop: Arc<AtomicBool>,
     pub requests: Option<u64>,
     pub timeout: Duration,
-    /// Send each request that changes something with a key, and those whose outcome is unknown again, for at most `wait`.
+    /// Send each request that changes something with a key, and repeat it for at most `wait` if its outcome is unknown.
     pub keys: bool,
-    /// Use at most so many shows, the emptiest.
+    /// Maximum number of shows to use, the emptiest first.
     pub shows: Option<usize>,
-    /// Shows (id, seats) taken on trust instead of being looked up, for servers that only answer bookings.
+    /// Shows (id, seats) used without looking them up, for servers that only answer bookings.
     pub trusted_shows: Vec<(u64, u32)>,
     pub keep_going: bool,
-    /// How long the server may take to be back, for the verdict and for those who ask again.
+    /// How long the server may take to come back, for the verdict and for repeats.
     pub wait: Duration,
     pub referee: bool,
-    /// Others book on the server at the same time: counts and refusals prove nothing.
+    /// Others book on the server at the same time: don't judge counts and refusals.
     pub others: bool,
     pub seed: u64,
-    /// Tell the progress on standard error.
+    /// Show the progress on standard error.
     pub progress: bool,
 }
 
@@ -68,21 +68,21 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Another instance may show a count this much later, by the contract of its caches; one second is promised.
+/// How long the referee waits for another instance to show a current count. The contract allows caches one second.
 const COUNTS_SETTLE: Duration = Duration::from_secs(3);
-/// So many seats are asked for again, to see that none is stuck.
+/// Seats that are requested again after the run, to see that none is stuck.
 const TRIED_AGAIN: usize = 400;
 
 pub fn run(load: &Load) -> Result<Report, Failure> {
     let targets = load.urls.iter().map(|url| Target::parse(url)).collect::<Result<Vec<_>, _>>()?;
-    let first = targets.first().ok_or_else(|| "no server is named".to_owned())?;
+    let first = targets.first().ok_or_else(|| "no --url was given".to_owned())?;
     let tell = |text: &str| {
         if load.progress {
             eprintln!("stampede: {text}");
         }
     };
     if let Who::SignUp(count) = load.who {
-        tell(&format!("signing up {count} users"));
+        tell(&format!("registering {count} users"));
     }
     let tokens = setup::tokens(&load.who, first)?;
     let record = load.referee && load.scenario.books();
@@ -118,7 +118,7 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
     }
 
     let (verdict, settled) = if record {
-        tell("asking the server what became of it");
+        tell("asking the server for the outcome");
         let (verdict, settled) = judge(load, &targets, &tokens, &movies, &shows, &before, log)?;
         (Some(verdict), settled)
     } else {
@@ -134,9 +134,7 @@ fn programme(load: &Load, target: &Target, token: &str, record: bool) -> Result<
     }
     if !load.trusted_shows.is_empty() {
         if record {
-            return Err(Failure(
-                "the referee has to look shows up; leave it out or do not take them on trust".to_owned(),
-            ));
+            return Err(Failure("--show needs --no-referee: the referee must look up the shows".to_owned()));
         }
         let show = |&(id, seats)| Show { id, total_seats: seats, available_before: seats };
         return Ok((Vec::new(), load.trusted_shows.iter().map(show).collect()));
@@ -145,7 +143,7 @@ fn programme(load: &Load, target: &Target, token: &str, record: bool) -> Result<
     let most = if matches!(load.scenario, Scenario::OnSale { .. }) { Some(1) } else { load.shows };
     shows.truncate(most.unwrap_or(usize::MAX));
     if shows.iter().all(|show| show.available_before == 0) {
-        return Err(Failure("the server has no coming show with a free seat".to_owned()));
+        return Err(Failure("the server has no future show with a free seat".to_owned()));
     }
     Ok((movies, shows))
 }
@@ -155,15 +153,15 @@ fn before(load: &Load, targets: &[Target], tokens: &[String], tell: &dyn Fn(&str
     let alive = wait_for(load, targets, &tokens[0])?;
     let lists = Mutex::new(vec![Vec::new(); tokens.len()]);
     setup::my_bookings(&alive, tokens, |user, rows| {
-        lists.lock().expect("no thread panics with it")[user as usize] = rows;
+        lists.lock().expect("no thread panics while holding it")[user as usize] = rows;
     })?;
-    let lists = lists.into_inner().expect("no thread panics with it");
+    let lists = lists.into_inner().expect("no thread panics while holding it");
     let old: usize = lists.iter().map(Vec::len).sum();
-    tell(&format!("{} users with {old} bookings from before", tokens.len()));
+    tell(&format!("{} users with {old} earlier bookings", tokens.len()));
     Ok(lists)
 }
 
-/// Runs the threads and tells the progress meanwhile.
+/// Runs the threads and shows the progress.
 fn drive(course: &Course, live: &Live, load: &Load) -> Result<Tally, Failure> {
     let mut offsets = Vec::with_capacity(course.plan.shows.len());
     let mut seats = 0;
@@ -202,11 +200,11 @@ fn drive(course: &Course, live: &Live, load: &Load) -> Result<Tally, Failure> {
     Ok(tally)
 }
 
-/// One line that is written over on a terminal, and a line each elsewhere.
+/// Overwrites one line on a terminal, and writes separate lines elsewhere.
 fn tell_progress(elapsed: Duration, replies: u64, rate: f64, failures: u64) {
     let mut error = io::stderr().lock();
     let (start, end) = if error.is_terminal() { ("\r", "\x1b[K") } else { ("", "\n") };
-    // Progress that cannot be told is no reason to stop.
+    // Failing to show progress is no reason to stop.
     let _ = write!(
         error,
         "{start}{:4.0} s  {rate:8.0}/s  {replies} replies  {failures} failed{end}",
@@ -214,20 +212,16 @@ fn tell_progress(elapsed: Duration, replies: u64, rate: f64, failures: u64) {
     );
 }
 
-/// Waits until all holds are over, but no longer than that.
+/// Waits until all holds are over, but at most `longest`.
 fn wait_for_holds(log: &Log, live: &Live, longest: Duration, tell: &dyn Fn(&str)) {
     let wait = Duration::from_micros(all_over(log).saturating_sub(live.now()));
     if wait > longest {
-        tell(&format!(
-            "the last hold is over in {:.0} s; waiting for {:.0} s of it",
-            wait.as_secs_f64(),
-            longest.as_secs_f64()
-        ));
+        tell(&format!("the last hold is over in {:.0} s; waiting {:.0} s", wait.as_secs_f64(), longest.as_secs_f64()));
     }
     thread::sleep(wait.min(longest));
 }
 
-/// Asks what every user has now, and judges. Gives also how long the counts took to agree.
+/// Asks what every user has now, and judges. Also returns how long the counts took to agree.
 fn judge(
     load: &Load,
     targets: &[Target],
@@ -240,25 +234,25 @@ fn judge(
     let alive = wait_for(load, targets, &tokens[0])?;
     let judge = Mutex::new(Judge::new(shows, &mut log));
     setup::my_bookings(&alive, tokens, |user, rows| {
-        judge.lock().expect("no thread panics with it").user(user, &before[user as usize], &rows);
+        judge.lock().expect("no thread panics while holding it").user(user, &before[user as usize], &rows);
     })?;
     let is_family = matches!(load.scenario, Scenario::Family { .. });
     if is_family {
         setup::orders(&alive, tokens, |user, orders| {
-            judge.lock().expect("no thread panics with it").orders(user, &before[user as usize], &orders);
+            judge.lock().expect("no thread panics while holding it").orders(user, &before[user as usize], &orders);
         })?;
     }
-    let judge = judge.into_inner().expect("no thread panics with it");
+    let judge = judge.into_inner().expect("no thread panics while holding it");
     if load.others {
         return Ok((judge.finish(None), Duration::ZERO));
     }
     let started = Instant::now();
     loop {
-        // Every instance must come to the same counts; the first that does not is the one to show.
+        // All instances must reach the same counts; report the first that doesn't.
         let mut found = Vec::new();
         for target in &alive {
             let available: HashMap<u64, u32> = setup::available(target, &tokens[0], movies)?;
-            let missing = |show: &Show| format!("show {} is not listed any more", show.id);
+            let missing = |show: &Show| format!("show {} is no longer listed", show.id);
             let counts = shows.iter().map(|show| available.get(&show.id).copied().ok_or_else(|| missing(show)));
             found = counts.collect::<Result<Vec<u32>, String>>()?;
             if !judge.counts_agree(&found) {
@@ -270,16 +264,16 @@ fn judge(
             let seats = if is_family { judge.should_be_free(TRIED_AGAIN) } else { Vec::new() };
             let judge = Mutex::new(judge);
             setup::hold_again(&alive, tokens, shows, &seats, |(show, seat), refusal| {
-                judge.lock().expect("no thread panics with it").tried_again(show, seat, refusal.as_deref());
+                judge.lock().expect("no thread panics while holding it").tried_again(show, seat, refusal.as_deref());
             })?;
-            let judge = judge.into_inner().expect("no thread panics with it");
+            let judge = judge.into_inner().expect("no thread panics while holding it");
             return Ok((judge.finish(Some(&found)), elapsed));
         }
         thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// The servers that answer, as soon as one does.
+/// Waits until a server answers, and returns those that do.
 fn wait_for<'a>(load: &Load, targets: &'a [Target], token: &str) -> Result<Vec<&'a Target>, Failure> {
     let started = Instant::now();
     loop {
@@ -289,7 +283,7 @@ fn wait_for<'a>(load: &Load, targets: &'a [Target], token: &str) -> Result<Vec<&
         }
         if started.elapsed() >= load.wait {
             let error = setup::movie_ids(&targets[0], token).err().unwrap_or_default();
-            return Err(Failure(format!("no server answers, so there is no verdict: {error}")));
+            return Err(Failure(format!("no server answers, so there can be no verdict: {error}")));
         }
         thread::sleep(Duration::from_millis(100));
     }

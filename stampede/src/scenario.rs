@@ -1,4 +1,4 @@
-//! What is asked next.
+//! Which request comes next.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::family::{Families, Told};
 use crate::log::{MOST_SEATS, Micros, Outcome, Seats};
 use crate::referee::Show;
 
-/// The kinds of request; figures are kept for each.
+/// The kinds of request; each has its own figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Movies,
@@ -25,12 +25,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is a request about a hold or an order.
+    /// Checks whether it is a request about a hold or an order.
     pub fn is_family(self) -> bool {
         matches!(self, Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder)
     }
 
-    /// Whether it changes something, so that it is sent with a key.
+    /// Checks whether it changes something, and so is sent with a key.
     pub fn writes(self) -> bool {
         self.is_family() || matches!(self, Kind::Book | Kind::Cancel)
     }
@@ -51,16 +51,16 @@ pub const KINDS: [(Kind, &str); 12] = [
     (Kind::CancelOrder, "cancel order"),
 ];
 
-/// A request to be made.
+/// A request to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask {
     pub kind: Kind,
     pub user: u32,
-    /// Index of the show to book or of the movie whose shows are asked for.
+    /// Index of the show to book, or of the movie whose shows are listed.
     pub place: u32,
     /// The first of the seats.
     pub seat: u32,
-    /// How many seats; only a group asks for several.
+    /// How many seats; only groups request several.
     pub count: u32,
     /// The booking to cancel; the hold of a group.
     pub booking: u64,
@@ -74,7 +74,7 @@ impl Ask {
     }
 }
 
-/// A booking that this thread was answered and may cancel.
+/// A booking that this thread received and may cancel.
 #[derive(Debug, Clone, Copy)]
 pub struct Held {
     pub booking: u64,
@@ -87,16 +87,16 @@ pub struct Held {
 pub enum Scenario {
     /// Every request books another seat, over all shows in turn.
     Spread,
-    /// One show; each seat is asked for by `contenders` requests in a row. At most `seats` of it are used.
-    /// `cancel_percent` of those who got one give it back at once, and then the seats go round again.
+    /// One show; `contenders` requests in a row want each seat. At most `seats` of its seats are used.
+    /// `cancel_percent` of the winners cancel immediately, and their seats are requested again.
     OnSale { contenders: u64, seats: Option<u32>, cancel_percent: u8 },
     /// 30% movie list, 45% shows of a movie, 15% my-bookings, 8% booking, 2% cancelling.
     Mixed,
-    /// Groups of 2 to 6 hold adjacent seats, change their minds, extend, leave, release, confirm and cancel.
-    /// `overlap_percent` of them first want seats that another group was sent to. After the run, at most `hold_wait` is
-    /// given to holds to end, so that their seats can be tried.
+    /// Groups of 2 to 6 hold adjacent seats, then change, extend, abandon, release or confirm them, or cancel.
+    /// `overlap_percent` of them first request seats that another group was sent to. After the run, the referee waits
+    /// at most `hold_wait` for holds to end, so that it can try their seats.
     Family { overlap_percent: u8, hold_wait: Duration },
-    /// One path, again and again.
+    /// One path over and over.
     Read { path: String },
 }
 
@@ -116,7 +116,7 @@ impl Scenario {
     }
 }
 
-/// What all threads share: the order in which seats are asked for.
+/// The plan that all threads share: the order in which seats are requested.
 pub struct Plan<'a> {
     pub scenario: &'a Scenario,
     pub shows: &'a [Show],
@@ -132,8 +132,8 @@ impl<'a> Plan<'a> {
         Plan { scenario, shows, users, movies, next: AtomicU64::new(0), most_available }
     }
 
-    /// The next seat and its buyer, or None when every seat was asked for. An earlier run of this tool took the first
-    /// seats of a show, so it begins behind as many as are taken.
+    /// Returns the next seat and its buyer, or None when every seat was requested. An earlier run of this tool took the
+    /// first seats of a show, so it skips as many as are taken.
     fn next_seat(&self) -> Option<(u32, u32, u32)> {
         match *self.scenario {
             Scenario::OnSale { contenders, seats, cancel_percent } => {
@@ -160,8 +160,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The next place for a group, of as many seats as it is people. Each place has room for the largest group; when all
-    /// were given out, they go round. None when no show has room.
+    /// Returns the next place for a group, with a random number of seats. Each place has room for the largest group;
+    /// when all have been handed out, it starts again. Returns None if no show has room.
     pub fn next_place(&self, rng: &mut fastrand::Rng) -> Option<(u32, Seats)> {
         let Scenario::Family { overlap_percent, .. } = *self.scenario else { return None };
         let room = MOST_SEATS as u64;
@@ -173,7 +173,7 @@ impl<'a> Plan<'a> {
             let mut number = self.next.fetch_add(1, Ordering::Relaxed);
             let mut count = rng.u32(2..=MOST_SEATS as u32);
             if rng.u8(0..100) < overlap_percent {
-                // Somebody was sent there a moment ago.
+                // Another group was sent there a moment ago.
                 number = number.saturating_sub(rng.u64(1..=64));
                 count = MOST_SEATS as u32;
             }
@@ -187,7 +187,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The free seat of number `slot`, if the taken ones are the first.
+/// Returns free seat number `slot`, assuming that the first seats are the taken ones.
 fn seat(show: &Show, slot: u64) -> u32 {
     let taken = u64::from(show.total_seats.saturating_sub(show.available_before));
     ((taken + slot) % u64::from(show.total_seats)) as u32 + 1
@@ -208,7 +208,7 @@ impl<'a> Part<'a> {
         Part { plan, rng, held: Vec::new(), given_back: Vec::new(), families: Families::new() }
     }
 
-    /// None when there is nothing left to ask for.
+    /// Returns None when there is nothing left to request.
     pub fn next_ask(&mut self, now: Micros) -> Option<Ask> {
         match self.plan.scenario {
             Scenario::Family { .. } => self.families.next_ask(self.plan, &mut self.rng, now),
@@ -245,7 +245,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Tells of a 201.
+    /// Takes a booking that was answered 201.
     pub fn sold(&mut self, held: Held) {
         match *self.plan.scenario {
             Scenario::Mixed => self.held.push(held),
@@ -254,14 +254,14 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Tells of a seat that is free again.
+    /// Takes a seat that is free again.
     pub fn freed(&mut self, show: u32, seat: u32) {
         if *self.plan.scenario == Scenario::Mixed {
             self.given_back.push((show, seat));
         }
     }
 
-    /// Tells what came of a group's ask.
+    /// Takes the outcome of a group's request.
     pub fn family(&mut self, ask: &Ask, outcome: Outcome, told: Option<&Told>, now: Micros) {
         self.families.answered(ask, outcome, told, self.plan, &mut self.rng, now);
     }
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn spread_asks_for_every_free_seat_once() {
+    fn spread_requests_every_free_seat_once() {
         let asks = all(&Scenario::Spread, &[show(5, 5), show(3, 1), show(4, 0)], 2);
         let seats: HashSet<_> = asks.iter().map(|ask| (ask.place, ask.seat)).collect();
         assert_eq!((asks.len(), seats.len()), (6, 6));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn on_sale_with_cancels_goes_round() {
+    fn on_sale_with_cancels_requests_seats_again() {
         let scenario = Scenario::OnSale { contenders: 1, seats: Some(2), cancel_percent: 100 };
         let shows = [show(2, 2)];
         let plan = Plan::new(&scenario, &shows, 5, 0);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn places_of_groups_touch_only_where_they_are_meant_to() {
+    fn places_of_groups_overlap_only_if_wanted() {
         let shows = [show(20, 20), show(9, 7), show(5, 5)];
         let places = |overlap_percent| {
             let scenario = Scenario::Family { overlap_percent, hold_wait: Duration::ZERO };

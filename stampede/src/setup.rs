@@ -1,4 +1,4 @@
-//! Where users, tokens and shows come from: the server under test, over the contract.
+//! Gets users, tokens and shows from the server under test, through the contract's API.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -20,20 +20,20 @@ use crate::family::{Hold, Order};
 use crate::http::Target;
 use crate::referee::{Row, Show};
 
-/// Whose requests they are.
+/// The users that send the requests.
 #[derive(Debug, Clone)]
 pub enum Who {
-    /// So many new users, signed up and logged in over the API.
+    /// This many new users, registered and logged in over the API.
     SignUp(u32),
-    /// Users that exist, with tokens made here from the server's key.
+    /// Existing users, with tokens created here from the server's key.
     Mint { secret_key: String, user_ids: RangeInclusive<u64> },
-    /// A file with one access token to a line.
+    /// A file with one access token per line.
     File(std::path::PathBuf),
-    /// Without a token, for paths that need none.
+    /// No token, for paths that need none.
     Nobody,
 }
 
-/// Requests that set up or look afterwards run on so many connections.
+/// Connections for the requests before and after the run.
 const HELPERS: u32 = 4;
 const TOKEN_SECONDS: i64 = 24 * 3600;
 
@@ -94,8 +94,8 @@ fn sign_up(target: &Target, count: u32) -> Result<Vec<String>, String> {
     Ok(made)
 }
 
-/// Does something for each number below `count`, a few at a time; the results are in order, the first error ends it.
-/// Numbers are dealt to the targets in turn.
+/// Calls a function for each number below `count`, a few at a time, and returns the results in order; the first error
+/// ends it. The numbers are spread over the targets in turn.
 fn for_each<T: Send>(
     count: u32,
     work: impl Fn(&mut Client, u32) -> Result<T, String> + Sync,
@@ -103,9 +103,9 @@ fn for_each<T: Send>(
 ) -> Result<Vec<T>, String> {
     let results = Mutex::new(Vec::with_capacity(count as usize));
     for_each_in(count, targets, work, |index, value| {
-        results.lock().expect("no thread panics with it").push((index, value));
+        results.lock().expect("no thread panics while holding it").push((index, value));
     })?;
-    let mut results = results.into_inner().expect("no thread panics with it");
+    let mut results = results.into_inner().expect("no thread panics while holding it");
     results.sort_unstable_by_key(|(index, _)| *index);
     Ok(results.into_iter().map(|(_, value)| value).collect())
 }
@@ -163,7 +163,7 @@ struct Movie {
     id: u64,
 }
 
-/// The ids of all movies, and of their shows those that will not begin within the hour, the emptiest first.
+/// Returns the ids of all movies, and their shows that start more than an hour from now, the emptiest first.
 pub fn programme(target: &Target, token: &str) -> Result<(Vec<u64>, Vec<Show>), String> {
     let movies = movie_ids(target, token)?;
     let soon = Timestamp::now().saturating_add(1.hour()).map_err(|error| error.to_string())?;
@@ -181,7 +181,7 @@ pub fn movie_ids(target: &Target, token: &str) -> Result<Vec<u64>, String> {
     Ok(movies.into_iter().map(|movie| movie.id).collect())
 }
 
-/// The `available_seats` of all shows by id.
+/// Returns the `available_seats` of all shows by id.
 pub fn available(target: &Target, token: &str, movies: &[u64]) -> Result<HashMap<u64, u32>, String> {
     Ok(all_shows(&[target], token, movies)?.map(|show| (show.id, show.available_seats)).collect())
 }
@@ -199,11 +199,11 @@ fn all_shows(targets: &[&Target], token: &str, movies: &[u64]) -> Result<impl It
     Ok(lists.into_iter().flatten())
 }
 
-/// A my-bookings of this length may have been cut.
+/// A my-bookings list of this length may have been cut.
 const CUT_LIST: usize = 1_000;
 
-/// Reads the bookings of every user, dealt to the servers in turn, and hands each list over as it comes. What a cut
-/// my-bookings leaves out is read from the orders; a server that has none is taken to list everything.
+/// Reads the bookings of every user, spread over the servers in turn, and passes each list on as it arrives. Reads the
+/// orders too if my-bookings may have been cut; if a server has no orders, its list is assumed to be complete.
 pub fn my_bookings(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Vec<Row>) + Sync) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Booked<'a> {
@@ -243,7 +243,7 @@ fn row(id: u64, show: u64, seat: u32, status: &str) -> Result<Row, String> {
     }
 }
 
-/// Reads all orders of every user, dealt to the servers in turn, and hands each list over as it comes.
+/// Reads all orders of every user, spread over the servers in turn, and passes each list on as it arrives.
 pub fn orders(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Vec<Order>) + Sync) -> Result<(), String> {
     let read = |client: &mut Client, index: u32| {
         orders_of(client, &tokens[index as usize])?.ok_or_else(|| "orders: status 404".to_owned())
@@ -251,7 +251,7 @@ pub fn orders(targets: &[&Target], tokens: &[String], each: impl Fn(u32, Vec<Ord
     for_each_in(tokens.len() as u32, targets, read, each)
 }
 
-/// All orders of a user, page by page; None when the server has no such list.
+/// Returns all orders of a user, read page by page; None if the server has no such list.
 fn orders_of(client: &mut Client, token: &str) -> Result<Option<Vec<Order>>, String> {
     #[derive(Deserialize)]
     struct Page {
@@ -269,18 +269,18 @@ fn orders_of(client: &mut Client, token: &str) -> Result<Option<Vec<Order>>, Str
         let mut page: Page = serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))?;
         orders.append(&mut page.results);
         let Some(next) = page.next else { return Ok(Some(orders)) };
-        // The address may name the server as others see it.
+        // The URL may contain the server's public name.
         let start = next.find("/api/").ok_or_else(|| format!("{path}: the next page is {next}"))?;
         path = next[start..].to_owned();
     }
 }
 
-/// How often a seat is asked for again, each time by another user and after a longer while.
+/// Attempts for each seat, each by another user and after a longer delay.
 const ASK_AGAIN: u32 = 4;
 
-/// Holds each of the seats (index of the show, seat) for a moment, by whichever user may. Hands over what came of it:
-/// None when it was granted, otherwise the refusal. A seat that no reply speaks of (the server is busy, every user has
-/// as many holds as are allowed) is left out.
+/// Tries to hold each of the seats (index of the show, seat) and releases it again, with any user that may. Passes the
+/// outcome on: None if the hold was granted, otherwise the refusal. Leaves out a seat without a clear outcome (the
+/// server is busy, or every user has as many holds as are allowed).
 pub fn hold_again(
     targets: &[&Target],
     tokens: &[String],
@@ -295,13 +295,13 @@ pub fn hold_again(
             let (show, seat) = seats[index as usize];
             let path = format!("/api/shows/{}/holds/", shows[show as usize].id);
             let asked = format!("{{\"seats\":[{seat}]}}");
-            // Whether it may be held by an earlier try, whose reply was lost.
+            // An earlier attempt whose reply was lost may hold the seat.
             let mut doubt = false;
             for again in 0..ASK_AGAIN {
                 let token = &tokens[(index + again) as usize % tokens.len()];
                 match client.call("POST", &path, token, &asked) {
                     Ok((201, body)) => {
-                        // One that is not given back ends by itself.
+                        // A hold that is not released expires by itself.
                         if let Ok(Hold { id, .. }) = serde_json::from_slice(&body) {
                             let _ = client.call("POST", &format!("/api/holds/{id}/release/"), token, "");
                         }
@@ -329,7 +329,7 @@ pub fn hold_again(
     )
 }
 
-/// Those of the servers that answer a list of movies.
+/// Returns the servers that answer with a list of movies.
 pub fn alive<'a>(targets: &'a [Target], token: &str) -> Vec<&'a Target> {
     targets.iter().filter(|target| movie_ids(target, token).is_ok()).collect()
 }
@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minted_token_is_what_the_contract_says() {
+    fn a_minted_token_follows_the_contract() {
         let token = mint("key", 7, 1_000);
         let parts: Vec<&str> = token.split('.').collect();
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();

@@ -1,5 +1,5 @@
-//! The whole tool against a small server in this process that misbehaves on purpose: the referee must say so, and say
-//! nothing about one that only fails.
+//! Runs the whole tool against a small server in this process that misbehaves on purpose: the referee must report what
+//! it does, and must not accuse a server that only fails.
 
 mod support;
 
@@ -28,29 +28,29 @@ enum Vice {
     MakesOneUp,
     /// A cancelled booking stays booked.
     KeepsCancelled,
-    /// One seat too many is free, once one is taken.
+    /// Shows one free seat too many, once a seat is taken.
     Miscounts,
-    /// Seat 7 is refused from the beginning.
+    /// Seat 7 is always refused.
     SeatStuck,
-    /// Every ninth booking is written and then, instead of a reply, the connection is cut.
+    /// Every ninth booking is written, but the connection is cut instead of a reply.
     CutsAfterWriting,
     /// Every ninth booking is refused with 503 `busy`, every tenth is written or not and answered `outcome_unknown`.
     Fails,
-    /// Cuts like that, and books the seat once more for the repeat.
+    /// Cuts connections like `CutsAfterWriting`, and books the seat once more for the repeat.
     BooksTwiceForOneKey,
-    /// Cuts like that, and knows no keys: the repeat finds the seat taken.
+    /// Cuts connections like `CutsAfterWriting`, and ignores keys: the repeat finds the seat taken.
     KnowsNoKeys,
-    /// Cancels, and cuts the connection; knows no keys.
+    /// Cancels and cuts the connection; ignores keys.
     CutsCancels,
     /// Every booking is answered `outcome_unknown`.
     NeverKnows,
-    /// Every reply ends its connection, and comes in pieces.
+    /// Every reply comes in pieces and closes its connection.
     ClosesAndDribbles,
     /// 200 replies without `Content-Length`.
     Chunks,
-    /// My-bookings has the newest thousand; the orders have all.
+    /// My-bookings lists the newest thousand; the orders list all.
     CutsLists,
-    /// Cuts lists, and has forgotten the first booking by the time the orders are asked for.
+    /// Cuts lists like `CutsLists`, and has forgotten the first booking when the orders are read.
     LosesBehindTheCut,
     /// Every eighth booking is refused with 429.
     LimitsChanges,
@@ -72,7 +72,7 @@ struct State {
     rows: Vec<Row>,
     last_id: u64,
     bookings: u64,
-    /// Replies to keys, each in its scope: the user, the path and the key.
+    /// Stored replies by user, path and key.
     replies: HashMap<(usize, String, String), (u16, String)>,
 }
 
@@ -81,10 +81,10 @@ struct Fake {
     state: Mutex<State>,
 }
 
-/// What the server does with a request.
+/// How the server handles a request.
 enum Act {
     Reply(u16, String),
-    /// Does it, and tells something else instead of this reply; with None the connection is cut.
+    /// Acts, but hides the reply: sends another one instead, or cuts the connection if that is None.
     Hide(u16, String, Option<(u16, String)>),
 }
 
@@ -113,7 +113,7 @@ impl Fake {
         stream.write_all(reply.as_bytes()).ok()
     }
 
-    /// What is told. A success is remembered with its key, also when it is hidden.
+    /// Returns the reply to send. Stores a success with its key, even if it is hidden.
     fn act_once(&self, path: String, user: usize, key: Option<String>, body: &str) -> Option<(u16, String)> {
         let mut state = self.state.lock().unwrap();
         let knows_keys = !matches!(self.vice, Vice::KnowsNoKeys | Vice::CutsCancels);
@@ -181,7 +181,7 @@ impl Fake {
     fn show(&self, state: &State, show: u32) -> String {
         let taken = state.rows.iter().filter(|row| row.show == show && row.booked).count() as u32;
         let wrong = u32::from(self.vice == Vice::Miscounts && taken > 0);
-        // Sold twice, a show may have more holders than seats.
+        // With seats sold twice, a show may have more holders than seats.
         let available = SEATS.saturating_sub(taken - wrong);
         format!(
             r#"{{"id":{show},"movie":1,"movie_title":"One","screen_name":"A","date_time":"2099-01-01T12:00:00Z","total_seats":{SEATS},"available_seats":{available}}}"#
@@ -229,7 +229,7 @@ impl Fake {
 }
 
 impl State {
-    /// Books, whatever stands there; gives the reply.
+    /// Books without any check; returns the reply.
     fn write(&mut self, user: usize, show: u32, seat: u32) -> String {
         self.last_id += 1;
         let row = Row { id: self.last_id, user, show, seat, booked: true };
@@ -240,7 +240,7 @@ impl State {
 }
 
 fn who_knows() -> (u16, String) {
-    (503, r#"{"detail":"Who knows.","code":"outcome_unknown"}"#.to_owned())
+    (503, r#"{"detail":"The outcome is unknown.","code":"outcome_unknown"}"#.to_owned())
 }
 
 fn booking(row: &Row) -> String {
@@ -251,7 +251,8 @@ fn booking(row: &Row) -> String {
     )
 }
 
-/// A page of a user's orders: each booking is one of its own. The cursor is the number of orders on the pages before.
+/// A page of a user's orders: each booking is an order of its own. The cursor is the number of orders on the pages
+/// before.
 fn orders(state: &State, user: usize, query: &str) -> String {
     let behind: usize = query.rsplit_once("cursor=").map_or(0, |(_, cursor)| cursor.parse().unwrap());
     let rows: Vec<&Row> = state.rows.iter().rev().filter(|row| row.user == user).collect();
@@ -374,7 +375,7 @@ fn one_key_has_one_outcome() {
 }
 
 #[test]
-fn a_request_is_repeated_for_so_long_only() {
+fn a_request_is_repeated_for_a_limited_time() {
     let (_folder, who) = tokens();
     let load = load(Fake::start(Vice::NeverKnows), who, Scenario::Spread);
     let report = run(&Load { keys: true, wait: Duration::from_millis(250), requests: Some(16), ..load }).unwrap();
@@ -389,7 +390,7 @@ fn a_request_is_repeated_for_so_long_only() {
 fn chunked_replies_are_reported_not_guessed() {
     let report = report(Vice::Chunks, Scenario::Spread);
     assert!(report.outcomes["malformed reply"] > 0 && !report.outcomes.contains_key("201"), "{report}");
-    // They were written: each stands as a booking of unknown outcome, found afterwards.
+    // They were written: each is recorded as a booking with an unknown outcome, and found afterwards.
     assert!(kinds(&report).is_empty(), "{report}");
 }
 
@@ -403,7 +404,7 @@ fn a_broken_connection_ends_the_run_unless_told_to_go_on() {
 }
 
 #[test]
-fn a_run_ends_when_it_is_told_to() {
+fn a_run_ends_when_stop_is_set() {
     let (_folder, who) = tokens();
     let load = Load { requests: None, ..load(Fake::start(Vice::None), who, churn()) };
     let stop = Arc::clone(&load.stop);
@@ -422,7 +423,7 @@ fn an_open_loop_keeps_its_rate_and_counts_from_when_a_request_was_due() {
     let report = run(&load).unwrap();
     assert!((490..=510).contains(&report.requests), "{report}");
     assert!(report.referee.is_none() && report.unsent < 10);
-    // A rate that one connection cannot keep: the wait for the connection is part of the latency.
+    // One connection cannot keep this rate: the wait for the connection is part of the latency.
     load.urls = vec![Fake::start(Vice::ClosesAndDribbles)];
     (load.rate, load.connections, load.threads) = (Some(20_000.0), 1, 1);
     let report = run(&load).unwrap();
@@ -437,14 +438,14 @@ fn several_instances_share_the_connections() {
     load.urls.push("http://127.0.0.1:1".to_owned());
     (load.requests, load.duration) = (None, Duration::from_millis(300));
     load.warmup = Duration::ZERO;
-    // Half of them cannot connect, which takes the whole patience of the beginning.
+    // Half of them cannot connect, so connecting takes all the time allowed at the start.
     let report = run(&load).unwrap();
     assert!(report.connect_failures > 4 && report.connects == 4 && report.outcomes["200"] > 10, "{report}");
 }
 
 #[test]
-fn what_a_cut_list_leaves_out_is_read_from_the_orders() {
-    // One user books and cancels far more often than a list is long.
+fn bookings_missing_from_a_cut_list_are_read_from_the_orders() {
+    // One user books and cancels far more often than a list has entries.
     let run = |vice| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
@@ -456,13 +457,13 @@ fn what_a_cut_list_leaves_out_is_read_from_the_orders() {
     assert!(kinds(&report).is_empty(), "{report}");
     assert!(report.referee.unwrap().sold > 1_200);
     assert_eq!(kinds(&run(Vice::LosesBehindTheCut)), ["lost"]);
-    // A server that has only the contract's endpoints lists everything.
+    // A server with only the contract's endpoints lists everything.
     let report = run(Vice::None);
     assert!(kinds(&report).is_empty() && report.referee.as_ref().unwrap().sold > 1_200, "{report}");
 }
 
 #[test]
-fn a_refusal_for_too_many_changes_is_no_lost_booking() {
+fn a_429_is_not_a_lost_booking() {
     for report in [report(Vice::LimitsChanges, on_sale()), report_with_keys(Vice::LimitsChanges, churn())] {
         assert!(kinds(&report).is_empty() && report.outcomes["429"] > 10, "{report}");
     }

@@ -1,4 +1,4 @@
-//! Groups against a small server in this process that knows holds and orders, and misbehaves on purpose.
+//! Runs groups against a small server in this process that knows holds and orders, and misbehaves on purpose.
 
 mod support;
 
@@ -18,43 +18,43 @@ use support::{Request, kinds, listen, load, tokens};
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Vice {
     None,
-    /// Every tenth hold is granted, whoever else holds the seats.
+    /// Grants every tenth hold, even if others hold the seats.
     HoldsTwice,
-    /// A hold is over for others a while before it ends.
+    /// Gives a hold's seats to others shortly before the hold ends.
     FreesEarly,
-    /// Holds those of the seats that are free.
+    /// Holds only the free seats of those requested.
     HoldsSome,
-    /// A change that is granted gives the kept seats away.
+    /// A successful change gives the kept seats away.
     DropsKept,
-    /// A change that is refused ends the hold.
+    /// A refused change ends the hold.
     LosesHold,
-    /// What is over can be confirmed, until another has it.
+    /// An expired hold can be confirmed until another user has a seat of it.
     ConfirmsLate,
-    /// An order leaves out a seat, and says so.
+    /// An order leaves out a seat, and its reply shows it.
     OrdersSome,
-    /// An order leaves out a seat, and says nothing.
+    /// An order leaves out a seat, but its reply does not show it.
     OrdersSomeSilently,
     /// The tenth order is not in the list, but its bookings are.
     LosesOrder,
-    /// Of a whole order only one seat is cancelled.
+    /// Cancelling an order cancels only one of its seats.
     CancelsOne,
-    /// A hold that is over keeps its seats.
+    /// An expired hold keeps its seats.
     KeepsExpired,
-    /// A hold that was released keeps its seats.
+    /// A released hold keeps its seats.
     KeepsReleased,
-    /// The tenth hold has the id of the one before.
+    /// The tenth hold has the id of the previous one.
     UsesIdTwice,
     /// Orders are listed as cancelled.
     WrongStatus,
-    /// My-bookings has cancelled bookings as booked.
+    /// My-bookings shows cancelled bookings as booked.
     ListsDisagree,
-    /// Holds last a minute; nothing is wrong with that.
+    /// Holds last a minute, which is allowed.
     HoldsLong,
-    /// Every ninth request is done, and instead of a reply the connection is cut.
+    /// Every ninth request is executed, but the connection is cut instead of a reply.
     Cuts,
-    /// Cuts like that, and knows no keys.
+    /// Cuts connections like `Cuts`, and ignores keys.
     CutsWithoutKeys,
-    /// Every ninth request is done or not, and answered `outcome_unknown`.
+    /// Every ninth request is executed or not, and answered `outcome_unknown`.
     NeverSure,
 }
 
@@ -142,7 +142,7 @@ impl State {
         self.last_id
     }
 
-    /// Those of the seats that others than this hold have.
+    /// Returns the seats that others than this hold have.
     fn taken(&self, vice: Vice, show: u64, seats: &[u32], but: u64, now: i64) -> Vec<u32> {
         let early = if vice == Vice::FreesEarly { HOLD_MICROS / 2 } else { 0 };
         let has = |hold: &&Hold| vice == Vice::KeepsExpired || hold.expires - early > now;
@@ -168,7 +168,7 @@ impl Fake {
         stream.write_all(reply.as_bytes()).ok()
     }
 
-    /// None when no reply is sent.
+    /// Returns None if no reply is sent.
     fn act_once(&self, request: &Request) -> Option<Reply> {
         let mut state = self.state.lock().unwrap();
         let key = request.key.clone().filter(|_| self.vice != Vice::CutsWithoutKeys);
@@ -179,7 +179,7 @@ impl Fake {
         let writes = ["/holds/", "/cancel/"].iter().any(|part| request.path.contains(part));
         state.requests += u64::from(writes);
         let (number, unlucky) = (state.requests, writes && state.requests.is_multiple_of(9));
-        let who_knows = (503, json!({ "detail": "Who knows.", "code": "outcome_unknown" }));
+        let who_knows = (503, json!({ "detail": "The outcome is unknown.", "code": "outcome_unknown" }));
         if self.vice == Vice::NeverSure && unlucky && number.is_multiple_of(2) {
             return Some(who_knows);
         }

@@ -1,9 +1,9 @@
 //! The verdict on holds and orders.
 //!
-//! Two clocks are at work. Requests are sent and answered by the run's; holds begin and end by the server's, whose times
-//! stand in the replies and compare exactly among themselves. How far apart the two are is known within bounds: a hold
-//! was made between its sending and its reply. A seat is somebody's from when it was granted until `expires_at`, or until
-//! a request that may give it up is sent; one that was confirmed has no end of its own.
+//! There are two clocks. The run's clock times requests and replies. The server's clock sets when holds start and end;
+//! its times are in the replies and are exact among themselves. The difference between the clocks is known within
+//! bounds, because a hold was created between its request and its reply. A seat belongs to somebody from when it was
+//! granted until `expires_at`, or until a request that may give it up is sent. A confirmed hold never ends by itself.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,12 +19,12 @@ type ServerTime = i64;
 
 const NEVER: ServerTime = ServerTime::MAX;
 const NOT_GIVEN_UP: Micros = Micros::MAX;
-/// A request that was given up may still be at work for so long.
+/// How long a request may still be running after it was given up.
 const GRACE: ServerTime = 5_000_000;
-/// How long holds last, when none was granted that tells.
+/// How long holds last, assumed if none was granted.
 const USUAL_HOLD: ServerTime = 480_000_000;
 
-/// How far the server's clock is ahead of the run's, at least and at most.
+/// How much the server's clock is ahead of the run's: the least and the most possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Clock {
     least: i64,
@@ -42,7 +42,7 @@ impl Clock {
         if least == i64::MIN {
             return Clock { least: 0, most: 0 };
         }
-        // A clock that was set during the run leaves them the wrong way round.
+        // If a clock was set during the run, they are the wrong way round.
         Clock { least: least.min(most), most: least.max(most) }
     }
 
@@ -60,7 +60,7 @@ fn longest_hold(steps: &[Step]) -> ServerTime {
     made.map(|step| step.expires - step.created).max().unwrap_or(USUAL_HOLD)
 }
 
-/// When every hold of the log is over, on the run's clock.
+/// Returns when every hold of the log is over, on the run's clock.
 pub fn all_over(log: &Log) -> Micros {
     let (clock, longest) = (Clock::of(&log.steps), longest_hold(&log.steps));
     let ends = log.steps.iter().map(|step| match step.outcome {
@@ -70,25 +70,25 @@ pub fn all_over(log: &Log) -> Micros {
     ends.max().map_or(0, |end| u64::try_from(end - clock.least + 1).unwrap_or(0))
 }
 
-/// A seat in somebody's hands.
+/// The time that one user has one seat.
 #[derive(Debug, Clone, Copy)]
 struct Tenure {
     show: u32,
     seat: u32,
     hold: u64,
     user: u32,
-    /// Granted at this time at the earliest, and at the latest.
+    /// The earliest and the latest time it may have been granted.
     granted: (ServerTime, ServerTime),
     sent: Micros,
     answered: Micros,
-    /// [`NEVER`] once it is confirmed.
+    /// [`NEVER`] once the hold is confirmed.
     expires: ServerTime,
-    /// When the request was sent that may have given it up.
+    /// When a request was sent that may have given it up.
     until: Micros,
 }
 
 impl Tenure {
-    /// Whether `later` was granted for certain while this one was held for certain.
+    /// Checks whether `later` was certainly granted while this one was certainly held.
     fn was_held_when_granted(&self, later: &Tenure) -> bool {
         let before = self.granted.1 <= later.granted.0 || self.answered <= later.sent;
         before && later.granted.1 < self.expires && later.answered <= self.until
@@ -101,17 +101,17 @@ impl Tenure {
     }
 }
 
-/// What is known of holds, besides the log.
+/// What the referee knows about holds, besides the log.
 pub(super) struct Holds {
     clock: Clock,
     longest: ServerTime,
     tenures: Vec<Tenure>,
-    /// Seats (show, seat) that were asked for: when the last who may have had it has lost it, and whether that was by the
-    /// end of a hold's time or an answer that was missed. [`NEVER`] for a booked one.
+    /// Requested seats (show, seat): when the last possible owner has lost it, and whether that is because a hold ended
+    /// by time or because a reply was lost. [`NEVER`] for a booked seat.
     free_from: HashMap<(u32, u32), (ServerTime, bool)>,
-    /// Booked at the end.
+    /// Seats that are booked at the end.
     booked: HashSet<(u32, u32)>,
-    /// What a user's my-bookings has more than before the run.
+    /// Rows that were added to a user's my-bookings during the run.
     new_rows: HashMap<u32, Vec<Row>>,
 }
 
@@ -134,7 +134,7 @@ impl Holds {
         }
     }
 
-    /// A user's list at the end.
+    /// Takes a user's list at the end.
     pub fn listed(&mut self, user: u32, shows: &HashMap<u64, u32>, before: &[Row], after: &[Row]) {
         let here = |row: &&Row| row.booked && shows.contains_key(&row.show);
         self.booked.extend(after.iter().filter(here).map(|row| (shows[&row.show], row.seat)));
@@ -175,7 +175,7 @@ impl Judge<'_> {
                 Kind::Confirm | Kind::CancelOrder => "partial order",
                 _ => "partial hold",
             };
-            let text = format!("a reply to user {} does not say what was asked for", partial.user);
+            let text = format!("a reply to user {} does not match the request", partial.user);
             let evidence = json!({
                 "kind": format!("{:?}", partial.kind), "show": self.shows[partial.show as usize].id,
                 "asked": seats_of(partial.asked), "told": partial.told, "request_id": hex(&partial.request_id),
@@ -196,7 +196,7 @@ impl Judge<'_> {
     fn follow(&mut self, party: &[Step]) {
         let Holds { clock, longest, .. } = self.groups;
         let mut open: Vec<Tenure> = Vec::new();
-        // It may end later than the replies say, or may have been given up.
+        // It may end later than the replies show, or may have been given up.
         let mut perhaps_until = ServerTime::MIN;
         let mut doubt = false;
         for step in party {
@@ -215,11 +215,11 @@ impl Judge<'_> {
             };
             let needs_time = matches!(kind, Kind::Change | Kind::Extend | Kind::Confirm);
             if needs_time && outcome == Outcome::Done && clock.earliest(sent) > expires {
-                let text = format!("hold {hold} of user {user} was over, and {kind:?} was granted");
+                let text = format!("hold {hold} of user {user} was over, but {kind:?} was granted");
                 self.violated("outlived", text, steps_of(party));
             }
             if outcome == Outcome::Over && !doubt && clock.latest(answered) < expires {
-                let text = format!("hold {hold} of user {user} was said to be over before its time");
+                let text = format!("hold {hold} of user {user} was reported as over before its time");
                 self.violated("hold lost", text, steps_of(party));
             }
             if outcome == Outcome::Unknown {
@@ -284,7 +284,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Seats that two had at one time.
+    /// Finds seats that two users had at the same time.
     pub(super) fn held_twice(&mut self) {
         let clock = self.groups.clock;
         let mut tenures = std::mem::take(&mut self.groups.tenures);
@@ -299,14 +299,14 @@ impl Judge<'_> {
             });
             for other in earlier.iter().filter(|earlier| earlier.overlaps(tenure, clock)) {
                 let show = self.shows[tenure.show as usize].id;
-                let text = format!("seat {} of show {show} was held by two at the same time", tenure.seat);
+                let text = format!("seat {} of show {show} was held by two users at the same time", tenure.seat);
                 self.violated("held twice", text, json!([self.tenure_line(other), self.tenure_line(tenure)]));
             }
             earlier.push(tenure);
         }
     }
 
-    /// Compares a user's orders with what was answered, and with the user's my-bookings, which was looked at before.
+    /// Compares a user's orders with the replies and with the user's my-bookings, which were checked before.
     pub fn orders(&mut self, user: u32, before: &[Row], orders: &[family::Order]) {
         let log = self.log;
         let of_user = |order: &crate::log::Order| order.user < user;
@@ -333,12 +333,12 @@ impl Judge<'_> {
             self.violated("order lost", text, evidence);
         }
         for row in rows.values().filter(|row| !named.contains(&row.id)) {
-            let text = format!("booking {} of user {user} is of no order", row.id);
+            let text = format!("booking {} of user {user} belongs to no order", row.id);
             self.violated("lists disagree", text, json!({ "listed": line(row) }));
         }
     }
 
-    /// What is wrong with an order whose 201 came.
+    /// Returns the problem of an order whose 201 arrived, if any.
     fn ordered(
         &self,
         known: &crate::log::Order,
@@ -356,12 +356,12 @@ impl Judge<'_> {
             place.and_then(|place| known.bookings.get(place)) == Some(&booking.id)
         });
         if !complete || !same || order.show != self.shows[known.show as usize].id {
-            return Some(("partial order", "has other bookings than its 201 said"));
+            return Some(("partial order", "has other bookings than its 201 named"));
         }
         let is_booked = |seat: u32| order.booked().any(|booked| booked == seat);
         for seat in known.seats.iter() {
             match (is_booked(seat), asked(seat, Outcome::Done), asked(seat, Outcome::Unknown)) {
-                (true, true, _) => return Some(("cancel lost", "has a seat booked whose cancelling was answered 200")),
+                (true, true, _) => return Some(("cancel lost", "still has a seat whose cancel was answered 200")),
                 (false, false, false) => return Some(("partial order", "lost a seat that nobody cancelled")),
                 _ => {}
             }
@@ -369,21 +369,21 @@ impl Judge<'_> {
         for step in cancels().filter(|step| step.outcome == Outcome::Unknown) {
             let booked = step.seats.iter().filter(|&seat| is_booked(seat)).count() as u32;
             if booked != 0 && booked != step.seats.count {
-                return Some(("partial order", "was cancelled in part, and nobody asked for that"));
+                return Some(("partial order", "was cancelled in part, but nobody requested that"));
             }
         }
         let over = matches!(order.status.as_str(), "cancelled" | "refunded");
         if over != (order.booked().count() == 0) || !order.is_sound() {
-            return Some(("order status", "has a status or seats that its bookings do not have"));
+            return Some(("order status", "has another status or other seats than its bookings"));
         }
         let agrees = |booking: &family::Ordered| {
             rows.get(&booking.id).is_some_and(|row| row.booked == (booking.status == "booked"))
         };
         let settled = cancels().all(|step| step.outcome != Outcome::Unknown);
-        (settled && !order.bookings.iter().all(agrees)).then_some(("lists disagree", "is not what my-bookings says"))
+        (settled && !order.bookings.iter().all(agrees)).then_some(("lists disagree", "differs from my-bookings"))
     }
 
-    /// What is wrong with an order that no 201 announced: it is all that was asked for, or it should not be.
+    /// Returns the problem of an order without a 201, if any: it must match its request exactly, or not exist.
     fn order_unheard_of(&self, user: u32, order: &family::Order) -> Option<(&'static str, &'static str)> {
         let mut unknown = self.log.steps.iter().filter(|step| {
             let confirms = step.kind == Kind::Confirm && step.outcome == Outcome::Unknown;
@@ -392,12 +392,12 @@ impl Judge<'_> {
         let named = |step: &&Step| order.bookings.iter().any(|booking| step.seats.contains(booking.seat_number));
         match unknown.clone().find(|step| step.seats.are(order.booked())) {
             Some(_) => None,
-            None if unknown.any(|step| named(&step)) => Some(("partial order", "is not all that was asked for")),
-            None => Some(("phantom order", "was never asked for, or refused")),
+            None if unknown.any(|step| named(&step)) => Some(("partial order", "is not complete")),
+            None => Some(("phantom order", "was never requested, or was refused")),
         }
     }
 
-    /// Some of the seats (show, seat) that nobody can have any more, most of them left to the end of their time.
+    /// Returns at most `most` seats (show, seat) that nobody can have any more, mainly those of expired holds.
     pub fn should_be_free(&self, most: usize) -> Vec<(u32, u32)> {
         let now = self.groups.clock.earliest(self.log.asked_at);
         let free = |by_time: bool| {
@@ -411,14 +411,14 @@ impl Judge<'_> {
         free(true).chain(free(false)).collect()
     }
 
-    /// Tells of a seat that was asked for again after the run: None when it was granted, otherwise the refusal.
+    /// Takes the outcome of a seat that was requested again after the run: None if granted, otherwise the refusal.
     pub fn tried_again(&mut self, show: u32, seat: u32, refusal: Option<&str>) {
         self.verdict.tried_again += 1;
         if let Some(refusal) = refusal {
             let (id, had) = (self.shows[show as usize].id, self.log.steps.iter());
             let had: Vec<u64> =
                 had.filter(|step| step.show == show && step.seats.contains(seat)).map(|step| step.hold).collect();
-            let text = format!("seat {seat} of show {id} is nobody's, and was refused");
+            let text = format!("seat {seat} of show {id} must be free, but was refused");
             self.violated("stuck seat", text, json!({ "show": id, "seat": seat, "holds": had, "refusal": refusal }));
         }
     }

@@ -64,14 +64,14 @@ fn sold_again_before_the_cancel_was_even_sent() {
     let lists: &[&[Row]] = &[&[row(1, 1, false)], &[row(2, 1, true)]];
     assert_eq!(kinds(&judged(&bookings, &[cancel(1, 301, Done)], lists, 9)), ["sold twice"]);
     assert!(judged(&bookings, &[cancel(1, 300, Done)], lists, 9).is_clean());
-    // Of the cancels that may have worked, the first counts.
+    // The first cancel that may have worked counts.
     assert!(judged(&bookings, &[cancel(1, 299, Unknown), cancel(1, 350, Done)], lists, 9).is_clean());
     let refused_first = [cancel(1, 299, Refused), cancel(1, 350, Done)];
     assert_eq!(kinds(&judged(&bookings, &refused_first, lists, 9)), ["sold twice"]);
 }
 
 #[test]
-fn a_long_hold_is_not_forgotten_behind_a_short_one() {
+fn a_long_hold_is_compared_beyond_a_short_one() {
     use CancelOutcome::*;
     let bookings = [booking(1, 0, 1, 100), booking(2, 1, 1, 200), booking(3, 2, 1, 300)];
     let cancels = [cancel(2, 250, Done)];
@@ -103,9 +103,9 @@ fn one_booking_for_two_requests() {
 #[test]
 fn a_phantom() {
     assert_eq!(kinds(&judged(&[], &[], &[&[row(1, 1, true)]], 9)), ["phantom"]);
-    // Asked for by another user only.
+    // Requested by another user only.
     assert_eq!(kinds(&judged(&[booking(0, 0, 1, 100)], &[], &[&[], &[row(1, 1, true)]], 9)), ["phantom"]);
-    // Asked for once, there twice.
+    // Requested once, listed twice.
     let twice: &[Row] = &[row(1, 1, true), row(2, 1, true)];
     assert_eq!(kinds(&judged(&[booking(0, 0, 1, 100)], &[], &[twice], 8)), ["phantom", "sold twice"]);
 }
@@ -145,7 +145,7 @@ fn an_unknown_booking_that_took_a_sold_seat() {
 }
 
 #[test]
-fn cancels_are_held_to_their_word() {
+fn cancels_must_be_what_their_replies_said() {
     use CancelOutcome::*;
     let sold = [booking(1, 0, 1, 100)];
     let (booked, cancelled): (&[&[Row]], &[&[Row]]) = (&[&[row(1, 1, true)]], &[&[row(1, 1, false)]]);
@@ -165,7 +165,7 @@ fn cancels_are_held_to_their_word() {
 }
 
 #[test]
-fn what_was_there_before_stays() {
+fn old_bookings_must_not_change() {
     let shows = vec![Show { id: SHOW, total_seats: 10, available_before: 8 }];
     let before = [row(1, 1, true), row(2, 2, true), row(3, 3, false)];
     let judged = |after: &[Row], bookings: &[Booking], available: u32| {
@@ -199,7 +199,7 @@ fn a_seat_refused_that_nobody_had() {
 }
 
 #[test]
-fn others_on_the_same_server_excuse_counts_but_no_double_sale() {
+fn others_on_the_server_excuse_counts_but_not_double_sales() {
     let shows = shows();
     let mut log = Log { bookings: vec![booking(1, 0, 1, 100), booking(2, 0, 1, 300)], ..Log::default() };
     let mut judge = Judge::new(&shows, &mut log);
@@ -208,7 +208,7 @@ fn others_on_the_same_server_excuse_counts_but_no_double_sale() {
 }
 
 #[test]
-fn a_repeat_is_held_to_its_word() {
+fn a_repeat_must_tell_the_true_outcome() {
     let shows = shows();
     let judged = |bookings: &[Booking], rows: &[Row], available: u32| {
         let mut log = Log { bookings: bookings.to_vec(), settled_bookings: vec![(0, 0, 5)], ..Log::default() };
@@ -222,7 +222,7 @@ fn a_repeat_is_held_to_its_word() {
     assert!(judged(&sold, &[row(2, 5, true)], 9).is_empty());
     assert_eq!(judged(&sold, &[], 10), ["lost"]);
     assert_eq!(judged(&sold, &[row(1, 5, true), row(2, 5, true)], 8), ["two outcomes for one key", "sold twice"]);
-    // Written at first, and the repeat was refused.
+    // The first attempt was written, and the repeat was refused.
     assert_eq!(judged(&[], &[row(1, 5, true)], 9), ["two outcomes for one key"]);
     assert!(judged(&[], &[], 10).is_empty());
 }
@@ -243,7 +243,7 @@ fn evidence_is_bounded_and_counted() {
     assert!(verdict.violations_total >= 50);
 }
 
-/// An honest server of ten seats: does each step at a moment between its sending and its reply.
+/// An honest server of ten seats: performs each step at some time between its request and its reply.
 #[derive(Debug, Clone)]
 enum Step {
     Book { user: u32, seat: u32, answered: bool },
@@ -261,11 +261,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![2 => book, 1 => cancel], 0..60)
 }
 
-/// The log of such a server, the lists of its users, and its free seats.
+/// The log of a run against such a server, its users' lists, and its free seats.
 fn honest(steps: &[Step]) -> (Log, Vec<Vec<Row>>, u32) {
     let mut log = Log::default();
     let mut lists = vec![Vec::<Row>::new(); 4];
-    // Only what was answered can be cancelled, and only once.
+    // Only a booking whose reply arrived can be cancelled, and only once.
     let mut known: Vec<(u64, u32)> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let now = 100 * (index as Micros + 1);
@@ -327,7 +327,7 @@ proptest! {
             0 => { list.remove(position); "lost" }
             1 => { list.push(row(9_999, 11, true)); "phantom" }
             2 => {
-                // Sold to a second buyer the moment the first was told.
+                // Sold to a second buyer at the same time.
                 log.bookings.push(booking(8_888, one.user, one.seat, one.answered));
                 list.push(row(8_888, one.seat, true));
                 "sold twice"

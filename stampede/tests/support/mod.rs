@@ -1,4 +1,4 @@
-//! What the small servers of these tests have in common, and how they are loaded.
+//! Shared code of the small servers of these tests, and the load put on them.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ pub struct Request {
     pub body: String,
 }
 
-/// Starts a server and gives its address. `answer` writes the reply; with None the connection ends.
+/// Starts a server and returns its address. `answer` writes the reply; if it returns None, the connection is closed.
 pub fn listen(answer: impl Fn(Request, &mut TcpStream) -> Option<()> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -3,7 +3,7 @@ use crate::log::{MOST_SEATS, Order, Partial};
 use crate::referee::{Show, Verdict};
 
 const SHOW: u64 = 70;
-/// The server's clock is so far ahead of the run's.
+/// How much the server's clock is ahead of the run's.
 const AHEAD: i64 = 1_000_000_000;
 /// How long holds last.
 const TIME: i64 = 10_000;
@@ -12,19 +12,19 @@ fn seats(first: u32, count: u32) -> Seats {
     Seats { first, count }
 }
 
-/// A step that was sent at this time and took 10 µs; the hold's own times are 0.
+/// A step sent at this time that took 10 µs; the hold's own times are 0.
 fn step(kind: Kind, outcome: Outcome, hold: u64, seats: Seats, sent: Micros) -> Step {
     let answered = sent + 10;
     Step { hold, sent, answered, created: 0, expires: 0, request_id: [7; 16], user: 0, show: 0, seats, kind, outcome }
 }
 
-/// A hold that was made in the middle of its 10 µs.
+/// A hold created in the middle of its request's 10 µs.
 fn held(hold: u64, seats: Seats, sent: Micros) -> Step {
     let created = sent as i64 + 5 + AHEAD;
     Step { created, expires: created + TIME, ..step(Kind::Hold, Outcome::Done, hold, seats, sent) }
 }
 
-/// A step that gave a hold this end.
+/// A step after which the hold ends at this time.
 fn until(expires: i64, step: Step) -> Step {
     Step { created: 1, expires: expires + AHEAD, ..step }
 }
@@ -52,7 +52,7 @@ fn one_hold_after_the_other_is_clean() {
         held(1, seats(1, 3), 100),
         done(Kind::Release, 1, seats(1, 3), 200),
         held(2, seats(2, 4), 200),
-        // It ends at 10,205, and the next is made at that very moment.
+        // The first ends at 10,205, and the next is created exactly then.
         held(3, seats(5, 2), 10_200),
     ];
     let verdict = judged(&steps);
@@ -81,7 +81,7 @@ fn a_seat_held_by_two() {
 }
 
 #[test]
-fn two_that_were_under_way_together_are_told_apart_by_the_servers_time() {
+fn concurrent_requests_are_ordered_by_the_servers_times() {
     let release = |sent| step(Kind::Release, Outcome::Done, 1, seats(1, 3), sent);
     let (first, second) = (held(1, seats(1, 3), 100), held(2, seats(3, 2), 104));
     assert_eq!(kinds(&judged(&[first, release(114), second])), ["held twice"]);
@@ -98,7 +98,7 @@ fn an_extended_hold_lasts_longer() {
 }
 
 #[test]
-fn a_change_keeps_what_it_keeps_and_gives_the_rest_back() {
+fn a_change_keeps_common_seats_and_gives_the_others_back() {
     let change = |outcome| until(10_105, step(Kind::Change, outcome, 1, seats(2, 3), 200));
     let (first, changed) = (held(1, seats(1, 3), 100), change(Outcome::Done));
     assert!(judged(&[first, changed, held(2, seats(1, 1), 200)]).is_clean());
@@ -113,10 +113,10 @@ fn a_change_keeps_what_it_keeps_and_gives_the_rest_back() {
         .is_clean()
     );
     assert_eq!(kinds(&judged(&[first, changed, held(2, seats(2, 1), 199)])), ["held twice"]);
-    // While the change is under way too, and however short.
+    // Kept seats may not be taken during the change either, however briefly.
     let short = [held(2, seats(2, 1), 200), step(Kind::Release, Outcome::Done, 2, seats(2, 1), 210)];
     assert_eq!(kinds(&judged(&[first, changed, short[0], short[1]])), ["held twice"]);
-    // Refused, it stays as it was; without an answer nobody knows, but what both ways hold is held.
+    // A refused change changes nothing. Without an answer, seats that both outcomes hold are certainly held.
     let refused = change(Outcome::Taken);
     assert_eq!(kinds(&judged(&[first, refused, held(2, seats(1, 1), 250)])), ["held twice"]);
     assert!(judged(&[first, refused, held(2, seats(4, 1), 250)]).is_clean());
@@ -141,7 +141,7 @@ fn two_changes_to_one_seat() {
 }
 
 #[test]
-fn what_is_confirmed_stays_until_it_is_cancelled() {
+fn confirmed_seats_stay_until_they_are_cancelled() {
     let confirm = step(Kind::Confirm, Outcome::Done, 1, seats(1, 3), 200);
     let cancel = step(Kind::CancelOrder, Outcome::Done, 1, seats(2, 1), 20_000);
     let steps = [held(1, seats(1, 3), 100), confirm, cancel];
@@ -155,7 +155,7 @@ fn what_is_confirmed_stays_until_it_is_cancelled() {
 }
 
 #[test]
-fn nothing_is_granted_to_a_hold_that_is_over_and_none_ends_too_soon() {
+fn expired_holds_get_nothing_and_live_holds_are_not_refused() {
     let first = held(1, seats(1, 3), 100);
     for kind in [Kind::Confirm, Kind::Extend, Kind::Change] {
         let late = |sent| until(20_000, step(kind, Outcome::Done, 1, seats(1, 3), sent));
@@ -205,8 +205,8 @@ fn order(status: &str, bookings: &[family::Ordered]) -> family::Order {
     }
 }
 
-/// What is said of these orders, after these steps of a hold of the seats 1 and 2, which ended in the order A (if
-/// `told`). My-bookings says what the orders say.
+/// Returns the violations for these orders, after these steps of a hold of seats 1 and 2 that became order A (if `told`
+/// is true, its 201 arrived). My-bookings agrees with the orders.
 fn orders_judged(told: bool, steps: &[Step], orders: &[family::Order]) -> Vec<&'static str> {
     let rows = orders.iter().flat_map(|order| &order.bookings);
     let rows: Vec<Row> = rows
@@ -270,7 +270,7 @@ fn an_order_is_complete_or_cancelled_by_its_owner() {
 }
 
 #[test]
-fn orders_and_bookings_say_the_same() {
+fn orders_and_my_bookings_must_agree() {
     let row = |seat, booked| Row { id: 100 + u64::from(seat), show: SHOW, seat, booked };
     let both = [order("awaiting_payment", &[booking(1, "booked"), booking(2, "booked")])];
     let judged = |rows: &[Row]| orders_and_rows_judged(true, &[], &both, rows);

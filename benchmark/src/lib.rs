@@ -57,8 +57,8 @@ const SHOWS: &str = "SELECT s.id, m.title, c.name, s.date_time, s.total_seats FR
      JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
 
 impl Database {
-    /// On a server, opens at most `connections`, and none before the first query. On SQLite, starts as many threads with
-    /// a connection each: one is the only writer, several wait for one another by SQLite's own means.
+    /// On a server, opens at most `connections`, none before the first query. On SQLite, starts as many threads with a
+    /// connection each: one is the only writer, several wait for one another by SQLite's own means.
     ///
     /// # Errors
     /// If SQLite's file can't be opened.

@@ -33,8 +33,8 @@ enum Command {
     ///
     /// Each round measures one round trip to the database, one autocommit INSERT of a booking, one booking of a show
     /// that the desk booked a moment ago, and one of a show that it has not seen before. They run one after the other
-    /// through the same driver, with prepared statements, so all run under the same conditions. (desk - insert) / round_trip is
-    /// the number of round trips that the capacity check and the sequence number cost.
+    /// through the same driver, with prepared statements, so all run under the same conditions. (desk - insert) /
+    /// round_trip is the number of round trips that the capacity check and the sequence number cost.
     Lone {
         #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         rounds: u32,

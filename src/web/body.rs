@@ -416,8 +416,8 @@ fn add(fields: &mut Fields, name: String, value: Field) {
     }
 }
 
-/// Values keep their JSON text and are parsed only as deeply as a field requires. A general JSON value would give special
-/// meaning to some keys in a client's object, and numbers of any size must stay exact.
+/// Values keep their JSON text and are parsed only as deeply as a field requires. A general JSON value would give a
+/// special meaning to some keys in a client's object, and numbers of any size must stay exact.
 fn json(body: &Bytes) -> Result<Fields, ApiError> {
     let malformed = |cause: String| ApiError::Malformed { format: "JSON", cause };
     let text = std::str::from_utf8(body).map_err(|error| malformed(error.to_string()))?;

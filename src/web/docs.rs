@@ -1,4 +1,4 @@
-//! The schema of the API, and the pages that show it. Nothing they load is on another machine.
+//! The schema of the API and the pages that show it. They load nothing from other machines.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,17 +27,17 @@ use crate::{accounts, booking, catalog, holds, orders, schedule};
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "detail": "Not found." }))]
 pub struct Detail {
-    /// For people.
+    /// The reason, for people.
     detail: String,
-    /// For programs, where one status has several reasons. 401: `token_not_valid`, `bad_authorization_header`,
-    /// `user_not_found`, `user_inactive`. 503: `busy`, `unavailable` (nothing was done, repeat it), `timeout`,
-    /// `outcome_unknown` (look before you repeat it).
+    /// The reason, for programs, if a status has several. 401: `token_not_valid`, `bad_authorization_header`,
+    /// `user_not_found`, `user_inactive`. 503: `busy`, `unavailable` (nothing was changed, repeat the request),
+    /// `timeout`, `outcome_unknown` (check the state before you repeat the request).
     #[schema(value_type = String, required = false)]
     code: Option<String>,
-    /// Where several seats were asked for: those that are not free.
+    /// If several seats were requested: those that are not free.
     #[schema(value_type = Vec<i64>, required = false)]
     seats: Option<Vec<i64>>,
-    /// What was tried on an access token.
+    /// The errors of an access token.
     #[schema(value_type = Vec<TokenMessage>, required = false)]
     messages: Option<Vec<TokenMessage>>,
 }
@@ -50,7 +50,7 @@ pub struct TokenMessage {
     message: String,
 }
 
-/// What is wrong with the fields of a body; `non_field_errors` is about the body as a whole.
+/// The errors of the fields of a body; `non_field_errors` is about the body as a whole.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "seat_number": ["A valid integer is required."] }))]
 pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<String>>);
@@ -61,11 +61,11 @@ pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<
         title = "Marquee",
         description = "The box office of a cinema: movies, shows, and seats that have one holder each.\n\n\
             Log in at `/api/login/` and send the access token as `Authorization: Bearer …`. Paths end with a slash. \
-            Bodies are JSON; forms and multipart are understood too. Times are UTC, ISO 8601. Ignore fields you don't \
-            know: replies may get more.\n\n\
-            Errors are `{\"detail\": …}`, or one list of messages per field. 400 means that the request can never \
-            succeed, 409 that someone was faster: offer another seat. Every reply carries `X-Request-Id`, which finds \
-            it in the server's log.",
+            Bodies are JSON; forms and multipart are also accepted. Times are UTC, in ISO 8601. Ignore fields you \
+            don't know: replies may gain new fields.\n\n\
+            Errors are `{\"detail\": …}`, or a list of messages for each field. 400 means that the request can never \
+            succeed, 409 that another customer was faster: offer another seat. Every reply has an `X-Request-Id` \
+            header; with it, the request can be found in the server's log.",
         license(name = "MIT OR Apache-2.0"),
     ),
     paths(
@@ -79,28 +79,29 @@ pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<
     components(schemas(Detail, FieldErrors)),
     tags(
         (name = "Accounts", description = "Sign up, log in, stay logged in"),
-        (name = "Movies", description = "What is shown, when, and the seats left"),
-        (name = "Bookings", description = "Book a seat, give it back, see your own"),
-        (name = "Holds", description = "Keep several seats for some minutes, change your mind, confirm"),
-        (name = "Orders", description = "What was booked together, by its code"),
+        (name = "Movies", description = "What is showing, when, and how many seats are left"),
+        (name = "Bookings", description = "Book a seat, cancel it, list your own bookings"),
+        (name = "Holds", description = "Hold several seats for a few minutes, change them, confirm them"),
+        (name = "Orders", description = "Seats that were booked together, found by the order's code"),
     ),
     modifiers(&CommonReplies),
 )]
 struct Api;
 
-/// The schema, made once.
+/// The schema, built once.
 pub static SCHEMA: LazyLock<Schema> = LazyLock::new(Api::openapi);
 
-/// The texts of the schema: JSON, YAML.
+/// The schema as JSON and as YAML.
 static TEXTS: LazyLock<Result<[Bytes; 2], String>> = LazyLock::new(|| {
     let json = SCHEMA.to_json().map_err(|error| error.to_string())?;
     Ok([json.into(), yaml()?.into()])
 });
 
-/// The schema as YAML. By way of its JSON, because `serde_json`'s exact numbers are maps to any other format.
+/// Returns the schema as YAML. It is converted from JSON, because other formats would write `serde_json`'s exact
+/// numbers as maps.
 ///
 /// # Errors
-/// The schema cannot be written, which a test rules out.
+/// If the schema can't be written, which a test rules out.
 pub fn yaml() -> Result<String, String> {
     let json = SCHEMA.to_json().map_err(|error| error.to_string())?;
     let document: yaml_serde::Value = yaml_serde::from_str(&json).map_err(|error| error.to_string())?;
@@ -110,7 +111,7 @@ pub fn yaml() -> Result<String, String> {
 /// Operations that anyone may call.
 const OPEN: [&str; 3] = ["signup", "login", "refresh_token"];
 
-/// The replies that operations have in common, where an operation has not described them itself.
+/// Adds the replies that operations have in common, unless an operation describes them itself.
 struct CommonReplies;
 
 impl Modify for CommonReplies {
@@ -152,7 +153,7 @@ impl Modify for CommonReplies {
     }
 }
 
-/// Whether a body must have some field. If not, it may be left out: an empty body is an object without fields.
+/// Checks whether a body must have a field. If not, it may be omitted: an empty body is an object without fields.
 fn needs_fields(content: &RefOr<Content>, schemas: &BTreeMap<String, RefOr<ObjectSchema>>) -> bool {
     let RefOr::T(Content { schema: Some(RefOr::Ref(named)), .. }) = content else { return true };
     let schema = named.ref_location.rsplit('/').next().and_then(|name| schemas.get(name));
@@ -165,7 +166,7 @@ fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
         (
             "401",
             refusal(
-                "No good access token",
+                "No valid access token",
                 detail(),
                 json!({ "detail": "Authentication credentials were not provided." }),
             ),
@@ -173,7 +174,7 @@ fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
         (
             "404",
             refusal(
-                if has_id { "There is no such row" } else { "The `format` in the query is unknown" },
+                if has_id { "The object does not exist" } else { "The `format` in the query is unknown" },
                 detail(),
                 json!({ "detail": "Not found." }),
             ),
@@ -181,7 +182,7 @@ fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
         (
             "406",
             refusal(
-                "No media type in Accept is on offer",
+                "No media type in Accept is available",
                 detail(),
                 json!({ "detail": "Could not satisfy the request Accept header." }),
             ),
@@ -189,7 +190,7 @@ fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
         (
             "503",
             refusal(
-                "Not now; `code` says whether anything was done",
+                "Not available now; `code` tells whether anything was changed",
                 detail(),
                 json!({ "detail": "The service is unavailable. Nothing was changed; try again.", "code": "unavailable" }),
             ),
@@ -199,7 +200,7 @@ fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
     let either = RefOr::T(OneOfBuilder::new().item(faults).item(detail()).into());
     if is_post {
         let example = json!({ "non_field_errors": ["Invalid data. Expected a dictionary, but got list."] });
-        replies.push(("400", refusal("The body is wrong", either, example)));
+        replies.push(("400", refusal("The body is invalid", either, example)));
         let example = json!({ "detail": "The request body is too large." });
         replies.push(("413", refusal("The body is too large", detail(), example)));
         let example = json!({ "detail": "Unsupported media type \"text/plain\" in request." });
@@ -207,7 +208,7 @@ fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
         replies.push(("415", refusal(meaning, detail(), example)));
     } else {
         let example = json!({ "detail": "Invalid Host header." });
-        replies.push(("400", refusal("The request is wrong", either, example)));
+        replies.push(("400", refusal("The request is invalid", either, example)));
     }
     replies
 }
@@ -233,12 +234,13 @@ pub async fn schema(request: Request) -> Result<Response, ApiError> {
     Ok(([(CONTENT_TYPE, form.media_type), (VARY, "Accept"), (ALLOW, "GET, HEAD")], text).into_response())
 }
 
-/// Everything a documentation page loads is ours; ReDoc searches in a worker made of a blob, both style inline.
+/// A documentation page loads only from this server. ReDoc searches in a worker made from a blob; both pages use inline
+/// styles.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'";
 
-/// Vendored files change with the binary only.
+/// Vendored files change only with the binary.
 const FILE_CACHE: &str = "public, max-age=3600";
 
 static SWAGGER: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::new(|| {
@@ -246,12 +248,12 @@ static SWAGGER: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::ne
     Arc::new(config.try_it_out_enabled(true).persist_authorization(false).validator_url("none"))
 });
 
-/// Swagger UI (D01). The page is ours: the vendored one is not made for phones.
+/// Serves Swagger UI (D01). The page is our own: the vendored one is not made for phones.
 pub async fn swagger() -> Response {
     ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../../static/swagger.html"))).into_response()
 }
 
-/// A file of Swagger UI.
+/// Serves a file of Swagger UI.
 pub async fn swagger_file(path: Result<Path<String>, PathRejection>) -> Result<Response, ApiError> {
     let Path(file) = path.map_err(|_| ApiError::NotFound)?;
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&SWAGGER));
@@ -264,12 +266,12 @@ pub async fn swagger_file(path: Result<Path<String>, PathRejection>) -> Result<R
     Ok((headers, [(CACHE_CONTROL, FILE_CACHE)], bytes).into_response())
 }
 
-/// ReDoc (D02).
+/// Serves ReDoc (D02).
 pub async fn redoc() -> Response {
     ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../../static/redoc.html"))).into_response()
 }
 
-/// The one script of ReDoc's page.
+/// Serves the only script of ReDoc's page.
 pub async fn redoc_file(path: Result<Path<String>, PathRejection>) -> Result<Response, ApiError> {
     let Path(file) = path.map_err(|_| ApiError::NotFound)?;
     if file != "redoc.standalone.js" {
@@ -284,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_has_a_summary_and_every_reply_a_body_and_an_example() {
+    fn operations_have_summaries_and_replies_have_examples() {
         let schema: Value = serde_json::to_value(&*SCHEMA).unwrap();
         let operations: Vec<&Value> =
             schema["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
@@ -303,7 +305,7 @@ mod tests {
         }
     }
 
-    /// Of its own, or of the object that the body is or lists.
+    /// Checks for an example of the content itself, or of the object that the body is or lists.
     fn has_example(document: &Value, content: &Value) -> bool {
         let schema = &content["schema"];
         let named = schema["$ref"].as_str().or(schema["items"]["$ref"].as_str());
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_says_what_json_says() {
+    fn yaml_equals_json() {
         let from_yaml: Value = yaml_serde::from_str(&yaml().unwrap()).unwrap();
         let from_json: Value = serde_json::from_str(&SCHEMA.to_json().unwrap()).unwrap();
         assert_eq!(from_yaml.to_string(), from_json.to_string());

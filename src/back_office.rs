@@ -1,4 +1,4 @@
-//! What a cinema's staff find in the admin panel.
+//! The admin panel of a cinema: the models in their groups, and the board of today's shows.
 
 use askama::Template;
 use jiff::Timestamp;
@@ -25,12 +25,12 @@ pub static SITE: Site = Site {
     board: |app, staff| Box::pin(board(app, staff)),
 };
 
-/// Today's shows and the days to come.
+/// Today's shows and the next days.
 #[derive(Template)]
 #[template(path = "admin/board.html")]
 struct Board {
     date: String,
-    /// What picks the day out of a list, in a URL.
+    /// The query that filters a list by the day.
     day: String,
     today: Day,
     shows: Vec<Line>,
@@ -42,7 +42,7 @@ struct Board {
 struct Line {
     id: i64,
     iso: String,
-    /// On the cinema's clocks.
+    /// In the cinema's time zone.
     begins: String,
     movie: String,
     screen: String,
@@ -64,10 +64,10 @@ struct DayLine {
 
 const DAY: &str = "year=%Y&month=%-m&day=%-d";
 
-/// The most shows of today that are listed one by one.
+/// The most of today's shows that are listed one by one.
 const MOST: i64 = 100;
 
-/// How many days after today are told.
+/// How many days after today are shown.
 const DAYS: i64 = 7;
 
 async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {

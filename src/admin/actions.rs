@@ -1,4 +1,4 @@
-//! Bulk actions: the page that asks, and what then runs.
+//! Bulk actions: the confirmation page, and running the action.
 
 use askama::Template;
 use axum::body::Body;
@@ -23,27 +23,27 @@ use crate::db::{DbError, Result};
 use crate::error::ApiError;
 use crate::tasks::{Tasks, caught};
 
-/// How many objects an action gets at once, unless it is [`Action::whole`].
+/// How many objects an action gets in one call, unless it is [`Action::whole`].
 pub const CHUNK: usize = 500;
 
-/// An action is done with no more objects than this at once, a whole one with fewer.
+/// The most objects that can be selected for an action, and for a whole one.
 const MOST: usize = 10_000;
 const MOST_WHOLE: usize = 2_000;
 
-/// So many of the chosen are named, and so many reasons told why something was not done.
+/// At most this many selected objects are named, and this many failures explained.
 const NAMED: usize = 20;
 const REASONS: usize = 50;
 
-/// Every model whose objects can be deleted has this one.
+/// The action of every model whose objects can be deleted.
 static DELETE: Action = Action {
     name: "delete",
     label: "Delete…",
-    about: "What is deleted does not come back. What must stay, as something depends on it, stays.",
+    about: "This cannot be undone. Objects that something else depends on are kept.",
     needs: Permission::Delete,
     ..Action::PLAIN
 };
 
-/// The action of this name, if the reader may use it.
+/// Returns the action with this name, if the user may run it.
 fn action(page: &Page, model: &'static Model, name: &str) -> Result<&'static Action, ApiError> {
     let own = model.actions.iter().find(|action| action.name == name);
     let found = own.or((name == DELETE.name && model.delete.is_some()).then_some(&DELETE));
@@ -53,7 +53,7 @@ fn action(page: &Page, model: &'static Model, name: &str) -> Result<&'static Act
 
 type ModelAndAction = Path<(String, String)>;
 
-/// `?ids=…&ids=…`, or `?all=1` with a list's own query.
+/// Shows the confirmation page. The query is `?ids=…&ids=…`, or `?all=1` with a list's own query.
 pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, RawQuery(query): RawQuery) -> Response {
     answer(async {
         let action = action(&page, model, &name)?;
@@ -66,11 +66,11 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
         };
         let back = list.text();
         if ids.is_empty() {
-            let note = format!("Choose some {} first, then what to do with them.", model.many);
+            let note = format!("Select at least one {} first.", model.one);
             return Ok(see_other(&list_url(model, &back), &[note]));
         }
         if ids.len() > most {
-            let note = format!("No more than {most} {} at once. Narrow the list first.", model.many);
+            let note = format!("You can select at most {most} {}. Narrow the list first.", model.many);
             return Ok(see_other(&list_url(model, &back), &[note]));
         }
         let initial = |field: &Field| (field.name.to_owned(), field.initial.to_owned());
@@ -81,7 +81,7 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
     .await
 }
 
-/// Numbers in the order they were given in, each once.
+/// Returns the numbers in their order, without duplicates.
 fn numbers(texts: &[String]) -> Vec<i64> {
     let mut known = std::collections::HashSet::new();
     let numbers = texts.iter().flat_map(|text| text.split(',')).filter_map(|text| text.trim().parse().ok());
@@ -93,10 +93,11 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         let action = action(&page, model, &name)?;
         let ids = numbers(&posted.all("ids"));
         let back = posted.text("_back").to_owned();
-        if ids.is_empty() || ids.len() > if action.whole { MOST_WHOLE } else { MOST } {
+        let most = if action.whole { MOST_WHOLE } else { MOST };
+        if ids.is_empty() || ids.len() > most {
             return Err(ApiError::Fields(vec![(
                 "ids".into(),
-                vec![format!("These are no {0}, or too many {0} at once.", model.many)],
+                vec![format!("Select between 1 and {most} {}.", model.many)],
             )]));
         }
         let mut asked = Asked { action, ids, back, raw: posted, faults: Vec::new(), warnings: Vec::new() };
@@ -108,7 +109,7 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         let size = if action.whole { asked.ids.len() } else { CHUNK };
         let mut chunks: std::collections::VecDeque<Vec<i64>> = asked.ids.chunks(size).map(<[i64]>::to_vec).collect();
         let first = chunks.pop_front().unwrap_or_default();
-        // The first decides whether it is done at all.
+        // If the first chunk is refused, the action does not start.
         let report = match perform(&page, model, action, &first, &values).await {
             Ok(report) => report,
             Err(Refused::Faults(faults)) => {
@@ -156,7 +157,7 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
             let (mut tried, mut report) = (first.len(), report);
             loop {
                 let line = lines.add(tried, report);
-                // Who asked may have left; what was confirmed is done all the same.
+                // The client may have disconnected; the action goes on, because it was confirmed.
                 tell(&tasks, &mut sender, line).await;
                 let Some(chunk) = chunks.pop_front() else { break };
                 if tasks.must_end() {
@@ -181,14 +182,14 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
     .await
 }
 
-/// Tells who asked; one who takes nothing does not hold up a stop.
+/// Sends some text to the client. A client that does not read must not delay a shutdown.
 async fn tell(tasks: &Tasks, sender: &mut Sender<Bytes, std::io::Error>, text: String) {
     let _ = tasks.while_going_on(sender.send_data(Bytes::from(text))).await;
 }
 
-const BROKE_OFF: &str = "Something went wrong: some of these may be done. Look before you repeat it.";
+const BROKE_OFF: &str = "Something went wrong, and some of these may be done already. Check before you try again.";
 
-/// Some of the objects, with their lines in the log.
+/// Runs the action on one chunk of objects and logs their changes.
 async fn perform(
     page: &Page,
     model: &'static Model,
@@ -204,15 +205,15 @@ async fn perform(
     if !report.done.is_empty()
         && let Err(error) = note(page, model, action, &report).await
     {
-        // What is done is told as done, whatever becomes of its lines.
-        tracing::error!(%error, action = action.name, model = model.name, "what was done is not in the log of changes");
-        report.notes.push("It is done, but the database could not note it in the log of changes.".into());
+        // The objects are changed, so the report says so even if the log entries are lost.
+        tracing::error!(%error, action = action.name, model = model.name, "an action is missing from the change log");
+        report.notes.push("Done, but the database could not record it in the change log.".into());
     }
     report.done.iter().for_each(|(id, ..)| (model.changed)(app, *id));
     Ok(report)
 }
 
-/// Writes what an action did into the log.
+/// Logs the changes that an action made.
 async fn note(page: &Page, model: &'static Model, action: &'static Action, report: &Report) -> Result<()> {
     let mut tx = page.app.db.begin().await?;
     for (id, label, changes) in &report.done {
@@ -236,17 +237,17 @@ async fn delete_all(page: &Page, model: &'static Model, ids: &[i64]) -> Result<R
     Ok(report)
 }
 
-/// Why something was not done, for people.
+/// Returns the message why something was not done.
 fn reason(refused: &Refused) -> String {
     match refused {
         Refused::Faults(faults) => faults.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "),
         Refused::Warnings(texts) => texts.join(" "),
         Refused::Stays { why, .. } => why.clone(),
         Refused::Db(error) => refusal(error).unwrap_or_else(|| {
-            tracing::error!(%error, "an action broke off");
+            tracing::error!(%error, "an action failed");
             match error {
-                DbError::OutcomeUnknown(_) => "Whether it was done is unknown: look before you repeat it.".into(),
-                _ => "The database can't do it now. Nothing was done.".into(),
+                DbError::OutcomeUnknown(_) => "It is unknown whether this was done. Check before you try again.".into(),
+                _ => "A database error: nothing was done. Try again.".into(),
             }
         }),
     }
@@ -258,7 +259,7 @@ struct Asked {
     ids: Vec<i64>,
     /// The query of the list.
     back: String,
-    /// What was posted for its fields.
+    /// The posted values of its fields.
     raw: Posted,
     faults: Vec<(&'static str, String)>,
     warnings: Vec<String>,
@@ -271,21 +272,21 @@ struct ActionPage<'a> {
     title: &'static str,
     asked: &'a Asked,
     url: String,
-    /// How many objects, in words.
+    /// The number of objects with their name: `3 shows`.
     count: String,
     /// Name and URL.
     some: Vec<(String, String)>,
     more: usize,
     ids: String,
     controls: Vec<Control>,
-    /// Text, and the id of its control, or empty.
+    /// The text, and the id of its control or an empty string.
     faults: Vec<(&'a str, &'a str)>,
     warnings: &'a [String],
     back: String,
 }
 
-/// Where in the page it stands what is done.
-const MARK: &str = "<!-- what is done -->";
+/// The place in the page where the progress is shown.
+const MARK: &str = "<!-- progress -->";
 
 #[derive(Template)]
 #[template(path = "admin/done.html")]
@@ -296,14 +297,14 @@ struct DonePage {
 }
 
 impl Asked {
-    /// What was given for the action's fields; what is wrong with it is noted.
+    /// Reads the values of the action's fields, and collects the errors in them.
     fn read(&mut self, page: &Page) -> Values {
         let mut values = Values { anyway: self.raw.has("_anyway"), ..Values::default() };
         for field in self.action.asks {
             let raw = self.raw.all(field.name);
             let again = || self.raw.text(&format!("{}_again", field.name));
             if matches!(field.kind, Kind::Password) && raw.last().map_or("", String::as_str) != again() {
-                self.faults.push((field.name, "These are not twice the same.".into()));
+                self.faults.push((field.name, "The two entries do not match.".into()));
                 continue;
             }
             match fields::read(field, &raw, None, &page.app.config.time_zone, page.site) {
@@ -351,7 +352,7 @@ impl Asked {
     }
 }
 
-/// What an action has done so far.
+/// The progress of an action.
 struct Lines {
     model: &'static Model,
     all: usize,
@@ -359,14 +360,14 @@ struct Lines {
     done: usize,
     notes: Vec<String>,
     not_done: Vec<String>,
-    /// The server stops before all is done.
+    /// The server shut down before the end.
     is_stopped: bool,
 }
 
 #[derive(Template)]
 #[template(
     source = "{% if !end %}<p>{{ tried }} of {{ all }}</p>\n{% else %}{% if is_stopped %}<p role=\"alert\"><strong>Stopped after {{ tried }} of {{ all }}, because the server is \
-              being stopped. What was done stays done: do the same again for the rest.</strong></p>\n{% endif %}\
+              shutting down. These changes are kept. Repeat the action for the rest.</strong></p>\n{% endif %}\
               <p role=\"status\"><strong>{{ done }}</strong></p>\n\
               {% for note in notes %}<p>{{ note }}</p>\n{% endfor %}{% if !reasons.is_empty() %}<h2>Not done</h2>\n<ul>{% for reason in reasons %}<li>{{ reason }}</li>\n\
               {% endfor %}{% if more > 0 %}<li>and {{ more }} more</li>{% endif %}</ul>{% endif %}{% endif %}",
@@ -384,7 +385,7 @@ struct Line<'a> {
 }
 
 impl Lines {
-    /// The line that tells how far it has come; empty when all is done in one go.
+    /// Adds a report. Returns the progress line, which is empty if one chunk was everything.
     fn add(&mut self, tried: usize, report: Report) -> String {
         self.tried += tried;
         self.done += report.done.len();

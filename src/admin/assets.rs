@@ -15,7 +15,7 @@ struct Asset {
     name: &'static str,
     kind: &'static str,
     text: &'static str,
-    /// Another for another text.
+    /// Derived from the text, so it changes with it.
     version: String,
 }
 
@@ -35,7 +35,7 @@ fn asset(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-/// Where pages find the file: with its version, so that browsers keep it until there is another.
+/// Returns the URL of the file. It contains the version, so that browsers can cache the file until it changes.
 pub fn url(name: &str) -> String {
     let version = asset(name).map_or("", |asset| &asset.version);
     format!("/admin/static/{name}?v={version}")
@@ -44,7 +44,7 @@ pub fn url(name: &str) -> String {
 pub async fn file(Path(name): Path<String>, query: RawQuery, headers: HeaderMap) -> Response {
     let Some(Asset { kind, text, version, .. }) = asset(&name) else { return ApiError::NotFound.into_response() };
     let tag = format!("\"{version}\"");
-    // Whoever asks without a version, or for another one, asks again next time.
+    // Without the current version in the URL, the file must be revalidated each time.
     let keep = if asked(&query, "v") == *version { "public, max-age=31536000, immutable" } else { "no-cache" };
     let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let headers = [(ETAG, tag.as_str()), (CACHE_CONTROL, keep)];

@@ -1,5 +1,6 @@
-//! The form of an object: adding and changing, with the rows of its inlines (`change/inlines.rs`). All of it is read first,
-//! then changed by the features' own functions in one transaction, with the lines in the log.
+//! The form of an object, for adding and changing it, with the rows of its inlines (`change/inlines.rs`). The form is
+//! read as a whole; then the features' own functions make the changes in one transaction, which also writes the log
+//! entries.
 
 mod inlines;
 mod show;
@@ -23,7 +24,7 @@ use crate::accounts::passwords::Purpose;
 use crate::db::{DbError, Result, Tx};
 use crate::error::ApiError;
 
-/// How often a change is tried again that has met another one.
+/// How often a change that conflicts with another transaction is retried.
 pub const TRIES: usize = 3;
 
 pub async fn add_page(page: Page, Of(model): Of, RawQuery(query): RawQuery) -> Response {
@@ -67,32 +68,32 @@ pub async fn save(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Resp
             return Err(ApiError::NotPermitted);
         }
         let posted = form.for_another(posted);
-        // Rows were numbered by the inlines of this form.
+        // The posted rows are numbered by the inlines of this form.
         let another = Form { inlines: form.inlines, ..Form::blank(&page, model, &Posted::default()) };
         another.save(&page, &posted).await
     })
     .await
 }
 
-/// A page, or what it was refused with.
+/// Returns the page, or its error as a response.
 pub async fn answer(page: impl Future<Output = Result<Response, ApiError>>) -> Response {
     page.await.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// What a URL says after its question mark.
+/// Parses the query of a URL.
 pub fn in_query(query: Option<String>) -> Posted {
     let query = query.unwrap_or_default();
     Posted(form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect())
 }
 
-/// The list that someone came from, as they had it: `back` is its query, so it can't lead elsewhere.
+/// Returns the URL of the list that the user came from. `back` is only its query, so it can't lead to another site.
 pub fn list_url(model: &Model, back: &str) -> String {
     let mark = if back.is_empty() { "" } else { "?" };
     let query: String = back.chars().filter(char::is_ascii_graphic).collect();
     format!("/admin/{}/{mark}{query}", model.name)
 }
 
-/// A query that keeps `back`, or none.
+/// Returns a query that passes on `back`, or nothing if it is empty.
 pub fn keeping(back: &str) -> String {
     match back {
         "" => String::new(),
@@ -100,7 +101,7 @@ pub fn keeping(back: &str) -> String {
     }
 }
 
-/// Where an action is asked for with this object.
+/// Returns the URL of an action's confirmation page for this object.
 pub fn action_url(model: &'static Model, action: &Action, id: i64, back: &str) -> String {
     let list = Query::read(model, back).text();
     let list = if list.is_empty() { list } else { format!("&{list}") };
@@ -119,7 +120,8 @@ fn deletes(page: &Page, model: &Model) -> bool {
     model.delete.is_some() && page.staff.may(Permission::Delete, model)
 }
 
-/// What can't be read can't be copied.
+/// Checks whether an object can be saved as a new one: a required value that is set once and can't be read can't be
+/// copied.
 fn saves_as_new(page: &Page, model: &Model) -> bool {
     let copies = |field: &Field| field.access != FieldAccess::SetOnce || !field.sql.is_empty() || !field.required;
     adds(page, model) && model.fields().all(copies)
@@ -128,11 +130,11 @@ fn saves_as_new(page: &Page, model: &Model) -> bool {
 /// A form: the object itself, then the rows of its inlines.
 struct Form {
     model: &'static Model,
-    /// The query of the list that someone came from.
+    /// The query of the list that the user came from.
     back: String,
     parts: Vec<Part>,
     inlines: Vec<Rows>,
-    /// Of the form as a whole.
+    /// Errors of the form as a whole.
     faults: Vec<String>,
     warnings: Vec<String>,
     stale: Vec<Stale>,
@@ -141,20 +143,20 @@ struct Form {
 /// One object of a form.
 struct Part {
     model: &'static Model,
-    /// Its inline, and the number of its row; none for the object itself.
+    /// The index of its inline and the number of its row; none for the object itself.
     row: Option<(usize, usize)>,
     fields: Vec<&'static Field>,
     stored: Option<Object>,
-    /// What its controls hold.
+    /// The values of its controls.
     raw: BTreeMap<&'static str, Vec<String>>,
-    /// Of the object as it was when someone began to edit it.
+    /// The version of the object that the user began to edit.
     version: i64,
     edited: bool,
     wanted: Wanted,
     faults: Vec<(&'static str, String)>,
 }
 
-/// What is to be done with an object.
+/// The change to make to an object.
 #[derive(Debug, Default)]
 enum Wanted {
     #[default]
@@ -163,14 +165,14 @@ enum Wanted {
     Delete,
 }
 
-/// An object that someone else has changed meanwhile.
+/// An object that someone else has changed since the form was opened.
 struct Stale {
     label: String,
     by: String,
     fields: Vec<Difference>,
 }
 
-/// A field: as it was read, as it is stored, as it was sent.
+/// The values of a field: when the form was opened, as stored now, and as posted.
 struct Difference {
     label: &'static str,
     was: String,
@@ -187,7 +189,7 @@ impl Part {
         format!("{}{}", self.prefix(), field.name)
     }
 
-    /// Whether a field of it can be edited here.
+    /// Checks whether a field can be edited here.
     fn edits(&self, field: &Field) -> bool {
         self.edited
             && !matches!(field.kind, Kind::Made(_))
@@ -210,7 +212,7 @@ impl Part {
         self.raw.get(field.name).map_or(&[], Vec::as_slice)
     }
 
-    /// Its controls hold what is stored.
+    /// Sets the controls to the stored values.
     fn restore(&mut self, page: &Page) {
         let Some(object) = &self.stored else { return };
         self.version = object.version;
@@ -221,7 +223,7 @@ impl Part {
         self.raw = self.fields.iter().map(raw).collect();
     }
 
-    /// Reads what was posted for it.
+    /// Reads the posted values.
     fn read(&mut self, page: &Page, posted: &Posted, notes: &mut Vec<String>) {
         let prefix = self.prefix();
         self.version = posted.text(&format!("{prefix}_version")).parse().unwrap_or(0);
@@ -255,7 +257,7 @@ impl Part {
                     continue;
                 }
                 if posted.text(&format!("{}_again", self.name(field))) != raw.last().map_or("", String::as_str) {
-                    self.faults.push((field.name, "These are not twice the same.".into()));
+                    self.faults.push((field.name, "The two entries do not match.".into()));
                     continue;
                 }
             }
@@ -273,7 +275,7 @@ impl Part {
         }
     }
 
-    /// What an object's name is worth to people in a message.
+    /// Returns the object's name for a message.
     fn label(&self) -> String {
         match &self.stored {
             Some(object) => format!("{} “{}”", self.model.one, object.label),
@@ -283,7 +285,7 @@ impl Part {
 }
 
 impl Form {
-    /// For a new object. Fields can be filled in by the URL.
+    /// Returns the form for a new object. The URL can fill in fields.
     fn blank(page: &Page, model: &'static Model, query: &Posted) -> Form {
         let fields: Vec<&'static Field> = model.fields().collect();
         let filled = |field: &&'static Field| match query.all(field.name) {
@@ -316,7 +318,7 @@ impl Form {
         form
     }
 
-    /// Of an object as it is stored.
+    /// Returns the form of a stored object.
     async fn of(page: &Page, model: &'static Model, id: i64, back: &str) -> Result<Form, ApiError> {
         let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
         let mut form = Form::blank(page, model, &Posted(vec![("back".into(), back.to_owned())]));
@@ -329,8 +331,8 @@ impl Form {
         Ok(form)
     }
 
-    /// What was posted, for a new object that is like this one. What is only given once is this one's: it can't be posted
-    /// here. Rows that are stored stay with this one, new ones go with the other.
+    /// Turns posted values into those of a copy of this object. Values that can only be set once can't be posted here,
+    /// so the copy takes this object's. Stored rows stay with this object, new ones go to the copy.
     fn for_another(&self, posted: Posted) -> Posted {
         let object = &self.parts[0];
         let set_once = || object.fields.iter().filter(|field| field.access == FieldAccess::SetOnce);
@@ -344,7 +346,7 @@ impl Form {
         Posted(kept.chain(set_once().flat_map(|field| raw(field).collect::<Vec<_>>())).collect())
     }
 
-    /// Reads what was posted, changes what is to be changed, and answers.
+    /// Reads the posted values, makes the changes, and responds.
     async fn save(mut self, page: &Page, posted: &Posted) -> Result<Response, ApiError> {
         let mut notes = Vec::new();
         self.back = posted.text("_back").to_owned();
@@ -369,7 +371,7 @@ impl Form {
             Err(Undone::Faults) => self.show(page, StatusCode::UNPROCESSABLE_ENTITY).await,
             Err(Undone::Warnings) => self.show(page, StatusCode::CONFLICT).await,
             Err(Undone::Stale) => {
-                // What it is now is read again, so that it can be shown.
+                // Read the current values, to show them.
                 let mut parts = std::mem::take(&mut self.parts);
                 for mut part in parts.drain(..) {
                     if let Some(object) = &part.stored {
@@ -383,7 +385,7 @@ impl Form {
                     self.parts.push(part);
                 }
                 if !self.find_stale(page, posted).await? {
-                    self.faults.push("Something of this was removed meanwhile. Nothing was saved.".into());
+                    self.faults.push("Someone else has removed a part of this. Nothing was saved.".into());
                 }
                 self.show(page, StatusCode::CONFLICT).await
             }
@@ -391,8 +393,8 @@ impl Form {
         }
     }
 
-    /// Finds what someone else has changed since it was read here, and lets the form show it: fields that were not edited
-    /// follow, those that were stay as they were sent.
+    /// Finds objects that someone else has changed since the form was opened, for the form to show the differences.
+    /// Fields that the user did not edit take the stored values, the others keep the posted ones.
     async fn find_stale(&mut self, page: &Page, posted: &Posted) -> Result<bool> {
         let (app, zone) = (&page.app, &page.app.config.time_zone);
         let was: BTreeMap<String, Vec<String>> = serde_json::from_str(posted.text("_was")).unwrap_or_default();
@@ -431,7 +433,7 @@ impl Form {
         Ok(!self.stale.is_empty())
     }
 
-    /// What fields name must be there. The foreign key has the last word.
+    /// Checks that the objects that fields refer to exist. The foreign keys check it again when the change is written.
     async fn check_related(&mut self, page: &Page) -> Result<()> {
         let mut names = Names::default();
         for part in &mut self.parts {
@@ -458,7 +460,7 @@ impl Form {
         Ok(())
     }
 
-    /// To where someone wants to go on.
+    /// Redirects to the page that the user asked for.
     fn saved(&self, page: &Page, posted: &Posted, done: &[Done], mut notes: Vec<String>) -> Response {
         let (model, back) = (self.model, self.back.as_str());
         let (id, label) = match (done.iter().find(|done| done.part == 0), &self.parts[0].stored) {
@@ -467,7 +469,7 @@ impl Form {
             (None, None) => (0, ""),
         };
         let what = match &self.parts[0].stored {
-            _ if done.is_empty() => "is as it was",
+            _ if done.is_empty() => "was not changed",
             None => "was added",
             Some(_) => "was changed",
         };
@@ -496,7 +498,7 @@ impl Form {
     }
 }
 
-/// Off the async threads, and before there is a transaction: it takes long.
+/// Hashes passwords. That is slow, so it runs outside the async threads and before the transaction begins.
 pub async fn hash_passwords(page: &Page, values: &mut Values) -> Result<(), ApiError> {
     for given in values.of.values_mut() {
         if let Given::Password { plain, hash } = given {
@@ -506,7 +508,7 @@ pub async fn hash_passwords(page: &Page, values: &mut Values) -> Result<(), ApiE
     Ok(())
 }
 
-/// Why a form was not saved; the form has the faults and warnings.
+/// Why a form was not saved; the faults and warnings are in the form.
 enum Undone {
     Faults,
     Warnings,
@@ -528,7 +530,7 @@ struct Done {
     label: String,
 }
 
-/// A change that met another one may be made again: nothing of it was written.
+/// Makes the changes, and retries after a conflict with another transaction, which leaves nothing written.
 async fn perform_again(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
     let mut tries = 0;
     loop {
@@ -539,7 +541,7 @@ async fn perform_again(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone
     }
 }
 
-/// All that is to be done, as one transaction.
+/// Makes all changes of the form in one transaction.
 async fn perform(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
     let Form { parts, inlines, faults, warnings, .. } = form;
     if parts.iter().all(|part| matches!(part.wanted, Wanted::Nothing)) {
@@ -551,7 +553,7 @@ async fn perform(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
     let mut tx = page.app.db.begin().await?;
     let mut done: Vec<Done> = Vec::new();
     let mut parent = parts[0].stored.as_ref().map(|object| object.id);
-    // What goes makes room for what comes.
+    // Deletions come before the other rows, to free unique values for them.
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|&place| (place > 0, !matches!(parts[place].wanted, Wanted::Delete)));
     for place in order {
@@ -598,7 +600,7 @@ async fn perform(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
                     None => faults.push(text),
                     Some(_) => part.faults.push(("", text)),
                 }
-                // The engine may have given the transaction up.
+                // The engine may have rolled back the transaction.
                 return Err(Undone::Faults);
             }
         }
@@ -616,20 +618,20 @@ async fn perform(page: &Page, form: &mut Form) -> Result<Vec<Done>, Undone> {
     Ok(done)
 }
 
-/// What a constraint of the database says, for people; none when it is no constraint's fault.
+/// Returns the message for a violated constraint; None for any other error.
 pub fn refusal(error: &DbError) -> Option<String> {
     match error {
-        DbError::Unique(_) => Some("There is one with the same values already. Nothing was saved.".into()),
+        DbError::Unique(_) => Some("There is already one with the same values. Nothing was saved.".into()),
         DbError::ForeignKey(_) => {
-            Some("Something that this names is gone, or something else still names this. Nothing was saved.".into())
+            Some("This refers to something that no longer exists, or is still in use. Nothing was changed.".into())
         }
-        DbError::Check(name) => Some(format!("The database refuses it: {}.", name.replace('_', " "))),
+        DbError::Check(name) => Some(format!("The database refuses this: {}.", name.replace('_', " "))),
         _ => None,
     }
 }
 
-/// One object, changed or removed if it is as it was read, with its line in the log. Gives its id and what it is called;
-/// None when it was changed meanwhile or is gone.
+/// Changes or deletes one object if its version is still the same, and writes the log entry. Returns the object's id
+/// and display name; None if someone else has changed or deleted it.
 async fn one(page: &Page, tx: &mut Tx, part: &Part) -> Result<Option<(i64, String)>, Refused> {
     let (app, staff, model) = (&page.app, &page.staff, part.model);
     if let Some(before) = &part.stored
@@ -650,7 +652,7 @@ async fn one(page: &Page, tx: &mut Tx, part: &Part) -> Result<Option<(i64, Strin
             let save = model.save.ok_or_else(|| defect(model, "can't be saved"))?;
             let id = save(&mut Work { app, tx: &mut *tx, staff }, before.map(|object| object.id), values).await?;
             let after = objects::object(Reader::Tx(app, &mut *tx), model, id).await?;
-            let after = after.ok_or_else(|| defect(model, "are not there after they were saved"))?;
+            let after = after.ok_or_else(|| defect(model, "were not found after saving"))?;
             let changes = changes_of(page, tx, model, before, &after, values).await?;
             let action = if before.is_some() { "change" } else { "add" };
             if !changes.is_empty() {
@@ -665,7 +667,7 @@ fn defect(model: &Model, what: &str) -> DbError {
     DbError::Other(format!("{} {what}", model.many))
 }
 
-/// What became of an object, field by field, as it is stored now.
+/// Returns the changes of an object field by field, by comparing what the database has now with what it had.
 async fn changes_of(
     page: &Page,
     tx: &mut Tx,
@@ -696,26 +698,26 @@ async fn changes_of(
         let told = |given: &Given| fields::told(field, given, &names, zone);
         let (before, after) = match values {
             Some((was, now)) => (if before.is_some() { told(&was) } else { String::new() }, told(now)),
-            None => (String::new(), "set anew".to_owned()),
+            None => (String::new(), "(set)".to_owned()),
         };
         FieldChange { field: field.label.to_owned(), before, after }
     };
     Ok(changed.into_iter().map(change).collect())
 }
 
-/// Why a change of some fields was not made.
+/// Why some fields were not saved.
 #[derive(Debug)]
 pub enum NotSaved {
-    /// For people, with the labels of the fields.
+    /// Messages, with the labels of the fields.
     Faults(Vec<String>),
     Warnings(Vec<String>),
-    /// Someone else has changed it since it was read, or it is gone.
+    /// Someone else has changed the object since it was read, or it no longer exists.
     Stale,
     Db(DbError),
 }
 
-/// Changes these fields of an object that was read with this version, as its form would: what they hold was posted.
-/// Gives what the object is called, and whether anything changed.
+/// Saves posted values of some fields as the object's form would, if the object still has this version. Returns the
+/// object's display name, and whether anything changed.
 pub async fn save_fields(
     page: &Page,
     model: &'static Model,

@@ -1,4 +1,4 @@
-//! Deleting: what depends on the object, and what forbids it.
+//! Deleting an object: the objects that depend on it, and the reasons against it.
 
 use askama::Template;
 use axum::extract::RawQuery;
@@ -16,7 +16,7 @@ use super::{Action, Model, Refused, Work};
 use crate::db::DbError;
 use crate::error::ApiError;
 
-/// What depends on an object is counted up to this, and some of it is named.
+/// Dependent objects are counted up to this number, and at most the second number of them are named.
 const COUNTED: i64 = 10_000;
 const NAMED: usize = 20;
 
@@ -25,7 +25,7 @@ pub async fn page(page: Page, Of(model): Of, Id(id): Id, RawQuery(query): RawQue
         let object = objects::object(Reader::Db(&page.app), model, id).await?.ok_or(ApiError::NotFound)?;
         let query = in_query(query);
         let attempted = match attempt(&page, model, &object, false).await {
-            // It is in use at the moment; whoever confirms finds out.
+            // Another transaction uses it; if the object must be kept, the deletion itself says so.
             Err(Refused::Db(DbError::Conflict(_))) => Ok(()),
             attempted => attempted,
         };
@@ -50,16 +50,16 @@ pub async fn delete(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Re
     .await
 }
 
-/// Removes an object by its feature's function, with the line in the log.
+/// Deletes an object by its feature's function, and writes the log entry.
 ///
 /// # Errors
-/// Why it must stay.
+/// Why the object must be kept.
 pub async fn perform(page: &Page, model: &'static Model, object: &Object) -> Result<(), Refused> {
     attempt(page, model, object, true).await
 }
 
-/// Removes an object for good, or takes it back at the end: so the page knows beforehand whether the feature refuses it, by
-/// the same rules.
+/// Deletes an object, and rolls that back unless it is `for_good`. So the page knows beforehand, by the same rules,
+/// whether the feature refuses it.
 async fn attempt(page: &Page, model: &'static Model, object: &Object, for_good: bool) -> Result<(), Refused> {
     let Some(delete) = model.delete else {
         return Err(Refused::Stays { why: kept(model), instead: None });
@@ -78,14 +78,14 @@ async fn attempt(page: &Page, model: &'static Model, object: &Object, for_good: 
             Ok(())
         };
         match result.await {
-            // Nothing was written: it met another change.
+            // A conflict with another transaction leaves nothing written, so retry.
             Err(Refused::Db(DbError::Conflict(_))) if for_good && tries < super::change::TRIES => tries += 1,
             result => return result,
         }
     }
 }
 
-/// What is said of a model whose objects are not deleted.
+/// Returns the message for a model whose objects are not deleted.
 fn kept(model: &Model) -> String {
     match model.kept {
         "" => format!("{} are not deleted.", capital(model.many)),
@@ -100,21 +100,21 @@ struct DeletePage<'a> {
     model: &'static Model,
     object: &'a Object,
     used_by: Vec<Users>,
-    /// Why it must stay; empty where it need not.
+    /// Why the object must be kept; empty if it can be deleted.
     faults: Vec<String>,
-    /// What can be done instead: text and URL.
+    /// The action to use instead: text and URL.
     instead: Option<(&'static str, String)>,
     back: &'a str,
     url: String,
 }
 
-/// What depends on an object, of one model.
+/// The objects of one model that depend on an object.
 struct Users {
-    /// As `3 shows`.
+    /// For example `3 shows`.
     count: String,
     /// Name and URL.
     some: Vec<(String, String)>,
-    /// How many more there are; empty where all are named.
+    /// How many more there are; empty if all are named.
     more: String,
 }
 

@@ -1,4 +1,4 @@
-//! Lists as CSV and JSON, streamed: memory stays what some thousand rows take, however long the list is.
+//! Lists as CSV and JSON. They are streamed: however long the list is, memory holds only a few thousand rows.
 
 use std::time::Duration;
 
@@ -26,23 +26,23 @@ enum Format {
     Json,
 }
 
-/// How long the last line of a file that is not whole has to be sent.
+/// The time to send the last line of an incomplete file.
 const SENDING: Duration = Duration::from_millis(100);
 
-/// How sending a file ended.
+/// How an export ended.
 enum End {
-    /// All of it was sent, or who asked for it has left.
+    /// The whole file was sent, or the client has disconnected.
     Whole,
     Stopped,
 }
 
-/// What is still to be read.
+/// The objects that are still to be read.
 enum Source {
     Chosen(std::vec::IntoIter<i64>),
     List(Box<List>, Position),
 }
 
-/// `?ids=…&ids=…`, or the list's own query; `format=json`, or CSV.
+/// Sends a list as a file. The query is `?ids=…&ids=…` or the list's own query; `format=json`, otherwise CSV.
 pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
     let raw = raw.unwrap_or_default();
     let (mut ids, mut all, mut format) = (Vec::new(), false, Format::Csv);
@@ -61,7 +61,7 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
         ),
         false => Source::Chosen(ids.into_iter()),
     };
-    // What goes wrong at the beginning is answered as any error is.
+    // Until the first rows are read, an error can still be a normal error response.
     let first = source.read(&page.app, model).await?;
     let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(2);
     let app = page.app;
@@ -71,20 +71,21 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
         let broken = match caught(send(&app, model, format, source, first, &mut sender)).await {
             Some(Ok(End::Whole)) => return,
             Some(Ok(End::Stopped)) => {
-                tracing::warn!(model = model.name, "an export was cut short, because the server stops");
+                tracing::warn!(model = model.name, "an export was cut short because the server is shutting down");
                 "the server was stopped".to_owned()
             }
             Some(Err(error)) => {
-                tracing::error!(%error, model = model.name, "an export broke off");
+                tracing::error!(%error, model = model.name, "an export failed");
                 "the database failed".to_owned()
             }
             None => "something went wrong".to_owned(),
         };
-        // Browsers and programs are told by the transfer that breaks off, people who open the file all the same by its end.
+        // Browsers and programs see that the transfer was aborted; people who still open the file see it in the last
+        // line.
         if format == Format::Csv {
             let end = format!("NOT COMPLETE: {broken} while this file was written. Download it again.");
             let _ = app.tasks.while_going_on(sender.send_data(line([end].into_iter()).into())).await;
-            // What is not on its way yet would be dropped with the transfer.
+            // Aborting the transfer drops what has not been sent.
             tokio::time::sleep(SENDING).await;
         }
         sender.abort(std::io::Error::other(broken));
@@ -98,7 +99,7 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
 }
 
 impl Source {
-    /// The next objects; None at the end.
+    /// Reads the next objects; None at the end.
     async fn read(&mut self, app: &App, model: &'static Model) -> Result<Option<Vec<Shot>>> {
         let ids = match self {
             Source::Chosen(ids) => Some(ids.by_ref().take(AT_ONCE).collect()).filter(|ids: &Vec<i64>| !ids.is_empty()),
@@ -109,7 +110,7 @@ impl Source {
     }
 }
 
-/// Sends everything; ends early when nobody receives it any more, or when the server stops.
+/// Sends everything; ends early if the client disconnects or the server shuts down.
 async fn send(
     app: &App,
     model: &'static Model,
@@ -120,7 +121,7 @@ async fn send(
 ) -> Result<End> {
     let names = names(model);
     let mut text = match format {
-        // Spreadsheets take a file for UTF-8 when it begins with this mark.
+        // Spreadsheets read a file as UTF-8 if it begins with this mark.
         Format::Csv => [b"\xEF\xBB\xBF".as_slice(), &line(names.iter().cloned())].concat(),
         Format::Json => b"[".to_vec(),
     };
@@ -152,11 +153,11 @@ async fn send(
     if format == Format::Json {
         text.extend(b"\n]\n");
     }
-    // Who is gone needs no end.
+    // If the client has disconnected, the end doesn't matter.
     Ok(app.tasks.while_going_on(to.send_data(text.into())).await.map_or(End::Stopped, |_| End::Whole))
 }
 
-/// The names of what a row has: the id first, a bar's whole behind its part.
+/// Returns the names of a row's cells: the id first, and a bar's whole after its part.
 fn names(model: &'static Model) -> Vec<String> {
     let columns = model.columns.iter().filter(|column| column.name != "id");
     let names = columns.flat_map(|column| {
@@ -195,21 +196,21 @@ async fn cell(app: &App, column: &Column, value: Value) -> Result<Json> {
 }
 
 fn number(value: Value) -> Result<i64> {
-    i64::decode(value).map_err(|value| DbError::Other(format!("{value:?} is no whole number")))
+    i64::decode(value).map_err(|value| DbError::Other(format!("{value:?} is not a whole number")))
 }
 
-/// What the cinema's clocks show, with how far they are from UTC.
+/// Returns a time in the cinema's time zone, with the UTC offset.
 fn moment(micros: i64, zone: &TimeZone) -> String {
     let moment = Timestamp::from_microsecond(micros).unwrap_or_default().to_zoned(zone.clone());
     let format = if moment.subsec_nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S%:z" } else { "%Y-%m-%dT%H:%M:%S%.6f%:z" };
     moment.strftime(format).to_string()
 }
 
-/// What a spreadsheet takes for the begin of a formula.
+/// The characters that begin a formula in spreadsheets.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// Text that a spreadsheet would take for a formula is no longer one with an apostrophe in front. Where its separator of
-/// cells is another than the comma, a cell may also begin within the text.
+/// Puts an apostrophe in front of text that a spreadsheet would take for a formula. A spreadsheet that separates cells
+/// by another character than the comma may also begin a cell within the text.
 fn harmless(text: &str) -> String {
     let (mut harmless, mut is_begin) = (String::with_capacity(text.len()), true);
     for letter in text.chars() {
@@ -235,12 +236,12 @@ fn in_csv(cell: Json) -> String {
     }
 }
 
-/// A line as RFC 4180 has it, each cell in quotes.
+/// Returns a line as in RFC 4180, each cell in quotes.
 fn line(cells: impl Iterator<Item = String>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new();
     let writer = writer.terminator(csv::Terminator::CRLF).quote_style(csv::QuoteStyle::Always);
     let mut writer = writer.from_writer(Vec::new());
-    // Nothing goes wrong with memory.
+    // Writing to memory can't fail.
     let _ = writer.write_record(cells.map(String::into_bytes));
     writer.into_inner().unwrap_or_default()
 }

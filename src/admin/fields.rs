@@ -1,5 +1,5 @@
-//! Fields of forms: shown as controls, read back, told in the log. What a control holds is text, as browsers post it:
-//! none, one or several a field.
+//! Fields of forms: rendering them as controls, parsing the posted text, and describing values in the log. A control
+//! holds text, as browsers post it: no, one or several values for a field.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,12 +12,12 @@ use super::store::objects::{self, Reader};
 use super::{Field, FieldAccess, Given, Kind, Site};
 use crate::db::{DbError, Decode, Result, Value};
 
-/// Models with at most so many objects are offered as a list to choose from, others are searched.
+/// Models with at most this many objects are offered as a list to choose from; others are searched.
 const FEW: usize = 50;
 
-/// A cell as a field's value.
+/// Converts a cell to a field's value.
 pub fn given(kind: &Kind, cell: Value) -> Result<Given> {
-    let wrong = |cell: Value| DbError::Other(format!("{cell:?} is no value of a {kind:?}"));
+    let wrong = |cell: Value| DbError::Other(format!("{cell:?} is not a value of a {kind:?}"));
     if cell == Value::Null {
         return Ok(match kind {
             Kind::Several(_) | Kind::SeveralRelated { .. } => Given::Several(Vec::new()),
@@ -41,7 +41,7 @@ pub fn given(kind: &Kind, cell: Value) -> Result<Given> {
     })
 }
 
-/// The value of a field that nothing was given for.
+/// Returns the value of an empty field.
 pub fn nothing(kind: &Kind) -> Given {
     match kind {
         Kind::Text { .. } | Kind::Choice(_) => Given::Text(String::new()),
@@ -51,7 +51,7 @@ pub fn nothing(kind: &Kind) -> Given {
     }
 }
 
-/// Texts separated by commas, sorted, each once.
+/// Splits texts at commas, sorts the parts and removes duplicates.
 fn list(texts: &[String]) -> Vec<String> {
     let parts = texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|part| !part.is_empty());
     let mut parts: Vec<String> = parts.map(str::to_owned).collect();
@@ -60,7 +60,7 @@ fn list(texts: &[String]) -> Vec<String> {
     parts
 }
 
-/// A value as its control holds it.
+/// Returns a value as the text of its control.
 pub fn raw(kind: &Kind, given: &Given, zone: &TimeZone) -> Vec<String> {
     match (kind, given) {
         (Kind::YesNo, Given::Int(0)) | (_, Given::Null | Given::Password { .. }) => Vec::new(),
@@ -71,26 +71,26 @@ pub fn raw(kind: &Kind, given: &Given, zone: &TimeZone) -> Vec<String> {
     }
 }
 
-/// A moment on the cinema's clocks, with seconds only where there are some.
+/// Returns a time in the cinema's time zone, with seconds only if they are not zero.
 fn moment(micros: i64, zone: &TimeZone, between: &str) -> String {
     let moment = Timestamp::from_microsecond(micros).unwrap_or_default().to_zoned(zone.clone());
     let time = if moment.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
     moment.strftime(&format!("%Y-%m-%d{between}{time}")).to_string()
 }
 
-/// What was read of a field.
+/// A parsed field.
 #[derive(Debug)]
 pub struct Read {
     pub given: Given,
-    /// What the reader should know about it.
+    /// A message for the user about the value.
     pub note: Option<String>,
 }
 
-/// The value of a field, as it was posted. What was not edited stays as it is `stored`: a control can't hold a moment's
-/// microseconds, nor which of two equal hours is meant.
+/// Parses the posted value of a field. A value that was not edited stays as it is `stored`: a control can't hold the
+/// microseconds of a time, nor say which of two equal hours is meant.
 ///
 /// # Errors
-/// What is wrong with it, for people.
+/// A message about the mistake.
 pub fn read(
     field: &Field,
     posted: &[String],
@@ -127,7 +127,7 @@ pub fn read(
             let text = text.replace("\r\n", "\n");
             let length = text.chars().count();
             if length > *longest {
-                return Err(format!("At most {longest} characters; this has {length}."));
+                return Err(format!("Enter at most {longest} characters; this has {length}."));
             }
             Given::Text(text)
         }
@@ -141,7 +141,7 @@ pub fn read(
         Kind::YesNo => Given::Int(i64::from(!matches!(text, "" | "0"))),
         Kind::Choice(choices) => {
             if !choices.iter().any(|(word, _)| *word == text) {
-                return Err("Choose one of those offered.".into());
+                return Err("Choose one of the options.".into());
             }
             Given::Text(text.to_owned())
         }
@@ -161,7 +161,7 @@ pub fn read(
             let offered: HashSet<String> = offered(site).into_iter().map(|(value, _)| value).collect();
             let kept = |value: &String| matches!(stored, Some(Given::Several(stored)) if stored.contains(value));
             if values.iter().any(|value| !offered.contains(value) && !kept(value)) {
-                return Err("Choose some of those offered.".into());
+                return Err("Choose only from the options.".into());
             }
             Given::Several(values)
         }
@@ -172,29 +172,29 @@ pub fn read(
             }
             Given::Several(values)
         }
-        // Trimmed, as logins trim it.
+        // Trimmed, because a login trims it, too.
         Kind::Password => Given::Password { plain: text.to_owned(), hash: String::new() },
-        Kind::Made(_) => return Err("This field is only shown.".into()),
+        Kind::Made(_) => return Err("This field is read-only.".into()),
     };
     Ok(Read { given, note })
 }
 
-/// Whether a control holds what it held.
+/// Checks whether the value of a control is unchanged.
 fn is_unchanged(kind: &Kind, was: &[String], posted: &[String]) -> bool {
     match kind {
         Kind::Several(_) | Kind::SeveralRelated { .. } => list(was) == list(posted),
         _ => {
             let [was, posted] = [was, posted].map(|values| values.last().map_or("", String::as_str));
-            // Browsers post the lines of a text so.
+            // Browsers post line breaks as CR and LF.
             was == posted || was == posted.replace("\r\n", "\n")
         }
     }
 }
 
-/// A date and time on the cinema's clocks as UTC microseconds, and a note where the clocks show it twice.
+/// Parses a date and time in the cinema's time zone. Returns UTC microseconds, and a message if the time occurs twice.
 ///
 /// # Errors
-/// When it is none, or the clocks pass it over.
+/// If it is not a date and time, or the clocks skip it.
 fn read_moment(text: &str, zone: &TimeZone) -> Result<(i64, Option<String>), String> {
     let form = "Enter a date and a time, like 2026-11-23 19:30.";
     let text = text.replace('T', " ");
@@ -206,12 +206,12 @@ fn read_moment(text: &str, zone: &TimeZone) -> Result<(i64, Option<String>), Str
         AmbiguousOffset::Unambiguous { .. } => None,
         AmbiguousOffset::Gap { .. } => {
             return Err(format!(
-                "{} does not exist: the clocks are put forward then. Choose an earlier or a later time.",
+                "{} does not exist, because the clocks go forward then. Choose an earlier or a later time.",
                 civil.strftime("%Y-%m-%d %H:%M")
             ));
         }
         AmbiguousOffset::Fold { .. } => Some(format!(
-            "{} comes twice, as the clocks are put back then; the first one was taken.",
+            "{} occurs twice, because the clocks go back then. The earlier one was used.",
             civil.strftime("%Y-%m-%d %H:%M")
         )),
     };
@@ -219,7 +219,7 @@ fn read_moment(text: &str, zone: &TimeZone) -> Result<(i64, Option<String>), Str
     Ok((moment.timestamp().as_microsecond(), note))
 }
 
-/// What objects are called that fields name, and what small models offer.
+/// Display names of the objects that fields refer to, and the objects of small models to choose from.
 #[derive(Debug, Default)]
 pub struct Names {
     of: HashMap<(&'static str, i64), String>,
@@ -227,7 +227,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Makes sure that the names of all objects are known that these values speak of.
+    /// Loads the names of all objects that these values refer to, unless they are known.
     pub async fn learn<'v>(
         &mut self,
         mut reader: Reader<'_>,
@@ -251,8 +251,7 @@ impl Names {
         Ok(())
     }
 
-    /// Makes sure that it is known what models offer whose objects these fields name, as far as they are few and the
-    /// reader may see them.
+    /// Loads the objects to choose from for these fields, if a model has only few and the user may see them.
     pub async fn offer(&mut self, page: &Page, fields: impl IntoIterator<Item = &'static Field>) -> Result<()> {
         for field in fields {
             let (Kind::Related { model } | Kind::SeveralRelated { model }) = field.kind else { continue };
@@ -273,7 +272,7 @@ impl Names {
     }
 }
 
-/// A value as people read it.
+/// Returns a value as text for people.
 pub fn told(field: &'static Field, given: &Given, names: &Names, zone: &TimeZone) -> String {
     let name = |model: &'static str, id: i64| names.name(model, id).map_or(format!("number {id}"), str::to_owned);
     match (&field.kind, given) {
@@ -297,7 +296,7 @@ pub fn told(field: &'static Field, given: &Given, names: &Names, zone: &TimeZone
 /// A field of a form, as a template shows it.
 #[derive(Debug)]
 pub struct Control {
-    /// In the form; also its id.
+    /// Its name in the form, and its id in the page.
     pub name: String,
     pub label: &'static str,
     pub help: &'static str,
@@ -308,7 +307,7 @@ pub struct Control {
 
 #[derive(Debug)]
 pub enum Shape {
-    /// Only shown; the URL of what it names, or none.
+    /// Read-only text. `url` leads to the object that it names, if any.
     Shown {
         text: String,
         url: String,
@@ -329,7 +328,7 @@ pub enum Shape {
     YesNo {
         on: bool,
     },
-    /// Value, text, chosen.
+    /// For each option: value, text, and whether it is chosen.
     Choice {
         options: Vec<(String, String, bool)>,
     },
@@ -340,13 +339,14 @@ pub enum Shape {
     Day {
         value: String,
     },
-    /// An id, the name of what it names, and where names are looked up; empty where the reader may not.
+    /// An id and the object's name. `names` is the URL to search names, empty if the user may not see them.
     Related {
         value: String,
         shown: String,
         names: String,
     },
-    /// Value, text, chosen; and where more are looked up, empty when all are there.
+    /// For each option: value, text, and whether it is chosen. `names` is the URL to search more, empty if these are
+    /// all.
     Several {
         options: Vec<(String, String, bool)>,
         names: String,
@@ -356,7 +356,7 @@ pub enum Shape {
 }
 
 impl Control {
-    /// What its element's `aria-describedby` names: the help and the faults, as far as there are any.
+    /// Returns the ids for `aria-describedby`: those of the help and of the faults, if there are any.
     pub fn described_by(&self) -> String {
         let help = (!self.help.is_empty()).then(|| format!("{}-help", self.name));
         let faults = (!self.faults.is_empty()).then(|| format!("{}-faults", self.name));
@@ -364,7 +364,7 @@ impl Control {
     }
 }
 
-/// How a field is shown: what it holds, and whether it can be edited.
+/// Returns the control of a field; without `edited` it is read-only.
 pub async fn control(
     page: &Page,
     names: &Names,
@@ -425,7 +425,7 @@ pub async fn control(
     Ok(Control { name, label: field.label, help: field.help, required: field.required, faults: Vec::new(), shape })
 }
 
-/// What is offered, and what is chosen though it is not.
+/// Returns the options of a field, with chosen values that are no longer offered at the end.
 fn options(
     offered: impl Iterator<Item = (String, String)>,
     chosen: &[String],
@@ -472,7 +472,7 @@ async fn shown(
     Ok(Shape::Shown { text, url })
 }
 
-/// Where an object of this model is shown; empty where the reader may not see it.
+/// Returns the URL of an object's page, or an empty string if the user may not see the object.
 fn url_of(page: &Page, model: &str, id: i64) -> String {
     let seen = page.site.model(model).filter(|model| page.staff.sees(model));
     seen.map_or(String::new(), |model| format!("/admin/{}/{id}/change/", model.name))
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_one_of_the_cinema_s_clocks() {
+    fn times_are_read_in_the_cinemas_time_zone() {
         let micros = |text: &str| Given::Int(crate::clock::parse(text).unwrap());
         assert_eq!(read_text(&STARTS, "2026-11-23T19:30", None), Ok(micros("2026-11-23T18:30:00Z")));
         assert_eq!(read_text(&STARTS, "2026-07-23 19:30:15", None), Ok(micros("2026-07-23T17:30:15Z")));
@@ -506,20 +506,20 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_is_passed_over_is_refused() {
+    fn skipped_hour_is_refused() {
         let refused = read_text(&STARTS, "2026-03-29T02:30", None).unwrap_err();
         assert!(refused.contains("does not exist"), "{refused}");
     }
 
     #[test]
-    fn of_an_hour_that_comes_twice_the_first_is_meant() {
+    fn earlier_of_two_equal_hours_is_used() {
         let read = read(&STARTS, &["2026-10-25T02:30".into()], None, &berlin(), &SITE).unwrap();
         assert_eq!(read.given, Given::Int(crate::clock::parse("2026-10-25T00:30:00Z").unwrap()));
         assert!(read.note.unwrap().contains("twice"));
     }
 
     #[test]
-    fn what_was_not_edited_stays_to_the_microsecond() {
+    fn unedited_time_keeps_its_microseconds() {
         for stored in ["2026-11-23T18:30:00.123456Z", "2026-11-23T18:30:07.5Z", "2026-10-25T01:30:00Z"] {
             let stored = Given::Int(crate::clock::parse(stored).unwrap());
             let posted = raw(&STARTS.kind, &stored, &berlin());
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_bounds() {
+    fn numbers_have_limits() {
         let field = Field { kind: Kind::Number { least: 1, most: 9 }, ..Field::PLAIN };
         assert_eq!(read_text(&field, " 9 ", None), Ok(Given::Int(9)));
         for wrong in ["0", "10", "1.5", "x", "99999999999999999999"] {

@@ -1,4 +1,4 @@
-//! What stands before every page of the panel: who asks, whether they may, and that they meant to.
+//! The checks before every page of the panel: login, permission and protection against forged forms (CSRF).
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -25,17 +25,17 @@ use crate::web::body;
 use crate::web::endpoint::redirecting;
 use crate::web::layers::came_over_tls;
 
-/// Who is logged in to the panel: an active user who is staff.
+/// The logged-in user of the panel: active, and staff.
 #[derive(Debug, Clone)]
 pub struct Staff {
     pub user_id: i64,
     pub username: String,
     pub is_superuser: bool,
-    /// As `movies.change`, from the user's groups. Superusers need none.
+    /// Permissions such as `movies.change`, from the user's groups. Superusers need none.
     pub permissions: HashSet<String>,
-    /// From where the request came, for the log.
+    /// The IP address of the client, for the log.
     pub address: IpAddr,
-    /// Goes into every form.
+    /// The CSRF token for every form.
     pub csrf: String,
 }
 
@@ -45,31 +45,31 @@ impl Staff {
         self.is_superuser || model.has(permission) && is_granted()
     }
 
-    /// Whether an action may be used: with it, all that it changes may be.
+    /// Checks whether the user may run an action, including everything that it changes in other models.
     pub fn may_run(&self, action: &Action, model: &Model) -> bool {
         self.may(action.needs, model) && action.also.iter().all(|(model, permission)| self.may(*permission, model))
     }
 
-    /// Whether anything may be done with the model at all; what may be changed may be seen.
+    /// Checks whether the user may see the model. The permission to change it includes that.
     pub fn sees(&self, model: &Model) -> bool {
         self.may(Permission::View, model) || self.may(Permission::Change, model)
     }
 }
 
-/// Who may use a path by a method.
+/// Who may use a path with a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// There is no such method.
+    /// Nobody: the path does not have this method.
     NoSuch,
     /// Anyone.
     Nothing,
-    /// Anyone who is logged in.
+    /// Any staff who are logged in.
     Login,
-    /// Who has this permission on the model in the path; for viewing, changing is enough.
+    /// Staff with this permission on the model in the path. The permission to change includes viewing.
     On(Permission),
 }
 
-/// A path of the panel: what GET and POST need.
+/// A path of the panel, and the permissions for GET and POST.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     pub path: &'static str,
@@ -77,7 +77,7 @@ pub struct Route {
     pub post: Needs,
 }
 
-/// Adds a path of the panel to the router, and the redirect to it from the same without its last slash.
+/// Adds a path of the panel to the router, and a redirect to it from the path without its last slash.
 pub fn mount(
     router: Router<App>,
     app: &App,
@@ -87,35 +87,35 @@ pub fn mount(
 ) -> Router<App> {
     let router = if route.path.ends_with('/') { redirecting(router, route.path) } else { router };
     let checks = middleware::from_fn_with_state((app.clone(), site, route), check);
-    // As a service for any method, so that nothing answers before the checks.
+    // A service for any method, so that the router itself does not respond before the checks.
     let checked = ServiceBuilder::new().layer(checks).service(handler.with_state(app.clone()));
     router.route(route.path, any_service(checked))
 }
 
-/// Every request, whoever sends it.
+/// What every handler gets, whether or not the user is logged in.
 #[derive(Clone)]
 pub struct Visitor {
     pub app: App,
     pub site: &'static Site,
-    /// That of the browser's cookie; it stands for a session only where there is a [`Page`] too.
+    /// The secret in the browser's cookie. It belongs to a session only if there is a [`Page`], too.
     pub secret: Option<Secret>,
     pub asker: Asker,
     pub over_tls: bool,
 }
 
-/// What a page is about. The guard has looked at all of it before a handler runs.
+/// The context of a page for staff. The guard has checked all of it before the handler runs.
 #[derive(Clone)]
 pub struct Page {
     pub app: App,
     pub site: &'static Site,
     pub staff: Staff,
     pub asker: Asker,
-    /// What was just done.
+    /// Messages about the last change.
     pub notes: Vec<String>,
 }
 
 impl Page {
-    /// What surrounds this page.
+    /// Returns the frame around this page.
     pub fn frame(&self, model: Option<&'static Model>, path: Vec<(String, String)>) -> Frame {
         Frame { site: self.site, staff: Some(self.staff.clone()), model, path, notes: self.notes.clone() }
     }
@@ -125,21 +125,21 @@ impl Page {
 #[derive(Clone, Copy)]
 pub struct Of(pub &'static Model);
 
-/// The object's id in the path. One beyond 64 bits is read as the largest, which no row has.
+/// The object's id in the path. An id beyond 64 bits is read as the largest, which no row has.
 #[derive(Clone, Copy)]
 pub struct Id(pub i64);
 
-/// What a form has sent, in its order, names as often as they were there; without the token, which was good.
+/// The posted fields of a form, in their order, repeated names included. The valid CSRF token has been removed.
 #[derive(Clone, Default)]
 pub struct Posted(pub Vec<(String, String)>);
 
 impl Posted {
-    /// The first value of this name; empty where there is none.
+    /// Returns the first value with this name, or an empty string.
     pub fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(sent, _)| sent == name).map_or("", |(_, value)| value)
     }
 
-    /// All values of this name.
+    /// Returns all values with this name.
     pub fn all(&self, name: &str) -> Vec<String> {
         self.0.iter().filter(|(sent, _)| sent == name).map(|(_, value)| value.clone()).collect()
     }
@@ -155,7 +155,7 @@ macro_rules! from_the_guard {
             type Rejection = ApiError;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-                parts.extensions.get().cloned().ok_or_else(|| ApiError::Internal("a page without its guard".into()))
+                parts.extensions.get().cloned().ok_or_else(|| ApiError::Internal("the guard did not run".into()))
             }
         })+
     };
@@ -163,7 +163,7 @@ macro_rules! from_the_guard {
 
 from_the_guard!(Visitor, Page, Of, Id, Posted);
 
-/// The first value of this name in a query; empty where there is none.
+/// Returns the first value with this name in a query, or an empty string.
 pub fn asked(query: &RawQuery, name: &str) -> String {
     let query = query.0.as_deref().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes())
@@ -172,11 +172,11 @@ pub fn asked(query: &RawQuery, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// The field of every form, and the header of scripts, that carry the token.
+/// The form field and, for scripts, the header with the CSRF token.
 pub const CSRF_FIELD: &str = "csrf";
 const CSRF_HEADER: &str = "x-csrf-token";
 
-/// The most fields of a form that staff send: a page of a hundred rows has some of each.
+/// The most fields in a form from staff: a page with a hundred rows has several for each row.
 const STAFF_FIELDS: usize = 10_000;
 
 async fn check(
@@ -186,7 +186,7 @@ async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    // Not UTF-8: no page has such a path.
+    // The path is not UTF-8, and no page has such a path.
     let Ok(params) = params else { return ApiError::NotFound.into_response() };
     let secret = Secret::of(request.headers());
     let notes_wait = request.method() == Method::GET && !notes::of(request.headers()).is_empty();
@@ -198,7 +198,7 @@ async fn check(
         Err(refused) => refused,
     };
     if let Some(staff) = staff {
-        // A refusal shows the menu too.
+        // A page with an error shows the menu, too.
         response.extensions_mut().insert(staff);
         if notes_wait && response.status().is_success() {
             response.headers_mut().append(SET_COOKIE, notes::told());
@@ -207,8 +207,8 @@ async fn check(
     response
 }
 
-/// Lets a request pass to its handler: is there such a method, who asks, is there such a model, may they, and did they
-/// mean to.
+/// Checks a request before its handler runs: the method, the login, the model, the permission and the CSRF token, in
+/// this order.
 async fn admit(
     visitor: &Visitor,
     route: Route,
@@ -235,7 +235,7 @@ async fn admit(
                 Permission::View => staff.sees(model),
                 permission => staff.may(permission, model),
             };
-            // An action says for itself what it needs.
+            // An action needs its own permissions.
             let acts = |model: &Model| model.actions.iter().find(|action| param(params, "action") == Some(action.name));
             let is_allowed =
                 |model: &'static Model| may(model) && acts(model).is_none_or(|action| staff.may_run(action, model));
@@ -280,7 +280,7 @@ impl Route {
 }
 
 impl Visitor {
-    /// Who is logged in.
+    /// Returns the logged-in user, if there is one.
     ///
     /// # Errors
     /// [`ApiError::Db`].
@@ -296,8 +296,8 @@ fn param<'a>(params: &'a RawPathParams, name: &str) -> Option<&'a str> {
     params.iter().find(|(named, _)| *named == name).map(|(_, value)| value)
 }
 
-/// The body of a form, if one of our pages sent it: no other site knows the token, and what browsers tell of where a form
-/// stood must not speak against it.
+/// Returns the fields of a form if a page of the panel sent it: no other site knows the token, and the browser's
+/// headers must not say that the form was on another site.
 async fn meant(visitor: &Visitor, request: &mut Request, is_staff: bool) -> Result<Posted, ApiError> {
     let headers = request.headers();
     if !is_from_here(headers) {
@@ -325,7 +325,8 @@ async fn meant(visitor: &Visitor, request: &mut Request, is_staff: bool) -> Resu
     }
 }
 
-/// What browsers tell: `Sec-Fetch-Site`, which scripts can't set, and where it is missing, as over plain HTTP, `Origin`.
+/// Checks the browser's headers: `Sec-Fetch-Site`, which scripts can't set, or `Origin` if it is missing, as over plain
+/// HTTP.
 fn is_from_here(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     match (text("sec-fetch-site"), text("origin")) {
@@ -337,7 +338,7 @@ fn is_from_here(headers: &HeaderMap) -> bool {
     }
 }
 
-/// To the login, and back to the page that was asked for; after a form, to the page with the form.
+/// Redirects to the login, which leads back to the requested page. A path without GET leads to the home page instead.
 fn to_login(route: Route, request: &Request) -> Response {
     let asked_for = match route.get {
         Needs::NoSuch => "/admin/",
@@ -347,13 +348,14 @@ fn to_login(route: Route, request: &Request) -> Response {
     (status, [(LOCATION, format!("/admin/login/?next={}", in_a_query(asked_for)))]).into_response()
 }
 
-/// Slashes stay as they are, for people's eyes.
+/// Escapes a path for a query. Slashes stay as they are, to keep it readable.
 fn in_a_query(path: &str) -> String {
     let kept = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
     path.bytes().map(|byte| if kept(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// Where to go after the login: a path of the panel, or else its first page. No other site, whatever was asked.
+/// Returns the page to go to after the login: the requested one if it is a page of the panel, otherwise the home page.
+/// It is never on another site.
 pub fn next_page(asked_for: &str) -> &str {
     let path = asked_for.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     let is_ours = path.starts_with("/admin/") && !path.contains("..") && !path.contains("%2e");
@@ -368,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_after_the_login_is_one_of_ours() {
+    fn next_page_is_always_in_the_panel() {
         for ours in ["/admin/", "/admin/movies/?q=a+b&p=2", "/admin/movies/7/change/#title"] {
             assert_eq!(next_page(ours), ours);
         }
@@ -395,12 +397,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_one_value_of_the_query() {
+    fn path_is_escaped_for_a_query() {
         assert_eq!(in_a_query("/admin/movies/?q=50%25&p=2#x"), "/admin/movies/%3Fq%3D50%2525%26p%3D2%23x");
     }
 
     #[test]
-    fn forms_of_other_sites_are_told_by_what_browsers_say() {
+    fn forms_from_other_sites_are_recognised() {
         let told = |lines: &[(&'static str, &'static str)]| {
             let lines = lines.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
             is_from_here(

@@ -1,4 +1,4 @@
-//! What was changed, by whom.
+//! The pages of the change log.
 
 use askama::Template;
 use axum::extract::RawQuery;
@@ -14,28 +14,28 @@ use crate::app::App;
 use crate::db;
 use crate::error::ApiError;
 
-/// Lines on a page.
+/// Entries on a page.
 const PER_PAGE: usize = 50;
 
-/// A line of the log, as people read it.
+/// An entry of the log, as text for people.
 pub struct Line {
-    /// On the cinema's clocks.
+    /// In the cinema's time zone.
     pub at: String,
     pub username: String,
-    /// From where.
+    /// The IP address of the client.
     pub address: String,
-    /// What was done, as `Changed`.
+    /// The change, such as `Changed`.
     pub action: String,
-    /// What kind of object it was, and what it was called then.
+    /// The kind of object, and its display name at that time.
     pub model: &'static str,
     pub object: String,
-    /// The object's history, which is there even when the object is not.
+    /// The object's history, which exists even after the object was deleted.
     pub url: String,
     pub changes: Vec<FieldChange>,
 }
 
 fn line(app: &App, site: &Site, entry: Entry) -> Option<Line> {
-    // What is no longer told to the panel has no permissions that could be asked for.
+    // A model that the panel no longer has has no permissions that could be checked.
     let model = site.model(&entry.model)?;
     let action = match entry.action.as_str() {
         "add" => "Added",
@@ -66,16 +66,16 @@ struct Log {
     /// Whether each line names its object.
     of_all: bool,
     lines: Vec<Line>,
-    /// The last line's id, when there are older ones.
+    /// The id of the last entry, if there are older ones.
     older: Option<i64>,
 }
 
-/// Where a page of the log begins: behind this line.
+/// Returns the id of the entry after which a page of the log begins.
 fn before(query: &RawQuery) -> i64 {
     asked(query, "before").parse().unwrap_or(i64::MAX)
 }
 
-/// One line more than a page has was asked for.
+/// Cuts off the entry beyond the page that was read, to know whether there are more. Returns the last id if so.
 fn cut(entries: &mut Vec<Entry>) -> Option<i64> {
     let more = entries.len() > PER_PAGE;
     entries.truncate(PER_PAGE);
@@ -103,7 +103,7 @@ pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -
     Ok(html(&Log { frame, heading: format!("History of {object}"), of_all: false, lines, older }))
 }
 
-/// Changes of whatever the reader may see.
+/// Shows the changes of all models that the user may see.
 pub async fn recent(page: Page, query: RawQuery) -> Result<Response, ApiError> {
     let mut entries = log::recent(&page.app.db, &seen(page.site, &page.staff), before(&query), ASKED_FOR).await?;
     let older = cut(&mut entries);
@@ -113,7 +113,7 @@ pub async fn recent(page: Page, query: RawQuery) -> Result<Response, ApiError> {
     Ok(html(&Log { frame, heading: "Changes".to_owned(), of_all: true, lines, older }))
 }
 
-/// The latest changes of whatever the reader may see.
+/// Returns the latest changes of the models that the user may see.
 pub async fn latest(app: &App, site: &Site, staff: &Staff, most: i64) -> db::Result<Vec<Line>> {
     let entries = log::recent(&app.db, &seen(site, staff), i64::MAX, most).await?;
     Ok(entries.into_iter().filter_map(|entry| line(app, site, entry)).collect())

@@ -1,4 +1,4 @@
-//! The first page.
+//! The panel's home page.
 
 use askama::Template;
 use axum::response::Response;
@@ -16,7 +16,7 @@ const LATEST: i64 = 8;
 #[template(path = "admin/index.html")]
 struct Index {
     frame: Frame,
-    /// Markup, made by the site's own template.
+    /// HTML from the site's own template.
     board: String,
     groups: Vec<(&'static str, Vec<Kind>)>,
     latest: Vec<Line>,

@@ -1,4 +1,4 @@
-//! Change lists: what the URL says, what is shown.
+//! Lists of objects: reading the URL, and rendering the page.
 
 use askama::Template;
 use axum::extract::RawQuery;
@@ -17,38 +17,38 @@ use crate::app::App;
 use crate::clock;
 use crate::db::{DbError, Decode, Result, Value};
 
-/// Words of a search beyond these are not looked at.
+/// The most words of a search; further ones are ignored.
 const MOST_WORDS: usize = 8;
 
-/// Models with so many objects at most are offered to choose from; of others the id is asked for, by name.
+/// Filters by a model with at most this many objects offer them to choose from; other filters search objects by name.
 const MOST_CHOICES: usize = 50;
 
-/// What a list is asked for, as its URL says it. What makes no sense there is left out.
+/// The query of a list, as in its URL. Invalid values are ignored.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// What is searched for.
+    /// The words of the search.
     pub words: String,
-    /// By the name of a filter: what was given, and what it means.
+    /// The filters that are set, with their value in the URL and its meaning.
     pub filters: Vec<(&'static Filter, String, Chosen)>,
-    /// The name of a column, and whether it descends.
+    /// The name of a column, and whether the order is descending.
     pub sort: Option<(&'static str, bool)>,
-    /// From 1 on.
+    /// Counted from 1.
     pub page: usize,
     pub period: Option<Period>,
 }
 
-/// What a filter was set to.
+/// The condition that a filter is set to.
 #[derive(Debug, Clone, Copy)]
 pub enum Chosen {
-    /// This SQL is this word or number, which the description names.
+    /// This SQL equals this word or number, which is a constant of the description.
     Is(&'static str, &'static str),
-    /// This SQL is this id, or is true with it in the place of `{id}`.
+    /// This SQL equals this id, or is true with the id in the place of `{id}`.
     Of(&'static str, i64),
     /// This SQL is true.
     When(&'static str),
 }
 
-/// A year, a month or a day on the cinema's calendar.
+/// A year, a month or a day in the cinema's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     pub year: i16,
@@ -57,7 +57,7 @@ pub struct Period {
 }
 
 impl Period {
-    /// None when there is no such day.
+    /// Returns None if there is no such day.
     fn new(year: i16, month: Option<i8>, day: Option<i8>) -> Option<Period> {
         let day = month.and(day);
         Date::new(year, month.unwrap_or(1), day.unwrap_or(1)).ok()?;
@@ -68,7 +68,7 @@ impl Period {
         Date::new(self.year, self.month.unwrap_or(1), self.day.unwrap_or(1)).unwrap_or(Date::ZERO)
     }
 
-    /// Its beginning and its end, in UTC microseconds.
+    /// Returns its beginning and its end, in UTC microseconds.
     pub fn bounds(self, zone: &TimeZone) -> (i64, i64) {
         let first = self.first();
         let length = match (self.month, self.day) {
@@ -80,7 +80,7 @@ impl Period {
         (begin(first), begin(first.saturating_add(length)))
     }
 
-    /// Each day in it.
+    /// Returns each day in it.
     pub fn days(self) -> Vec<Period> {
         let months = self.month.map_or(1..=12, |month| month..=month);
         let all = months.flat_map(|month| (1..=31).map(move |day| (month, day)));
@@ -99,7 +99,7 @@ impl Period {
 }
 
 impl Query {
-    /// Reads what stands after the question mark.
+    /// Parses the query of a URL.
     pub fn read(model: &'static Model, raw: &str) -> Query {
         let mut query = Query { page: 1, ..Query::default() };
         let (mut year, mut month, mut day) = (None, None, None);
@@ -128,13 +128,13 @@ impl Query {
         query
     }
 
-    /// A search for these words, and nothing else.
+    /// Returns a query that only searches for these words.
     pub fn of_words(text: &str) -> Query {
         let words = text.split(char::is_control).flat_map(str::split_whitespace).take(MOST_WORDS);
         Query { words: words.collect::<Vec<_>>().join(" "), page: 1, ..Query::default() }
     }
 
-    /// As it stands in a URL, by name.
+    /// Returns the parameters of the URL.
     pub fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();
         if !self.words.is_empty() {
@@ -155,19 +155,19 @@ impl Query {
         pairs
     }
 
-    /// As it stands after the question mark.
+    /// Returns the query of the URL.
     pub fn text(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
     }
 
-    /// A link from the first page of this list to another one.
+    /// Returns a link to this list with a change, from the first page on.
     fn with(&self, change: impl FnOnce(&mut Query)) -> String {
         let mut query = Query { page: 1, ..self.clone() };
         change(&mut query);
         format!("?{}", query.text())
     }
 
-    /// The bounds of the period in UTC microseconds.
+    /// Returns the beginning and the end of the period, in UTC microseconds.
     pub fn period_bounds(&self, zone: &TimeZone) -> Option<(i64, i64)> {
         self.period.map(|period| period.bounds(zone))
     }
@@ -177,7 +177,7 @@ impl Query {
     }
 }
 
-/// A sort as a URL says it.
+/// Parses the sort of a URL.
 fn sort(model: &Model, text: &str) -> Option<(&'static str, bool)> {
     let (name, descends) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
     let column = model.columns.iter().find(|column| column.name == name && column.sort.is_some());
@@ -185,7 +185,7 @@ fn sort(model: &Model, text: &str) -> Option<(&'static str, bool)> {
 }
 
 impl Filter {
-    /// What it is set to by this value.
+    /// Returns the condition for a value of the URL.
     fn chosen(&self, value: &str) -> Option<Chosen> {
         match &self.by {
             FilterBy::Choice { sql, choices, .. } => {
@@ -200,7 +200,7 @@ impl Filter {
     }
 }
 
-/// A cell as it is shown.
+/// A rendered cell.
 pub enum Cell {
     Text(String),
     Number(String),
@@ -216,7 +216,7 @@ pub enum Cell {
         url: String,
         text: String,
     },
-    /// A field that is edited in the list: what it is called in the form, and its value.
+    /// A field that is edited in the list, with its name in the form.
     Edited {
         name: String,
         label: String,
@@ -233,9 +233,9 @@ struct Line {
 
 struct Head {
     label: &'static str,
-    /// Where the list is sorted by it; empty where it can't be.
+    /// The URL of the list sorted by this column; empty if it can't be.
     url: String,
-    /// As `aria-sort` has it.
+    /// The value of `aria-sort`.
     sorted: &'static str,
     is_number: bool,
 }
@@ -249,7 +249,7 @@ struct Choice {
 struct Narrowing {
     filter: &'static Filter,
     choices: Vec<Choice>,
-    /// Where names are looked up, for what is not offered; with the id and the name of what is chosen.
+    /// The URL to search names, if there are no choices; `value` and `shown` are the chosen object's id and name.
     names: String,
     value: String,
     shown: String,
@@ -268,15 +268,15 @@ struct ListPage {
     model: &'static Model,
     csrf: String,
     query: Query,
-    /// The list's own URL after the question mark, for pages that come back here.
+    /// The list's own query, for pages that lead back here.
     back: String,
     heads: Vec<Head>,
     lines: Vec<Line>,
     filters: Vec<Narrowing>,
     dates: Vec<Link>,
-    /// How many there are, in words.
+    /// The number of objects with their name: `3 shows`.
     count: String,
-    /// What the list can't do as it was asked to.
+    /// Why the list is not as requested.
     notice: &'static str,
     pages: Vec<Link>,
     actions: Vec<(&'static str, &'static str)>,
@@ -308,12 +308,12 @@ async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<Li
     let (count, shots) = match found {
         Ok((count, shots, unsorted)) => {
             if unsorted {
-                notice = "Too many to be sorted like that: they are in the order of their dates.";
+                notice = "There are too many to sort this way, so they are sorted by date.";
             }
             (count, shots)
         }
         Err(DbError::TooLong) => {
-            notice = "That takes too long to look for. Narrow the list or the search.";
+            notice = "This search takes too long. Narrow it, or choose more filters.";
             (Count { rows: 0, more: true }, Vec::new())
         }
         Err(error) => return Err(error),
@@ -427,12 +427,12 @@ async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Resu
     })
 }
 
-/// A stored word as people read it.
+/// Returns the label of a stored word.
 pub fn chosen(choices: &[(&str, &str)], word: String) -> String {
     choices.iter().find(|(known, _)| *known == word).map_or(word, |(_, label)| (*label).to_owned())
 }
 
-/// What the cinema's clocks show at a moment.
+/// Returns a time in the cinema's time zone.
 pub fn moment(micros: i64, zone: &TimeZone) -> String {
     let moment = Timestamp::from_microsecond(micros).unwrap_or_default().to_zoned(zone.clone());
     moment.strftime("%Y-%m-%d %H:%M").to_string()
@@ -487,7 +487,7 @@ async fn filters(page: &Page, model: &'static Model, query: &Query) -> Result<Ve
     Ok(all)
 }
 
-/// The way up, and the years, months or days that can be chosen next.
+/// Returns links to the longer periods around the chosen one, and to the years, months or days within it.
 async fn dates(app: &App, model: &'static Model, query: &Query) -> Result<Vec<Link>> {
     let Some((first, last)) = lists::span(app, model).await? else { return Ok(Vec::new()) };
     let zone = &app.config.time_zone;
@@ -531,7 +531,7 @@ async fn dates(app: &App, model: &'static Model, query: &Query) -> Result<Vec<Li
     Ok(links)
 }
 
-/// `1,234` or `10,000+`.
+/// Returns a count as `1,234` or `10,000+`.
 fn thousands(count: Count) -> String {
     let digits = count.rows.to_string();
     let mut text = String::new();
@@ -569,7 +569,7 @@ fn pages(model: &Model, query: &Query, count: Count, has_next: bool, last_page: 
     links.push(link(format!("Page {here}"), here, true));
     if has_next {
         links.push(link("Next".into(), here + 1, false));
-        // Where it is not known how many there are, nobody can go to the last.
+        // Without a count the last page is not known.
         if count.rows > 0 {
             links.push(link("Last".into(), last, false));
         }
@@ -582,7 +582,7 @@ pub fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Saves what was edited in the list, each object by itself, and says what became of it.
+/// Saves the edits in a list, each object by itself, and reports the results.
 pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, posted: Posted) -> Response {
     let mut notes = Vec::new();
     let mut saved = 0;
@@ -602,20 +602,20 @@ pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, pos
                 notes.push(format!("Not saved: {} {id}. {}", model.one, faults.join(" ")));
             }
             Err(NotSaved::Warnings(warnings)) => notes.push(format!(
-                "Not saved: {} {id}. {} It can be saved all the same on its own page.",
+                "Not saved: {} {id}. {} You can still save it on its own page.",
                 model.one,
                 warnings.join(" ")
             )),
-            Err(NotSaved::Stale) => notes.push(format!(
-                "Not saved: {} {id} was changed by someone else meanwhile. Look at it again.",
-                model.one
-            )),
+            Err(NotSaved::Stale) => notes
+                .push(format!("Not saved: {} {id} was changed by someone else. Check it, and try again.", model.one)),
             Err(NotSaved::Db(error)) if saved == 0 => return crate::error::ApiError::Db(error).into_response(),
-            // What is saved is told as saved.
+            // Some objects are saved, so report them.
             Err(NotSaved::Db(error)) => {
-                tracing::error!(%error, "saving a list broke off");
-                notes
-                    .push(format!("Not saved: {} {id}, and what follows it. The database could not do it.", model.one));
+                tracing::error!(%error, "saving a list failed");
+                notes.push(format!(
+                    "Not saved: {} {id} and everything after it, because of a database error.",
+                    model.one
+                ));
                 break;
             }
         }

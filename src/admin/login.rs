@@ -1,4 +1,4 @@
-//! Logging in and out, and one's own password.
+//! Logging in and out, and changing one's own password.
 
 use askama::Template;
 use axum::extract::RawQuery;
@@ -34,7 +34,7 @@ pub async fn page(visitor: Visitor, query: RawQuery) -> Result<Response, ApiErro
     Ok(login_page(&visitor, next, "", String::new()))
 }
 
-/// The form, for whoever has a cookie, and with one for whoever has none.
+/// Returns the login form, and sets the cookie if the visitor has none.
 fn login_page(visitor: &Visitor, next: &str, username: &str, fault: String) -> Response {
     let secret = visitor.secret.clone().unwrap_or_else(Secret::random);
     let frame = Frame { site: visitor.site, staff: None, model: None, path: Vec::new(), notes: Vec::new() };
@@ -45,14 +45,14 @@ fn login_page(visitor: &Visitor, next: &str, username: &str, fault: String) -> R
     response
 }
 
-/// Of wrong words, and of customers: it doesn't tell which.
+/// The message for wrong credentials and for customers; it does not reveal which of them it is.
 const REFUSED: &str = "Please enter the correct username and password for a staff account.";
 
 pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiError> {
     let next = &next_page(posted.text("next")).to_owned();
     // Trimmed, as the API trims them.
     let [username, password] = &["username", "password"].map(|name| posted.text(name).trim().to_owned());
-    // Checking may have to wait, with many others.
+    // Checking the password may wait behind many others; don't keep the form in memory so long.
     drop(posted);
     let again =
         |status: StatusCode, fault: String| (status, login_page(&visitor, next, username, fault)).into_response();
@@ -98,12 +98,12 @@ struct PasswordPage {
 struct PasswordField {
     name: &'static str,
     label: &'static str,
-    /// What a browser's memory of passwords should make of it.
+    /// The value of `autocomplete`, for password managers.
     autocomplete: &'static str,
     faults: Vec<String>,
 }
 
-/// `faults` are those of the old password, the new one, and the new one again.
+/// Returns the password form, with the errors of the old password, of the new one, and of its repetition.
 fn form(page: Page, [old, new, again]: [Vec<String>; 3], notes: Vec<String>) -> Response {
     let csrf = page.staff.csrf.clone();
     let path = vec![("Change password".to_owned(), String::new())];
@@ -112,18 +112,18 @@ fn form(page: Page, [old, new, again]: [Vec<String>; 3], notes: Vec<String>) -> 
     let fields = [
         field("old", "Old password", "current-password", old),
         field("new", "New password", "new-password", new),
-        field("again", "New password again", "new-password", again),
+        field("again", "Repeat new password", "new-password", again),
     ];
     html(&PasswordPage { frame, csrf, fields })
 }
 
 pub async fn password_page(page: Page, query: RawQuery) -> Response {
-    let done = "Your password is changed, and you are logged out everywhere else.";
+    let done = "Your password has been changed, and you have been logged out everywhere else.";
     let notes = if asked(&query, "done").is_empty() { Vec::new() } else { vec![done.to_owned()] };
     form(page, Default::default(), notes)
 }
 
-/// Another password for oneself. All other sessions end.
+/// Changes the user's own password, and ends all other sessions.
 pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Result<Response, ApiError> {
     let app = page.app.clone();
     let [old, new, again] = ["old", "new", "again"].map(|name| posted.text(name).trim());

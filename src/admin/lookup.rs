@@ -1,4 +1,4 @@
-//! Names of objects for a field that refers to one, as JSON.
+//! Names of objects as JSON, for fields that refer to an object.
 
 use axum::Json;
 use axum::extract::RawQuery;
@@ -9,10 +9,10 @@ use super::guard::{Of, Page};
 use super::store::lists;
 use crate::error::ApiError;
 
-/// The most names at once; who types on finds the others.
+/// The most names in a response; typing more of a name finds the others.
 const MOST: usize = 20;
 
-/// `?q=` some words: what they find, as `[{"id": 1, "label": "…"}]`.
+/// Returns the objects that match the words in `?q=`, as `[{"id": 1, "label": "…"}]`.
 pub async fn names(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Response {
     let raw = raw.unwrap_or_default();
     let words = form_urlencoded::parse(raw.as_bytes()).find(|(name, _)| name == "q").map(|(_, words)| words);

@@ -1,6 +1,6 @@
-//! The admin panel, as far as it is the same for any models. It knows nothing of cinemas: a feature tells what its models
-//! are in its `admin.rs`, as a [`Model`]; the panel makes lists, forms, history and permissions of it. It reads by itself;
-//! every change is made by the feature's own function.
+//! The generic part of the admin panel. It knows nothing about cinemas: a feature describes each of its models as a
+//! [`Model`] in its `admin.rs`, and the panel builds lists, forms, history and permissions from that. The panel reads
+//! the data itself; every change is made by the feature's own function.
 
 pub mod actions;
 pub mod assets;
@@ -28,12 +28,12 @@ use crate::db::{DbError, Tx, Value};
 
 pub use guard::Staff;
 
-/// What the panel shows: the models in their groups, in the order they are shown in.
+/// The contents of the panel: the models in their groups, in display order.
 #[derive(Debug)]
 pub struct Site {
     pub title: &'static str,
     pub groups: &'static [(&'static str, &'static [&'static Model])],
-    /// What the index shows above the models: made by the feature that knows what matters today.
+    /// Renders the part of the index above the models. It belongs to the feature that knows what matters today.
     pub board: for<'a> fn(&'a App, &'a Staff) -> Doing<'a, Result<String, DbError>>,
 }
 
@@ -42,7 +42,7 @@ impl Site {
         self.groups.iter().flat_map(|(_, models)| models.iter().copied())
     }
 
-    /// What groups can be allowed: written `movies.change`, and what people read.
+    /// Returns the permissions that a group can have: the key, such as `movies.change`, and its label.
     pub fn permissions(&self) -> Vec<(String, String)> {
         let of = |model: &'static Model| {
             Permission::ALL.into_iter().filter(|permission| model.has(*permission)).map(|permission| {
@@ -52,16 +52,16 @@ impl Site {
         self.models().flat_map(of).collect()
     }
 
-    /// The model with this name.
+    /// Returns the model with this name.
     pub fn model(&self, name: &str) -> Option<&'static Model> {
         self.models().find(|model| model.name == name)
     }
 }
 
-/// What an async function of a description gives.
+/// The future that an async function of a description returns.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What may be done with a model's objects.
+/// An operation on a model's objects that a group can be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
     View,
@@ -83,54 +83,56 @@ impl Permission {
     }
 }
 
-/// A kind of object, told as data. Texts called SQL are expressions over `t`, the model's table, and what `joins` adds;
-/// `{now}`, `{today}` and `{tomorrow}` in them are moments, see [`moments`]. They are constants of the program: values are
-/// parameters.
+/// A kind of object, described as data. Texts called SQL are expressions over `t`, the model's table, and the tables in
+/// `joins`; `{now}`, `{today}` and `{tomorrow}` in them are timestamps, see [`moments`]. They are constants of the
+/// program; values are parameters.
 #[derive(Debug)]
 pub struct Model {
-    /// In URLs and permissions: `movies`.
+    /// Used in URLs and permissions: `movies`.
     pub name: &'static str,
     pub one: &'static str,
     pub many: &'static str,
     pub table: &'static str,
-    /// What the columns need beside the table, as `JOIN movies m ON m.id = t.movie_id`: each finds just one row.
+    /// Tables that the columns need besides `t`: `JOIN movies m ON m.id = t.movie_id`. Each join matches just one row.
     pub joins: &'static str,
     /// Only rows for which this SQL is true are objects of the model; empty for all.
     pub only: &'static str,
-    /// SQL for what an object is called.
+    /// SQL for an object's display name.
     pub label: &'static str,
-    /// SQL for a number that is another with each change of an object; empty where objects are not edited.
+    /// SQL for the object's version, which changes with every edit, to detect concurrent ones. Empty for read-only
+    /// models.
     pub version: &'static str,
     pub columns: &'static [Column],
-    /// The sort that lists begin with, as in the URL: the name of a column, with a minus for descending.
+    /// The default sort of lists, as in the URL: the name of a column, with a minus for descending.
     pub order: &'static str,
     pub search: &'static [Search],
-    /// Finds objects by something that is no column, as a code that is computed from the id: their ids.
+    /// Finds objects by something that is not a column, such as a code that is computed from the id.
     pub exact: Option<Exact>,
     pub filters: &'static [Filter],
-    /// SQL of the moment, of the table or of one that is joined, by which a list is looked through by year, month and day of
-    /// the cinema's time zone. It has an index.
+    /// SQL of the timestamp by which staff browse a list by year, month and day in the cinema's time zone. It is an
+    /// indexed column of the table or of a joined one.
     pub dates: Option<&'static str>,
     pub per_page: i64,
     pub fieldsets: &'static [Fieldset],
     pub inlines: &'static [Inline],
     pub actions: &'static [Action],
-    /// Adds an object (no id), or changes one. None where objects are not edited.
+    /// Adds an object (no id) or changes one. None if objects are not edited.
     pub save: Option<Save>,
-    /// Whether objects are added here.
+    /// Whether objects can be added in the panel.
     pub adds: bool,
-    /// Removes one, or says why it must stay. Asked before the page offers it, too, and then taken back.
+    /// Deletes an object, or says why it must be kept. The page that asks for confirmation also runs it and rolls it
+    /// back, to know whether it would be refused.
     pub delete: Option<Delete>,
-    /// Why objects are never deleted, and what to do instead; for models without `delete`.
+    /// Why objects are never deleted and what to do instead; for models without `delete`.
     pub kept: &'static str,
     pub used_by: &'static [UsedBy],
-    /// Only superusers change its objects, whatever groups say.
+    /// Only superusers may change its objects, whatever permissions a group has.
     pub for_superusers: bool,
-    /// Told after a change is durable, so that caches follow.
+    /// Called after a change is committed, to update caches.
     pub changed: fn(&App, i64),
 }
 
-/// What most models have. A description names the rest: `Model { name: …, ..Model::PLAIN }`.
+/// Defaults; a description sets what differs: `Model { name: …, ..Model::PLAIN }`.
 impl Model {
     pub const PLAIN: Model = Model {
         name: "",
@@ -160,7 +162,7 @@ impl Model {
         changed: |_, _| {},
     };
 
-    /// Whether there is anything that groups could be allowed by this permission.
+    /// Whether granting this permission to a group would allow anything.
     pub fn has(&self, permission: Permission) -> bool {
         let acts = self.actions.iter().any(|action| action.needs == permission);
         match permission {
@@ -180,16 +182,16 @@ impl Model {
 /// A column of a list.
 #[derive(Debug)]
 pub struct Column {
-    /// In the URL, when the list is sorted by it, and in exports.
+    /// Used in the URL when the list is sorted by it, and in exports.
     pub name: &'static str,
     pub label: &'static str,
     pub sql: &'static str,
     pub shown: Shown,
-    /// SQL that an index sorts by, over the table alone. None: the list can't be sorted by this column.
+    /// SQL that an index sorts by, over `t` alone. None if the list can't be sorted by this column.
     pub sort: Option<&'static str>,
-    /// No two objects have the same there, by a unique index.
+    /// A unique index guarantees that no two objects have the same value.
     pub unique: bool,
-    /// The field of the form that can be edited in the list.
+    /// The form field that can be edited in the list.
     pub edits: Option<&'static str>,
 }
 
@@ -206,25 +208,25 @@ pub enum Shown {
     /// UTC microseconds, shown in the cinema's time zone.
     Moment,
     YesNo,
-    /// Stored words and what people read.
+    /// Stored words and their labels.
     Choice(&'static [(&'static str, &'static str)]),
-    /// A part of a whole, as a bar; the SQL of the whole.
+    /// A part of a whole, as a bar; `of` is the SQL of the whole.
     Bar {
         of: &'static str,
     },
-    /// A link to an object of another model; the SQL of its id.
+    /// A link to an object of another model; `id` is the SQL of its id.
     Link {
         model: &'static str,
         id: &'static str,
     },
-    /// Made from the cell's number by the program.
+    /// Text that the program computes from the cell's number.
     Made(for<'a> fn(&'a App, i64) -> Doing<'a, Result<String, DbError>>),
 }
 
-/// Something that words of a search are compared with: a word finds what begins with it.
+/// A column that the words of a search are compared with. A word matches values that begin with it.
 #[derive(Debug)]
 pub struct Search {
-    /// The SQL of an indexed column, of the table or of one that is joined.
+    /// The SQL of an indexed column of the table or of a joined one.
     pub column: &'static str,
     pub kind: SearchKind,
 }
@@ -233,16 +235,16 @@ pub struct Search {
 pub enum SearchKind {
     /// Begins with the word, in any letter case; the index is NOCASE on SQLite.
     Text,
-    /// Begins with the word as usernames are compared.
+    /// Begins with the word, compared as usernames are.
     Folded,
-    /// Is this whole number.
+    /// Equals the word, which is a whole number.
     Number,
 }
 
-/// A way to see only some of a list.
+/// A choice that narrows a list.
 #[derive(Debug)]
 pub struct Filter {
-    /// In the URL.
+    /// Its parameter in the URL.
     pub name: &'static str,
     pub label: &'static str,
     pub by: FilterBy,
@@ -250,19 +252,19 @@ pub struct Filter {
 
 #[derive(Debug)]
 pub enum FilterBy {
-    /// The SQL is this word or number.
+    /// The SQL equals the chosen word or number.
     Choice { sql: &'static str, choices: &'static [(&'static str, &'static str)], counted: bool },
-    /// Each choice has a condition of its own: name, label, SQL.
+    /// Each choice has its own condition: name, label, SQL.
     Conditions(&'static [(&'static str, &'static str, &'static str)]),
-    /// The SQL is the id of an object of this model, which people choose by its name; or, with `{id}` for that id in it, a
-    /// condition.
+    /// The SQL is the id of an object of this model, which people choose by its name. If it contains `{id}`, it is a
+    /// condition instead, with that id in the place of `{id}`.
     Related { sql: &'static str, model: &'static str },
 }
 
-/// Fields that stand together.
+/// A group of fields in a form.
 #[derive(Debug)]
 pub struct Fieldset {
-    /// Empty for the first.
+    /// Empty for the first group.
     pub title: &'static str,
     pub help: &'static str,
     pub fields: &'static [Field],
@@ -274,11 +276,11 @@ pub struct Field {
     pub name: &'static str,
     pub label: &'static str,
     pub help: &'static str,
-    /// SQL of its value; empty for what can't be read, as a password.
+    /// SQL of its value; empty if the value can't be read, as a password.
     pub sql: &'static str,
     pub kind: Kind,
     pub required: bool,
-    /// What its control holds when an object is added.
+    /// The initial value of its control when an object is added.
     pub initial: &'static str,
     pub access: FieldAccess,
 }
@@ -299,13 +301,13 @@ impl Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldAccess {
     Edited,
-    /// Given when the object is added, and shown from then on.
+    /// Set when the object is added, and read-only from then on.
     SetOnce,
-    /// Only shown, as [`Field::kind`] says.
+    /// Read-only, displayed as [`Field::kind`] says.
     Shown,
 }
 
-/// What a field takes.
+/// The type of a field's value.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     Text {
@@ -317,31 +319,31 @@ pub enum Kind {
     },
     YesNo,
     Choice(&'static [(&'static str, &'static str)]),
-    /// A date and a time on the cinema's clocks; UTC microseconds in the database.
+    /// A date and a time in the cinema's time zone; UTC microseconds in the database.
     Moment,
-    /// A date on the cinema's calendar; given as text, `2026-11-23`. Only for what actions ask.
+    /// A date in the cinema's time zone, passed on as text: `2026-11-23`. Only for the fields of actions.
     Day,
     /// The id of an object of this model.
     Related {
         model: &'static str,
     },
-    /// Any of these; the SQL gives what is chosen, separated by commas.
+    /// Any of these values; the SQL returns the chosen ones, separated by commas.
     Several(fn(&Site) -> Vec<(String, String)>),
-    /// Any objects of this model; the SQL gives their ids, separated by commas.
+    /// Any objects of this model; the SQL returns their ids, separated by commas.
     SeveralRelated {
         model: &'static str,
     },
-    /// Twice the same; given to the save as its hash, and never shown.
+    /// Entered twice, passed to the save as a hash, and never shown.
     Password,
-    /// Shown only: made from the number by the program.
+    /// Read-only: text that the program computes from the field's number.
     Made(for<'a> fn(&'a App, i64) -> Doing<'a, Result<String, DbError>>),
 }
 
-/// What was given for a form's fields, by name.
+/// The values of a form's fields, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     pub of: BTreeMap<&'static str, Given>,
-    /// Warnings were read and are to be passed over.
+    /// The user has read the warnings and goes on regardless.
     pub anyway: bool,
 }
 
@@ -381,21 +383,21 @@ impl Values {
     }
 }
 
-/// What a change runs in: one transaction, with the line in the log.
+/// The context of a change: one transaction, which also writes the log entry.
 pub struct Work<'a> {
     pub app: &'a App,
     pub tx: &'a mut Tx,
     pub staff: &'a Staff,
 }
 
-/// Why a change was not made.
+/// Why a change was refused.
 #[derive(Debug)]
 pub enum Refused {
-    /// By field; an empty name for the form as a whole.
+    /// Errors by field; an empty name means the form as a whole.
     Faults(Vec<(&'static str, String)>),
-    /// What speaks against it; the same again with [`Values::anyway`] is done.
+    /// Reasons against the change; with [`Values::anyway`] it is made nevertheless.
     Warnings(Vec<String>),
-    /// It is not deleted: why, and the action of its model, by name, that does what is possible.
+    /// The object can't be deleted: why, and the name of the action of its model to use instead, if there is one.
     Stays {
         why: String,
         instead: Option<&'static str>,
@@ -409,52 +411,53 @@ impl From<DbError> for Refused {
     }
 }
 
-/// Gives the ids of what this word of a search names.
+/// Returns the ids of the objects that this word of a search names.
 pub type Exact = for<'a> fn(&'a App, &'a str) -> Doing<'a, Result<Vec<i64>, DbError>>;
 
-/// Gives the object's id.
+/// Returns the object's id.
 pub type Save = for<'a> fn(&'a mut Work<'_>, Option<i64>, &'a Values) -> Doing<'a, Result<i64, Refused>>;
 
 pub type Delete = for<'a> fn(&'a mut Work<'_>, i64) -> Doing<'a, Result<(), Refused>>;
 
-/// Objects of another model that are edited with an object: the fields of that model's own form, but for `by`.
+/// Objects of another model that are edited together with an object: the fields of that model's own form except `by`.
 #[derive(Debug)]
 pub struct Inline {
     pub model: &'static str,
-    /// The field of that model that names this object.
+    /// The field of that model that refers to this object.
     pub by: &'static str,
-    /// The fields that are shown, in this order.
+    /// The fields to show, in this order.
     pub fields: &'static [&'static str],
-    /// SQL of the order they are shown in, and the condition for those that are.
+    /// SQL of the order in which the objects are shown.
     pub order: &'static str,
+    /// SQL of a condition for the objects that are shown; empty for all.
     pub only: &'static str,
     pub help: &'static str,
-    /// Empty rows for new ones.
+    /// How many empty rows there are for new objects.
     pub extra: usize,
 }
 
-/// What depends on an object, for the page before it is deleted.
+/// Objects of another model that depend on an object, for the page before it is deleted.
 #[derive(Debug)]
 pub struct UsedBy {
     pub model: &'static str,
-    /// SQL over that model's table: the id of the object; or, with `{id}` for that id in it, a condition.
+    /// SQL over that model's table: the id of the object, or a condition with `{id}` in the place of that id.
     pub by: &'static str,
 }
 
-/// Something that is done with chosen objects.
+/// An operation on selected objects.
 #[derive(Debug)]
 pub struct Action {
     pub name: &'static str,
-    /// As on a button: `Cancel bookings…`.
+    /// The text of its button: `Cancel bookings…`.
     pub label: &'static str,
-    /// What will happen, for the page that asks for confirmation.
+    /// What will happen, for the confirmation page.
     pub about: &'static str,
     pub needs: Permission,
-    /// What it needs besides, as it changes objects of other models too.
+    /// Permissions on other models that it needs as well, because it changes their objects too.
     pub also: &'static [(&'static Model, Permission)],
-    /// What it asks before it runs.
+    /// The fields that the confirmation page asks for.
     pub asks: &'static [Field],
-    /// It gets all of the chosen objects at once, and fewer can be chosen.
+    /// It gets all selected objects in one call, so fewer can be selected.
     pub whole: bool,
     pub run: Run,
 }
@@ -472,37 +475,37 @@ impl Action {
     };
 }
 
-/// Gets some of the chosen objects, at most [`actions::CHUNK`] at once, or all where it is [`Action::whole`].
+/// Gets at most [`actions::CHUNK`] of the selected objects in one call, or all of them if it is [`Action::whole`].
 pub type Run = for<'a> fn(&'a App, &'a Staff, &'a [i64], &'a Values) -> Doing<'a, Result<Report, Refused>>;
 
 /// What an action did.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Objects that were changed: id, what it is called, and what changed, for the log.
+    /// The changed objects: id, display name, and the changes for the log.
     pub done: Vec<(i64, String, Vec<FieldChange>)>,
-    /// What could not be done, for people.
+    /// Messages about what could not be done.
     pub not_done: Vec<String>,
-    /// What else people should know of it.
+    /// Other messages.
     pub notes: Vec<String>,
 }
 
 impl Report {
-    /// Ends an action that the database broke off at an object: what was done before is told, and noted in the log.
+    /// Ends an action that a database error stopped at `object`. The objects that were done before stay in the report,
+    /// so that they are shown and logged.
     ///
     /// # Errors
-    /// Where nothing was done yet.
+    /// The database error, if nothing was done yet.
     pub fn broken_off(mut self, object: &str, error: DbError) -> Result<Report, Refused> {
         if self.done.is_empty() {
             return Err(error.into());
         }
-        tracing::error!(%error, "an action broke off");
-        self.not_done
-            .push(format!("{object}, and what follows it: the database could not do it. Look, and try again."));
+        tracing::error!(%error, "an action failed");
+        self.not_done.push(format!("{object} and everything after it: a database error. Check, and try again."));
         Ok(self)
     }
 }
 
-/// A field before and after, as people read it.
+/// The value of a field before and after a change, as text for people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FieldChange {
     pub field: String,

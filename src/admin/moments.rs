@@ -1,12 +1,12 @@
-//! The moments that descriptions name in their SQL.
+//! Timestamps in the SQL of descriptions.
 
 use jiff::{Timestamp, ToSpan, Zoned, tz::TimeZone};
 
 use crate::db::Dialect;
 
-/// The SQL with its moments in UTC microseconds: `{now}` by the clock that decides, `{today}` and `{tomorrow}` the
-/// beginnings of these days on the cinema's calendar. `{time:t.at}` is a text, like `2026-11-23 20:15`: what the cinema's
-/// clocks show at that moment.
+/// Replaces the placeholders in SQL. `{now}` is the authoritative current time, `{today}` and `{tomorrow}` are the
+/// beginnings of these days in the cinema's time zone, all in UTC microseconds. `{time:t.at}` becomes a text such as
+/// `2026-11-23 20:15`, that time in the cinema's time zone.
 pub fn told(sql: &str, dialect: Dialect, zone: &TimeZone) -> String {
     if !sql.contains('{') {
         return sql.to_owned();
@@ -21,7 +21,8 @@ pub fn told(sql: &str, dialect: Dialect, zone: &TimeZone) -> String {
     told
 }
 
-/// By the clock that decides. No number stands in the text: each text is a statement that a connection keeps prepared.
+/// Returns SQL for the authoritative current time. It contains no number, since connections keep each text as a
+/// prepared statement.
 fn now(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
@@ -29,10 +30,10 @@ fn now(dialect: Dialect) -> &'static str {
     }
 }
 
-/// For so many years to both sides the changes of the cinema's clocks are known.
+/// The years before and after now for which changes of the UTC offset are put into the SQL.
 const YEARS: i64 = 12;
 
-/// An expression for what the cinema's clocks show.
+/// Returns SQL for a time as text in the cinema's time zone.
 fn written(moment: &str, dialect: Dialect, zone: &TimeZone) -> String {
     let now = Timestamp::now();
     let [first, last] = [-YEARS, YEARS].map(|years| now.saturating_add((years * 366 * 24).hours()).unwrap_or(now));
@@ -51,10 +52,10 @@ fn written(moment: &str, dialect: Dialect, zone: &TimeZone) -> String {
     }
 }
 
-/// When the day begins that is so many days after this moment's, in UTC microseconds.
+/// Returns the beginning of the day that is `days` after the day of `moment`, in UTC microseconds.
 pub fn beginning(moment: &Zoned, days: i64) -> i64 {
     let day = moment.date().saturating_add(days.days());
-    // Out of the calendar's range there is no day.
+    // Beyond the calendar's range there is no day.
     day.to_zoned(moment.time_zone().clone()).map_or(i64::MAX, |zoned| zoned.timestamp().as_microsecond())
 }
 
@@ -64,7 +65,7 @@ mod tests {
     use crate::clock;
 
     #[test]
-    fn a_day_begins_when_the_cinemas_clocks_say_so() {
+    fn days_begin_in_the_cinemas_time_zone() {
         // The clocks went forward at 2026-03-29T01:00Z: that day has 23 hours.
         let noon: Zoned = "2026-03-29T12:00[Europe/Berlin]".parse().unwrap();
         assert_eq!(clock::iso(beginning(&noon, 0)), "2026-03-28T23:00:00Z");
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_time_is_written_as_the_clocks_show_it() {
+    async fn times_are_written_in_the_cinemas_time_zone() {
         let directory = tempfile::tempdir().unwrap();
         let target = crate::config::DatabaseTarget::Sqlite { path: directory.path().join("times.sqlite3") };
         let db = crate::db::Db::open(&target, 1).unwrap();
@@ -92,14 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_is_replaced() {
+    fn only_placeholders_are_replaced() {
         assert_eq!(told("t.id", Dialect::Sqlite, &TimeZone::UTC), "t.id");
         let told = told("t.at BETWEEN {today} AND {tomorrow} OR t.at > {now}", Dialect::Sqlite, &TimeZone::UTC);
         assert!(!told.contains('{'), "{told}");
     }
 
     #[tokio::test]
-    async fn now_is_now_and_its_text_stays_the_same() {
+    async fn now_is_current_and_its_sql_is_constant() {
         let directory = tempfile::tempdir().unwrap();
         let target = crate::config::DatabaseTarget::Sqlite { path: directory.path().join("now.sqlite3") };
         let db = crate::db::Db::open(&target, 1).unwrap();

@@ -1,4 +1,4 @@
-//! Values as people read them.
+//! Rendering pages, error pages and times.
 
 use askama::Template;
 use axum::body::Body;
@@ -10,20 +10,20 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{Model, Site, Staff};
 use crate::error::ApiError;
 
-/// What surrounds every page; templates extend `base.html`, which shows it.
+/// The frame around every page; templates extend `base.html`, which shows it.
 pub struct Frame {
     pub site: &'static Site,
-    /// None at the login.
+    /// None on the login page.
     pub staff: Option<Staff>,
     pub model: Option<&'static Model>,
-    /// Breadcrumbs: text and URL; the last has none.
+    /// Breadcrumbs: text and URL; the last one has no URL.
     pub path: Vec<(String, String)>,
-    /// What was just done.
+    /// Messages about the last change.
     pub notes: Vec<String>,
 }
 
 impl Frame {
-    /// The models that the reader may see, in their groups.
+    /// Returns the models that the user may see, in their groups.
     pub fn menu(&self) -> Vec<(&'static str, Vec<&'static Model>)> {
         let Some(staff) = &self.staff else { return Vec::new() };
         let seen =
@@ -37,7 +37,7 @@ impl Frame {
     }
 }
 
-/// A page of a template.
+/// Renders a template as a page.
 pub fn html(template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => Html(text).into_response(),
@@ -45,19 +45,19 @@ pub fn html(template: &impl Template) -> Response {
     }
 }
 
-/// A time on the cinema's clocks.
+/// Returns a time in the cinema's time zone.
 pub fn moment(zone: &TimeZone, micros: i64) -> String {
     let time = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX).to_zoned(zone.clone());
     time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Whether a path is the panel's.
+/// Checks whether a path belongs to the panel.
 pub fn is_of_the_panel(path: &str) -> bool {
     path == "/admin" || path.starts_with("/admin/")
 }
 
-/// Only what the panel itself serves, and no code or look within pages: stored text that got there as markup could do
-/// nothing.
+/// Allows only the panel's own files, and no inline scripts or styles: stored text that got into a page as markup could
+/// do nothing.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -65,15 +65,15 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 const HEADERS: [(HeaderName, HeaderValue); 1] = [(CONTENT_SECURITY_POLICY, POLICY)];
 
-/// What is on every reply of the panel, and a page in place of a refusal that is made for programs. `id` is the
-/// request's, by which its line in the log is found.
+/// Adds the panel's headers to a response, and replaces an error in JSON by a page. `id` is the request's, by which it
+/// can be found in the server's log.
 pub async fn dress(site: &'static Site, response: Response, id: &str) -> Response {
     let is_refusal = response.status().is_client_error() || response.status().is_server_error();
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     let mut response = if is_refusal && is_json { refusal(site, response, id).await } else { response };
     let headers = response.headers_mut();
     headers.extend(HEADERS);
-    // What staff see is nobody else's to keep; static files say for themselves how long they are good.
+    // Pages for staff must not be cached; static files have a `Cache-Control` of their own.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
@@ -84,12 +84,12 @@ struct Refusal<'a> {
     frame: Frame,
     heading: &'a str,
     text: &'a str,
-    /// The same again may be answered.
+    /// Whether repeating the request may succeed.
     passes: bool,
     id: &'a str,
 }
 
-/// The words of a refusal that is made for programs: its detail, or what is wrong with the fields.
+/// Returns the message of an error in JSON: its detail, or the errors of the fields.
 fn reason(told: &serde_json::Value) -> String {
     if let Some(detail) = told["detail"].as_str() {
         return detail.to_owned();
@@ -107,15 +107,15 @@ async fn refusal(site: &'static Site, response: Response, id: &str) -> Response 
         Frame { site, staff: parts.extensions.remove::<Staff>(), model: None, path: Vec::new(), notes: Vec::new() };
     let passes = matches!(told["code"].as_str(), Some("unavailable" | "busy"));
     let heading = match parts.status {
-        _ if passes => "Not now",
-        StatusCode::SERVICE_UNAVAILABLE => "It may have been done",
+        _ if passes => "Temporarily unavailable",
+        StatusCode::SERVICE_UNAVAILABLE => "Outcome unknown",
         status => status.canonical_reason().unwrap_or("Refused"),
     };
     let text = match told["code"].as_str() {
         Some("unavailable") => "The database does not answer. Nothing was changed; try again in a minute.",
         _ => &reason(&told),
     };
-    // Without a page, the words must do.
+    // If the page can't be rendered, the heading must do.
     let page = Refusal { frame, heading, text, passes, id }.render().unwrap_or_else(|_| heading.to_owned());
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

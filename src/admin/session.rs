@@ -1,4 +1,4 @@
-//! The secret in a browser's cookie, and the session it may stand for. The database keeps only its SHA-256.
+//! The secret in a browser's cookie, and the session that it may belong to. The database stores only its SHA-256.
 
 use std::net::IpAddr;
 
@@ -20,28 +20,28 @@ use crate::db::{Result, Tx};
 
 const NAME: &str = "marquee_admin";
 
-/// What makes of a secret the token that forms carry.
+/// The message whose HMAC, with the secret as the key, is the CSRF token.
 const FORMS: &[u8] = b"forms of the admin panel";
 
-/// How old the note of a session's last use may get, in microseconds.
+/// How often the last use of a session is recorded, in microseconds.
 const NOTED_EVERY: i64 = 60 * clock::SECOND;
 
-/// Who shows a secret again is the browser that got it. Visitors get one before they log in, so that the token in forms
-/// follows one rule; a session begins with a new one.
+/// A random value that identifies a browser. Visitors get one before they log in, so that the CSRF token is always made
+/// in the same way; a session begins with a new one.
 #[derive(Clone)]
 pub struct Secret([u8; 32]);
 
 impl Secret {
     /// # Panics
-    /// When the system has no randomness to give.
+    /// If the system has no randomness.
     pub fn random() -> Secret {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).expect("a system without randomness cannot keep secrets");
         Secret(bytes)
     }
 
-    /// That of the request's cookie. Other programs on the host may have set one of the same name: what is no secret is
-    /// passed over.
+    /// Returns the secret in the request's cookie. Other programs on the host may have set a cookie with the same name,
+    /// so values that are not secrets are ignored.
     pub fn of(headers: &HeaderMap) -> Option<Secret> {
         cookies(headers, NAME).find_map(|value| {
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
@@ -49,22 +49,22 @@ impl Secret {
         })
     }
 
-    /// For `Set-Cookie`: until the browser is closed, and not for scripts, other sites or other paths.
+    /// Returns the `Set-Cookie` for it: until the browser is closed, and not for scripts, other sites or other paths.
     pub fn cookie(&self, over_tls: bool) -> HeaderValue {
         set_cookie(&BASE64_URL_SAFE_NO_PAD.encode(self.0), over_tls, "")
     }
 
-    /// For `Set-Cookie`: forgets it.
+    /// Returns the `Set-Cookie` that deletes the cookie.
     pub fn forgotten(over_tls: bool) -> HeaderValue {
         set_cookie("", over_tls, "; Max-Age=0")
     }
 
-    /// What the database knows a session by.
+    /// Returns the hash by which the database identifies a session.
     fn hash(&self) -> Vec<u8> {
         Sha256::digest(self.0).to_vec()
     }
 
-    /// What a form must carry to be taken for one of ours: another site can send the cookie, but not read it.
+    /// Returns the token that a form must contain: another site can make a browser send the cookie, but can't read it.
     pub fn csrf(&self) -> String {
         let hmac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         BASE64_URL_SAFE_NO_PAD.encode(hmac.chain_update(FORMS).finalize().into_bytes())
@@ -75,8 +75,8 @@ impl Secret {
     }
 }
 
-/// The values of all cookies of this name. Bytes, since a line also has the cookies of other programs on the host, in
-/// whatever encoding.
+/// Returns the values of all cookies with this name. They are bytes, since a header also has the cookies of other
+/// programs on the host, in any encoding.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     lines.filter_map(move |cookie| cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
@@ -88,14 +88,14 @@ fn set_cookie(value: &str, over_tls: bool, age: &str) -> HeaderValue {
     HeaderValue::from_str(&cookie).expect("base64 and constants")
 }
 
-/// Sessions that were last used, or begun, before these times are over.
+/// Returns the times such that sessions last used, or begun, before them have expired.
 fn limits(config: &Config, now: i64) -> (i64, i64) {
     let micros = |time: std::time::Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
     (now - micros(config.admin_idle), now - micros(config.admin_session))
 }
 
-/// Who is logged in with this secret: as the database knows them now, so that whoever is switched off, no longer staff, or
-/// has lost a group is refused at once.
+/// Returns the user who is logged in with this secret. Their data come from the database each time, so that a user who
+/// is deactivated, no longer staff, or removed from a group is refused immediately.
 pub async fn staff(app: &App, secret: &Secret, address: IpAddr) -> Result<Option<Staff>> {
     let Some(session) = sessions::find(&app.db, secret.hash()).await? else { return Ok(None) };
     let now = clock::now();
@@ -107,8 +107,8 @@ pub async fn staff(app: &App, secret: &Secret, address: IpAddr) -> Result<Option
     if session.seen_at < now - NOTED_EVERY
         && let Err(error) = sessions::seen(&app.db, secret.hash(), now).await
     {
-        // The next request tries again; until the idle time is over nothing is lost.
-        tracing::warn!(%error, "the use of a session was not noted");
+        // The next request tries again; nothing is lost before the session would expire as unused.
+        tracing::warn!(%error, "the use of a session was not recorded");
     }
     let permissions = match session.is_superuser {
         true => Default::default(),
@@ -124,11 +124,11 @@ pub async fn staff(app: &App, secret: &Secret, address: IpAddr) -> Result<Option
     }))
 }
 
-/// Begins a session for whoever has shown the account's password, with a new secret: one that was put into the browser
-/// before is worth nothing.
+/// Begins a session for a user who has just given the account's password. It gets a new secret, so one that an attacker
+/// put into the browser before is useless.
 ///
 /// # Errors
-/// [`crate::db::DbError::Guard`] when the password was changed, or the user switched off, meanwhile.
+/// [`crate::db::DbError::Guard`] if the password was changed or the user deactivated since it was checked.
 pub async fn begin(app: &App, account: &Credentials, former: Option<&Secret>) -> Result<Secret> {
     let (secret, now) = (Secret::random(), clock::now());
     let former = former.map(Secret::hash).unwrap_or_default();
@@ -137,7 +137,7 @@ pub async fn begin(app: &App, account: &Credentials, former: Option<&Secret>) ->
     Ok(secret)
 }
 
-/// Begins a new session in the transaction that has set another password, and thereby ended all others.
+/// Begins a new session in the transaction that has changed the password, which ends all other sessions.
 pub async fn begin_anew(tx: &mut Tx, user_id: i64) -> Result<Secret> {
     let secret = Secret::random();
     sessions::open_in(tx, user_id, secret.hash(), clock::now()).await?;

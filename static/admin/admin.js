@@ -1,7 +1,7 @@
 "use strict";
-// What pages can do beyond plain forms. Without this script fields that name an object take its number.
+// Enhancements of plain forms. Without this script, fields that refer to an object take its number.
 
-// A field that names an object: what is typed is looked up, what is chosen is put into the form by its number.
+// A field that refers to an object: searches the typed words, and puts the number of the chosen object into the form.
 function lookUp(input) {
   const shown = document.createElement("input");
   const list = document.createElement("ul");
@@ -24,7 +24,7 @@ function lookUp(input) {
   said.className = "hidden";
   said.setAttribute("role", "status");
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "Found");
+  list.setAttribute("aria-label", "Results");
   shown.setAttribute("role", "combobox");
   shown.setAttribute("aria-autocomplete", "list");
   shown.setAttribute("aria-expanded", "false");
@@ -80,7 +80,7 @@ function lookUp(input) {
       const reply = await fetch(input.dataset.names + "?q=" + encodeURIComponent(words), { credentials: "same-origin" });
       names = reply.ok ? await reply.json() : [];
     } catch {
-      // Nothing is found while the server is away.
+      // If the server can't be reached, there are no results.
     }
     if (number !== asked) {
       return;
@@ -93,7 +93,7 @@ function lookUp(input) {
         item.setAttribute("role", "option");
         item.setAttribute("aria-selected", "false");
         item.textContent = one.label;
-        // Before the field loses the focus.
+        // On pointerdown, since a click comes after the field has lost the focus and closed the list.
         item.addEventListener("pointerdown", (event) => {
           event.preventDefault();
           choose(one);
@@ -101,7 +101,7 @@ function lookUp(input) {
         return item;
       }),
     );
-    said.textContent = found.length === 0 ? "Nothing found" : found.length + " found";
+    said.textContent = found.length === 0 ? "No results" : "Results: " + found.length;
     list.hidden = found.length === 0;
     shown.setAttribute("aria-expanded", String(found.length > 0));
     at = -1;
@@ -110,7 +110,7 @@ function lookUp(input) {
   shown.addEventListener("input", () => {
     if (!("adds" in input.dataset)) {
       input.value = "";
-      shown.setCustomValidity(shown.value.trim() === "" ? "" : "Choose one of those that are found.");
+      shown.setCustomValidity(shown.value.trim() === "" ? "" : "Choose one of the results.");
     }
     clearTimeout(waiting);
     waiting = setTimeout(ask, 150);
@@ -137,7 +137,7 @@ function lookUp(input) {
   shown.addEventListener("blur", close);
 }
 
-// One more of several objects that a field names.
+// Adds one to the objects that a field refers to.
 function addChoice(input, one) {
   const label = document.createElement("label");
   const box = document.createElement("input");
@@ -160,7 +160,7 @@ function enhance(within) {
   within.querySelectorAll("input[data-names]").forEach(lookUp);
 }
 
-// One more row of an inline: the template's, with the next number.
+// Adds a row to an inline: a copy of the template with the next number.
 function rowsCanBeAdded(button) {
   const template = button.parentElement.querySelector("template[data-rows]");
   const count = button.parentElement.querySelector('input[name="' + template.dataset.rows + '"]');
@@ -188,11 +188,11 @@ function rowsCanBeAdded(button) {
 
 enhance(document);
 document.querySelectorAll("button[data-adds-row]").forEach(rowsCanBeAdded);
-// What was told, or else a first field that is still empty.
-const told = document.querySelector("[role=alert][tabindex]");
+// Focus a message, or else the first field if it is empty.
+const message = document.querySelector("[role=alert][tabindex]");
 const first = document.querySelector(".object .field :is(input, select, textarea):not([type=hidden])");
-if (told) {
-  told.focus();
+if (message) {
+  message.focus();
 } else if (first && first.value === "") {
   first.focus();
 }

@@ -1,5 +1,5 @@
-// The work of a day in the admin panel: by keyboard alone, as someone does who has no mouse or is quicker without; by hand,
-// with each click counted; and without JavaScript.
+// The work of a day in the admin panel: by keyboard alone, as someone does who has no mouse or is quicker without; by
+// hand, with each click counted; and without JavaScript.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { call, MANAGER } from "./server.mjs";
@@ -84,7 +84,7 @@ async function follow(page, target) {
 
 const link = (page, name) => page.getByRole("link", { name, exact: true });
 const button = (page, name) => page.getByRole("button", { name });
-const menu = (page, name) => page.getByRole("navigation", { name: "Models" }).getByRole("link", { name });
+const menu = (page, name) => page.getByRole("navigation", { name: "Main menu" }).getByRole("link", { name });
 const main = (page) => page.getByRole("main");
 
 // What the panel says after something was done.
@@ -108,7 +108,7 @@ async function logsIn({ browser, page, inspect }) {
 }
 
 async function addsMovie({ page }) {
-  await follow(page, page.getByRole("navigation", { name: "Models" }).getByRole("link", { name: "movies" }));
+  await follow(page, page.getByRole("navigation", { name: "Main menu" }).getByRole("link", { name: "movies" }));
   await follow(page, link(page, "Add a movie"));
   await type(page, page.getByLabel("Running time"), "100");
   // The browser itself asks for the title.
@@ -206,7 +206,7 @@ async function findsShows({ page, url, inspect }) {
   assert.match(await rows.first().innerText(), /20:15/);
   assert.equal(await page.getByLabel("Search").inputValue(), "noir studio", "sorting keeps what was searched for");
   await choose(page, page.getByLabel("State"), "Sold out");
-  await follow(page, button(page, "Find"));
+  await follow(page, button(page, "Search"));
   assert.match(page.url(), /state=sold_out/);
   assert.match(await main(page).innerText(), /Nothing matches/);
   await inspect(page, "shows-none");
@@ -347,15 +347,15 @@ async function changesPassword({ page, url, inspect, usher }) {
   const another = `${usher.password}-and-8`;
   await type(page, page.getByLabel("Old password"), usher.password);
   await type(page, page.getByLabel("New password", { exact: true }), another);
-  await type(page, page.getByLabel("New password again"), "something else");
+  await type(page, page.getByLabel("Repeat new password"), "something else");
   await follow(page, button(page, "Change password"));
   assert.match(await main(page).innerText(), /differ/);
   await inspect(page, "password-faults");
   await type(page, page.getByLabel("Old password"), usher.password);
   await type(page, page.getByLabel("New password", { exact: true }), another);
-  await type(page, page.getByLabel("New password again"), another);
+  await type(page, page.getByLabel("Repeat new password"), another);
   await follow(page, button(page, "Change password"));
-  await told(page, /password is changed/);
+  await told(page, /password has been changed/);
   usher.password = another;
   await logsOut(page, url);
 }
@@ -369,7 +369,8 @@ async function logsOut(page, url) {
   assert.equal(new URL(page.url()).pathname, "/admin/login/");
 }
 
-// As someone new does it, with a mouse or a finger, by what the pages say; docs/admin.md tells how many clicks it takes.
+// As someone new does it, with a mouse or a finger, by what the pages say; docs/admin.md tells how many clicks it
+// takes.
 export async function byHand({ browser, url, inspect, name }) {
   const { page, count, click, fill, choose } = await hand(browser);
   const customer = await books(url, name);
@@ -402,7 +403,7 @@ export async function byHand({ browser, url, inspect, name }) {
   // The booking of someone who has told half of a name.
   await click(menu(page, "Bookings"));
   await fill(page.getByLabel("Search"), customer.slice(0, -3));
-  await click(button(page, "Find"));
+  await click(button(page, "Search"));
   assert.equal(await page.locator("table.list tbody tr").count(), 1);
   await inspect(page, `${name}-hand-found`);
   await click(page.locator("input[name=ids]"));

@@ -56,8 +56,8 @@ struct Step {
     needs: Needs,
 }
 
-/// Every method at every path of the panel, for every model and every action: taken from the program, so that a new one is
-/// tried too.
+/// Every method at every path of the panel, for every model and every action: taken from the program, so that a new one
+/// is tried too.
 fn steps() -> Vec<Step> {
     let mut steps = Vec::new();
     for (route, _) in admin_panel() {
@@ -492,7 +492,7 @@ async fn another_password_ends_other_sessions(engine: Engine) {
     let fields = [("old", PASSWORD), ("new", NEW), ("again", NEW)];
     browser.post(&app, "/admin/password/", &fields).await.expect(303);
     let page = browser.get(&app, "/admin/password/?done=1").await.expect(200).text;
-    assert!(page.contains("Your password is changed"), "{page}");
+    assert!(page.contains("Your password has been changed"), "{page}");
     for mut ended in [former, other] {
         ended.get(&app, "/admin/").await.expect(302);
     }
@@ -689,7 +689,7 @@ async fn nobody_gives_themselves_more(engine: Engine) {
 
     let other = "Quiet-Harbour-71";
     for (new, again, fault) in
-        [(other, PASSWORD, "These are not twice the same."), ("1234567", "1234567", "This password is too short.")]
+        [(other, PASSWORD, "The two entries do not match."), ("1234567", "1234567", "This password is too short.")]
     {
         let fields = [("ids", ann.as_str()), ("password", new), ("password_again", again)];
         let page = clerk.clone().post(&app, "/admin/users/actions/password/", &fields).await.expect(422).text;
@@ -766,7 +766,7 @@ async fn refusals_are_pages(engine: Engine) {
     }
     // A page says what is wrong, also with fields.
     let none = boss.post(&app, "/admin/movies/actions/delete/", &[("all", "1")]).await.expect(400);
-    assert!(none.text.contains("no movies, or too many movies at once"), "{}", none.text);
+    assert!(none.text.contains("Select between 1 and 10000 movies."), "{}", none.text);
     let reply = Call::get("/admin/").header("Host", "evil.example").send(&app).await.expect(400);
     assert_eq!(reply.header("content-type").as_deref(), Some("text/html; charset=utf-8"));
     for path in ["/admin", "/admin/movies", "/admin/movies/1/change", "/admin/login"] {

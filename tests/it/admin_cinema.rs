@@ -316,7 +316,7 @@ async fn the_house_cancels_bookings_at_any_time(engine: Engine) {
     let last = order["bookings"][1]["id"].as_i64().expect("an id");
     app.sql("ALTER TABLE admin_log RENAME TO log_away").await;
     let told = run(&app, &mut staff, "bookings.cancel", &[last], &[]).await;
-    assert!(told.contains("Done: 1 booking.") && told.contains("could not note it"), "{told}");
+    assert!(told.contains("Done: 1 booking.") && told.contains("could not record it"), "{told}");
     assert_eq!(free().await, 50);
     app.sql("ALTER TABLE log_away RENAME TO admin_log").await;
     is_consistent(&app).await;
@@ -454,7 +454,7 @@ async fn the_board_tells_todays_numbers(engine: Engine) {
     hold(&world.bob, 1, &[4, 5]).send(&app).await.expect(201);
     let page = staff.get(&app, "/admin/").await.expect(200).text;
     let squeezed = page.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(squeezed.contains("<strong>3</strong> of 50 seats sold, in 1 show"), "{squeezed}");
+    assert!(squeezed.contains("<strong>3</strong> of 50 seats sold across 1 show"), "{squeezed}");
     assert!(squeezed.contains("<td class=\"number\">2</td> <td class=\"number\">45</td>"), "{squeezed}");
     assert!(squeezed.contains("1 of 2<"), "{squeezed}");
     // Who may not see shows sees no board.

@@ -300,7 +300,7 @@ async fn clocks_that_change(engine: Engine) {
     says(&gap, 422, "2026-03-29 02:30 does not exist");
     let fold = fill(&mut root, &base, "/admin/planets/add/", &rises("2026-10-25T02:30")).await;
     goes_to(&fold, "/admin/planets/");
-    says(&root.send(&base, Call::get("/admin/planets/")).await, 200, "comes twice");
+    says(&root.send(&base, Call::get("/admin/planets/")).await, 200, "occurs twice");
     let micros = |text| marquee::clock::parse(text).expect("a time").to_string();
     assert_eq!(app.sql("SELECT rises FROM planets").await, [[micros("2026-10-25T00:30:00Z")]]);
     // What the control can't show stays when other fields are edited.
@@ -370,7 +370,7 @@ async fn rows_are_saved_with_their_object(engine: Engine) {
     assert_eq!(app.sql(&shows.replace("With shows", "Copied")).await, [["8"]]);
     // A row of another movie is none of this one's.
     let stolen = [("inline0-0-_id", "1"), ("inline0-0-_version", "1"), ("inline0-0-total_seats", "49")];
-    says(&fill(&mut root, &base, change, &stolen).await, 422, "was removed meanwhile");
+    says(&fill(&mut root, &base, change, &stolen).await, 422, "Someone else has removed one of these");
     assert_eq!(app.sql("SELECT total_seats FROM shows WHERE id = 1").await, [["50"]]);
 }
 
@@ -486,7 +486,7 @@ async fn what_takes_too_long_is_stopped(engine: Engine) {
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
     app.sql("INSERT INTO planets (name, kind, moons) VALUES ('Mars', 'rock', 2)").await;
     let stopped = root.send(&base, Call::get("/admin/stars/?far=1")).await;
-    says(&stopped, 200, "That takes too long to look for.");
+    says(&stopped, 200, "This search takes too long.");
     // Whether there are any is not known, so nothing is said of it.
     assert!(!stopped.text.contains("Nothing matches") && !stopped.text.contains("0 stars"), "{}", stopped.text);
     // The connection is as good as before.

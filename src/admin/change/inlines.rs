@@ -1,4 +1,4 @@
-//! The rows of a form's inlines: those that are stored, those that were posted, and empty ones.
+//! The rows of a form's inlines: stored, posted and empty ones.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::admin::store::objects::{self, Object, Reader};
 use crate::admin::{Field, Filter, FilterBy, Given, Inline, Model};
 use crate::db::Result;
 
-/// More rows of an inline than this are not shown in a form, but linked.
+/// The most rows of an inline that a form shows; it links to a list of the others.
 const MOST_ROWS: usize = 100;
 
 /// The rows of an inline.
@@ -19,12 +19,12 @@ pub(super) struct Rows {
     pub(super) inline: &'static Inline,
     pub(super) model: &'static Model,
     pub(super) fields: Vec<&'static Field>,
-    /// There are more than are shown.
+    /// There are more rows than the form shows.
     pub(super) more: bool,
 }
 
 impl Rows {
-    /// None yet.
+    /// Describes an inline, without reading its rows.
     pub(super) fn of(page: &Page, inline: &'static Inline) -> Option<Rows> {
         let model = page.site.model(inline.model)?;
         let named = |name: &&str| model.fields().find(|field| field.name == *name);
@@ -50,7 +50,7 @@ impl Part {
 }
 
 impl Form {
-    /// Takes the rows that are stored in place of those that there were.
+    /// Replaces the rows by the stored ones.
     pub(super) async fn read_rows(&mut self, page: &Page, parent: i64) -> Result<()> {
         self.inlines.clear();
         for inline in self.model.inlines {
@@ -76,7 +76,7 @@ impl Form {
         }
     }
 
-    /// Makes the rows of the form those that were posted.
+    /// Replaces the rows by the posted ones.
     pub(super) async fn take_rows(&mut self, page: &Page, posted: &Posted) -> Result<()> {
         let parent = self.parts[0].stored.as_ref().map(|object| object.id);
         let mut known: Vec<Part> = self.parts.drain(1..).filter(|part| part.stored.is_some()).collect();
@@ -96,7 +96,7 @@ impl Form {
                     part.row.is_some_and(|(inline, _)| inline == place)
                         && part.stored.as_ref().is_some_and(|object| object.id == id)
                 };
-                // One that isn't among the first rows any more may still be one of this object's.
+                // The row may still belong to this object although it is no longer among the first ones.
                 let stored = match known.iter().position(is_it) {
                     Some(position) => known.swap_remove(position).stored,
                     None => objects::object(Reader::Db(&page.app), model, id).await?.filter(|object| {
@@ -104,7 +104,8 @@ impl Form {
                     }),
                 };
                 if stored.is_none() {
-                    self.faults.push(format!("A {} of this was removed meanwhile. Nothing was saved.", model.one));
+                    self.faults
+                        .push(format!("Someone else has removed one of these {}. Nothing was saved.", model.many));
                     continue;
                 }
                 let mut part = Part::row(&self.inlines[place], place, row, stored, changes(page, model));
@@ -115,7 +116,7 @@ impl Form {
         Ok(())
     }
 
-    /// Rows are numbered without gaps, whatever numbers they were posted with.
+    /// Numbers the rows without gaps; the posted numbers may have some.
     pub(super) fn number_rows(&mut self) {
         let mut next = vec![0; self.inlines.len()];
         for part in &mut self.parts {
@@ -168,15 +169,15 @@ pub(super) struct InlineShown {
     pub(super) many: &'static str,
     pub(super) one: &'static str,
     pub(super) rows: Vec<RowShown>,
-    /// For a script that adds rows: an empty one whose number is `__row__`; none where rows can't be added.
+    /// An empty row with the number `__row__`, for the script that adds rows; none if rows can't be added.
     pub(super) blank: Option<RowShown>,
-    /// The list of all of them, where there are more.
+    /// The URL of the list of all rows, if there are more; otherwise empty.
     pub(super) more: String,
 }
 
 pub(super) struct RowShown {
     pub(super) prefix: String,
-    /// None for a new one.
+    /// None for a new row.
     pub(super) id: Option<i64>,
     pub(super) version: i64,
     pub(super) title: String,
@@ -195,7 +196,7 @@ async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> 
         }
     }
     let id = part.stored.as_ref().map(|object| object.id);
-    // An empty row may stay empty.
+    // New rows may stay empty, so nothing in them is required.
     controls.iter_mut().for_each(|control| control.required &= id.is_some());
     Ok(RowShown {
         prefix: part.prefix(),
@@ -210,7 +211,7 @@ async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> 
     })
 }
 
-/// The list of a model's objects that belong to this one.
+/// Returns the URL of the list of a model's objects that belong to this parent.
 fn list_of(model: &Model, parent: &Model, id: i64) -> String {
     let by_parent = |filter: &&Filter| matches!(filter.by, FilterBy::Related { model, .. } if model == parent.name);
     match model.filters.iter().find(by_parent) {

@@ -1,4 +1,4 @@
-//! The page of a form.
+//! Rendering a form.
 
 use std::collections::BTreeMap;
 
@@ -28,18 +28,18 @@ struct FormPage<'a> {
     sets: Vec<Set>,
     inlines: Vec<InlineShown>,
     action: String,
-    /// Text, and the id of its control, or empty.
+    /// The text, and the id of its control or an empty string.
     faults: Vec<(String, String)>,
     warnings: &'a [String],
     version: i64,
-    /// What the controls of the page held, as JSON.
+    /// The stored values of the controls as JSON, to tell later which of them the user edited.
     was: String,
     saves: bool,
     saves_another: bool,
     saves_as_new: bool,
 }
 
-/// Controls that stand together.
+/// A group of controls.
 struct Set {
     title: &'static str,
     help: &'static str,
@@ -47,7 +47,7 @@ struct Set {
 }
 
 impl Form {
-    /// The page of it.
+    /// Returns the form's page.
     pub(super) async fn show(&mut self, page: &Page, status: StatusCode) -> Result<Response, ApiError> {
         self.number_rows();
         let mut names = Names::default();
@@ -68,7 +68,7 @@ impl Form {
         for fieldset in self.model.fieldsets {
             let mut controls = Vec::new();
             for field in fieldset.fields {
-                // A new object has nothing to show yet, and what can't be read is never shown.
+                // A new object has no stored values to show, and values that can't be read are never shown.
                 if object.edits(field) || object.stored.is_some() && !field.sql.is_empty() {
                     controls.push(control_of(page, &names, object, field, object.name(field)).await?);
                 }
@@ -142,7 +142,7 @@ pub(super) async fn control_of(
     let mut control = fields::control(page, names, field, name, part.raw(field), part.stored(field), edited).await?;
     let of_field = part.faults.iter().filter(|(name, _)| *name == field.name);
     control.faults = of_field.map(|(_, text)| text.clone()).collect();
-    // What is left empty keeps its password.
+    // An empty field keeps the stored password.
     control.required &= !(matches!(field.kind, Kind::Password) && part.stored.is_some());
     Ok(control)
 }

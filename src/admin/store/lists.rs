@@ -1,9 +1,10 @@
-//! Lists, counts, filters and searches, quick also over millions of rows.
+//! Lists, counts, filters and searches that are quick even over millions of rows.
 //!
-//! Each condition is first looked for by itself, through its index, up to [`BOUND`] objects. One that finds no more than
-//! that leads: its objects are looked up by their ids, and the other conditions are checked on them. Where every condition
-//! finds more, the list is walked in its order and each row checked until the page is full, which is soon. Words of a search
-//! that each find more are met first: they may find few together.
+//! First each condition is searched by itself, through its index, for up to [`BOUND`] objects. A condition that matches
+//! no more than that leads: its objects are read by their ids, and the other conditions are checked on them. If every
+//! condition matches more, the list is scanned in its order, checking each row, until the page is full; with so common
+//! conditions that is soon. Words of a search that each match more are intersected before that, as they may match
+//! few objects together.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -17,31 +18,31 @@ use crate::admin::{Model, Search, SearchKind, Shown};
 use crate::app::App;
 use crate::db::{DbError, Decode, Dialect, FromRow, Result, Row, Value};
 
-/// Objects are counted up to here, and pages end here.
+/// Objects are counted up to this number, and the pages of a list end at it.
 pub const BOUND: usize = 10_000;
 
-/// How long a statement of a list may take.
+/// The time limit of a list's statements.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long it may take only to say how many there are.
+/// The time limit of statements that only count.
 const COUNTING: Duration = Duration::from_millis(50);
 
-/// How long it may take to find out where words meet that each find too many.
-const MEETING: Duration = Duration::from_millis(500);
+/// The time limit for intersecting words that each match too many objects.
+const INTERSECTING: Duration = Duration::from_millis(500);
 
-/// How long a list is walked to see whether words that each find too many are common together.
+/// The time limit for scanning a list to see whether words that each match too many objects are also common together.
 const SOON: Duration = Duration::from_millis(25);
 
-/// From so many rows of a joined table it is told how many objects each stands for.
+/// Rows of a joined table that are sampled to estimate how many objects each one stands for.
 const SAMPLE: usize = 20;
 
-/// Where these rows stand for more objects than this, there are very many in all.
+/// If the sampled rows stand for more objects than this, the estimate is "very many".
 const PROBED: usize = 5 * BOUND / 2;
 
-/// Of a set that is so small, each object may as well be checked as looked for.
+/// Up to this size of a set, checking each object is as cheap as searching an index.
 const FEW: usize = 500;
 
-/// A condition, or a part of one.
+/// An SQL condition or another fragment, with its parameters.
 #[derive(Debug, Clone)]
 struct Sql {
     text: String,
@@ -68,14 +69,14 @@ impl Sql {
         Sql::joined(parts, " AND ", "1 = 1")
     }
 
-    /// The same condition, in a form that no engine looks for in an index.
-    fn checked(mut self) -> Sql {
+    /// Returns the same condition, written so that no engine uses an index for it.
+    fn unindexed(mut self) -> Sql {
         self.text = format!("(({}) + 0)", self.text);
         self
     }
 }
 
-/// A table that a model joins, with just one row for each object.
+/// A table that a model joins; it has just one row for each object.
 #[derive(Debug, Clone, Copy)]
 struct Join {
     table: &'static str,
@@ -85,7 +86,7 @@ struct Join {
     left: bool,
 }
 
-/// `JOIN users u ON u.id = t.user_id LEFT JOIN …` in its parts.
+/// Splits a model's `JOIN users u ON u.id = t.user_id LEFT JOIN …` into its parts.
 fn joins(model: &Model) -> Vec<Join> {
     let mut found = Vec::new();
     let mut left = false;
@@ -102,7 +103,7 @@ fn joins(model: &Model) -> Vec<Join> {
     found
 }
 
-/// Whether an expression speaks of this alias.
+/// Checks whether an expression uses this alias.
 fn mentions(sql: &str, alias: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
     sql.match_indices(alias).any(|(place, _)| {
@@ -110,7 +111,7 @@ fn mentions(sql: &str, alias: &str) -> bool {
     })
 }
 
-/// What builds the statements about one model.
+/// Builds the statements about one model.
 struct Builder {
     app: App,
     model: &'static Model,
@@ -131,7 +132,7 @@ impl Builder {
         self.app.db.query_aside(sql, params, PATIENCE).await
     }
 
-    /// `SELECT` that joins in the order in which it is written.
+    /// Returns a `SELECT` that joins the tables in the order in which they are written.
     fn select(&self) -> String {
         format!("SELECT {}", self.dialect.in_order())
     }
@@ -139,14 +140,14 @@ impl Builder {
     fn join(&self, table: &str, alias: &str, on: &str, left: bool) -> String {
         let word = match (left, self.dialect) {
             (true, _) => "LEFT JOIN",
-            // The one that SQLite joins in the order in which it is written.
+            // SQLite keeps the written order only for a CROSS JOIN.
             (false, Dialect::Sqlite) => "CROSS JOIN",
             (false, Dialect::Mysql) => "JOIN",
         };
         format!(" {word} {table} {alias} ON {on}")
     }
 
-    /// The joins that these expressions need, but for those with the aliases that are there already.
+    /// Returns the joins that these expressions need, except the ones whose aliases are `there` already.
     fn needed(&self, texts: &[&str], there: &[&str]) -> String {
         let mut chosen: Vec<&Join> = Vec::new();
         for join in self.joins.iter().rev().filter(|join| !there.contains(&join.alias)) {
@@ -158,14 +159,14 @@ impl Builder {
         chosen.iter().rev().map(|join| self.join(join.table, join.alias, join.on, join.left)).collect()
     }
 
-    /// The one joined table that an expression is over, if it is over one.
+    /// Returns the joined table that an expression uses, if it uses only that one.
     fn over(&self, text: &str) -> Option<&Join> {
         let mut over = self.joins.iter().filter(|join| mentions(text, join.alias));
         let first = over.next().filter(|join| !join.left)?;
         (over.next().is_none() && !mentions(text, "t")).then_some(first)
     }
 
-    /// From a joined table back to the model's own: `FROM`, and the aliases in it.
+    /// Returns a `FROM` that leads from a joined table back to the model's own, and the aliases in it.
     fn back_from(&self, join: &Join) -> (String, Vec<&'static str>) {
         let (mut text, mut aliases) = (format!("{} {}", join.table, join.alias), vec![join.alias]);
         let mut here = *join;
@@ -179,34 +180,34 @@ impl Builder {
         (text, aliases)
     }
 
-    /// What finds the ids for which a condition is true, beginning where it can be looked up.
+    /// Returns SQL for the ids of the objects that match a condition, starting from the table that the condition is on.
     fn finder(&self, condition: &Sql) -> String {
-        // What is no object is left out by the way, unless that is the condition itself.
-        let only = self.only().filter(|only| only.text != condition.text).map(Sql::checked);
+        // Rows that are not objects are left out, too, unless the condition itself is the one that does so.
+        let only = self.only().filter(|only| only.text != condition.text).map(Sql::unindexed);
         let alias = self.over(&condition.text).map_or("t", |join| join.alias);
         self.finder_from(alias, "", &Sql::all([condition.clone()].into_iter().chain(only)), BOUND)
     }
 
-    /// What finds so many and one more, beginning with `lead` and the table of this alias.
+    /// Returns SQL for at most `most + 1` matches, starting with `lead` and the table of this alias.
     fn finder_from(&self, alias: &str, lead: &str, condition: &Sql, most: usize) -> String {
         let (from, there) = match self.joins.iter().find(|join| join.alias == alias) {
             Some(join) => self.back_from(join),
             None => (format!("{} t", self.model.table), Vec::new()),
         };
         let needed = self.needed(&[&condition.text], &there);
-        // Of one table alone no order is given, as it would hold for what a condition selects by itself, too.
+        // With only one table no join order is given, as it would also apply to subqueries of the condition.
         let select = if there.is_empty() && needed.is_empty() { "SELECT".to_owned() } else { self.select() };
         format!("{select} t.id FROM {lead}{from}{needed} WHERE {} LIMIT {}", condition.text, most + 1)
     }
 
-    /// Whether a condition on the table of this alias finds more than [`BOUND`] rows, by the indexes alone. Some may be no
-    /// objects.
+    /// Checks by the indexes alone whether a condition on the table of this alias matches more than [`BOUND`] rows.
+    /// Some of them may not be objects.
     async fn finds_many(&self, alias: &str, condition: &Sql) -> Result<bool> {
         let rows = self.finder_from(alias, "", condition, BOUND);
         Ok(self.count_up_to(&rows, &condition.params, BOUND, PATIENCE).await? > BOUND)
     }
 
-    /// Whether it is found out in a moment that a word which finds many rows finds as many objects.
+    /// Checks whether a quick count shows that a word that matches many rows also matches many objects.
     async fn is_many(&self, found: &Found) -> Result<bool> {
         for (.., way, _) in found.many.iter().filter(|_| self.only().is_some()) {
             match self.count_up_to(&self.finder(way), &way.params, BOUND, COUNTING).await {
@@ -219,7 +220,7 @@ impl Builder {
         Ok(self.only().is_none() || found.few.len() > BOUND)
     }
 
-    /// About how many objects there are for a condition on the table of this alias; [`usize::MAX`] for very many.
+    /// Estimates how many objects match a condition on the table of this alias; [`usize::MAX`] means very many.
     async fn estimate(&self, alias: &str, condition: &Sql) -> Result<usize> {
         let join = self.joins.iter().find(|join| join.alias == alias);
         let table = join.map_or(self.model.table, |join| join.table);
@@ -240,19 +241,19 @@ impl Builder {
         Ok(found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(far)))
     }
 
-    /// The ids of the objects for which a condition is true; None when there are more than [`BOUND`].
+    /// Returns the ids of the objects that match a condition, or None if there are more than [`BOUND`].
     async fn find(&self, condition: &Sql) -> Result<Option<HashSet<i64>>> {
         let finder = self.finder(condition);
         let found: Vec<(i64,)> = self.ask(&finder, condition.params.clone()).await?;
         Ok((found.len() <= BOUND).then(|| found.into_iter().map(|(id,)| id).collect()))
     }
 
-    /// The condition that a row is an object of the model, if not every row is.
+    /// Returns the condition for a row to be an object of the model, if not every row is one.
     fn only(&self) -> Option<Sql> {
         (!self.model.only.is_empty()).then(|| Sql::plain(self.told(self.model.only)))
     }
 
-    /// Rows as they are wanted, by a list of ids.
+    /// Returns a `FROM` that starts with a list of ids, passed as a parameter, and joins the objects to it.
     fn by_ids(&self, texts: &[&str]) -> String {
         let ids = self.dialect.table(&[("id", "BIGINT")]);
         format!(
@@ -262,7 +263,7 @@ impl Builder {
         )
     }
 
-    /// The conditions that a field begins with this, or is this number; one of them must be true.
+    /// Returns the conditions for a field to begin with a phrase or to equal it as a number. One of them must be true.
     fn begins(&self, search: &Search, phrase: &str) -> Vec<Sql> {
         let column = search.column;
         match search.kind {
@@ -272,12 +273,13 @@ impl Builder {
                 number.map(is).into_iter().collect()
             }
             SearchKind::Folded => vec![self.prefix(column, "", &username::key(phrase))],
-            // Several ranges at once look to SQLite as if they were the whole table, so each is a condition of its own.
+            // SQLite takes several ranges in one condition for the whole table, so each is a condition of its own.
             SearchKind::Text => match self.dialect {
                 Dialect::Sqlite => {
                     cases(phrase).iter().map(|word| self.prefix(column, " COLLATE NOCASE", word)).collect()
                 }
-                // LIKE compares sign by sign, whatever the collation says of an accent behind its letter.
+                // LIKE compares character by character, even if the collation treats a letter and its combining accent
+                // as one.
                 Dialect::Mysql => {
                     forms(phrase).iter().map(|word| self.prefix(column, " COLLATE utf8mb4_unicode_ci", word)).collect()
                 }
@@ -285,8 +287,8 @@ impl Builder {
         }
     }
 
-    /// On a server the collation stands beside what is looked for: so the index of a column that has it is used, and one
-    /// that is otherwise compared to the letter, as names of screens are, is looked through.
+    /// Returns the condition for a column to begin with a text. MySQL gets the collation with the text: an index of a
+    /// column with that collation is used, and a column with a binary collation, as names of screens have, is scanned.
     fn prefix(&self, column: &str, collation: &str, begin: &str) -> Sql {
         match self.dialect {
             Dialect::Sqlite => Sql {
@@ -300,7 +302,7 @@ impl Builder {
         }
     }
 
-    /// The SQL of a sort, as the index has it.
+    /// Returns the SQL of a sort in the form that the index has.
     fn sort(&self, sql: &str) -> String {
         let is_text = self.model.search.iter().any(|one| one.column == sql && one.kind == SearchKind::Text);
         match self.dialect {
@@ -310,15 +312,15 @@ impl Builder {
     }
 }
 
-/// The forms of Unicode in which a word is looked for: what was typed on a Mac may have its accents behind the letters.
+/// Returns the Unicode forms in which a word is searched: text from a Mac may have combining accents after the letters.
 fn forms(word: &str) -> Vec<String> {
     let mut forms: Vec<String> = vec![word.nfc().collect(), word.nfd().collect()];
     forms.dedup();
     forms
 }
 
-/// Letter cases in which a word is looked for, in both forms: SQLite compares ASCII letters in any case, and others as they
-/// are.
+/// Returns the letter cases in which a word is searched, each in both Unicode forms. SQLite ignores the case of ASCII
+/// letters only.
 fn cases(word: &str) -> Vec<String> {
     if word.is_ascii() {
         return vec![word.to_owned()];
@@ -336,24 +338,24 @@ fn capitalised(lower: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A word of a search: by the alias of a table, the conditions on its fields.
+/// A word of a search: the conditions on the searched fields, by the alias of their table.
 struct Word {
     ways: BTreeMap<&'static str, Vec<Sql>>,
-    /// Objects that the word names in another way.
+    /// Objects that the word names by their id or code.
     named: Vec<i64>,
     length: usize,
 }
 
 impl Word {
-    /// The condition on a joined row.
+    /// Returns the condition for a row, with its joins, to match the word.
     fn check(&self) -> Sql {
         let named = self.named.iter().map(|id| Sql { text: "t.id = ?".into(), params: vec![(*id).into()] });
-        Sql::any(self.ways.values().flatten().cloned().chain(named)).checked()
+        Sql::any(self.ways.values().flatten().cloned().chain(named)).unindexed()
     }
 }
 
 impl Builder {
-    /// The words of a search. One may also continue those before it: `the long` finds `The Long Take`.
+    /// Returns the words of a search. A word may also continue the ones before it: `the long` finds `The Long Take`.
     async fn words(&self, text: &str) -> Result<Vec<Word>> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let mut found = Vec::with_capacity(words.len());
@@ -376,8 +378,8 @@ impl Builder {
         Ok(found)
     }
 
-    /// What a word finds, each field through its own index. Of several words it is enough to know roughly which of them
-    /// find many, as they are met afterwards.
+    /// Searches a word in each field through the field's own index. If there are several words, a rough estimate of
+    /// which match many objects is enough, as they are intersected afterwards.
     async fn look_for(&self, word: Word, is_alone: bool) -> Result<Found> {
         let Word { ways, named, length } = word;
         let few = named.iter().copied().collect();
@@ -386,7 +388,7 @@ impl Builder {
         for (alias, conditions) in ways {
             let mut large = None;
             for condition in conditions {
-                // Fields of one table mostly find the same objects, so one that finds very many speaks for those behind it.
+                // Fields of one table mostly match the same objects: if one matches very many, so do the ones after it.
                 if large != Some(usize::MAX) {
                     let many = match is_alone {
                         true => self.finds_many(alias, &condition).await?.then_some(usize::MAX),
@@ -396,7 +398,7 @@ impl Builder {
                 }
                 if large.is_none() {
                     match self.find(&condition).await? {
-                        // What it finds nothing by need not be compared any more.
+                        // A condition that matches nothing need not be checked later.
                         Some(ids) if ids.is_empty() => continue,
                         Some(ids) => found.few.extend(ids),
                         None => large = Some(BOUND + 1),
@@ -410,23 +412,23 @@ impl Builder {
     }
 }
 
-/// What a word finds.
+/// The matches of a word.
 struct Found {
-    /// Without the fields that find nothing.
+    /// The word without the fields that match nothing.
     word: Word,
-    /// By fields that find no more than [`BOUND`].
+    /// Objects found through fields that match at most [`BOUND`].
     few: HashSet<i64>,
-    /// Fields that find more: the alias of their table, the condition, and about how many.
+    /// Fields that match more: the alias of their table, the condition, and the estimated number.
     many: Vec<(&'static str, Sql, usize)>,
 }
 
-/// What a list is in the order of.
+/// The order of a list.
 struct Order {
     sql: String,
     descending: bool,
-    /// No two objects have the same.
+    /// No two objects have the same value.
     unique: bool,
-    /// The joined table that has the moment by which it is ordered.
+    /// The joined table with the timestamp that the list is ordered by.
     over: Option<Join>,
 }
 
@@ -439,42 +441,42 @@ impl Order {
         let direction = self.direction();
         match (self.sql.as_str(), self.over) {
             ("t.id", _) => format!("t.id {direction}"),
-            // What says more than the index does makes MariaDB sort the whole table.
+            // With more than the index has, MariaDB would sort the whole table.
             (sql, None) if self.unique => format!("{sql} {direction}"),
-            // Another table's index ends here: what has the same moment comes as the engine finds it.
+            // Another table's index has nothing more; objects with the same timestamp come in any order.
             (sql, Some(_)) => format!("{sql} {direction}"),
             (sql, None) => format!("{sql} {direction}, t.id {direction}"),
         }
     }
 }
 
-/// The objects that a query asks for.
+/// The objects that match a query.
 pub struct List {
     builder: Builder,
     order: Order,
     those: Those,
-    /// It was asked to be sorted in another way, but there are too many.
+    /// The query wants another order, but there are too many objects for it.
     pub unsorted: bool,
     period: Option<Period>,
 }
 
 enum Those {
-    /// All of them, in order.
+    /// The ids of all objects, in order.
     These(Vec<i64>),
-    /// More: those that pass this check. How many, where that is not to be counted.
+    /// Too many to read: the objects that pass this check. `count` is set if they need not be counted.
     Walked { check: Sql, count: Option<Count> },
 }
 
-/// Where words meet that each find too many.
-enum Met {
+/// The intersection of words that each match too many objects.
+enum Intersection {
     These(HashSet<i64>),
     /// More than [`BOUND`] objects.
     Many,
-    /// It takes long to find out, so they are many among all.
+    /// Finding out takes too long, so a large part of all objects match.
     Unknown,
 }
 
-/// How far a list was read: [`List::next`] goes on from here.
+/// How far a list has been read: [`List::next`] continues from here.
 #[derive(Debug, Default)]
 pub struct Position {
     passed: usize,
@@ -483,10 +485,10 @@ pub struct Position {
     ahead: VecDeque<i64>,
 }
 
-/// How many objects are read at once of a list that is read as a whole.
+/// How many objects are read in one statement when a whole list is read.
 pub const AT_ONCE: usize = 2_000;
 
-/// How many ids of one day are read at once.
+/// How many ids of one day are read in one statement.
 const AHEAD: usize = 10_000;
 
 /// How many objects there are.
@@ -499,11 +501,11 @@ pub struct Count {
 
 const MANY: Count = Count { rows: BOUND, more: true };
 
-/// To say how many would take too long.
+/// Counting would take too long.
 const UNKNOWN: Count = Count { rows: 0, more: true };
 
 impl List {
-    /// Looks for what leads to the objects: to all of them, or to so many of the first.
+    /// Prepares the list of the objects that match a query: of all of them, or of the `first` ones.
     pub async fn find(app: &App, model: &'static Model, query: &Query, first: Option<usize>) -> Result<List> {
         let builder = Builder::new(app, model);
         let order = builder.order(query);
@@ -543,11 +545,11 @@ impl List {
             dated = Some(Sql { text, params: vec![from.into(), to.into()] });
         }
         conditions.extend(dated.clone());
-        // Every look for something leaves out what is no object.
+        // Every search by a condition also leaves out rows that are not objects.
         let narrowed = count_of_words + conditions.len();
         match builder.only() {
             Some(only) if narrowed == 0 => conditions.push(only),
-            only => checks.extend(only.map(Sql::checked)),
+            only => checks.extend(only.map(Sql::unindexed)),
         }
         let mut range = None;
         for condition in conditions {
@@ -565,7 +567,7 @@ impl List {
                     None => {}
                 }
             }
-            checks.push(condition.checked());
+            checks.push(condition.unindexed());
         }
         let check = Sql::all(checks.clone());
         let those = Those::Walked { check, count: None };
@@ -580,32 +582,33 @@ impl List {
                 Some(first) if range.is_none() => list.is_soon_full(first).await?,
                 _ => false,
             };
-            match list.builder.gather(&large, if is_common { COUNTING } else { MEETING }).await? {
-                Met::These(ids) => leading = Some(ids),
-                Met::Many => count = (narrowed == count_of_words).then_some(MANY),
-                Met::Unknown => count = is_common.then_some(UNKNOWN),
+            match list.builder.gather(&large, if is_common { COUNTING } else { INTERSECTING }).await? {
+                Intersection::These(ids) => leading = Some(ids),
+                Intersection::Many => count = (narrowed == count_of_words).then_some(MANY),
+                Intersection::Unknown => count = is_common.then_some(UNKNOWN),
             }
         }
-        // Objects may be few among their table's rows, as what is held among all orders.
+        // Objects may be few among their table's rows, as the held ones among all orders.
         if let (None, Some(only), true) = (&leading, list.builder.only(), narrowed > 0) {
             leading = list.builder.find(&only).await?;
         }
         list.those = match leading {
             Some(ids) => {
-                checks.extend(range.map(Sql::checked));
+                checks.extend(range.map(Sql::unindexed));
                 Those::These(list.builder.sorted(ids, Sql::all(checks), &list.order).await?)
             }
             None => {
                 if let (Some(range), Some(dates)) = (range, model.dates) {
                     let over = list.builder.over(dates).copied();
-                    // Rows of one time lie together: the other orders would pass over all rows of other times first.
+                    // Rows of one period are adjacent in the index by date; another order would scan all other rows
+                    // first.
                     if over.is_some() || query.sort.is_none() {
                         list.unsorted = query.sort.is_some();
                         let descending = list.order.descending || list.unsorted;
                         list.order = Order { sql: dates.to_owned(), descending, unique: false, over };
                         checks.push(range);
                     } else {
-                        checks.push(range.checked());
+                        checks.push(range.unindexed());
                     }
                 }
                 let every_object = narrowed == 0 && list.builder.only().is_some();
@@ -615,7 +618,7 @@ impl List {
         Ok(list)
     }
 
-    /// Whether so many are found in no time when the list is walked in its order.
+    /// Checks whether a short scan of the list in its order finds the `first` objects.
     async fn is_soon_full(&self, first: usize) -> Result<bool> {
         match self.walk(0, first, SOON).await {
             Ok(ids) => Ok(ids.len() == first),
@@ -624,7 +627,7 @@ impl List {
         }
     }
 
-    /// Some of the ids, found by going through the list in its order.
+    /// Returns some of the ids, found by scanning the list in its order.
     async fn walk(&self, offset: usize, limit: usize, patience: Duration) -> Result<Vec<i64>> {
         let Those::Walked { check, .. } = &self.those else { return Ok(Vec::new()) };
         let sql = format!(
@@ -638,7 +641,7 @@ impl List {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
-    /// How many there are.
+    /// Counts the objects.
     pub async fn count(&self) -> Result<Count> {
         let check = match &self.those {
             Those::These(ids) => return Ok(Count { rows: ids.len(), more: false }),
@@ -662,14 +665,14 @@ impl List {
         }
     }
 
-    /// Some of their ids, in order.
+    /// Returns some of the ids, in order.
     pub async fn ids(&self, offset: usize, limit: usize) -> Result<Vec<i64>> {
         match &self.those {
             Those::These(ids) => return Ok(ids.iter().skip(offset).take(limit).copied().collect()),
             Those::Walked { .. } => {}
         }
         if self.order.over.is_none() && offset + limit > AT_ONCE {
-            // To pass over so many, engines would rather sort the whole table than walk its index.
+            // For a large offset, engines would rather sort the whole table than scan its index.
             let (mut ids, mut at) = (Vec::new(), Position::default());
             while ids.len() < offset + limit {
                 match self.next(&mut at, AT_ONCE.min(offset + limit - ids.len())).await? {
@@ -682,7 +685,7 @@ impl List {
         self.walk(offset, limit, PATIENCE).await
     }
 
-    /// The ids that follow on `at`, in order, no more than `most`. None when the list is at its end.
+    /// Returns at most `most` ids from `at` on, in order; None at the end of the list.
     pub async fn next(&self, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         match (&self.those, self.order.over) {
             (Those::These(ids), _) => {
@@ -695,7 +698,8 @@ impl List {
         }
     }
 
-    /// What has no value in the column comes first, or last where the order descends.
+    /// Reads on by the value and id of the last object. Objects without a value come first, or last in descending
+    /// order.
     async fn next_by_key(&self, check: &Sql, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         let sql = &self.order.sql;
         let (than, descends) = if self.order.descending { ("<", true) } else { (">", false) };
@@ -733,8 +737,8 @@ impl List {
         Ok(None)
     }
 
-    /// In the order of another table's moments each read sorts all that is left, so it goes by the days of the period, and
-    /// reads ids ahead.
+    /// Reads on day by day, with ids read ahead. In the order of another table's timestamp each statement sorts
+    /// everything that is left, so it must be limited to a day.
     async fn next_by_day(&self, check: &Sql, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         let Some(period) = self.period else { return Ok(None) };
         let days = period.days();
@@ -788,7 +792,7 @@ impl Builder {
 
     fn filter(&self, chosen: Chosen) -> Sql {
         match chosen {
-            // Not as a parameter: an index over some of the rows is used for the very word that it is about.
+            // Not as a parameter: a partial index is only used if the statement contains its very word.
             Chosen::Is(sql, word) if word.parse::<i64>().is_ok() => Sql::plain(format!("{} = {word}", self.told(sql))),
             Chosen::Is(sql, word) => Sql::plain(format!("{} = '{word}'", self.told(sql))),
             Chosen::When(sql) => Sql::plain(self.told(sql)),
@@ -800,8 +804,8 @@ impl Builder {
         }
     }
 
-    /// The objects for all words, each of which alone finds too many.
-    async fn gather(&self, large: &[Found], limit: Duration) -> Result<Met> {
+    /// Intersects words that each match too many objects.
+    async fn gather(&self, large: &[Found], limit: Duration) -> Result<Intersection> {
         let mut aliases: Vec<&str> = large.iter().flat_map(|found| &found.many).map(|(alias, ..)| *alias).collect();
         aliases.sort_unstable();
         aliases.dedup();
@@ -812,25 +816,26 @@ impl Builder {
             aliases.iter().map(of).fold(0, usize::saturating_add)
         };
         let mut large: Vec<(usize, &Found)> = large.iter().map(|found| (most(found), found)).collect();
-        // The one that finds the fewest leads; of those that find very many, the longest mostly does.
+        // The word with the fewest matches leads. Among words with very many, the longest usually has the fewest.
         large.sort_by_key(|(rows, found)| (*rows, std::cmp::Reverse(found.word.length)));
-        let Some(((rows, first), others)) = large.split_first() else { return Ok(Met::Unknown) };
+        let Some(((rows, first), others)) = large.split_first() else { return Ok(Intersection::Unknown) };
         let mut gathered = first.few.clone();
         if aliases.len() == 1 {
-            // They meet in one table, as a first and a last name do, and are compared there. Elsewhere each finds few.
+            // All large fields are in one table, as a first and a last name, and are compared there. In other tables
+            // each word matches few objects.
             gathered.extend(others.iter().flat_map(|(_, found)| &found.few));
         }
         for alias in &aliases {
             let check = |(_, found): &(usize, &Found)| match aliases[..] {
-                [_] => Sql::any(found.word.ways.get(alias).into_iter().flatten().cloned()).checked(),
+                [_] => Sql::any(found.word.ways.get(alias).into_iter().flatten().cloned()).unindexed(),
                 _ => found.word.check(),
             };
             let of_others = Sql::all(others.iter().map(check));
             let ways = first.many.iter().filter(|(of, ..)| of == alias).map(|(_, way, _)| way.clone());
             let ways: Vec<Sql> = ways.collect();
-            let only = self.only().map(Sql::checked);
+            let only = self.only().map(Sql::unindexed);
             let rest = Sql::all([of_others].into_iter().chain(only));
-            // Few rows of a table, which several fields find, are gathered before their objects are looked for.
+            // If several fields match few rows of a table, collect these rows before searching their objects.
             let is_known = *rows < usize::MAX && ways.len() > 1;
             let either = if is_known { self.either(alias, &ways) } else { None };
             let (lead, ways) = match either {
@@ -843,16 +848,17 @@ impl Builder {
                 let params = [lead.params.clone(), condition.params].concat();
                 match self.app.db.query_aside::<(i64,)>(&sql, params, limit).await {
                     Ok(ids) if ids.len() <= BOUND => gathered.extend(ids.into_iter().map(|(id,)| id)),
-                    Ok(_) => return Ok(Met::Many),
-                    Err(DbError::TooLong) => return Ok(Met::Unknown),
+                    Ok(_) => return Ok(Intersection::Many),
+                    Err(DbError::TooLong) => return Ok(Intersection::Unknown),
                     Err(error) => return Err(error),
                 }
             }
         }
-        Ok(Met::These(gathered))
+        Ok(Intersection::These(gathered))
     }
 
-    /// The rows of a joined table for which any of these is true, each by its own index, as a table `found` to begin with.
+    /// Returns a derived table `found` with the rows of a joined table that match any of these conditions, each through
+    /// its own index, and the condition that joins it.
     fn either(&self, alias: &str, ways: &[Sql]) -> Option<(Sql, Sql)> {
         let join = self.joins.iter().find(|join| join.alias == alias)?;
         let (one, other) = join.on.split_once(" = ")?;
@@ -864,7 +870,7 @@ impl Builder {
         Some((Sql { text, params }, Sql::plain(format!("{key} = found.id"))))
     }
 
-    /// Those that pass a check, in order.
+    /// Returns the ids that pass a check, in order.
     async fn sorted(&self, ids: HashSet<i64>, check: Sql, order: &Order) -> Result<Vec<i64>> {
         let mut ids: Vec<[i64; 1]> = ids.into_iter().map(|id| [id]).collect();
         ids.sort_unstable();
@@ -877,22 +883,22 @@ impl Builder {
     }
 }
 
-/// The ids of what a query asks for, in its order, but no more than `limit`.
+/// Returns the ids of the objects that match a query, in its order, at most `limit`.
 pub async fn ids_of(app: &App, model: &'static Model, query: &Query, limit: usize) -> Result<Vec<i64>> {
     List::find(app, model, query, None).await?.ids(0, limit).await
 }
 
-/// An object as a list shows it.
+/// An object as a row of a list.
 #[derive(Debug)]
 pub struct Shot {
     pub id: i64,
     pub label: String,
     pub version: i64,
-    /// By column: the cell, and what else it is shown with (the whole of a bar, the id behind a link).
+    /// By column: the cell, and a second value (the whole of a bar, the id behind a link).
     pub cells: Vec<(Value, Value)>,
 }
 
-/// The objects with these ids, in the order of the ids.
+/// Returns the objects with these ids, in the order of the ids.
 pub async fn shots(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<Shot>> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -923,7 +929,7 @@ pub async fn shots(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<
     Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
 }
 
-/// What objects are called that these words find, by id, at most so many.
+/// Returns the ids and display names of objects that match these words, at most `limit`.
 pub async fn names(app: &App, model: &'static Model, words: &str, limit: usize) -> Result<Vec<(i64, String)>> {
     let ids = List::find(app, model, &Query::of_words(words), Some(limit)).await?.ids(0, limit).await?;
     let builder = Builder::new(app, model);
@@ -935,7 +941,7 @@ pub async fn names(app: &App, model: &'static Model, words: &str, limit: usize) 
     Ok(ids.into_iter().filter_map(|id| Some((id, by_id.remove(&id)?))).collect())
 }
 
-/// The first and the last moment of a model's objects.
+/// Returns the first and the last timestamp of a model's objects.
 pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>> {
     let Some(dates) = model.dates else { return Ok(None) };
     let builder = Builder::new(app, model);
@@ -955,7 +961,7 @@ pub async fn span(app: &App, model: &'static Model) -> Result<Option<(i64, i64)>
     Ok(ends.first().copied().zip(ends.get(1).copied()))
 }
 
-/// How many objects a choice of a filter has, up to [`BOUND`].
+/// Counts the objects that match a choice of a filter, up to [`BOUND`].
 pub async fn counted(app: &App, model: &'static Model, choice: Chosen) -> Result<Count> {
     let builder = Builder::new(app, model);
     let condition = builder.filter(choice);
@@ -965,7 +971,7 @@ pub async fn counted(app: &App, model: &'static Model, choice: Chosen) -> Result
     Ok(Count { rows: rows.min(BOUND), more: rows > BOUND })
 }
 
-/// A cell as text, whatever it is.
+/// Returns a cell of any type as text.
 pub fn text(cell: Value) -> String {
     match cell {
         Value::Null => String::new(),

@@ -1,11 +1,11 @@
-//! The log of changes, which only grows.
+//! The change log. Entries are only ever added.
 
 use crate::admin::{FieldChange, Staff};
 use crate::clock;
 use crate::db::{Db, DbError, FromRow, Result, Row, Tx};
 
-/// Notes what `staff` did with an object, in the transaction that does it. `label` is what the object is called at this
-/// moment; `action` a word, as `add`, `change`, `delete`, or the name of an action.
+/// Logs what `staff` did with an object, in the transaction that does it. `label` is the object's current display name;
+/// `action` is `add`, `change`, `delete` or the name of an action.
 pub async fn add(
     tx: &mut Tx,
     staff: &Staff,
@@ -35,18 +35,18 @@ pub async fn add(
     Ok(())
 }
 
-/// A line of the log.
+/// An entry of the log.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub id: i64,
     /// UTC microseconds.
     pub at: i64,
     pub username: String,
-    /// From where.
+    /// The IP address of the client.
     pub address: String,
     pub model: String,
     pub object_id: i64,
-    /// What the object was called then.
+    /// The object's display name at that time.
     pub object: String,
     pub action: String,
     pub changes: Vec<FieldChange>,
@@ -70,7 +70,7 @@ impl FromRow for Entry {
     }
 }
 
-/// The latest lines about an object, of those older than `before`.
+/// Returns the latest entries about an object that are older than the entry `before`.
 pub async fn of_object(db: &Db, model: &str, object_id: i64, before: i64, limit: i64) -> Result<Vec<Entry>> {
     db.query(
         &format!("{ENTRY} WHERE model = ? AND object_id = ? AND id < ? ORDER BY id DESC LIMIT ?"),
@@ -79,12 +79,13 @@ pub async fn of_object(db: &Db, model: &str, object_id: i64, before: i64, limit:
     .await
 }
 
-/// The latest lines about any objects of these models, of those older than `before`.
+/// Returns the latest entries about objects of these models that are older than the entry `before`.
 pub async fn recent(db: &Db, models: &[&str], before: i64, limit: i64) -> Result<Vec<Entry>> {
     if models.is_empty() {
         return Ok(Vec::new());
     }
-    // Those of each model by its index: in the log as a whole, the lines of one that rarely changes lie far back.
+    // Each model is searched through its own part of the index: the entries of one that rarely changes are far back in
+    // the log.
     let of_one = "SELECT id FROM (SELECT id FROM admin_log WHERE model = ? AND id < ? ORDER BY id DESC LIMIT ?) some";
     let of_each = vec![of_one; models.len()].join(" UNION ALL ");
     let asked = models.iter().flat_map(|model| [(*model).into(), before.into(), limit.into()]);

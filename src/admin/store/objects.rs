@@ -1,4 +1,4 @@
-//! One object: its fields, its version, what depends on it.
+//! One object: its fields, its version, and the objects that depend on it.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ pub struct Object {
     pub id: i64,
     pub label: String,
     pub version: i64,
-    /// By field, those that can be read.
+    /// The values by field, of the fields that can be read.
     pub values: BTreeMap<&'static str, Given>,
 }
 
-/// Where a read happens: anywhere, or within a change.
+/// The connection for a read: any one, or the transaction of a change.
 pub enum Reader<'a> {
     Db(&'a App),
     Tx(&'a App, &'a mut Tx),
 }
 
 impl Reader<'_> {
-    /// The rows of a query made of a description's expressions.
+    /// Runs a query that is made of a description's expressions.
     async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let (Reader::Db(app) | Reader::Tx(app, _)) = self;
         let sql = moments::told(sql, app.db.dialect(), &app.config.time_zone);
@@ -35,26 +35,26 @@ impl Reader<'_> {
     }
 }
 
-/// The object with this id.
+/// Returns the object with this id.
 pub async fn object(mut reader: Reader<'_>, model: &'static Model, id: i64) -> Result<Option<Object>> {
     let sql = format!("{} AND t.id = ?", select(model));
     let rows: Vec<Vec<Value>> = reader.query(&sql, vec![id.into()]).await?;
     rows.into_iter().next().map(|row| read(model, row)).transpose()
 }
 
-/// Locks an object until the transaction ends, and gives its version. SQLite's one writer is locked anyway.
+/// Locks an object until the transaction ends, and returns its version. On SQLite the transaction is the only writer.
 pub async fn lock(tx: &mut Tx, model: &Model, id: i64) -> Result<Option<i64>> {
     let locking = match tx.dialect() {
         Dialect::Sqlite => "",
         Dialect::Mysql => " FOR UPDATE",
     };
-    // Over the table alone: with joins, the rows of others would be locked too.
+    // Without joins, which would also lock rows of other tables.
     let sql = format!("SELECT {} FROM {} t WHERE t.id = ?{locking}", version(model), model.table);
     let found: Option<(i64,)> = tx.query_one(&sql, vec![id.into()]).await?;
     Ok(found.map(|(version,)| version))
 }
 
-/// The first objects that belong to `parent` by an inline, in its order.
+/// Returns the first objects that belong to `parent` by an inline, in its order.
 pub async fn inline(
     app: &App,
     model: &'static Model,
@@ -72,13 +72,13 @@ pub async fn inline(
     rows.into_iter().map(|row| read(model, row)).collect()
 }
 
-/// The SQL of the field by which an inline's objects name their parent.
+/// Returns the SQL of the field by which an inline's objects refer to their parent.
 fn by(model: &Model, inline: &Inline) -> Result<&'static str> {
     let field = model.fields().find(|field| field.name == inline.by);
     field.map(|field| field.sql).ok_or_else(|| DbError::Other(format!("{} have no field {}", model.name, inline.by)))
 }
 
-/// What some objects are called, by id.
+/// Returns the ids and display names of some objects.
 pub async fn labels(reader: &mut Reader<'_>, model: &Model, ids: &[i64]) -> Result<Vec<(i64, String)>> {
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(500) {
@@ -90,7 +90,7 @@ pub async fn labels(reader: &mut Reader<'_>, model: &Model, ids: &[i64]) -> Resu
     Ok(found)
 }
 
-/// All objects of a model that has at most so many, by name; None where there are more.
+/// Returns all objects of a model by name, or None if there are more than `most`.
 pub async fn few(app: &App, model: &Model, most: usize) -> Result<Option<Vec<(i64, String)>>> {
     let sql = format!("{} LIMIT {}", select_label(model), most + 1);
     let rows: Vec<(i64, Value)> = Reader::Db(app).query(&sql, vec![]).await?;
@@ -102,7 +102,7 @@ pub async fn few(app: &App, model: &Model, most: usize) -> Result<Option<Vec<(i6
     Ok(Some(named))
 }
 
-/// How many objects of another model depend on this one, counted to at most `most`.
+/// Counts the objects of another model that depend on this one, up to `most`.
 pub async fn count_users(app: &App, model: &Model, used_by: &UsedBy, id: i64, most: i64) -> Result<i64> {
     let (by, params) = users(used_by, id);
     let sql = format!("SELECT COUNT(*) FROM (SELECT 1 {} AND {by} LIMIT {most}) some", from(model));
@@ -110,7 +110,7 @@ pub async fn count_users(app: &App, model: &Model, used_by: &UsedBy, id: i64, mo
     Ok(found.first().map_or(0, |(count,)| *count))
 }
 
-/// Some of the objects of another model that depend on this one.
+/// Returns some of the objects of another model that depend on this one.
 pub async fn some_users(
     app: &App,
     model: &Model,
@@ -125,7 +125,7 @@ pub async fn some_users(
     Ok(rows.into_iter().map(|(id, label)| (id, text(label))).collect())
 }
 
-/// The condition for what depends on an object.
+/// Returns the condition for objects that depend on this one.
 fn users(used_by: &UsedBy, id: i64) -> (String, Vec<Value>) {
     match used_by.by.matches("{id}").count() {
         0 => (format!("{} = ?", used_by.by), vec![id.into()]),
@@ -133,7 +133,7 @@ fn users(used_by: &UsedBy, id: i64) -> (String, Vec<Value>) {
     }
 }
 
-/// `FROM … WHERE …` of all objects of a model.
+/// Returns the `FROM … WHERE …` of all objects of a model.
 fn from(model: &Model) -> String {
     let only = if model.only.is_empty() { "1 = 1" } else { model.only };
     format!("FROM {} t {} WHERE ({only})", model.table, model.joins)
@@ -165,10 +165,10 @@ fn read(model: &'static Model, row: Vec<Value>) -> Result<Object> {
 }
 
 fn whole(cell: Value) -> Result<i64> {
-    i64::decode(cell).map_err(|cell| DbError::Other(format!("{cell:?} is no whole number")))
+    i64::decode(cell).map_err(|cell| DbError::Other(format!("{cell:?} is not a whole number")))
 }
 
-/// A cell as text, whatever it is.
+/// Returns a cell of any type as text.
 fn text(cell: Value) -> String {
     match cell {
         Value::Null => String::new(),

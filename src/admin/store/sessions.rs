@@ -1,4 +1,4 @@
-//! Who is logged in.
+//! Sessions of the panel.
 
 use std::collections::HashSet;
 
@@ -35,7 +35,7 @@ pub async fn find(db: &Db, hash: Vec<u8>) -> Result<Option<Session>> {
     .await
 }
 
-/// What a user may do by their groups.
+/// Returns the permissions that a user has through groups.
 pub async fn permissions(db: &Db, user_id: i64) -> Result<HashSet<String>> {
     let found: Vec<(String,)> = db
         .query(
@@ -47,7 +47,7 @@ pub async fn permissions(db: &Db, user_id: i64) -> Result<HashSet<String>> {
     Ok(found.into_iter().map(|(permission,)| permission).collect())
 }
 
-/// Notes that a session is in use.
+/// Records that a session is in use.
 pub async fn seen(db: &Db, hash: Vec<u8>, now: i64) -> Result<()> {
     db.execute("UPDATE admin_sessions SET seen_at = ? WHERE token_hash = ?", vec![now.into(), hash.into()]).await?;
     Ok(())
@@ -55,11 +55,11 @@ pub async fn seen(db: &Db, hash: Vec<u8>, now: i64) -> Result<()> {
 
 const OPEN: &str = "INSERT INTO admin_sessions (token_hash, user_id, created_at, seen_at) VALUES (?, ?, ?, ?)";
 
-/// Opens a session for someone who has proved to know the password of this hash, in place of `former`, and removes those
-/// that are over: last seen, or begun, before these times.
+/// Opens a session for a user who has just given the right password, the one with this hash. It replaces the session
+/// `former`. Expired sessions are deleted: those last used, or begun, before these times.
 ///
 /// # Errors
-/// [`crate::db::DbError::Guard`] when the password was changed, or the user switched off, since then.
+/// [`crate::db::DbError::Guard`] if the password was changed or the user deactivated since then.
 pub async fn open(
     db: &Db,
     (user_id, password): (i64, &str),
@@ -69,7 +69,7 @@ pub async fn open(
     (seen_before, begun_before): (i64, i64),
 ) -> Result<()> {
     db.write(vec![
-        // First, since it waits for whoever is just changing the password and ending all sessions.
+        // This comes first, since it waits for a transaction that changes the password and ends all sessions.
         Statement::changing(
             1,
             "UPDATE users SET last_login = ? WHERE id = ? AND password = ? AND is_active = 1 AND is_staff = 1",

@@ -123,8 +123,8 @@ fn is_missing(path: &Path) -> Result<bool, Failure> {
 fn slash_hint(path: &Path) -> Option<String> {
     let relative = path.strip_prefix("/").ok().filter(|relative| relative.is_file())?;
     Some(format!(
-        "{relative} exists in this directory, but sqlite:///{relative} is the absolute path /{relative}. A relative path \
-         has two slashes: write sqlite://{relative}.",
+        "{relative} exists in this directory, but sqlite:///{relative} is the absolute path /{relative}. A relative \
+         path has two slashes: write sqlite://{relative}.",
         relative = relative.display()
     ))
 }

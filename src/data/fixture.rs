@@ -1,5 +1,5 @@
-//! Movies, screens and shows from a JSON file, checked as a whole and loaded all or nothing. The form is told by
-//! `marquee loaddata --help`; `docs/programme.json` is an example.
+//! Loads movies, screens and shows from a JSON file. The file is checked as a whole and loaded completely or not at all.
+//! `marquee loaddata --help` describes the format; `docs/programme.json` is an example.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use crate::db::{Db, DbError, Tx};
 use crate::schedule::admin::{counted, overlaps};
 use crate::schedule::store::{self as schedule, Plan, Put};
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fixture {
@@ -56,7 +56,7 @@ struct Show {
     user_limit: Option<Whole>,
 }
 
-/// A whole number, also written as `50.0`: programs that keep tables write numbers so.
+/// A whole number. `50.0` is accepted too, because spreadsheets write numbers that way.
 #[derive(Clone, Copy)]
 struct Whole(i64);
 
@@ -78,13 +78,13 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
-/// When a show is, and its rules of sale.
+/// The start time of a show, and its sales rules.
 struct Times {
     date_time: i64,
     sales: Sales,
 }
 
-/// Another row, by its id or by its very title or name.
+/// A reference to another row, by its id or its exact title or name.
 enum Reference {
     Id(i64),
     Name(String),
@@ -115,33 +115,33 @@ impl From<DbError> for Error {
     }
 }
 
-/// What became of the rows of one kind.
+/// How many rows of one kind were loaded or already existed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rows {
     /// Added or changed.
     pub loaded: usize,
-    /// In the database already, just as the file has them.
+    /// Already in the database, exactly as in the file.
     pub there: usize,
 }
 
-/// What a file did or, in a dry run, would do.
+/// The result of loading a file or, in a dry run, the result it would have.
 #[derive(Debug, Default)]
 pub struct Loaded {
     pub movies: Rows,
     pub screens: Rows,
     pub shows: Rows,
-    /// What the admin panel would ask about before it saves.
+    /// The doubts that the admin panel would ask about before it saves.
     pub warnings: Vec<String>,
 }
 
 const MAX_TEXT_CHARS: usize = 255;
 const MAX_MINUTES: i64 = 100_000;
 const MAX_SEATS: i64 = 100_000;
-/// Ids from 2^53 on are not safe in clients that keep numbers as floats.
+/// Ids from 2^53 up lose precision in clients that store numbers as floats.
 const MAX_ID: i64 = (1 << 53) - 1;
 
-/// Loads the content of a file. A time without an offset is one in the cinema's time zone. A dry run does everything but
-/// the commit.
+/// Loads the content of a file. A time without an offset is in the cinema's time zone. A dry run does everything except
+/// commit.
 pub async fn load(db: &Db, bytes: &[u8], config: &Config, dry_run: bool) -> Result<Loaded, Error> {
     let fixture = read(bytes).map_err(|fault| Error::Faults(vec![fault]))?;
     let mut faults = Vec::new();
@@ -163,7 +163,7 @@ pub async fn load(db: &Db, bytes: &[u8], config: &Config, dry_run: bool) -> Resu
     Ok(loaded)
 }
 
-/// Reads what is in a file, or says what the file is instead.
+/// Reads the content of a file. If it is not JSON, the error says which kind of file it looks like.
 fn read(bytes: &[u8]) -> Result<Fixture, String> {
     if let Some(other) = other_kind(bytes) {
         return Err(other.to_owned());
@@ -172,42 +172,45 @@ fn read(bytes: &[u8]) -> Result<Fixture, String> {
     let text = text.as_str();
     match text.trim_start().chars().next() {
         None => return Err("the file is empty".to_owned()),
-        Some('<') => return Err("this is HTML or XML, not JSON: was a page saved in place of the file?".to_owned()),
+        Some('<') => return Err("this is HTML or XML, not JSON: was a web page saved instead of the file?".to_owned()),
         Some('[') if is_django_dump(text) => {
-            return Err("this is Django's dumpdata, which loaddata does not read: use `marquee import-django`, which \
-                        copies Django's database itself"
+            return Err("this is the output of Django's dumpdata, which loaddata does not read: use `marquee \
+                        import-django`, which copies Django's database directly"
                 .to_owned());
         }
         Some('{' | '[') => {}
         Some(_) if is_table(text) => {
-            return Err("this is a table (CSV), not JSON: `marquee loaddata --help` tells the form".to_owned());
+            return Err("this is a table (CSV), not JSON: `marquee loaddata --help` describes the format".to_owned());
         }
         Some(_) => {}
     }
-    // First as any object: a struct could be read from a list as well.
+    // Read as a map first, because serde would also read the struct from a list.
     serde_json::from_str::<HashMap<String, de::IgnoredAny>>(text)
         .and_then(|_| serde_json::from_str(text))
         .map_err(|error| error.to_string())
 }
 
-/// What a file is that is no text at all, by its first bytes.
+/// Recognizes files that are not text by their first bytes.
 fn other_kind(bytes: &[u8]) -> Option<&'static str> {
     let kinds: [(&[u8], &str); 5] = [
-        (b"PK\x03\x04", "this is a ZIP file or a workbook of Excel or LibreOffice, not JSON"),
-        (b"\xd0\xcf\x11\xe0", "this is a workbook of an old Excel, not JSON"),
+        (b"PK\x03\x04", "this is a ZIP file or an Excel or LibreOffice workbook, not JSON"),
+        (b"\xd0\xcf\x11\xe0", "this is an old Excel workbook, not JSON"),
         (b"\x1f\x8b", "this file is compressed: unpack it first"),
-        (b"SQLite format 3\0", "this is an SQLite database, not JSON: `marquee import-django` copies one of Django"),
+        (
+            b"SQLite format 3\0",
+            "this is an SQLite database, not JSON: to copy one from Django, use `marquee import-django`",
+        ),
         (b"%PDF", "this is a PDF, not JSON"),
     ];
     kinds.into_iter().find(|(head, _)| bytes.starts_with(head)).map(|(_, kind)| kind)
 }
 
-/// The text of a file: UTF-8, or what editors and shells of Windows write, which begins with a byte order mark.
+/// Decodes the text of a file: UTF-8, or UTF-16 with a byte order mark, as editors and shells on Windows write it.
 fn text(bytes: &[u8]) -> Result<String, String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, rest) = bytes.as_chunks::<2>();
         let text = String::from_utf16(&units.iter().map(|bytes| unit(*bytes)).collect::<Vec<_>>());
-        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| "this begins as UTF-16, but is none".to_owned())
+        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| "this starts like UTF-16, but is not valid".to_owned())
     };
     match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
@@ -227,13 +230,13 @@ fn is_django_dump(text: &str) -> bool {
     objects.first().is_some_and(|object| object.contains_key("model") && object.contains_key("fields"))
 }
 
-/// Whether the first line has columns, and no sign of JSON.
+/// Checks whether the first line looks like columns of a table rather than JSON.
 fn is_table(text: &str) -> bool {
     let first = text.trim_start().lines().next().unwrap_or_default();
     first.contains([',', ';', '\t']) && !first.contains(['{', '[', ':'])
 }
 
-/// Checks all that can be seen without the database; gives the shows' times.
+/// Checks everything that does not need the database. Returns the times of the shows.
 fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>, warnings: &mut Vec<String>) -> Vec<Times> {
     let Fixture { movies, screens, shows } = fixture;
     let mut fault = |place: String, text: &str| faults.push(format!("{place}: {text}"));
@@ -249,7 +252,7 @@ fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>, warnings:
                 fault(format!("{kind}[{position}].id"), "must be a positive integer below 2^53");
             }
             if let Some(first) = seen.insert(id, position) {
-                fault(format!("{kind}[{position}].id"), &format!("{id} is already that of {kind}[{first}]"));
+                fault(format!("{kind}[{position}].id"), &format!("{id} is already the id of {kind}[{first}]"));
             }
         }
     }
@@ -310,27 +313,29 @@ fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>, warnings:
     times
 }
 
-/// A time in UTC microseconds, and what to say about it.
+/// Reads a time as UTC microseconds, with a note if it is ambiguous.
 fn time(text: &str, zone: &TimeZone) -> Result<(i64, Option<String>), String> {
     let form = || "must be a time like 2035-06-01T18:30:00Z".to_owned();
     if let Some(time) = clock::parse(text) {
         return Ok((time, None));
     }
-    // A date alone would be read as midnight, and a zone in brackets passed over.
+    // The parser would read a date alone as midnight, and ignore a zone in brackets.
     let local: DateTime = text.parse().ok().filter(|_| text.contains(':') && !text.contains('[')).ok_or_else(form)?;
     let ambiguous = zone.to_ambiguous_zoned(local);
     let note = match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { .. } => None,
-        AmbiguousOffset::Gap { .. } => return Err(format!("{local} does not exist: the clocks are put forward then")),
+        AmbiguousOffset::Gap { .. } => {
+            return Err(format!("{local} does not exist, because the clocks go forward then"));
+        }
         AmbiguousOffset::Fold { .. } => Some(format!(
-            "{local} comes twice, as the clocks are put back then; the first one was taken. With an offset it is clear."
+            "{local} occurs twice, because the clocks go back then; the earlier time was used. Add an offset to choose."
         )),
     };
     Ok((ambiguous.earlier().map_err(|_| form())?.timestamp().as_microsecond(), note))
 }
 
-/// A movie without an id is the one in the database with the same title. Where several have it, it is the one that is as
-/// long; what is left over is new.
+/// Writes the movies. A movie without an id is the one in the database with the same title; if there are several, the
+/// one with the same duration. A movie that matches none is new.
 async fn put_movies(
     tx: &mut Tx,
     movies: &[Movie],
@@ -338,31 +343,32 @@ async fn put_movies(
     faults: &mut Vec<String>,
 ) -> Result<(), DbError> {
     let mut ids: Vec<Option<i64>> = movies.iter().map(|movie| movie.id.map(|Whole(id)| id)).collect();
-    let mut meant: HashSet<i64> = ids.iter().flatten().copied().collect();
+    let mut matched: HashSet<i64> = ids.iter().flatten().copied().collect();
     let mut known = Vec::with_capacity(movies.len());
     for movie in movies {
         known.push(catalog_store::movies_titled(tx, movie.title.trim()).await?);
     }
-    // Those that are just so come first, lest one that differs takes their place.
-    for just_so in [true, false] {
+    // Exact matches come first, so that a movie with another duration does not take their row.
+    for must_be_exact in [true, false] {
         for (position, movie) in movies.iter().enumerate().filter(|(_, movie)| movie.id.is_none()) {
             if ids[position].is_some() {
                 continue;
             }
-            let is_free =
-                |(id, minutes): &&(i64, i64)| !meant.contains(id) && (!just_so || *minutes == movie.duration_minutes.0);
+            let is_free = |(id, minutes): &&(i64, i64)| {
+                !matched.contains(id) && (!must_be_exact || *minutes == movie.duration_minutes.0)
+            };
             let free: Vec<i64> = known[position].iter().filter(is_free).map(|(id, _)| *id).collect();
             match free[..] {
                 [] => {}
                 [one] => ids[position] = Some(one),
-                [first, ..] if just_so => ids[position] = Some(first),
+                [first, ..] if must_be_exact => ids[position] = Some(first),
                 [..] => faults.push(format!(
-                    "movies[{position}].title: {} movies are called {:?}; give ids",
+                    "movies[{position}].title: {} movies are called {:?}; use ids",
                     free.len(),
                     movie.title.trim()
                 )),
             }
-            meant.extend(ids[position]);
+            matched.extend(ids[position]);
         }
     }
     for (position, (movie, id)) in movies.iter().zip(ids).enumerate() {
@@ -377,7 +383,7 @@ async fn put_movies(
         loaded.movies.loaded += 1;
         let called = catalog_store::movies_titled(tx, title).await?.len();
         if called > 1 {
-            loaded.warnings.push(format!("movies[{position}]: {called} movies are called {title:?} now"));
+            loaded.warnings.push(format!("movies[{position}]: {called} movies are now called {title:?}"));
         }
     }
     Ok(())
@@ -391,7 +397,7 @@ async fn put_screens(
 ) -> Result<(), DbError> {
     for (position, screen) in screens.iter().enumerate() {
         let (name, id) = (screen.name.trim(), screen.id.map(|Whole(id)| id));
-        // A screen of this name that is known already is the one meant.
+        // A screen without an id is the one with the same name.
         let known = catalog_store::screen_named(tx, name).await?;
         if known.is_some() && id.is_some() && known != id {
             faults.push(format!("screens[{position}].name: another screen has this name"));
@@ -410,8 +416,8 @@ async fn put_screens(
     Ok(())
 }
 
-/// A show without an id is the one of the same movie on the same screen at the same time. What the file doesn't say of its
-/// rules of sale stays as it is.
+/// Writes the shows. A show without an id is the one of the same movie on the same screen at the same time; sales rules
+/// that the file does not mention stay as they are.
 async fn put_shows<'f>(
     tx: &mut Tx,
     config: &Config,
@@ -422,8 +428,8 @@ async fn put_shows<'f>(
     let mut seen = HashSet::new();
     let mut past = 0;
     for (position, (show, Times { date_time, sales })) in shows.enumerate() {
-        let movie = movie_meant(tx, &show.movie).await?;
-        let screen = screen_meant(tx, &show.screen).await?;
+        let movie = find_movie(tx, &show.movie).await?;
+        let screen = find_screen(tx, &show.screen).await?;
         faults.extend(movie.as_ref().err().map(|problem| format!("shows[{position}].movie: {problem}")));
         faults.extend(screen.as_ref().err().map(|problem| format!("shows[{position}].screen: {problem}")));
         let (Ok(movie_id), Ok(screen_id)) = (movie, screen) else { continue };
@@ -448,11 +454,11 @@ async fn put_shows<'f>(
                     user_limit: plan.sales.user_limit.or(was.user_limit),
                 };
                 if !seen.insert(before.id) {
-                    warn("the same show is in this file already".to_owned());
+                    warn("this show is already in the file".to_owned());
                 }
             }
             if before.cancelled {
-                warn("this show was cancelled here, and stays cancelled".to_owned());
+                warn("this show was cancelled, and stays cancelled".to_owned());
             }
             if before.plan == plan || (before.cancelled && show.id.is_none()) {
                 loaded.shows.there += 1;
@@ -462,7 +468,9 @@ async fn put_shows<'f>(
                 != (plan.movie_id, plan.screen_id, plan.date_time);
             if is_moved && before.taken > 0 {
                 let seats = counted(before.taken, "seat is", "seats are");
-                warn(format!("{seats} taken already, for another movie, screen or time: nobody is told of the change"));
+                warn(format!(
+                    "{seats} already taken for the old movie, screen or time: customers will not be notified"
+                ));
             }
         }
         let id = match schedule::put_show(tx, id, plan).await? {
@@ -488,19 +496,19 @@ async fn put_shows<'f>(
     Ok(())
 }
 
-async fn movie_meant(tx: &mut Tx, movie: &Reference) -> Result<Result<i64, String>, DbError> {
+async fn find_movie(tx: &mut Tx, movie: &Reference) -> Result<Result<i64, String>, DbError> {
     Ok(match movie {
         Reference::Id(id) if catalog_store::has_movie(tx, *id).await? => Ok(*id),
         Reference::Id(id) => Err(format!("there is no movie {id}")),
         Reference::Name(title) => match catalog_store::movies_titled(tx, title.trim()).await?[..] {
             [(id, _)] => Ok(id),
             [] => Err(format!("there is no movie called {:?}", title.trim())),
-            ref several => Err(format!("{} movies are called {:?}; give its id", several.len(), title.trim())),
+            ref several => Err(format!("{} movies are called {:?}; use its id", several.len(), title.trim())),
         },
     })
 }
 
-async fn screen_meant(tx: &mut Tx, screen: &Reference) -> Result<Result<i64, String>, DbError> {
+async fn find_screen(tx: &mut Tx, screen: &Reference) -> Result<Result<i64, String>, DbError> {
     Ok(match screen {
         Reference::Id(id) if catalog_store::has_screen(tx, *id).await? => Ok(*id),
         Reference::Id(id) => Err(format!("there is no screen {id}")),

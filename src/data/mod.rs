@@ -1,4 +1,4 @@
-//! Data that comes from elsewhere: files, samples, other deployments.
+//! Data from elsewhere: files, samples, other deployments.
 
 pub mod fixture;
 pub mod import_django;

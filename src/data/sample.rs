@@ -1,4 +1,4 @@
-//! The demo's cinema: invented movies, three screens, shows for the next two weeks, two users.
+//! The sample cinema: invented movies, three screens, shows for the next two weeks, two users.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::data::store::{self, Contents};
 use crate::db::{Db, DbError};
 use crate::schedule::store::{self as schedule, Plan};
 
-/// Said wherever the sample data is loaded.
+/// Printed whenever the sample data is loaded.
 pub const LOGINS: &str = "\
 Demo logins: customer  demo / Demo-Matinee-42
              manager   admin / Demo-Projector-42";
 
-/// Username, email, password, administrator.
+/// Username, email, password, whether an administrator.
 const USERS: [(&str, &str, &str, bool); 2] =
     [("demo", "demo@example.com", "Demo-Matinee-42", false), ("admin", "admin@example.com", "Demo-Projector-42", true)];
 
-/// Titles and minutes; none of these films exists.
+/// Titles and minutes; none of these movies exists.
 const MOVIES: [(&str, i64); 8] = [
     ("The Cartographer's Daughter", 128),
     ("Salt on the Windowpane", 104),
@@ -41,7 +41,7 @@ const MOVIES: [(&str, i64); 8] = [
 /// Names and seats.
 const SCREENS: [(&str, i64); 3] = [("Screen 1", 180), ("Screen 2", 96), ("Studio", 48)];
 
-/// When shows begin, on the cinema's clock.
+/// When shows start, in the cinema's time zone.
 const STARTS: [(i8, i8); 3] = [(14, 30), (17, 45), (21, 0)];
 
 const DAYS: i64 = 14;
@@ -49,7 +49,7 @@ const DAYS: i64 = 14;
 /// Why the sample was not loaded; nothing was changed.
 #[derive(Debug)]
 pub enum Error {
-    /// The database holds something else.
+    /// The database holds other data.
     Foreign(Contents),
     Db(DbError),
 }
@@ -65,17 +65,18 @@ impl fmt::Display for Error {
         match self {
             Error::Foreign(Contents { users, movies, screens, shows, .. }) => write!(
                 f,
-                "This database is not the sample's. It holds (users: {users}, movies: {movies}, screens: {screens}, shows: \
-                 {shows}), and the sample comes with an administrator whose password is public. Nothing was changed. \
-                 Choose an empty database for the sample, such as DATABASE_URL=sqlite://demo.sqlite3."
+                "This database is not the sample's. It holds other data (users: {users}, movies: {movies}, screens: \
+                 {screens}, shows: {shows}), and the sample adds an administrator whose password is public. Nothing \
+                 was changed. Choose an empty database for the sample, such as \
+                 DATABASE_URL=sqlite://demo.sqlite3."
             ),
             Error::Db(error) => error.fmt(f),
         }
     }
 }
 
-/// The sample goes into an empty database, and into one that began as the sample, whatever was tried there since: its
-/// first account is then the sample's customer, who still has the public password.
+/// Refuses a database that is neither empty nor started as the sample. A database started as the sample if its first
+/// account is the sample's customer with the public password; it does not matter which data was added since.
 async fn refuse_foreign(db: &Db) -> Result<(), Error> {
     let contents = store::contents(db).await?;
     if (Contents { first_user: None, ..contents }) == EMPTY {
@@ -94,7 +95,7 @@ fn has_password(hash: &str, password: &str) -> bool {
     !matches!(hashing::verify(password, hash), hashing::Verdict::Wrong)
 }
 
-/// The names of accounts that anyone can log in to, as they have the sample's passwords.
+/// Returns the names of active accounts that still have the sample's public passwords.
 pub async fn public_accounts(db: &Db) -> Result<Vec<&'static str>, DbError> {
     let mut public = Vec::new();
     for (name, _, password, _) in USERS {
@@ -106,10 +107,10 @@ pub async fn public_accounts(db: &Db) -> Result<Vec<&'static str>, DbError> {
     Ok(public)
 }
 
-/// Adds what is missing, so that the coming two weeks are always full of shows; tells how many shows were added.
+/// Adds missing sample data, so that the next two weeks are always full of shows. Returns how many shows were added.
 ///
 /// # Errors
-/// [`Error::Foreign`] for a database that did not begin as the sample.
+/// [`Error::Foreign`] for a database that did not start as the sample.
 pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
     refuse_foreign(db).await?;
     let customer = ensure_users(db).await?;
@@ -125,7 +126,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
                 if schedule::screen_is_used_at(&mut tx, *screen_id, date_time).await? {
                     continue;
                 }
-                // Counted from a fixed day, so that the same day gets the same programme on every run.
+                // Counted from a fixed day, so that a day gets the same movies on every run.
                 let turn = date_time.div_euclid(86_400 * clock::SECOND) as usize * 7 + screen * STARTS.len() + slot;
                 let movie_id = movies[turn % movies.len()];
                 let (screen_id, total_seats) = (*screen_id, *total_seats);
@@ -142,7 +143,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
     let present = Arc::new(());
     for (show_id, total_seats) in added.iter().copied().step_by(5) {
         let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();
-        // Someone else may have been faster; the sample doesn't mind.
+        // If another user books first, the refusal does not matter for the sample.
         let _ = desk.ask(Ask::Book { user_id: customer, show_id, seats }, None, Arc::downgrade(&present)).await;
     }
     Ok(added.len())
@@ -153,7 +154,7 @@ fn start(now: &Zoned, day: i64, hour: i8, minute: i8) -> Option<Zoned> {
     date.to_datetime(time(hour, minute, 0, 0)).to_zoned(now.time_zone().clone()).ok()
 }
 
-/// Makes the users that are missing; gives the customer's id.
+/// Creates the missing users and returns the customer's id.
 async fn ensure_users(db: &Db) -> Result<i64, DbError> {
     for (name, email, password, is_superuser) in USERS {
         if users::credentials(db, &username::key(name)).await?.is_none() {
@@ -171,10 +172,10 @@ async fn ensure_users(db: &Db) -> Result<i64, DbError> {
         }
     }
     let customer = users::credentials(db, &username::key(USERS[0].0)).await?;
-    customer.map(|customer| customer.id).ok_or_else(|| DbError::Other("the demo's customer is gone".into()))
+    customer.map(|customer| customer.id).ok_or_else(|| DbError::Other("the sample's customer was deleted".into()))
 }
 
-/// Makes the movies and screens that are missing; gives the movies' ids, and the screens' with their seats.
+/// Creates the missing movies and screens. Returns the movies' ids, and the screens' ids with their numbers of seats.
 async fn ensure_catalog(db: &Db) -> Result<(Vec<i64>, Vec<(i64, i64)>), DbError> {
     let mut tx = db.begin().await?;
     let (mut movies, mut screens) = (Vec::new(), Vec::new());

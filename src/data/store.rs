@@ -1,25 +1,25 @@
-//! What commands ask about a database as a whole.
+//! Queries about a database as a whole, for the commands.
 
 use crate::db::{Db, Result};
 
-/// How much of what an operator would miss is in a database.
+/// How many rows of the data that an operator would miss are in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contents {
     pub users: i64,
     pub movies: i64,
     pub screens: i64,
     pub shows: i64,
-    /// The lowest id of a user: ids count up, so this is the first account that was ever made here.
+    /// The lowest id of a user. Ids count up, so this is the first account ever created here.
     pub first_user: Option<i64>,
 }
 
-/// Whether someone can do everything in the panel.
+/// Checks whether there is an active superuser.
 pub async fn has_superuser(db: &Db) -> Result<bool> {
     let sql = "SELECT 1 FROM users WHERE is_superuser = 1 AND is_active = 1 LIMIT 1";
     Ok(db.query_one::<(i64,)>(sql, vec![]).await?.is_some())
 }
 
-/// Counts the rows of the tables that people fill.
+/// Counts the rows of the tables that hold people's data.
 pub async fn contents(db: &Db) -> Result<Contents> {
     let sql = "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM movies), (SELECT COUNT(*) FROM screens),
                (SELECT COUNT(*) FROM shows), (SELECT MIN(id) FROM users)";

@@ -865,7 +865,7 @@ async fn loaddata_refuses_all_or_nothing(engine: Engine) {
                 "movies[2].title",
                 "movies[2].duration_minutes",
                 "movies[3].duration_minutes",
-                "movies[4].id: 9 is already that of movies[3]",
+                "movies[4].id: 9 is already the id of movies[3]",
                 "screens[0].name",
                 "screens[1].id",
                 "screens[1].name",
@@ -881,7 +881,7 @@ async fn loaddata_refuses_all_or_nothing(engine: Engine) {
                 "shows[0].screen",
                 "shows[1].movie",
                 "shows[1].screen",
-                "shows[2].movie: 2 movies are called \"Good\"; give its id",
+                "shows[2].movie: 2 movies are called \"Good\"; use its id",
             ],
         ),
         (
@@ -981,7 +981,7 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
         "shows": [{"movie": movie, "screen": screen, "date_time": "2036-01-01T20:00:00Z", "total_seats": 5}],
     })
     .to_string();
-    load(&app, &file, &[]).exits(0).says(&["Loaded 2 movies, 0 screens, 1 show.", "2 movies are called \"Twin\" now"]);
+    load(&app, &file, &[]).exits(0).says(&["Loaded 2 movies, 0 screens, 1 show.", "2 movies are now called \"Twin\""]);
     let first = programme(&app).await;
     load(&app, &file, &[]).exits(0).says(&["2 movies already exist.", "1 show already exists."]);
     assert_eq!(programme(&app).await, first);
@@ -1014,9 +1014,7 @@ async fn loaddata_matches_without_ids(engine: Engine) {
     load(&app, movies(&[("Salt", 90), ("Salt", 105)]), &[]).exits(0).says(&["1 movie already exists."]);
     assert_eq!(minutes().await, [["Salt", "105"], ["Salt", "90"]]);
     // Which of the two got longer can't be known.
-    load(&app, movies(&[("Salt", 91)]), &[])
-        .exits(1)
-        .says(&["movies[0].title: 2 movies are called \"Salt\"; give ids"]);
+    load(&app, movies(&[("Salt", 91)]), &[]).exits(1).says(&["movies[0].title: 2 movies are called \"Salt\"; use ids"]);
 
     // What the file doesn't say of a show's sales stays as staff have it; a cancelled show stays cancelled.
     let show = |seats: i64| {
@@ -1058,7 +1056,7 @@ async fn loaddata_reports_what_the_panel_would(engine: Engine) {
         .says(&["shows[0].sales_close_at: sales can't close before they open"]);
     assert_eq!(count(&app, "shows").await, 0);
     let twice = load(&app, shows(&[("One", "2035-10-28T02:30:00")]), &zone);
-    twice.exits(0).says(&["WARNING shows[0].date_time: 2035-10-28T02:30:00 comes twice"]);
+    twice.exits(0).says(&["WARNING shows[0].date_time: 2035-10-28T02:30:00 occurs twice"]);
     // The first of the two.
     assert_eq!(app.sql("SELECT date_time FROM shows").await, [["2077144200000000"]]);
     // With an offset, or in a zone that has no such hour, nothing is unclear.
@@ -1073,7 +1071,7 @@ async fn loaddata_reports_what_the_panel_would(engine: Engine) {
     let rival = load(&app, shows(&[("Two", "2035-06-01T13:40:00")]), &zone).exits(0);
     rival.says(&["WARNING shows[0]: The screen is taken by \"A\"", "15 minutes for cleaning"]);
     let same = load(&app, shows(&[("One", "2035-07-01T12:00:00"), ("One", "2035-07-01T12:00:00")]), &zone).exits(0);
-    same.says(&["Loaded 0 movies, 0 screens, 1 show.", "WARNING shows[1]: the same show is in this file already"]);
+    same.says(&["Loaded 0 movies, 0 screens, 1 show.", "WARNING shows[1]: this show is already in the file"]);
     load(&app, shows(&[("One", "2005-07-01T12:00:00")]), &zone).exits(0).says(&["WARNING 1 show begins in the past"]);
 
     // Characters that no page shows, or that turn the text around them.

@@ -37,8 +37,8 @@ CREATE TABLE IF NOT EXISTS screens (
     UNIQUE KEY one_screen_per_name (name)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
--- seats_taken and seat_version change with every change of the show's seats, in its transaction:
--- the check makes the database itself refuse to oversell, the version numbers the changes without a gap.
+-- seats_taken and seat_version change with every change of the show's seats, in the same transaction. The check makes
+-- the database itself refuse to oversell; seat_version numbers the changes without gaps.
 CREATE TABLE IF NOT EXISTS shows (
     id           BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     movie_id     BIGINT NOT NULL,
@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS shows (
     KEY shows_by_time (date_time)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
--- active_seat is NULL for a cancelled booking, so only those that hold a seat collide.
+-- active_seat is NULL for a cancelled booking, so only bookings that hold a seat can conflict.
 CREATE TABLE IF NOT EXISTS bookings (
     id           BIGINT NOT NULL PRIMARY KEY,
     user_id      BIGINT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS bookings (
     KEY bookings_of_a_user (user_id, created_at, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
--- Blocks of ids are reserved here before they are used, so an id is never given twice, whatever crashes.
+-- Blocks of ids are reserved here before they are used, so an id is never assigned twice, whatever crashes.
 CREATE TABLE IF NOT EXISTS id_blocks (
     name    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     next_id BIGINT      NOT NULL

@@ -1,5 +1,5 @@
--- The replies of requests that carried an Idempotency-Key, written in the transaction of what they did. The key columns
--- are a hash over user, method, path and key; the payload's hash tells a repeat from a misuse.
+-- Replies to requests with an Idempotency-Key, written in the same transaction as the request's changes. The key
+-- columns are a hash of user, method, path and key; the payload's hash tells a repeated request from a reused key.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key_high   BIGINT NOT NULL,
     key_low    BIGINT NOT NULL,

@@ -1,6 +1,6 @@
--- Seats that are kept for someone for a while, and what becomes of them: an order. Its id is one of the bookings', and the
--- number of its last change is never used twice either. expires_at is there while it is held only, and 0 once it was
--- given up.
+-- An order: first a hold, which keeps seats for a few minutes, and then what it turns into. Its id comes from the same
+-- blocks as the ids of bookings, and so does its version at each change, so neither is ever reused. expires_at is set
+-- only while the order is held, and is 0 once the hold was released.
 CREATE TABLE IF NOT EXISTS orders (
     id         BIGINT NOT NULL PRIMARY KEY,
     user_id    BIGINT NOT NULL,
@@ -18,9 +18,10 @@ CREATE TABLE IF NOT EXISTS orders (
     KEY holds_of_a_show (show_id, expires_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
--- active_seat is NULL for a cancelled booking, so only those that hold a seat collide: booked, held, or blocked by staff.
--- A booking without an order is an order of its own, with its own id. As one statement, which begins with a new column:
--- so it is done as a whole, and known when it is met again.
+-- active_seat is NULL for a cancelled booking, so only bookings that take a seat can conflict: booked, held or blocked
+-- by staff.
+-- A booking without an order is an order by itself, with its own id. One statement that starts with a new column, so
+-- that it is atomic and a repeated run can tell that it was done.
 ALTER TABLE bookings
     ADD COLUMN order_id BIGINT,
     DROP CONSTRAINT bookings_have_a_known_status,
@@ -30,7 +31,7 @@ ALTER TABLE bookings
     ADD KEY bookings_of_an_order (order_id),
     ADD CONSTRAINT bookings_have_an_order FOREIGN KEY (order_id) REFERENCES orders (id);
 
--- A show's own rules of sale; where one is NULL, the installation's counts.
+-- A show's own sales rules; if one is NULL, the setting applies.
 ALTER TABLE shows
     ADD COLUMN sales_open_at BIGINT,
     ADD COLUMN sales_close_at BIGINT,
@@ -39,7 +40,7 @@ ALTER TABLE shows
     ADD CONSTRAINT shows_have_a_good_order_limit CHECK (order_limit >= 1),
     ADD CONSTRAINT shows_have_a_good_user_limit CHECK (user_limit >= 1);
 
--- Keys that this installation makes for itself when it first needs them, and keeps for ever.
+-- Keys that this installation generates when it first needs them, and keeps forever.
 CREATE TABLE IF NOT EXISTS own_keys (
     name  VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     bytes VARBINARY(64) NOT NULL

@@ -1,4 +1,4 @@
--- Who is logged in to the admin panel. The cookie holds a secret of which only the SHA-256 is kept.
+-- Sessions of the admin panel. The cookie holds a secret; only its SHA-256 is stored.
 CREATE TABLE IF NOT EXISTS admin_sessions (
     token_hash BINARY(32) NOT NULL PRIMARY KEY,
     user_id    BIGINT     NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS admin_sessions (
     KEY admin_sessions_by_use (seen_at)
 ) ENGINE = InnoDB;
 
--- What staff may do: permissions are written 'model.view', '.add', '.change', '.delete'.
+-- Permissions of staff, in the form 'model.view', '.add', '.change' or '.delete'.
 CREATE TABLE IF NOT EXISTS staff_groups (
     id      BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name    VARCHAR(150) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS group_members (
     KEY members_of_a_group (group_id)
 ) ENGINE = InnoDB;
 
--- What was changed by whom; rows are only ever added. The texts are those of the moment: what they name may go.
+-- Who changed what. Rows are only added. Names are stored as text, because the named objects may be deleted later.
 CREATE TABLE IF NOT EXISTS admin_log (
     id        BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     at        BIGINT       NOT NULL,
@@ -48,10 +48,10 @@ CREATE TABLE IF NOT EXISTS admin_log (
     KEY admin_log_of_a_user (user_id, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
--- A cancelled show takes no bookings and is not listed.
+-- A cancelled show accepts no bookings and is not listed.
 ALTER TABLE shows ADD COLUMN cancelled_at BIGINT;
 
--- The panel searches the beginnings of these, in any letter case.
+-- The panel searches the beginnings of these texts, ignoring letter case.
 ALTER TABLE movies ADD KEY movies_by_title (title);
 ALTER TABLE users
     ADD KEY users_by_email (email),

@@ -1,4 +1,4 @@
--- Times are UTC microseconds since 1970. AUTOINCREMENT: an id is never given twice, not even after a delete.
+-- Times are UTC microseconds since 1970. AUTOINCREMENT: an id is never reused, not even after a delete.
 
 CREATE TABLE users (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,8 +31,8 @@ CREATE TABLE screens (
 ) STRICT;
 CREATE UNIQUE INDEX one_screen_per_name ON screens (name);
 
--- seats_taken and seat_version change with every change of the show's seats, in its transaction:
--- the check makes the database itself refuse to oversell, the version numbers the changes without a gap.
+-- seats_taken and seat_version change with every change of the show's seats, in the same transaction. The check makes
+-- the database itself refuse to oversell; seat_version numbers the changes without gaps.
 CREATE TABLE shows (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     movie_id     INTEGER NOT NULL CONSTRAINT shows_have_a_movie REFERENCES movies (id),
@@ -48,7 +48,7 @@ CREATE INDEX shows_of_a_movie ON shows (movie_id, date_time, id);
 CREATE INDEX shows_of_a_screen ON shows (screen_id, date_time);
 CREATE INDEX shows_by_time ON shows (date_time);
 
--- active_seat is NULL for a cancelled booking, so only those that hold a seat collide.
+-- active_seat is NULL for a cancelled booking, so only bookings that hold a seat can conflict.
 CREATE TABLE bookings (
     id           INTEGER PRIMARY KEY,
     user_id      INTEGER NOT NULL CONSTRAINT bookings_have_a_user REFERENCES users (id),
@@ -62,7 +62,7 @@ CREATE TABLE bookings (
 CREATE UNIQUE INDEX one_holder_per_seat ON bookings (show_id, active_seat);
 CREATE INDEX bookings_of_a_user ON bookings (user_id, created_at, id);
 
--- Blocks of ids are reserved here before they are used, so an id is never given twice, whatever crashes.
+-- Blocks of ids are reserved here before they are used, so an id is never assigned twice, whatever crashes.
 CREATE TABLE id_blocks (
     name    TEXT    PRIMARY KEY,
     next_id INTEGER NOT NULL

@@ -1,6 +1,6 @@
--- Seats that are kept for someone for a while, and what becomes of them: an order. Its id is one of the bookings', and the
--- number of its last change is never used twice either. expires_at is there while it is held only, and 0 once it was
--- given up.
+-- An order: first a hold, which keeps seats for a few minutes, and then what it turns into. Its id comes from the same
+-- blocks as the ids of bookings, and so does its version at each change, so neither is ever reused. expires_at is set
+-- only while the order is held, and is 0 once the hold was released.
 CREATE TABLE orders (
     id         INTEGER PRIMARY KEY,
     user_id    INTEGER NOT NULL CONSTRAINT orders_have_a_user REFERENCES users (id),
@@ -16,8 +16,9 @@ CREATE INDEX orders_of_a_user ON orders (user_id, created_at, id);
 CREATE INDEX holds_of_a_user ON orders (user_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX holds_of_a_show ON orders (show_id, expires_at) WHERE expires_at IS NOT NULL;
 
--- active_seat is NULL for a cancelled booking, so only those that hold a seat collide: booked, held, or blocked by staff.
--- A booking without an order is an order of its own, with its own id.
+-- active_seat is NULL for a cancelled booking, so only bookings that take a seat can conflict: booked, held or blocked
+-- by staff.
+-- A booking without an order is an order by itself, with its own id.
 CREATE TABLE bookings_with_orders (
     id           INTEGER PRIMARY KEY,
     user_id      INTEGER NOT NULL CONSTRAINT bookings_have_a_user REFERENCES users (id),
@@ -39,13 +40,13 @@ CREATE UNIQUE INDEX one_holder_per_seat ON bookings (show_id, active_seat);
 CREATE INDEX bookings_of_a_user ON bookings (user_id, created_at, id);
 CREATE INDEX bookings_of_an_order ON bookings (order_id) WHERE order_id IS NOT NULL;
 
--- A show's own rules of sale; where one is NULL, the installation's counts.
+-- A show's own sales rules; if one is NULL, the setting applies.
 ALTER TABLE shows ADD COLUMN sales_open_at INTEGER;
 ALTER TABLE shows ADD COLUMN sales_close_at INTEGER;
 ALTER TABLE shows ADD COLUMN order_limit INTEGER CONSTRAINT shows_have_a_good_order_limit CHECK (order_limit >= 1);
 ALTER TABLE shows ADD COLUMN user_limit INTEGER CONSTRAINT shows_have_a_good_user_limit CHECK (user_limit >= 1);
 
--- Keys that this installation makes for itself when it first needs them, and keeps for ever.
+-- Keys that this installation generates when it first needs them, and keeps forever.
 CREATE TABLE own_keys (
     name  TEXT PRIMARY KEY,
     bytes BLOB NOT NULL

@@ -1,4 +1,4 @@
--- Who is logged in to the admin panel. The cookie holds a secret of which only the SHA-256 is kept.
+-- Sessions of the admin panel. The cookie holds a secret; only its SHA-256 is stored.
 CREATE TABLE admin_sessions (
     token_hash BLOB    PRIMARY KEY,
     user_id    INTEGER NOT NULL CONSTRAINT sessions_have_a_user REFERENCES users (id),
@@ -8,7 +8,7 @@ CREATE TABLE admin_sessions (
 CREATE INDEX admin_sessions_of_a_user ON admin_sessions (user_id);
 CREATE INDEX admin_sessions_by_use ON admin_sessions (seen_at);
 
--- What staff may do: permissions are written 'model.view', '.add', '.change', '.delete'.
+-- Permissions of staff, in the form 'model.view', '.add', '.change' or '.delete'.
 CREATE TABLE staff_groups (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     name    TEXT    NOT NULL CONSTRAINT groups_have_a_name CHECK (name <> ''),
@@ -27,7 +27,7 @@ CREATE TABLE group_members (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_of_a_group ON group_members (group_id);
 
--- What was changed by whom; rows are only ever added. The texts are those of the moment: what they name may go.
+-- Who changed what. Rows are only added. Names are stored as text, because the named objects may be deleted later.
 CREATE TABLE admin_log (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     at        INTEGER NOT NULL,
@@ -43,10 +43,10 @@ CREATE TABLE admin_log (
 CREATE INDEX admin_log_of_an_object ON admin_log (model, object_id, id);
 CREATE INDEX admin_log_of_a_user ON admin_log (user_id, id);
 
--- A cancelled show takes no bookings and is not listed.
+-- A cancelled show accepts no bookings and is not listed.
 ALTER TABLE shows ADD COLUMN cancelled_at INTEGER;
 
--- The panel searches the beginnings of these, in any letter case.
+-- The panel searches the beginnings of these texts, ignoring letter case.
 CREATE INDEX movies_by_title ON movies (title COLLATE NOCASE);
 CREATE INDEX users_by_email ON users (email COLLATE NOCASE);
 CREATE INDEX users_by_first_name ON users (first_name COLLATE NOCASE);

@@ -1,9 +1,9 @@
-//! A Django deployment's users, movies, shows and bookings, read from its database and copied into ours with their
-//! ids: all of them or, when anything stands against it, none. What that can be is told by `docs/import-django.md`.
+//! Copies the users, movies, shows and bookings of a Django deployment from its database into ours, with their ids. It
+//! copies all of them or, if there is a conflict, none. `docs/import-django.md` lists the conflicts.
 //!
 //! Each table is read in pages and checked row by row, in one pass, in the order in which rows refer to each other. As
-//! long as nothing stands against it a page is written as it is read, into one transaction; from the first conflict on
-//! the rest is only checked, so that one run reports all of them.
+//! long as there is no conflict, each page is written as it is read, in one transaction. After the first conflict, the
+//! remaining rows are only checked, so that one run reports all conflicts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -17,22 +17,22 @@ use crate::clock;
 use crate::config::DatabaseTarget;
 use crate::db::{Db, DbError, Decode, Dialect, FromRow, Tx, Value};
 
-/// One of Django's tables, and the one of ours that its rows go to.
+/// A table of Django's, and the table of ours that its rows are copied to.
 struct Table {
     from: &'static str,
     to: &'static str,
-    /// What a row is called.
+    /// The name of a single row.
     one: &'static str,
     columns: &'static [Column],
-    /// Columns of ours, after those of `columns`, that [`Table::settle`] fills.
+    /// Further columns of ours, after `columns`, that [`Table::settle`] fills.
     made: &'static [&'static str],
-    /// Looks at a row as a whole, and turns what Django says into what we do.
+    /// Checks a row as a whole, and converts Django's values to ours.
     settle: fn(&mut Import, i64, &mut Vec<Value>),
-    /// Adds a row with the id `?`, which is deleted again, where that is how an id is marked as used.
+    /// SQL that adds a row with the id `?`. The row is deleted again; it only marks the id as used.
     placeholder: Option<&'static str>,
 }
 
-/// A column beside `id`: Django's name, ours, and what we can hold.
+/// A column other than `id`: Django's name, our name, and the values that we can hold.
 struct Column(&'static str, &'static str, Holds);
 
 enum Holds {
@@ -57,13 +57,13 @@ const fn number(least: i64) -> Holds {
     Holds::Integer { least, most: i32::MAX as i64 }
 }
 
-/// Ids above this are not safe in clients that keep numbers as floats.
+/// Ids above this lose precision in clients that store numbers as floats.
 const MAX_ID: i64 = (1 << 53) - 1;
 
-/// The longest name of a screen.
+/// Characters in the longest name of a screen.
 const MAX_SCREEN_CHARS: usize = 255;
 
-/// What the column `username_key` holds.
+/// Characters that the column `username_key` can hold.
 const MAX_KEY_CHARS: usize = 600;
 
 const USERS: Table = Table {
@@ -114,7 +114,7 @@ const SHOWS: Table = Table {
     ],
     made: &[],
     settle: settle_show,
-    // Where there is no show at all, none has an id that anyone could know.
+    // If there is no show, nobody can know the id of one, so no id has to be marked.
     placeholder: Some(
         "INSERT INTO shows (id, movie_id, screen_id, date_time, total_seats)
          SELECT ?, movie_id, screen_id, 0, 0 FROM (SELECT movie_id, screen_id FROM shows LIMIT 1) AS some_show",
@@ -140,21 +140,21 @@ const BOOKINGS: Table = Table {
 /// In the order in which rows refer to each other.
 const TABLES: [&Table; 4] = [&USERS, &MOVIES, &SHOWS, &BOOKINGS];
 
-/// Rows read and written at a time: with the most columns still few enough parameters for every engine.
+/// Rows read and written at a time. Even for the widest table, every engine accepts that many parameters.
 const PAGE: usize = 500;
 
-/// Conflicts of one kind, and users without a password, that a report shows before it only counts them.
+/// Conflicts of one kind, and users without a password, that a report lists; further ones are only counted.
 const SHOWN: usize = 20;
 
-/// What can stand against an import.
+/// The reasons to refuse an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conflict {
-    /// Not of the expected type, or beyond what we hold.
+    /// Not of the expected type, or out of range.
     Value,
-    /// Too long, or blank where it may not be.
+    /// Too long, or blank although it must not be.
     Text,
     Status,
-    /// A row refers to one that is not there.
+    /// A row refers to a row that does not exist.
     Dangling,
     SameUsername,
     SeatHeldTwice,
@@ -166,56 +166,57 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// What it is, and what to do about it.
+    /// Describes the conflict, and says what to do about it.
     fn advice(self) -> &'static str {
         match self {
-            Conflict::Value => "Values that are missing or out of range. Mend them in Django's database.",
-            Conflict::Text => "Texts that are blank or too long. Mend them in Django's database.",
+            Conflict::Value => "Values that are missing or out of range. Correct them in Django's database.",
+            Conflict::Text => "Texts that are blank or too long. Correct them in Django's database.",
             Conflict::Status => "Bookings that are neither 'booked' nor 'cancelled'. Set one of the two in Django.",
             Conflict::Dangling => {
-                "Rows that refer to one that is not there. Delete them, or restore what they refer to."
+                "Rows that refer to a row that does not exist. Delete them, or restore the rows they refer to."
             }
             Conflict::SameUsername => {
-                "Usernames that differ only in letter case or Unicode form: here they would be one. Rename all but one."
+                "Usernames that differ only in letter case or Unicode form: they would be the same user here. Rename \
+                 all but one."
             }
             Conflict::SeatHeldTwice => "Seats with more than one active booking. Cancel all but one of them in Django.",
             Conflict::SeatOutside => {
-                "Seats that the show does not have. Cancel the booking, or give the show more seats, in Django; \
-                 a seat below 1 cannot be kept at all."
+                "Seats that the show does not have. Cancel the booking or give the show more seats, in Django. \
+                 Bookings of a seat below 1 must be deleted."
             }
             Conflict::OtherContent => {
-                "Ids that this database uses for something else, or with other content. Import into an empty database."
+                "Ids that this database already uses, with other content. Import into an empty database."
             }
             Conflict::UsernameTaken => {
-                "Usernames that this database gives to another user. Rename one, or import into an empty database."
+                "Usernames that another user has in this database. Rename one, or import into an empty database."
             }
-            Conflict::SeatTaken => "Seats that were booked here meanwhile. Cancel one of the two bookings.",
+            Conflict::SeatTaken => "Seats that are also booked in this database. Cancel one of the two bookings.",
             Conflict::IdReserved => {
-                "New bookings whose ids a server here has already set aside for its own. Import into an empty database."
+                "New bookings whose ids a Marquee server has already reserved. Import into an empty database."
             }
         }
     }
 }
 
-/// What an import did or, with conflicts or in a dry run, would have to do.
+/// The result of an import. With conflicts or in a dry run, nothing was written.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Whether the rows are in the database now.
     pub written: bool,
-    /// Our table's name, the rows that were not there yet, and those that were.
+    /// Our table's name, the number of new rows, and the number of rows that already existed.
     pub tables: Vec<(&'static str, u64, u64)>,
-    /// Django's columns that have no place here, as `table.column`.
+    /// Django's columns that are not copied, as `table.column`.
     pub ignored: Vec<String>,
-    /// Usernames whose password can't be checked here, by what Django kept instead.
+    /// Users whose password can't be checked here, grouped by the reason.
     pub without_password: BTreeMap<String, Listed>,
-    /// Users who are there already, with a password that was set or rehashed here.
+    /// Users who already exist, with a password that was set or rehashed here.
     pub newer_passwords: u64,
-    /// Names that have characters which can't be shown; they are copied as they are.
+    /// Names with characters that can't be displayed; they are copied unchanged.
     pub unshowable: Listed,
     pub conflicts: BTreeMap<Conflict, Listed>,
 }
 
-/// A number of things, and the first of them.
+/// The number of things of one kind, and the first few.
 #[derive(Debug, Default)]
 pub struct Listed {
     pub count: u64,
@@ -230,7 +231,7 @@ impl Listed {
         }
     }
 
-    /// How many are not shown.
+    /// Returns how many are not listed.
     fn rest(&self) -> u64 {
         self.count - self.first.len() as u64
     }
@@ -243,24 +244,24 @@ impl fmt::Display for Report {
             writeln!(f, "{table:<8} {count:>9} {new}, {there} already there")?;
         }
         if !self.ignored.is_empty() {
-            writeln!(f, "Not copied, having no place here: {}.", self.ignored.join(", "))?;
+            writeln!(f, "Columns without a counterpart, not copied: {}.", self.ignored.join(", "))?;
         }
         for (kept, users) in &self.without_password {
-            write!(f, "Need a new password ({kept}), {}: {}", users.count, users.first.join(", "))?;
+            write!(f, "Users who need a new password ({kept}), {}: {}", users.count, users.first.join(", "))?;
             writeln!(f, "{}", if users.rest() > 0 { ", and others" } else { "" })?;
         }
         if !self.without_password.is_empty() {
-            writeln!(f, "Give them one with `marquee changepassword USERNAME`.")?;
+            writeln!(f, "Set one with `marquee changepassword USERNAME`.")?;
         }
         if self.newer_passwords > 0 {
-            writeln!(f, "Keep the password that was stored here since: {}.", self.newer_passwords)?;
+            writeln!(f, "Users who keep a newer password that was stored here: {}.", self.newer_passwords)?;
         }
         if self.unshowable.count > 0 {
             let count = self.unshowable.count;
             writeln!(
                 f,
-                "NOTE ({count}). Names with characters that can't be shown, such as line ends, which are copied as they \
-                 are. Change them afterwards."
+                "NOTE ({count}). Names with characters that can't be displayed, such as line ends. They are copied \
+                 unchanged; edit them afterwards."
             )?;
             for name in &self.unshowable.first {
                 writeln!(f, "  {name}")?;
@@ -282,10 +283,10 @@ impl fmt::Display for Report {
     }
 }
 
-/// Why an import could not even be tried, or broke off; nothing was written.
+/// Why an import could not start, or was aborted; nothing was written.
 #[derive(Debug)]
 pub enum Error {
-    /// The source lacks these tables and columns.
+    /// The source lacks the tables and columns that this list describes.
     NotDjango(Vec<String>),
     Source(DbError),
     Target(DbError),
@@ -299,8 +300,8 @@ impl From<DbError> for Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Copies what is in `source` into `target`; a dry run only tells. Nothing is written when there are conflicts.
-/// `progress` is told our table's name, how many of its rows are done, and how many there are.
+/// Copies the data in `source` into `target`; a dry run only reports. Nothing is written if there are conflicts.
+/// `progress` is called with our table's name, the number of rows done, and the total.
 pub async fn import(
     source: &DatabaseTarget,
     target: &DatabaseTarget,
@@ -309,8 +310,8 @@ pub async fn import(
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<Report> {
     let mut source = Db::snapshot(source).await.map_err(Error::Source)?;
-    let ignored = look_at_columns(&mut source).await?;
-    // A dry run doesn't keep others from writing.
+    let ignored = ignored_columns(&mut source).await?;
+    // A dry run does not block other writers.
     let mut target = if dry_run { Db::snapshot(target).await? } else { db.begin_long().await? };
     if !dry_run {
         Db::hold_booking_ids(&mut target).await?;
@@ -337,8 +338,8 @@ pub async fn import(
     import.finish().await
 }
 
-/// Tells which of Django's columns are not copied.
-async fn look_at_columns(source: &mut Tx) -> Result<Vec<String>> {
+/// Checks that all tables and columns exist, and returns Django's columns that are not copied.
+async fn ignored_columns(source: &mut Tx) -> Result<Vec<String>> {
     let sql = match source.dialect() {
         Dialect::Sqlite => "SELECT name FROM pragma_table_info(?) ORDER BY cid",
         Dialect::Mysql => {
@@ -366,19 +367,19 @@ struct Import {
     source: Tx,
     target: Tx,
     dry_run: bool,
-    /// A server may be about to use every id below this.
+    /// A server may use any id below this for its next booking.
     first_free_booking_id: i64,
     report: Report,
-    /// Whose name has this key.
+    /// The user with this username key.
     user_keys: HashMap<String, i64>,
     users: HashSet<i64>,
     movies: HashSet<i64>,
-    /// Our ids; none for a screen that is not there and not written, as conflicts or a dry run forbid it.
+    /// Our ids by name; `None` for a new screen that is not written, because of conflicts or a dry run.
     screens: HashMap<String, Option<i64>>,
     shows: HashMap<i64, Seats>,
 }
 
-/// What bookings need to know of their show.
+/// The facts about a show that its bookings are checked against.
 struct Seats {
     total: i64,
     /// Active bookings that this import adds.
@@ -398,13 +399,13 @@ impl Import {
         self.source.query(sql, params).await.map_err(Error::Source)
     }
 
-    /// How the source is asked for a column, so that it answers with an integer or a text.
-    fn asked(&self, column: &Column) -> String {
+    /// Returns SQL that reads a column as an integer or a text.
+    fn column_sql(&self, column: &Column) -> String {
         let name = column.0;
         match (self.source.dialect(), &column.2) {
             (Dialect::Mysql, Holds::Time { .. }) => format!("CAST({name} AS CHAR)"),
             (Dialect::Mysql, _) => name.to_owned(),
-            // Any cell can be a float there.
+            // In SQLite, any cell can be a float.
             (Dialect::Sqlite, _) => {
                 format!("CASE typeof({name}) WHEN 'real' THEN CAST({name} AS TEXT) ELSE {name} END")
             }
@@ -412,7 +413,7 @@ impl Import {
     }
 
     async fn copy(&mut self, table: &Table, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<()> {
-        let columns: Vec<String> = table.columns.iter().map(|column| self.asked(column)).collect();
+        let columns: Vec<String> = table.columns.iter().map(|column| self.column_sql(column)).collect();
         let columns = columns.join(", ");
         let page = format!("SELECT id, {columns} FROM {} WHERE id > ? ORDER BY id LIMIT {PAGE}", table.from);
         let total: Vec<(i64,)> = self.read(&format!("SELECT COUNT(*) FROM {}", table.from), vec![]).await?;
@@ -431,14 +432,15 @@ impl Import {
             for row in rows {
                 let mut cells = row.into_iter();
                 let id = cells.next().and_then(|id| i64::decode(id).ok());
-                last = id.ok_or_else(|| Error::Source(DbError::Other(format!("{}.id is no integer", table.from))))?;
+                last =
+                    id.ok_or_else(|| Error::Source(DbError::Other(format!("{}.id is not an integer", table.from))))?;
                 if let Some(cells) = self.record(table, last, cells) {
                     records.push((last, cells));
                 }
             }
             if !is_empty && !records.is_empty() {
-                there += self.take_out_those_there(table, &mut records).await?;
-                self.compare_with_others(table, &records).await?;
+                there += self.remove_existing(table, &mut records).await?;
+                self.find_clashes(table, &records).await?;
             }
             new += records.len() as u64;
             self.add(table, records).await?;
@@ -450,11 +452,11 @@ impl Import {
         Ok(())
     }
 
-    /// A row of Django's as one of ours; none when something is wrong with it, which is noted.
+    /// Converts a row of Django's to one of ours. If the row has a fault, records the conflict and returns `None`.
     fn record(&mut self, table: &Table, id: i64, cells: impl Iterator<Item = Value>) -> Option<Vec<Value>> {
         let faults = self.faults();
         if !(1..=MAX_ID).contains(&id) {
-            self.conflict(Conflict::Value, format!("{} {id}: the id is not from 1 to 2^53", table.one));
+            self.conflict(Conflict::Value, format!("{} {id}: the id is not between 1 and 2^53", table.one));
         }
         let mut record = Vec::with_capacity(table.columns.len() + table.made.len());
         for (cell, Column(name, _, holds)) in cells.zip(table.columns) {
@@ -482,8 +484,8 @@ impl Import {
         self.report.conflicts.values().map(|rows| rows.count).sum()
     }
 
-    /// Takes out the rows that are in our table already, and tells how many are; one with other content is a conflict.
-    async fn take_out_those_there(&mut self, table: &Table, records: &mut Vec<(i64, Vec<Value>)>) -> Result<u64> {
+    /// Removes the rows that our table already has, and returns their number. A row with other content is a conflict.
+    async fn remove_existing(&mut self, table: &Table, records: &mut Vec<(i64, Vec<Value>)>) -> Result<u64> {
         let columns = our_columns(table);
         let marks = repeated("?", ", ", records.len());
         let sql = format!("SELECT id, {} FROM {} WHERE id IN ({marks})", columns.join(", "), table.to);
@@ -500,31 +502,31 @@ impl Import {
                 records.push((id, record));
                 continue;
             };
-            let mut other: Vec<&str> = Vec::new();
+            let mut differing: Vec<&str> = Vec::new();
             for (column, (theirs, ours)) in columns.iter().zip(record.iter().zip(ours)) {
                 if theirs == ours {
                     continue;
                 }
                 match ours {
-                    // A login rehashes the password, and who had none was given one: what is here is the newer.
+                    // A login here rehashes the password, and users without one were given one: ours is newer.
                     Value::Text(hash) if *column == "password" && hash.starts_with("$argon2id$") => {
                         self.report.newer_passwords += 1;
                     }
-                    _ => other.push(column),
+                    _ => differing.push(column),
                 }
             }
-            if other.is_empty() {
+            if differing.is_empty() {
                 there += 1;
             } else {
-                let text = format!("{} {id} has another {} here", table.one, other.join(", "));
+                let text = format!("{} {id} has another {} here", table.one, differing.join(", "));
                 self.conflict(Conflict::OtherContent, text);
             }
         }
         Ok(there)
     }
 
-    /// Looks for what stands against adding these rows beside those that are there.
-    async fn compare_with_others(&mut self, table: &Table, new: &[(i64, Vec<Value>)]) -> Result<()> {
+    /// Finds new rows that clash with existing rows: equal usernames, and seats that are already booked.
+    async fn find_clashes(&mut self, table: &Table, new: &[(i64, Vec<Value>)]) -> Result<()> {
         let mut keys: HashMap<String, i64> = HashMap::new();
         let mut seats: HashMap<(i64, i64), i64> = HashMap::new();
         for (id, record) in new {
@@ -560,13 +562,13 @@ impl Import {
         Ok(())
     }
 
-    /// Writes new rows, unless something stands against the import.
+    /// Writes new rows, unless there are conflicts.
     async fn add(&mut self, table: &Table, records: Vec<(i64, Vec<Value>)>) -> Result<()> {
         if table.to == "bookings" {
             for (id, record) in &records {
                 if *id < self.first_free_booking_id {
                     let free = self.first_free_booking_id;
-                    self.conflict(Conflict::IdReserved, format!("booking {id}: ids below {free} are set aside here"));
+                    self.conflict(Conflict::IdReserved, format!("booking {id}: ids below {free} are reserved here"));
                 }
                 if let [_, Value::Int(show), _, Value::Text(status), _] = record.as_slice()
                     && status == "booked"
@@ -588,9 +590,9 @@ impl Import {
         Ok(())
     }
 
-    /// Makes the screens that shows name. Names that differ only in the white space around them are one.
+    /// Creates the screens that shows name. Names that differ only in surrounding white space are the same screen.
     async fn screens(&mut self) -> Result<()> {
-        // Asked for as bytes, as a server's own idea of "distinct" may not know upper from lower case.
+        // Read as bytes, because "distinct" may ignore letter case on a server.
         let sql = match self.source.dialect() {
             Dialect::Sqlite => "SELECT DISTINCT CAST(screen_name AS BLOB) FROM booking_show",
             Dialect::Mysql => {
@@ -600,7 +602,7 @@ impl Import {
         let names: Vec<(Value,)> = self.read(sql, vec![]).await?;
         let names: BTreeSet<String> = names
             .into_iter()
-            // What can't be a name is noted with its show.
+            // A value that is not a valid name is reported with its show.
             .filter_map(|(name,)| Some(String::decode(name).ok()?.trim().to_owned()))
             .filter(|name| held(Value::from(name), &self::name(MAX_SCREEN_CHARS)).is_ok())
             .collect();
@@ -630,13 +632,13 @@ impl Import {
     }
 
     async fn find_seats_held_twice(&mut self) -> Result<()> {
-        let seat = self.asked(&BOOKINGS.columns[2]);
+        let seat = self.column_sql(&BOOKINGS.columns[2]);
         let sql = format!(
             "SELECT show_id, {seat} AS seat, COUNT(*), MIN(id), MAX(id) FROM booking_booking
              WHERE status = 'booked' GROUP BY show_id, seat HAVING COUNT(*) > 1 ORDER BY show_id, seat"
         );
         for (show, seat, count, first, last) in self.read::<(Value, Value, i64, i64, i64)>(&sql, vec![]).await? {
-            // Anything else is noted with its row.
+            // Any other value is reported with its row.
             if let (Ok(show), Ok(seat)) = (i64::decode(show), i64::decode(seat)) {
                 let text = format!("show {show}, seat {seat}: {count} active bookings, among them {first} and {last}");
                 self.conflict(Conflict::SeatHeldTwice, text);
@@ -645,8 +647,8 @@ impl Import {
         Ok(())
     }
 
-    /// Makes sure that the ids Django has given, to deleted rows too, are never given again: a token of a user who was
-    /// deleted there must not become one of a user who signs up here. `last` is the last that is in use.
+    /// Ensures that ids which Django has assigned, even to rows it deleted, are never assigned again: the token of a
+    /// user who was deleted there must not become valid for a user who signs up here. `last` is the highest id in use.
     async fn mark_used_ids(&mut self, table: &Table, last: i64) -> Result<()> {
         let given = last_id_given(&mut self.source, table.from).await.map_err(Error::Source)?.min(MAX_ID);
         let Some(placeholder) = table.placeholder else {
@@ -656,7 +658,7 @@ impl Import {
         let here: Option<(Option<i64>,)> =
             self.target.query_one(&format!("SELECT MAX(id) FROM {}", table.to), vec![]).await?;
         if here.and_then(|(id,)| id).unwrap_or(0) < given {
-            // Both engines count from the highest id that was ever written, also when it is gone.
+            // Both engines count on from the highest id ever written, even if its row was deleted.
             self.target.execute(placeholder, vec![given.into()]).await?;
             self.target.execute(&format!("DELETE FROM {} WHERE id = ?", table.to), vec![given.into()]).await?;
         }
@@ -668,7 +670,7 @@ impl Import {
             let changed: Vec<(i64, i64)> =
                 self.shows.iter().filter(|(_, show)| show.added > 0).map(|(id, show)| (*id, show.added)).collect();
             for page in changed.chunks(PAGE) {
-                // Added to what is there, not counted anew: a server may be booking the same show.
+                // Added to the current count rather than recounted: a server may be booking the same show.
                 let sql = format!(
                     "UPDATE shows SET seats_taken = seats_taken + CASE id {} END, seat_version = seat_version + 1
                      WHERE id IN ({})",
@@ -686,7 +688,7 @@ impl Import {
     }
 }
 
-/// A part of an SQL text `count` times, for lists of parameters: `repeated("?", ", ", 3)` is `?, ?, ?`.
+/// Repeats a part of an SQL text `count` times, for lists of parameters: `repeated("?", ", ", 3)` is `?, ?, ?`.
 fn repeated(part: &str, between: &str, count: usize) -> String {
     vec![part; count].join(between)
 }
@@ -695,7 +697,7 @@ fn our_columns(table: &Table) -> Vec<&'static str> {
     table.columns.iter().map(|column| column.1).chain(table.made.iter().copied()).collect()
 }
 
-/// Text comes as bytes from some engines.
+/// Converts bytes to text, because some engines return text as bytes.
 fn as_text(cell: Value) -> Value {
     match cell {
         Value::Bytes(bytes) => {
@@ -705,7 +707,7 @@ fn as_text(cell: Value) -> Value {
     }
 }
 
-/// A cell of Django's as we hold it, or what is wrong with it.
+/// Converts a cell of Django's to our value, or returns the kind of conflict and a description.
 fn held(cell: Value, holds: &Holds) -> Result<Value, (Conflict, String)> {
     let fault = |problem: &str| (Conflict::Value, problem.to_owned());
     match holds {
@@ -734,10 +736,10 @@ fn held(cell: Value, holds: &Holds) -> Result<Value, (Conflict, String)> {
     }
 }
 
-/// Django keeps times in UTC, mostly without saying so.
+/// Reads a time. Django stores times in UTC, mostly without an offset.
 fn time(text: &str) -> Option<i64> {
     clock::parse(text).or_else(|| {
-        // A date alone would be read as midnight, and a zone in brackets passed over.
+        // The parser would read a date alone as midnight, and ignore a zone in brackets.
         let utc: DateTime = text.parse().ok().filter(|_| text.contains(':') && !text.contains('['))?;
         Some(utc.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond())
     })
@@ -755,14 +757,14 @@ fn settle_user(import: &mut Import, id: i64, record: &mut Vec<Value>) {
     if key.chars().count() > MAX_KEY_CHARS {
         import.conflict(Conflict::Text, format!("user {id}: username is too long without regard to letter case"));
     }
-    // The servers' bytewise comparison passes over spaces at the end.
+    // The servers' bytewise comparison ignores spaces at the end.
     if let Some(other) = import.user_keys.insert(key.trim_end_matches(' ').to_owned(), id) {
         import.conflict(Conflict::SameUsername, format!("users {other} and {id}: {name:?}"));
     }
     record.push(Value::Text(key));
 }
 
-/// What Django kept in place of a password that can be checked here; never the hash itself.
+/// Says why a password can't be checked here, without the hash itself; `None` if it can be checked.
 fn cannot_be_checked(password: &str) -> Option<String> {
     let parts: Vec<&str> = password.split('$').collect();
     match parts.as_slice() {
@@ -780,7 +782,7 @@ fn cannot_be_checked(password: &str) -> Option<String> {
 
 fn settle_show(import: &mut Import, id: i64, record: &mut Vec<Value>) {
     let [movie, screen, _, total] = record.as_mut_slice() else { return };
-    // A show without a readable number of seats is a conflict already; its bookings need not be another.
+    // A show without a valid number of seats is already a conflict; its bookings must not add more.
     let total = if let Value::Int(total) = total { *total } else { i64::MAX };
     import.shows.insert(id, Seats { total, added: 0 });
     if let Value::Text(name) = screen {
@@ -810,7 +812,7 @@ fn settle_booking(import: &mut Import, id: i64, record: &mut Vec<Value>) {
         return import.conflict(Conflict::Dangling, format!("booking {id}: there is no show {show}"));
     };
     if let (Value::Int(seat), Value::Text(status)) = (seat, status) {
-        // The show may have shrunk since a booking was cancelled.
+        // The show may have had more seats when a cancelled booking was made.
         let most = if status == "booked" { total } else { i64::MAX };
         if !(1..=most).contains(seat) {
             let text = format!("booking {id}: seat {seat} of show {show}, which has {total}");
@@ -819,7 +821,7 @@ fn settle_booking(import: &mut Import, id: i64, record: &mut Vec<Value>) {
     }
 }
 
-/// The last id that Django gave to a row of this table, also when the row is gone; 0 when that is not known.
+/// Returns the last id that Django assigned in this table, even if its row was deleted; 0 if that is unknown.
 async fn last_id_given(source: &mut Tx, table: &str) -> Result<i64, DbError> {
     if source.dialect() == Dialect::Sqlite {
         let counters = "SELECT name FROM sqlite_schema WHERE name = 'sqlite_sequence'";
@@ -829,7 +831,7 @@ async fn last_id_given(source: &mut Tx, table: &str) -> Result<i64, DbError> {
         let counter = "SELECT seq FROM sqlite_sequence WHERE name = ?";
         return Ok(source.query_one::<(i64,)>(counter, vec![table.into()]).await?.map_or(0, |(last,)| last));
     }
-    // The tables of information_schema may be a day old.
+    // information_schema may show values that are a day old.
     let created: Option<(String, String)> = source.query_one(&format!("SHOW CREATE TABLE {table}"), vec![]).await?;
     let next = created.and_then(|(_, text)| {
         let options = text.rsplit_once("\n)")?.1;
@@ -844,7 +846,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_each_engine_gives_them() {
+    fn times_are_read_in_the_form_of_each_engine() {
         let expected = 2_064_335_400_000_000;
         for (text, micros) in [
             ("2035-06-01 18:30:00", expected),

@@ -134,9 +134,9 @@ async fn moves(from: &str, app: &App) {
         "screens          2 copied, 0 already there\n",
         "shows            3 copied, 0 already there\n",
         "bookings         5 copied, 0 already there\n",
-        "Not copied, having no place here: booking_movie.poster, booking_show.price, booking_booking.rating.\n",
-        "Need a new password (they had none), 1: \"nopass\"\n",
-        "Need a new password (hashed with scrypt), 1: \"scrypt\"\n",
+        "Columns without a counterpart, not copied: booking_movie.poster, booking_show.price, booking_booking.rating.\n",
+        "Users who need a new password (they had none), 1: \"nopass\"\n",
+        "Users who need a new password (hashed with scrypt), 1: \"scrypt\"\n",
         "bookings: 5 of 5\n",
     ] {
         assert!(first.contains(line), "{line}{first}");
@@ -169,7 +169,7 @@ async fn moves(from: &str, app: &App) {
 
     // Logging in has rehashed two passwords.
     let third = shown(&app.succeed(&["import-django", "--from", from]));
-    assert!(third.contains("Keep the password that was stored here since: 2.\n"), "{third}");
+    assert!(third.contains("Users who keep a newer password that was stored here: 2.\n"), "{third}");
     log_in(app, "ann").await.expect(200);
 }
 
@@ -270,7 +270,7 @@ async fn conflicts_write_nothing(engine: Engine) {
         (booking("90, 2, 1, 5, ''"), "booking 90: \"\""),
         (booking("90, 99, 1, 5, 'booked'"), "booking 90: there is no user 99"),
         (booking("90, 2, 99, 5, 'booked'"), "booking 90: there is no show 99"),
-        (booking("0, 2, 1, 5, 'booked'"), "booking 0: the id is not from 1 to 2^53"),
+        (booking("0, 2, 1, 5, 'booked'"), "booking 0: the id is not between 1 and 2^53"),
         (booking("9007199254740993, 2, 1, 5, 'booked'"), "booking 9007199254740993: the id is not"),
         (user(90, "aNN"), "users 2 and 90: \"aNN\""),
         (user(90, &"u".repeat(151)), "user 90: username has more than 150 characters"),
@@ -382,8 +382,8 @@ async fn into_a_database_in_use(engine: Engine) {
         ("UPDATE auth_user SET password = 'x' WHERE id = 2".to_owned(), "user 2 has another password here\n"),
         ("UPDATE auth_user SET id = 90, username = 'ZOE' WHERE id = 7".to_owned(), "user 90: \"zoe\" is user 9 here\n"),
         (booking("5000, 2, 1, 7"), "booking 5000: seat 7 of show 1 is held by booking 8 here\n"),
-        (booking("9, 2, 1, 8"), "booking 9: ids below 1008 are set aside here\n"),
-        (booking("1007, 2, 1, 8"), "booking 1007: ids below 1008 are set aside here\n"),
+        (booking("9, 2, 1, 8"), "booking 9: ids below 1008 are reserved here\n"),
+        (booking("1007, 2, 1, 8"), "booking 1007: ids below 1008 are reserved here\n"),
     ] {
         std::fs::copy(&file, &changed).expect("a file can be copied");
         change(&changed, &sql);

@@ -1,4 +1,4 @@
-//! Our reading of `.env` files, values and `Host` headers against python-decouple and Django.
+//! Compares our reading of `.env` files, values and `Host` headers with python-decouple and Django.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ pub fn tests() -> Vec<Test> {
         if let Err(Skipped(why)) = agrees_with_decouple_and_django() {
             not_tested(
                 &format!("settings against python-decouple and Django ({why})"),
-                "To have it: pip install -r tests/requirements.txt, and MARQUEE_TEST_PYTHON=python3.",
+                "To run it: pip install -r tests/requirements.txt, and MARQUEE_TEST_PYTHON=python3.",
             );
         }
     })]
@@ -26,8 +26,7 @@ pub fn tests() -> Vec<Test> {
 /// Why a test could not run.
 struct Skipped(String);
 
-/// Answers one JSON object of lists with another of equally long lists; null stands for an
-/// exception.
+/// Answers one JSON object of lists with another of equally long lists; null stands for an exception.
 const ORACLE: &str = r#"
 import json, os, sys, tempfile
 try:
@@ -111,7 +110,7 @@ fn ours(kind: &str, question: &Value) -> Value {
         "integers" => json!(dotenv::integer(text)),
         "hosts" => {
             let patterns: Vec<String> = serde_json::from_value(question[0].clone()).expect("strings");
-            // Not by way of the settings, which refuse a pattern that no host can have.
+            // Set directly, because the settings refuse a pattern that no host can match.
             let mut config = Config::load(|_| None, "").expect("valid");
             config.allowed_hosts = patterns.iter().map(|pattern| pattern.to_lowercase()).collect();
             json!(config.host_allowed(question[1].as_str().expect("a string")))
@@ -133,7 +132,7 @@ fn ask(questions: &Value) -> Result<Value, Skipped> {
     let Ok(mut child) = started else {
         return skipped("MARQUEE_TEST_PYTHON cannot be started");
     };
-    // An interpreter without the modules is gone before it has read everything: see its code.
+    // An interpreter without the modules exits before it has read everything; check its exit code.
     let _ = child.stdin.take().expect("piped").write_all(questions.to_string().as_bytes());
     let output = child.wait_with_output().expect("a child");
     match output.status.code() {
@@ -143,7 +142,7 @@ fn ask(questions: &Value) -> Result<Value, Skipped> {
     }
 }
 
-/// Texts put together from these fragments and, now and then, any character.
+/// Texts assembled from these fragments and, now and then, any character.
 fn texts(count: usize, fragments: &'static [&'static str]) -> Vec<String> {
     let fragment = prop_oneof![
         20 => select(fragments).prop_map(str::to_owned),
@@ -165,7 +164,7 @@ fn hosts(count: usize) -> Vec<(Vec<String>, String)> {
     sample(count, (patterns, header))
 }
 
-/// The same values in every run, so that a difference can be looked at again.
+/// The same values in every run, so that a difference can be reproduced.
 fn sample<S: Strategy>(count: usize, strategy: S) -> Vec<S::Value> {
     let mut runner = TestRunner::deterministic();
     (0..count).map(|_| strategy.new_tree(&mut runner).expect("a value").current()).collect()

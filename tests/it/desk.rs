@@ -1,4 +1,4 @@
-//! The desk from outside: what waits, what is refused when too much waits, and what becomes of those who leave.
+//! The desk from outside: what waits, what is refused when the queue is full, and clients that disconnect.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -36,7 +36,7 @@ fn booking(user: &User, show: i64, seat: i64) -> Call {
     Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
 }
 
-/// The seats of a show that are held.
+/// The booked seats of a show.
 async fn held(app: &App, show: i64) -> BTreeSet<i64> {
     let sql = format!("SELECT seat_number FROM bookings WHERE show_id = {show} AND status = 'booked'");
     app.sql(&sql).await.iter().map(|row| row[0].parse().expect("a number")).collect()
@@ -46,12 +46,12 @@ async fn bookings(app: &App) -> usize {
     app.sql("SELECT COUNT(*) FROM bookings").await[0][0].parse().expect("a number")
 }
 
-/// A connection on which a booking of show 1 was sent, and nothing read.
+/// Sends a booking of show 1 and returns the connection without reading the reply.
 async fn ask(app: &App, user: &User, seat: i64) -> TcpStream {
     ask_with(app, user, seat, "").await
 }
 
-/// The same with a line more in its head.
+/// Like `ask`, with another header line.
 async fn ask_with(app: &App, user: &User, seat: i64, header: &str) -> TcpStream {
     let host = app.base().trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).await.expect("the server accepts");
@@ -66,7 +66,7 @@ async fn ask_with(app: &App, user: &User, seat: i64, header: &str) -> TcpStream 
     stream
 }
 
-/// The whole reply, head and body.
+/// Reads the whole reply, head and body.
 async fn reply(mut stream: TcpStream) -> String {
     let mut reply = Vec::new();
     loop {
@@ -82,7 +82,7 @@ async fn reply(mut stream: TcpStream) -> String {
     }
 }
 
-/// Leaves, and waits until the server has noticed.
+/// Disconnects, and waits until the server has noticed.
 async fn leave(mut stream: TcpStream) {
     stream.shutdown().await.expect("the connection stands");
     let mut rest = Vec::new();
@@ -95,10 +95,10 @@ async fn leave(mut stream: TcpStream) {
 const QUEUE: usize = 8 * 1_024;
 const LARGEST_BATCH: usize = 1_024;
 
-/// How many more are asked for than the desk can hold.
+/// How many more requests are sent than the desk can queue.
 const SURPLUS: usize = 100;
 
-/// Whether this process, and those it starts, may open so many files; asks for it where that is allowed.
+/// Checks whether this process and its children may open this many files; raises the limit if allowed.
 fn may_open(files: usize) -> bool {
     let script =
         r#"[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge "$1" ] || prlimit --pid "$2" --nofile="$1:""#;
@@ -130,7 +130,7 @@ async fn a_full_queue_refuses_at_once(engine: Engine) {
         let next = tokio::time::timeout(Duration::from_secs(60), answers.recv()).await;
         next.expect("everyone is answered").expect("the senders live")
     };
-    // Nothing moves, and these are answered all the same.
+    // The desk is blocked, but these are answered anyway.
     let mut refused = BTreeSet::new();
     while refused.len() < SURPLUS {
         let (seat, reply) = next().await;
@@ -139,14 +139,14 @@ async fn a_full_queue_refuses_at_once(engine: Engine) {
         assert!(lower.contains("\r\nretry-after: "), "{reply}");
         refused.insert(seat);
     }
-    // Other work goes on beside it.
+    // Other requests are still served.
     Call::get("/api/movies/").bearer(&ann.access).send(&app).await.expect(200);
     assert_eq!(held(&app, 1).await.len(), 1, "nothing is written yet");
     hold.release().await;
     let mut sold = BTreeSet::from([count as i64 + 1]);
     while sold.len() + refused.len() <= count {
         let (seat, reply) = next().await;
-        // Between the first batch and the full queue a few more may have found no place.
+        // A few more may have found the queue full between the first batch and the rest.
         let is_new = match &reply[..12] {
             "HTTP/1.1 201" => sold.insert(seat),
             "HTTP/1.1 503" => refused.insert(seat),
@@ -155,7 +155,7 @@ async fn a_full_queue_refuses_at_once(engine: Engine) {
         assert!(is_new, "seat {seat} is answered once");
     }
     assert!(sold.len() > QUEUE, "{} waited", sold.len());
-    assert_eq!(held(&app, 1).await, sold, "what was answered 201, and nothing else");
+    assert_eq!(held(&app, 1).await, sold, "only the seats that were answered 201");
     for seat in refused.into_iter().take(5) {
         booking(&ann, 1, seat).send(&app).await.expect(201);
     }
@@ -173,14 +173,15 @@ async fn who_leaves_before_the_batch_is_not_written(engine: Engine) {
         waiting.push(ask(&app, &world.ann, seat).await);
     }
     let stays = ask(&app, &world.ann, 21).await;
-    // Time to come to the desk. Were it too short, they would not be served at all, and the test prove nothing.
+    // Time to reach the desk. If this were too short, they would not be served at all, and the test would prove
+    // nothing.
     tokio::time::sleep(Duration::from_millis(200)).await;
     join_all(waiting.into_iter().chain([in_its_batch]).map(leave)).await;
     hold.release().await;
 
     let stayed = reply(stays).await;
     assert!(stayed.starts_with("HTTP/1.1 201"), "{stayed}");
-    // Who was in the batch has the seat, though nobody was there to be told.
+    // The client in the batch has the seat, although nobody read the reply.
     assert_eq!(held(&app, 1).await, BTreeSet::from([1, 21, 50]));
     assert_eq!(bookings(&app).await, 3);
     let listed = Call::get("/api/my-bookings/").bearer(&world.ann.access).send(&app).await.expect(200).json();
@@ -200,7 +201,7 @@ async fn who_waited_too_long_is_not_written(engine: Engine) {
     let late = async {
         have_decided(&app, 1).await;
         let release = async {
-            // Two thirds of the time are for waiting.
+            // A request may wait for two thirds of its time limit.
             tokio::time::sleep(Duration::from_secs(7)).await;
             hold.release().await;
         };
@@ -208,7 +209,7 @@ async fn who_waited_too_long_is_not_written(engine: Engine) {
     };
     let (first, late) = join!(booking(&world.ann, 1, 1).send(&app), late);
     let was_late = |late: &Reply| {
-        // `timeout` if this machine was too slow to release in time.
+        // `timeout` if this machine was too slow to release the lock in time.
         assert_eq!(late.status, 503, "{late:?}");
         assert!(["busy", "timeout"].contains(&late.json()["code"].as_str().expect("a code")), "{late:?}");
         assert!(late.header("retry-after").is_some(), "{late:?}");
@@ -216,19 +217,19 @@ async fn who_waited_too_long_is_not_written(engine: Engine) {
     was_late(&late);
     let mut sold = BTreeSet::from([3, 50]);
     if engine == Engine::Sqlite {
-        // Its write was under way when its time ended.
+        // Its write was in progress when its time ran out.
         first.expect(201);
         sold.insert(1);
     } else {
         was_late(&first);
     }
-    // Everything before it in the queue is done when this is answered.
+    // When this is answered, everything before it in the queue is done.
     booking(&world.ann, 1, 3).send(&app).await.expect(201);
     assert_eq!(held(&app, 1).await, sold);
     booking(&world.ann, 1, 2).send(&app).await.expect(201);
 }
 
-/// The user of one request is deleted while it waits: the foreign key fails the whole batch's statement.
+/// The user of one request is deleted while it waits: the foreign key makes the whole batch's statement fail.
 async fn a_fault_of_one_is_not_the_others(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -241,7 +242,7 @@ async fn a_fault_of_one_is_not_the_others(engine: Engine) {
     for seat in 3..=10 {
         waiting.push(ask(&app, if seat % 2 == 0 { &world.ann } else { &world.bob }, seat).await);
     }
-    // Time for the token's check and to come to the desk.
+    // Time for checking the token and reaching the desk.
     tokio::time::sleep(Duration::from_millis(500)).await;
     app.sql(&format!("DELETE FROM users WHERE id = {}", cyd.id)).await;
     hold.release().await;
@@ -255,7 +256,7 @@ async fn a_fault_of_one_is_not_the_others(engine: Engine) {
     app.succeed(&["check"]);
 }
 
-/// The sequence `seat_version` of a show: no number for what changed nothing, and none lost by what was rolled back.
+/// The sequence `seat_version` of a show: requests that change nothing use no number, and a rollback loses none.
 async fn every_change_has_the_next_number(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
     let world = app.world().await;
@@ -277,7 +278,7 @@ async fn every_change_has_the_next_number(engine: Engine) {
     cancel(&world.ann).send_to(there).await.expect(200);
     cancel(&world.ann).send_to(here).await.expect(409);
     assert_eq!(number(1).await, began + 3);
-    // Both find the seat free, and one of them has to roll back.
+    // Both find the seat free, and one must roll back.
     let hold = Hold::show_1(&app).await;
     let release = async {
         have_decided(&app, 2).await;
@@ -289,7 +290,7 @@ async fn every_change_has_the_next_number(engine: Engine) {
     assert_eq!((number(1).await, number(2).await), (began + 4, other));
 }
 
-/// Show 1 stands still; show 2 is of another lane, if there is one.
+/// Show 1 is blocked; show 2 belongs to another lane, if there is one.
 async fn lanes_do_not_wait_for_each_other(engine: Engine) {
     for (lanes, waits) in [("2", false), ("1", true)] {
         let app = start(engine, &[("DESK_LANES", lanes)]).await;
@@ -313,8 +314,8 @@ async fn lanes_do_not_wait_for_each_other(engine: Engine) {
     }
 }
 
-/// Another session keeps show 1 locked. The other shows of its lane wait for a second once; its own requests wait until the
-/// lock is gone.
+/// Another session keeps show 1 locked. The other shows of its lane wait once, for a second; requests for show 1 wait
+/// until the lock is released.
 async fn a_locked_show_does_not_hold_up_others(engine: Engine) {
     let app = start(engine, &[("DESK_LANES", "1")]).await;
     let world = app.world().await;
@@ -334,7 +335,7 @@ async fn a_locked_show_does_not_hold_up_others(engine: Engine) {
     times.sort_unstable();
     assert!(times[19] < Duration::from_millis(2_500), "{times:?}");
     assert!(times[18] < Duration::from_millis(500), "{times:?}");
-    // What names a booking of the show is known to be of it once it was read.
+    // Once the booking was read, the desk knows which show a request for it belongs to.
     let cancel = Call::post(format!("/api/bookings/{}/cancel/", booked["id"])).bearer(&world.ann.access);
     let mut cancel = Box::pin(cancel.send(&app));
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut cancel).await.is_err(), "the show is locked");
@@ -351,7 +352,7 @@ async fn a_locked_show_does_not_hold_up_others(engine: Engine) {
     app.succeed(&["check"]);
 }
 
-/// More than a batch of them is answered by two or three batches, with those who came behind them.
+/// More repeats than fit a batch are answered by two or three batches, with the requests behind them.
 async fn repeats_of_a_key_share_a_batch(engine: Engine) {
     const REPEATS: usize = 1_200;
     if !may_open(2 * REPEATS + 1_000) {

@@ -12,7 +12,7 @@ use crate::support::Test;
 
 /// Files outside `db/` and the stores that contain SQL, and why.
 const SQL_ELSEWHERE: &[(&str, &str)] =
-    &[("src/data/import_django.rs", "reads the tables of Django, which are no feature's of ours")];
+    &[("src/data/import_django.rs", "reads Django's tables, which belong to no feature of ours")];
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -83,7 +83,7 @@ async fn only_stores_contain_sql() {
             || file.starts_with("src/admin/store/")
             || SQL_ELSEWHERE.iter().any(|(known, _)| *known == file)
     };
-    // Unit tests may try a text.
+    // Unit tests may contain SQL.
     let program = |file: &str| sources[file].split("#[cfg(test)]").next().unwrap_or_default();
     let with_sql = |file: &str| program(file).lines().filter(|line| begins_like_sql(line)).count();
     let (inside, outside): (Vec<&str>, Vec<&str>) =
@@ -94,7 +94,7 @@ async fn only_stores_contain_sql() {
     }
 }
 
-/// No statement of the program changes or removes what is in the admin panel's log.
+/// Checks that no statement of the program changes or deletes rows of the admin panel's log.
 async fn the_log_only_grows() {
     let mut adding = 0;
     for (file, text) in sources() {
@@ -115,7 +115,7 @@ async fn the_rules_of_booking_are_pure() {
     let code: String =
         code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
     for import in code.lines().filter(|line| line.starts_with("use ")) {
-        // The states of an order are as pure, being a table.
+        // The states of an order are just as pure: they are a table.
         let of_ours = ["use super::BookingError;", "use crate::orders::status::{self, Event, Status};"];
         let is_pure = import.starts_with("use std::collections::") || of_ours.contains(&import);
         assert!(is_pure, "more than a decision needs: {import}");
@@ -127,7 +127,7 @@ async fn the_rules_of_booking_are_pure() {
 }
 
 async fn the_schema_has_the_routes_of_the_router() {
-    // In the router a path stands first in its row, its method before the handler.
+    // In the router, each row begins with the path, and the method precedes the handler.
     let mut routed = BTreeSet::new();
     for line in read("src/router.rs").lines().map(str::trim).filter(|line| line.starts_with("(\"/api/")) {
         let path = line.split('"').nth(1).expect("a path").to_owned();

@@ -1,4 +1,4 @@
-//! Tests of the test harness itself: what the others rely on without noticing.
+//! Tests of the test harness itself: properties that all other tests rely on.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -81,12 +81,12 @@ async fn a_cut_wire_is_an_outage(engine: Engine) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Call::get("/api/movies/").bearer(&user.access).send(&app).await.expect(200);
-    // What it says may be a second old.
+    // Its answer may be a second old.
     others_changes_are_seen().await;
     Call::get("/readyz").send(&app).await.expect(200);
 }
 
-/// This test binary on SQLite, with its temporary files in `directory`.
+/// Runs this test binary on SQLite, with its temporary files in `directory`.
 fn another_run(directory: &Path, test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args(["--exact", test]).env("TMPDIR", directory).env("MARQUEE_TEST_DATABASES", "sqlite");
@@ -116,7 +116,7 @@ async fn a_killed_run_leaves_nothing() {
     Call::get("/healthz").try_send_to(&server).await.expect_err("its server is gone too");
 }
 
-/// Where a server of the run with this directory listens, from `…/RUN/TEST/instance-0.out`.
+/// Returns the address of a server of the run with this directory, from `…/RUN/TEST/instance-0.out`.
 fn running_server(directory: &Path) -> Option<String> {
     let inside =
         |directory: &Path| std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! Holds: the life of one, who else can have its seats and when, and what is too much.
+//! Holds: their life cycle, when others can have their seats, and their limits.
 
 use futures_util::future::join_all;
 use futures_util::join;
@@ -52,7 +52,7 @@ pub fn get(user: &User, path: &str) -> Call {
     Call::get(path).bearer(&user.access)
 }
 
-/// What can be done to a hold.
+/// Performs an action on a hold.
 pub fn act(user: &User, hold: &Value, what: &str) -> Call {
     post(user, &format!("/api/holds/{}/{what}/", hold["id"]))
 }
@@ -65,7 +65,7 @@ pub fn is_refused(reply: &Reply, code: &str) {
     assert_eq!((reply.status, &reply.json()["code"]), (409, &json!(code)), "{reply:?}");
 }
 
-/// As if its time had passed, in an instant.
+/// Makes the hold expire immediately.
 pub async fn expire(app: &App, hold: &Value) {
     app.sql(&format!("UPDATE orders SET expires_at = 1 WHERE id = {}", hold["id"])).await;
 }
@@ -99,7 +99,7 @@ async fn the_life_of_a_hold(engine: Engine) {
     assert_eq!(minutes(&held), 8.0);
     assert_eq!(get(ann, "/api/holds/").send(&app).await.expect(200).json(), json!([held]));
     assert_eq!(get(ann, &format!("/api/holds/{}/", held["id"])).send(&app).await.expect(200).json(), held);
-    // It is no booking in anyone's list, and its seats are nobody else's.
+    // It is not a booking in any list, and nobody else can have its seats.
     assert_eq!(get(ann, "/api/my-bookings/").send(&app).await.expect(200).json(), json!([]));
     assert_eq!(get(ann, "/api/orders/").send(&app).await.expect(200).json()["results"], json!([]));
     assert_eq!(available(&app, ann, 1).await, 47);
@@ -155,7 +155,7 @@ async fn all_or_none(engine: Engine) {
     assert_eq!(refused["seats"], json!([5, 7]));
     is_refused(&change(&world.ann, &held, &[5, 6, 9]).send(&app).await, "seat_taken");
     assert_eq!(get(&world.ann, "/api/holds/").send(&app).await.expect(200).json(), json!([held]));
-    // Ten want overlapping seats at once: each gets all or none.
+    // Ten users want overlapping seats at the same time: each gets all or none.
     let users = join_all((0..10).map(|n| async move { format!("user-{n}") })).await;
     let mut calls = Vec::new();
     for (n, name) in (0..).zip(users) {
@@ -195,7 +195,7 @@ async fn bad_bodies_are_refused(engine: Engine) {
     assert_eq!(missing, json!({"seats": ["This field is required."]}));
     hold(&world.ann, 99, &[1]).send(&app).await.expect(404);
     is_refused(&hold(&world.ann, 3, &[1]).send(&app).await, "show_started");
-    // As the contract's book takes its number; and a form repeats the field.
+    // Numbers are read as loosely as in the contract's booking; a form repeats the field.
     let loose = post(&world.ann, path).json(json!({"seats": ["5", 6.0]})).send(&app).await.expect(201).json();
     assert_eq!(loose["seats"], json!([5, 6]));
     let form = post(&world.ann, path).body(Some("application/x-www-form-urlencoded"), "seats=8&seats=9");
@@ -226,7 +226,7 @@ async fn what_has_expired_is_free_at_once(engine: Engine) {
     is_refused(&change(ann, &held, &[8]).send_to(here).await, "hold_expired");
     get(ann, &format!("/api/holds/{}/", held["id"])).send_to(here).await.expect(404);
     assert_eq!(get(ann, "/api/holds/").send_to(there).await.expect(200).json(), json!([]));
-    // The one that nobody took is free too, for the one who had it as for all.
+    // The seat that nobody took is free for everyone, including its former holder.
     others_changes_are_seen().await;
     assert_eq!(available(&app, ann, 1).await, 50 - 4);
     hold(ann, 1, &[8]).send_to(here).await.expect(201);
@@ -261,7 +261,7 @@ async fn a_change_keeps_what_is_kept(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// The moment comes while both ask: one of the two has the seats, and the other is told so.
+/// The hold expires while both requests arrive: one user gets the seats, and the other is refused.
 async fn one_of_confirm_and_expiry_wins(engine: Engine) {
     let app = start(engine, &[("HOLDS_PER_MINUTE", "1000"), ("HOLDS_PER_USER", "100")]).await;
     let world = app.world().await;
@@ -310,10 +310,10 @@ async fn what_one_user_may_hold(engine: Engine) {
     change(ann, &second, &[6, 7]).send(&app).await.expect(200);
     change(ann, &second, &[7]).send(&app).await.expect(200);
     is_refused(&hold(ann, 1, &[8]).send(&app).await, "hold_limit_holds");
-    // Of another show, and by someone else.
+    // In another show, and by another user.
     hold(ann, 2, &[1]).send(&app).await.expect(201);
     hold(bob, 1, &[8, 9, 10, 11, 12]).send(&app).await.expect(201);
-    // Released, expired and confirmed ones don't count as held, but were made all the same.
+    // Released, expired and confirmed holds don't count as held, but still count as created.
     act(ann, &first, "release").send(&app).await.expect(200);
     let third = hold(ann, 1, &[1, 2, 3]).send(&app).await.expect(201).json();
     act(ann, &third, "confirm").send(&app).await.expect(201);
@@ -340,7 +340,7 @@ async fn limits_stand_against_many_at_once(engine: Engine) {
             is_refused(reply, "hold_limit_holds");
         }
     }
-    // One more seat each, in whatever way: the holds grow, seats are booked.
+    // One more seat each, in every way: holds grow, seats are booked.
     let holds = get(&world.ann, "/api/holds/").send(&app).await.expect(200).json();
     let mut calls = Vec::new();
     for (n, one) in holds.as_array().expect("a list").iter().enumerate() {
@@ -373,7 +373,7 @@ async fn nobody_else_can_touch_a_hold(engine: Engine) {
     }
     assert_eq!(get(&world.bob, "/api/holds/").send(&app).await.expect(200).json(), json!([]));
     assert_eq!(get(&world.ann, "/api/holds/").send(&app).await.expect(200).json(), json!([held]));
-    // Its rows are no bookings to cancel, not even by their owner.
+    // Its rows can't be cancelled as bookings, not even by their owner.
     let row = &app.sql("SELECT MIN(id) FROM bookings").await[0][0];
     for user in [&world.ann, &world.bob] {
         post(user, &format!("/api/bookings/{row}/cancel/")).send(&app).await.expect(404);
@@ -449,7 +449,7 @@ async fn sales_have_their_times_and_limits(engine: Engine) {
     let app = start(engine, &env).await;
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
-    // By the installation's rule sales begin on the day before.
+    // By the default rule, sales start on the day before.
     for call in [booking(ann, 1, 1), hold(ann, 1, &[1])] {
         let refused = call.send(&app).await;
         is_refused(&refused, "sales_not_open");
@@ -478,7 +478,7 @@ async fn sales_have_their_times_and_limits(engine: Engine) {
     for call in [booking(ann, 1, 11), hold(ann, 1, &[11])] {
         is_refused(&call.send(&app).await, "user_limit");
     }
-    // Whoever holds a seat may book it, and what is cancelled does not count.
+    // A user who holds a seat may book it, and cancelled bookings do not count.
     act(ann, &held, "confirm").send(&app).await.expect(201);
     is_refused(&booking(ann, 1, 11).send(&app).await, "user_limit");
     booking(bob, 1, 11).send(&app).await.expect(201);
@@ -503,7 +503,7 @@ async fn two_instances_are_one(engine: Engine) {
     is_refused(&hold(&world.bob, 1, &[6, 7]).send_to(there).await, "seat_taken");
     change(&world.ann, &held, &[6, 7]).send_to(there).await.expect(200);
     act(&world.ann, &held, "extend").send_to(here).await.expect(200);
-    // Both confirm it at once: there is one order.
+    // Both instances confirm it at the same time: there is one order.
     let calls = [here, there].map(|base| (act(&world.ann, &held, "confirm"), base.clone()));
     let replies = race::at_once(calls.into()).await;
     let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
@@ -542,7 +542,7 @@ async fn only_what_is_long_over_is_forgotten(engine: Engine) {
         holds.push(held);
     }
     act(ann, &holds[3], "confirm").send(&app).await.expect(201);
-    // Over for long; over since just now; live, and an order, both made long ago.
+    // Expired long ago; just expired; a live hold and an order, both created long ago.
     app.sql(&format!("UPDATE orders SET created_at = 1, expires_at = 2 WHERE id = {}", ids[0])).await;
     let now = marquee::clock::now();
     app.sql(&format!("UPDATE orders SET created_at = 1, expires_at = {now} WHERE id = {}", ids[1])).await;
@@ -557,7 +557,7 @@ async fn only_what_is_long_over_is_forgotten(engine: Engine) {
     act(ann, &holds[2], "confirm").send(&app).await.expect(201);
 }
 
-/// For good: no clock that goes back brings it to life, without some of its seats.
+/// The hold is over for good: even if a clock goes back, it does not revive without some of its seats.
 async fn a_hold_whose_seats_went_is_over(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -575,7 +575,7 @@ async fn a_hold_whose_seats_went_is_over(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// Decided while it was live, written when it is over.
+/// The hold is live when the batch is decided, and expired when it is written.
 async fn time_that_passes_before_the_write_counts(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -595,7 +595,7 @@ async fn time_that_passes_before_the_write_counts(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// Decided when it was over, and just before the end it was extended: who comes next does not take its seats.
+/// The hold has expired when the batch is decided, but is extended before the write: its seats are not taken.
 async fn an_extension_before_the_write_counts(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;

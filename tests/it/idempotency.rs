@@ -1,4 +1,4 @@
-//! `Idempotency-Key` on book and cancel: a request that is sent again does its work once.
+//! `Idempotency-Key` on book and cancel: a repeated request does its work once.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn a_repeat_gets_the_first_reply(engine: Engine) {
     let other = &app.instance(instances - 1).base;
     let booked = book(&world.ann, 1, 5, "a").send(&app).await.expect(201);
     assert_eq!(book(&world.ann, 1, 5, "a").send(&app).await.expect(201).text, booked.text);
-    // With quotes, as structured fields have them, it is the same key; so it is at another instance.
+    // In quotes, as a structured field, it is the same key; so it is at another instance.
     assert_eq!(book(&world.ann, 1, 5, "\"a\"").send_to(other).await.expect(201).text, booked.text);
     let reused = book(&world.ann, 1, 6, "a").send_to(other).await.expect(422);
     assert_eq!(reused.json()["code"], "idempotency_key_reused");
@@ -56,7 +56,7 @@ async fn a_repeat_gets_the_first_reply(engine: Engine) {
     app.instance(0).restart().await;
     assert_eq!(cancel(&world.ann, &booked, "b").send(&app).await.expect(200).text, cancelled.text);
     cancel(&world.ann, &booked, "c").send(&app).await.expect(409);
-    // The reply is the first one, whatever became of the booking since.
+    // The reply is the first one, whatever has happened to the booking since.
     assert_eq!(book(&world.ann, 1, 5, "a").send(&app).await.expect(201).text, booked.text);
     assert_eq!(bookings(&app).await, "1");
 }
@@ -131,7 +131,7 @@ fn post(user: &User, path: &str, key: &str, seats: &[i64]) -> Call {
     if seats.is_empty() { call } else { call.json(json!({"seats": seats})) }
 }
 
-/// The first replies of all that takes a key, each asked for twice.
+/// Sends each request that takes a key twice, and compares the replies.
 async fn every_reply_is_repeated_as_it_was_sent(engine: Engine) {
     let app = App::start(engine).await;
     let ann = app.world().await.ann;
@@ -156,7 +156,7 @@ async fn every_reply_is_repeated_as_it_was_sent(engine: Engine) {
     assert_eq!((&cancelled["code"], &cancelled["seats"]), (&order["code"], &json!([3])));
     let other = twice(post(&ann, "/api/shows/2/holds/", "k", &[1]), 201).await;
     twice(post(&ann, &format!("/api/holds/{}/release/", other["id"]), "k", &[]), 200).await;
-    // What is stored is what was sent, so whatever replies have one day, these are repeated.
+    // The stored reply is the one that was sent, so it is repeated even if replies have other fields one day.
     let stored =
         app.sql("SELECT status, body FROM idempotency_keys WHERE body LIKE '%\"code\"%' AND status = 201").await;
     assert_eq!(stored, [["201".to_owned(), order.to_string()]]);
@@ -209,7 +209,7 @@ async fn replies_of_the_previous_version_are_repeated(engine: Engine) {
     assert_eq!(confirm.send(&app).await.expect(201).text, ordered.text);
 }
 
-/// Fifty seats in a show of long names are more than 64 KiB.
+/// An order of fifty seats with long names is more than 64 KiB.
 async fn a_large_reply_is_repeated(engine: Engine) {
     let env = [("HOLD_SEATS_PER_USER", "50")].map(|(name, value)| (name, value.to_owned()));
     let app = App::start_with(engine, Options { env: env.into(), ..Options::default() }).await;
@@ -228,7 +228,7 @@ async fn a_large_reply_is_repeated(engine: Engine) {
     assert_eq!(confirm.send(&app).await.expect(201).text, ordered.text);
 }
 
-/// What is sent again before the first was answered gets the same refusal; another request with the key is a misuse.
+/// A repeat sent before the first reply gets the same refusal; another request with the key is a misuse.
 async fn repeats_at_once_are_refused_alike(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -248,7 +248,7 @@ async fn repeats_at_once_are_refused_alike(engine: Engine) {
     let (replies, ()) = futures_util::join!(join_all(waiting), release);
     ahead.await.expect("no panic").expect(201);
     let of_one: Vec<_> = replies.iter().filter(|reply| reply.text.contains("already booked")).collect();
-    // Whichever came first is decided. The other is refused for its key while that is under way, and may have come after.
+    // The first one is decided. The other is refused for its key while the first is in progress, or came later.
     match replies[20].status {
         422 => assert_eq!(of_one.len(), 20, "{replies:?}"),
         201 => assert!(replies[..20].iter().all(|reply| [409, 422].contains(&reply.status)), "{replies:?}"),

@@ -1,9 +1,9 @@
-//! The integration tests: they talk HTTP and command line to real `marquee` processes, each test on a
-//! fresh database, the same tests on every engine.
+//! The integration tests: they talk to real `marquee` processes over HTTP and the command line. Each test has a
+//! fresh database, and the same tests run on every engine.
 //!
 //! One binary, so that the program is linked against the tests once and a database server is started
 //! at most once per engine. A feature's tests live in one file with a `pub fn tests() -> Vec<Test>`,
-//! listed below; a trial is called `engine::test`, so `cargo test --test it mysql::` runs one engine.
+//! listed below; a trial is named `engine::test`, so `cargo test --test it mysql::` runs one engine.
 //! See [`support::engine`] for the environment variables that choose engines.
 
 mod accounts;

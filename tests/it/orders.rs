@@ -1,4 +1,4 @@
-//! Orders: their codes, their list, what can be cancelled and by whom.
+//! Orders: their codes, their list, and who can cancel what.
 
 use futures_util::join;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// A confirmed order of these seats of show 1.
+/// Confirms an order of these seats of show 1.
 async fn order(app: &App, user: &User, seats: &[i64]) -> Value {
     let held = hold(user, 1, seats).send(app).await.expect(201).json();
     act(user, &held, "confirm").send(app).await.expect(201).json()
@@ -55,7 +55,7 @@ async fn codes(engine: Engine) {
     }
     get(&world.bob, &format!("/api/orders/{}/", code(&ordered))).send(&app).await.expect(404);
     cancel(&world.bob, &ordered).send(&app).await.expect(404);
-    // Another SECRET_KEY is no other code: it is the database's.
+    // Codes don't depend on SECRET_KEY: their key is in the database.
     assert_eq!(app.sql("SELECT COUNT(*) FROM own_keys").await, [["1"]]);
     app.instance(0).restart().await;
     get(&world.ann, &format!("/api/orders/{plain}/")).send(&app).await.expect(200);
@@ -78,7 +78,7 @@ async fn cancelling_seats_and_the_whole(engine: Engine) {
     let path = format!("/api/orders/{}/", code(&ordered));
     assert_eq!(get(ann, &path).send(&app).await.expect(200).json(), left, "nothing was cancelled by those");
 
-    // The contract's endpoint cancels a seat of it too.
+    // The contract's endpoint also cancels a seat of an order.
     let one = &ordered["bookings"][0];
     let by_booking = post(ann, &format!("/api/bookings/{}/cancel/", one["id"]));
     post(bob, &format!("/api/bookings/{}/cancel/", one["id"])).send(&app).await.expect(403);
@@ -94,7 +94,7 @@ async fn cancelling_seats_and_the_whole(engine: Engine) {
     let mine = get(ann, "/api/my-bookings/").send(&app).await.expect(200).json();
     assert!(mine.as_array().expect("a list").iter().all(|booking| booking["status"] == "cancelled"), "{mine}");
 
-    // The last seat by the contract's endpoint ends the order as well.
+    // Cancelling the last seat through the contract's endpoint cancels the order too.
     let ordered = order(&app, ann, &[20]).await;
     let id = &ordered["bookings"][0]["id"];
     post(ann, &format!("/api/bookings/{id}/cancel/")).send(&app).await.expect(200);
@@ -123,7 +123,7 @@ async fn a_booking_is_an_order_of_one_seat(engine: Engine) {
     let mine = get(&world.ann, "/api/my-bookings/").send(&app).await.expect(200).json();
     assert_eq!(mine[0]["status"], "cancelled");
     is_refused(&cancel(&world.ann, ordered).send(&app).await, "already_cancelled");
-    // And the other way round.
+    // The reverse.
     let booked = booking(&world.ann, 1, 6).send(&app).await.expect(201).json();
     post(&world.ann, &format!("/api/bookings/{}/cancel/", booked["id"])).send(&app).await.expect(200);
     let orders = get(&world.ann, "/api/orders/").send(&app).await.expect(200).json();
@@ -131,7 +131,7 @@ async fn a_booking_is_an_order_of_one_seat(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// Each seat of an order, at all instances, by code and by booking: each is cancelled once, and at the end the order.
+/// Cancels each seat of an order at all instances, by code and by booking: each counts once, and so does the order.
 async fn seats_cancelled_at_once(engine: Engine) {
     let app = start(engine, &[]).await;
     let world = app.world().await;
@@ -156,13 +156,13 @@ async fn seats_cancelled_at_once(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// Each of two lanes or instances sees a seat left when it decides; the order is cancelled all the same.
+/// Each of two lanes or instances sees a seat left when it decides; the order is still cancelled.
 async fn the_last_two_seats_at_once(engine: Engine) {
     let app = start(engine, &[]).await;
     let world = app.world().await;
     let bases = app.bases();
     let ordered = order(&app, &world.ann, &[5, 6]).await;
-    // By the booking whose number leads to another lane than the order's.
+    // Use the booking whose id leads to another lane than the order's.
     let id = app.sql("SELECT id FROM orders").await[0][0].parse::<i64>().expect("a number");
     let other = ordered["bookings"].as_array().expect("a list").iter();
     let other = other.clone().find(|one| (one["id"].as_i64().expect("a number") - id) % 2 != 0).expect("one of two");
@@ -204,7 +204,7 @@ async fn pages(engine: Engine) {
         seen.extend(page["results"].as_array().expect("a list").clone());
         next = page["next"].clone();
         pages += 1;
-        // What is new meanwhile moves nothing.
+        // New orders do not shift the pages.
         booking(ann, 1, 46 + pages).send(&app).await.expect(201);
     }
     assert_eq!((pages, seen), (3, made));
@@ -233,14 +233,14 @@ async fn cancelling_may_end_before_the_show(engine: Engine) {
     is_refused(&by_booking, "cancel_too_late");
     assert_eq!(by_booking.json()["detail"], "It is too late to cancel this booking.");
     is_refused(&cancel(&world.ann, &ordered).send(&app).await, "cancel_too_late");
-    // What is over is over.
+    // A cancelled seat stays cancelled.
     is_refused(&cancel(&world.ann, &ordered).json(json!({"seats": [6]})).send(&app).await, "already_cancelled");
     let later = marquee::clock::iso(start + 5 * 60_000_000);
     app.load(json!({"shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": later, "total_seats": 50}]}));
     cancel(&world.ann, &ordered).send(&app).await.expect(200);
 }
 
-/// All that the schema has, so that what is added later is asked too.
+/// Goes through the whole schema, so that operations added later are tested too.
 async fn every_operation_as_nobody_as_another_as_staff(engine: Engine) {
     const OPEN: [&str; 3] = ["/api/signup/", "/api/login/", "/api/token/refresh/"];
     let app = App::start(engine).await;
@@ -275,7 +275,7 @@ async fn every_operation_as_nobody_as_another_as_staff(engine: Engine) {
             let nobody = call().send(&app).await;
             assert_eq!(nobody.status, 401, "{method} {path} as nobody: {nobody:?}");
             if !["{hold_id}", "{booking_id}", "{code}"].iter().any(|id| template.contains(id)) {
-                // A list, in which others see nothing of ann's; or something new.
+                // A list, in which others see nothing of ann's; or a creation.
                 if method == "get" && !template.contains("movies") {
                     for other in [&world.bob, &boss] {
                         let list = call().bearer(&other.access).send(&app).await.expect(200).json();
@@ -287,7 +287,7 @@ async fn every_operation_as_nobody_as_another_as_staff(engine: Engine) {
             owned += 1;
             for other in [&world.bob, &boss] {
                 let reply = call().bearer(&other.access).send(&app).await;
-                // The contract's endpoint says that the booking is someone's; all others do not.
+                // The contract's endpoint reveals that the booking exists; the others do not.
                 let expected = if template.contains("{booking_id}") { 403 } else { 404 };
                 assert_eq!(reply.status, expected, "{method} {path} as {}: {reply:?}", other.username);
             }

@@ -12,11 +12,11 @@ async fn the_tour_runs_as_printed() {
     let demo = Options { args: vec!["--demo"], ..Options::default() };
     let app = App::start_with(Engine::Sqlite, demo).await;
     run_the_tour(&app, "ann").await;
-    // Two days later, the demo still running: the first shows of the list are over.
+    // Two days later, with the demo still running: the first shows of the list are over.
     app.sql(&format!("UPDATE shows SET date_time = date_time - {}", 2 * DAY)).await;
     others_changes_are_seen().await;
     run_the_tour(&app, "bea").await;
-    // A demo in which someone has signed up is a demo all the same.
+    // A demo in which someone has signed up is still a demo.
     app.instance(0).restart().await;
 }
 
@@ -32,7 +32,7 @@ async fn run_the_tour(app: &App, name: &str) {
     assert!(script.contains("localhost:8000") && script.contains("\"ann\""), "the tour names the demo's address");
     let address = app.base().trim_start_matches("http://");
     let folder = tempfile::tempdir().expect("a folder");
-    // As a person would see it: one reply a line.
+    // One reply per line, as a person would see it.
     let script = script
         .replace("localhost:8000", address)
         .replace("curl -s", "curl -sS")

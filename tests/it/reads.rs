@@ -1,5 +1,5 @@
-//! How old what is read may be: an instance shows what it has answered at once, and what others did within a second.
-//! my-bookings is never old.
+//! How stale a read may be: an instance shows its own changes immediately, and those of others within a second.
+//! my-bookings is never stale.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn available(app: &App, instance: usize, user: &User) -> i64 {
     show["available_seats"].as_i64().expect("a number")
 }
 
-/// The id of the booking.
+/// Returns the id of the booking.
 async fn book(app: &App, instance: usize, user: &User, seat: i64) -> i64 {
     let call = Call::post("/api/shows/1/book/").bearer(&user.access).json(json!({"seat_number": seat}));
     call.send_to(&app.instance(instance).base).await.expect(201).json()["id"].as_i64().expect("an id")
@@ -43,7 +43,7 @@ async fn cancel(app: &App, instance: usize, user: &User, booking: i64) {
 async fn own_changes_are_seen_at_once(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
-    // Far more often than a second has room for, so that most find a list that was read a moment ago.
+    // Many times within a second, so that most requests find a list that was cached a moment ago.
     for seat in 1..=20 {
         assert_eq!(available(&app, 0, &world.bob).await, 50);
         let booking = book(&app, 0, &world.ann, seat).await;
@@ -57,7 +57,7 @@ async fn my_bookings_are_never_old(engine: Engine) {
     let app = two_instances(engine).await;
     let world = app.world().await;
     for seat in 1..=10 {
-        // Changed at one instance, looked at in both, in turn.
+        // Change through one instance and read from both, in turn.
         let here = seat as usize % 2;
         let booking = book(&app, here, &world.ann, seat).await;
         for status in ["booked", "cancelled"] {
@@ -77,7 +77,7 @@ async fn my_bookings_are_never_old(engine: Engine) {
     }
 }
 
-/// A user who is switched off elsewhere: see `accounts::deactivated_on_the_other_instance`.
+/// For a user who is deactivated elsewhere, see `accounts::deactivated_on_the_other_instance`.
 async fn changes_of_others_are_seen_within_a_second(engine: Engine) {
     let app = two_instances(engine).await;
     let world = app.world().await;
@@ -95,7 +95,7 @@ async fn changes_of_others_are_seen_within_a_second(engine: Engine) {
     others_changes_are_seen().await;
     assert_eq!(available(&app, 1, &world.bob).await, 50);
 
-    // A command is another process to every instance.
+    // To every instance, a command is another process.
     for instance in [0, 1] {
         assert_eq!(titles(instance).await, ["The Long Take", "No Shows Tonight"]);
     }

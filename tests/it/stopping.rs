@@ -1,4 +1,4 @@
-//! What a signal does to work that takes long: files that are sent, actions in many parts.
+//! What a signal does to long-running work: files being sent, actions in many parts.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// How many films there are, whose titles are 20 MB: more than what lies on the way in the machine's buffers.
+/// Number of movies. Their titles are 20 MB, which is more than the machine's network buffers hold.
 const FILMS: usize = 20_000;
 
-/// A server with many films; its streams may go on for `grace` seconds after a signal.
+/// Starts a server with many movies; its streams may continue for `grace` seconds after a signal.
 async fn with_films(engine: Engine, grace: &str) -> (App, Browser) {
     let env = vec![("STOP_GRACE_SECONDS", grace.to_owned())];
     let app = App::start_with(engine, Options { env, ..Options::default() }).await;
@@ -55,7 +55,7 @@ async fn asked(app: &App, root: &Browser, line: &str, body: &str, text: &str) ->
     (stream, read)
 }
 
-/// Reads what still comes; whether the reply came to its end.
+/// Reads the rest of the reply, and returns whether it was complete.
 async fn rest(stream: &mut TcpStream, mut read: Vec<u8>) -> (String, bool) {
     loop {
         match tokio::time::timeout(Duration::from_secs(20), stream.read_buf(&mut read)).await.expect("it goes on") {
@@ -132,7 +132,7 @@ async fn an_action_says_how_far_it_came(engine: Engine) {
     let booked = async || app.sql("SELECT COUNT(*) FROM bookings WHERE status = 'booked'").await[0][0].clone();
     assert_eq!(booked().await, (ALL - tried).to_string());
 
-    // The same again does the rest.
+    // Repeating the request does the rest.
     app.instance(0).restart().await;
     let page = root.send(app.base(), Call::post(path).body(Some("application/x-www-form-urlencoded"), form)).await;
     assert!(page.expect(200).text.contains(&format!("Done: {} bookings.", ALL - tried)));

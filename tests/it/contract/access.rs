@@ -221,7 +221,7 @@ async fn inactive(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// Signs a user up and in, and sees the token work; gives the user's id.
+/// Registers a user, logs in and checks that the token works; returns the user's id.
 async fn newcomer(session: &mut Session) -> Outcome<i64> {
     let signup = session.step("POST /api/signup/ {…}", "201").await?;
     let login = r#"POST /api/login/ {"username":"<user>","password":"Sturdy-Lantern-42"}"#;

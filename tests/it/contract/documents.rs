@@ -21,7 +21,7 @@ pub fn rows() -> Vec<Row> {
         row("D06", "the admin asks to log in", &[("GET /admin/", "302 — Location: /admin/login/?next=/admin/")]),
         row(
             "",
-            "YAML for those who ask for it",
+            "YAML if the client accepts it",
             &[
                 ("GET /api/schema/ — Accept: application/yaml", "200 — Content-Type: application/yaml"),
                 ("GET /api/schema/?format=yaml", "200 — Content-Type: application/yaml"),
@@ -30,7 +30,7 @@ pub fn rows() -> Vec<Row> {
     ]
 }
 
-/// Path, method, and whether a token is needed.
+/// Path, method, and whether a token is required.
 const OPERATIONS: [(&str, &str, bool); 8] = [
     ("/api/signup/", "post", false),
     ("/api/login/", "post", false),

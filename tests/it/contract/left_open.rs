@@ -1,5 +1,5 @@
 //! Section 16: what the contract leaves open, and input that no client should send. These rows have
-//! no ids; they hold what we do (`docs/compatibility.md`). Nothing may be answered with 500.
+//! no ids; they fix our own behaviour (`docs/compatibility.md`). Nothing may be answered with 500.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -45,7 +45,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            "a space at the end does not make another username",
+            "a trailing space does not make another username",
             &[
                 (r#"POST /api/signup/ {…,"username":"<user>.a"}"#, "201"),
                 (
@@ -56,7 +56,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            "seat numbers with underscores or in odd scripts are no integers",
+            "seat numbers with underscores or in odd scripts are not integers",
             &[
                 (r#"POST /api/shows/1/book/ {"seat_number":"1_9"}"#, NOT_AN_INTEGER),
                 (r#"POST /api/shows/1/book/ {"seat_number":"١٥"}"#, NOT_AN_INTEGER),
@@ -84,7 +84,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            "half of a surrogate pair",
+            "half a surrogate pair",
             &[
                 (
                     r#"POST /api/signup/ {"username":"\ud800","email":"a@example.com","password":"Sturdy-Lantern-42","password2":"Sturdy-Lantern-42"}"#,
@@ -124,7 +124,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            "percent-encoding that is none, or is not UTF-8",
+            "invalid percent-encoding, or not UTF-8",
             &[
                 ("GET /api/movies/%zz/shows/ — as ann", "400/404"),
                 ("GET /api/movies/%ff/shows/ — as ann", "400/404"),
@@ -150,7 +150,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            "q-values in Accept are no reason to refuse",
+            "q-values in Accept are accepted",
             &[
                 ("GET /api/movies/ — Accept: application/json;q=0.1", "200 Movies"),
                 ("GET /api/movies/ — Accept: application/xml, application/json;q=0.1", "200 Movies"),
@@ -159,7 +159,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            "an Accept of a browser, and nonsense",
+            "a browser's Accept, and nonsense",
             &[
                 ("GET /api/movies/ — Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "200"),
                 ("GET /api/movies/ — Accept: ;;;", "406"),
@@ -168,7 +168,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "",
-            "a page for those who ask for HTML, with the same status",
+            "an HTML page if the client accepts HTML, with the same status",
             &[
                 ("GET /api/movies/ — Accept: text/html", "200 — Content-Type: text/html"),
                 ("GET /api/movies/ — no token — Accept: text/html", "401 — Content-Type: text/html"),
@@ -184,11 +184,11 @@ pub fn rows() -> Vec<Row> {
     ];
     rows.extend(SENSELESS.iter().map(|name| {
         let ask = format!("GET /api/movies/ — Authorization: Bearer <{name}>");
-        row("", &format!("a token with the right key and senseless claims: {name}"), &[(&ask, "401")])
+        row("", &format!("a token with the right key and invalid claims: {name}"), &[(&ask, "401")])
     }));
     rows.extend(["refresh, no user_id", "refresh, user_id a word", "claims a list"].map(|name| {
         let ask = format!(r#"POST /api/token/refresh/ {{"refresh":"<{name}>"}}"#);
-        row("", &format!("such a refresh token: {name}"), &[(&ask, "401")])
+        row("", &format!("a refresh token like that: {name}"), &[(&ask, "401")])
     }));
     rows
 }
@@ -244,7 +244,7 @@ async fn wrong_host(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// Sends bytes as they are, which an HTTP client would not, and gives the reply as text.
+/// Sends raw bytes, which an HTTP client would refuse, and returns the reply as text.
 fn raw(session: &Session, bytes: &[u8]) -> Outcome<String> {
     let address = session.app.base().trim_start_matches("http://");
     let exchange = || -> std::io::Result<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! The wire contract, `docs/contract.md`, row by row over real HTTP.
 //!
-//! Each module is one section of the contract and holds its tables, in the contract's own
-//! notation ([`rows`]), so that the two can be held against each other. A row that departs from
+//! Each module covers one section of the contract and holds its tables, in the contract's own
+//! notation ([`rows`]), so that the two can be compared. A row that departs from
 //! the contract on purpose says so in its case (`docs/compatibility.md` gives the reasons); a row
 //! without an id is a promise of ours that the contract leaves open.
 
@@ -71,7 +71,7 @@ async fn every_id_has_one_row() {
     assert_eq!(wanted.len(), 256, "the contract counts its own cases");
 }
 
-/// The first cells of the contract's tables, `G05–G08` read as four ids.
+/// The first cells of the contract's tables, with `G05–G08` expanded to four ids.
 fn ids_of(contract: &str) -> BTreeSet<String> {
     let is_id = |word: &str| {
         word.len() == 3

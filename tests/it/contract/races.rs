@@ -119,14 +119,14 @@ fn cancel(id: &str, token: &str) -> impl Fn() -> Call {
     move || Call::post(&path).bearer(token)
 }
 
-/// Books a seat that must be free; gives the booking's id.
+/// Books a seat that must be free; returns the booking's id.
 async fn book(session: &mut Session, token: &str, show: i64, seat: i64) -> Outcome<String> {
     let reply = booking(token, show, seat).send(&session.app).await;
     has(reply.status == 201, || format!("seat {seat}: {} {}", reply.status, reply.text))?;
     keep(session, &reply, token)
 }
 
-/// Has the new booking cancelled after the row; gives its id.
+/// Marks the new booking to be cancelled after the row; returns its id.
 fn keep(session: &mut Session, reply: &Reply, token: &str) -> Outcome<String> {
     let booking = json_of(reply)?;
     session.hold(&booking, token.to_string());
@@ -139,19 +139,19 @@ async fn book_at_once(session: &mut Session, show: i64, seats: &[i64]) -> Vec<Re
     let replies = at_once(session, calls).await;
     for (n, reply) in replies.iter().enumerate().filter(|(_, reply)| reply.status == 201) {
         let token = user(session, n).to_string();
-        // A reply without a booking is told of by the tally.
+        // The tally reports a reply without a booking.
         let _ = keep(session, reply, &token);
     }
     replies
 }
 
-/// Sends all calls at one moment, in turn to each instance.
+/// Sends all calls at the same time, to the instances in turn.
 async fn at_once(session: &Session, calls: Vec<Call>) -> Vec<Reply> {
     let bases = session.bases.iter().cycle().cloned();
     race::at_once(calls.into_iter().zip(bases).collect()).await
 }
 
-/// Holds replies against the statuses, bodies and counts that they must have.
+/// Compares replies with the expected statuses, bodies and counts.
 fn tally(replies: &[Reply], expected: &[(u16, Option<&[&str]>, usize)]) -> Outcome {
     let fits = |reply: &&Reply, status: u16, bodies: Option<&[&str]>| {
         reply.status == status && bodies.is_none_or(|bodies| bodies.contains(&reply.text.as_str()))

@@ -85,7 +85,7 @@ pub fn rows() -> Vec<Row> {
                 r#"401 {"detail":"Token is invalid or expired","code":"token_not_valid"}"#,
             )],
         ),
-        // A deliberate deviation: the account is looked at, as on every other endpoint.
+        // A deliberate deviation: the account is checked, as on every other endpoint.
         row(
             "T13",
             "the refresh token of an inactive user (the contract lets it pass)",

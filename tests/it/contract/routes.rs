@@ -4,7 +4,7 @@ use super::rows::{Row, row};
 
 type Endpoint = (&'static str, &'static str, [&'static str; 4]);
 
-/// Path, `Allow`, and the wrong methods that are tried; four ids each, from G05 on.
+/// Path, `Allow`, and the wrong methods to try; four ids each, starting with G05.
 const ENDPOINTS: [Endpoint; 8] = [
     ("/api/signup/", "POST, OPTIONS", NOT_POST),
     ("/api/login/", "POST, OPTIONS", NOT_POST),

@@ -1,4 +1,4 @@
-//! Tokens that no login hands out, made here with the server's own key or a wrong one.
+//! Tokens that no login returns, created here with the server's own key or a wrong one.
 
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -10,13 +10,13 @@ const HOUR: i64 = 3600;
 /// `{"alg":"none","typ":"JWT"}`
 const ALG_NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
 
-/// A token for `claims`, whatever they are.
+/// Creates a token for any `claims`.
 pub fn make(algorithm: Algorithm, claims: &Value, key: &str) -> String {
     let key = EncodingKey::from_secret(key.as_bytes());
     jsonwebtoken::encode(&Header::new(algorithm), claims, &key).expect("any JSON can be signed")
 }
 
-/// The claims of a token that is rightly signed with HS256; expiry is not looked at.
+/// Returns the claims of a token with a valid HS256 signature, even if it has expired.
 pub fn claims(token: &str, key: &str) -> Result<Value, String> {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.required_spec_claims.clear();
@@ -47,21 +47,21 @@ fn without(mut claims: Value, name: &str) -> Value {
     claims
 }
 
-/// Another first character in the signature. (The last one carries unused bits.)
+/// Changes the first character of the signature. (The last one contains unused bits.)
 fn signature_altered(token: &str) -> String {
     let (body, signature) = token.rsplit_once('.').expect("a token has three parts");
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
     format!("{body}.{first}{}", &signature[1..])
 }
 
-/// The claims of `other` under the header and signature of `token`.
+/// Puts the claims of `other` between the header and signature of `token`.
 fn claims_altered(token: &str, other: &str) -> String {
     let parts: Vec<&str> = token.split('.').collect();
     let others: Vec<&str> = other.split('.').collect();
     format!("{}.{}.{}", parts[0], others[1], parts[2])
 }
 
-/// The made tokens, by the names that the rows use for them.
+/// The created tokens, by the names that the rows use for them.
 pub fn made(key: &str, world: &World) -> Vec<(&'static str, String)> {
     use Algorithm::{HS256, HS512};
     let now = Timestamp::now().as_second();

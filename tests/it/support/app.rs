@@ -24,24 +24,24 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 pub struct Options {
     /// Number of server processes on the one database.
     pub instances: usize,
-    /// The address to listen on, in brackets where it is IPv6.
+    /// The address to listen on, in brackets if it is IPv6.
     pub host: &'static str,
-    /// Environment of the servers and of the command line, beside the few variables always set.
+    /// Environment of the servers and of the command line, in addition to the few variables always set.
     pub env: Vec<(&'static str, String)>,
     /// Arguments after `serve --bind ADDRESS`.
     pub args: Vec<&'static str>,
-    /// Whether a [`Relay`] lies between all `marquee` processes and the database; not on SQLite.
+    /// Whether all `marquee` processes reach the database through a [`Relay`]; not on SQLite.
     pub relay: bool,
-    /// How many hosts DATABASE_URL names, each a [`Relay`] to the one database; 0 for the database itself.
+    /// Number of hosts in DATABASE_URL, each a [`Relay`] to the same database; 0 for the database itself.
     pub relays: usize,
-    /// A second server, named in DATABASE_URL behind the first; the test has to fill its database, which has the same name.
+    /// A second server, after the first in DATABASE_URL; the test must fill its database, which has the same name.
     pub standby: Option<DatabaseServer>,
-    /// Where the database is made, instead of on the server that tests share; not on SQLite.
+    /// The server to create the database on, instead of the one that tests share; not on SQLite.
     pub server: Option<DatabaseServer>,
-    /// By how many seconds the time of day is ahead on the machine of each instance; of those that have a number here the
-    /// test may change the clocks.
+    /// Seconds by which each instance's clock is ahead. The test can change the clock of an instance that has a number
+    /// here.
     pub clocks: Vec<i64>,
-    /// Whether the servers log into a pipe from which nobody reads.
+    /// Whether the servers log to a pipe that nobody reads.
     pub unread_log: bool,
 }
 
@@ -62,7 +62,7 @@ impl Default for Options {
     }
 }
 
-/// Dropping it kills the servers and drops the database. A test that fails shows the servers' last words.
+/// Dropping it kills the servers and drops the database. A failing test shows the end of the servers' logs.
 pub struct App {
     pub engine: Engine,
     pub secret_key: String,
@@ -75,7 +75,7 @@ pub struct App {
     directory: TempDir,
 }
 
-/// What every `marquee` process of one test shares.
+/// Shared by all `marquee` processes of one test.
 #[derive(Clone)]
 struct Setting {
     env: Vec<(&'static str, String)>,
@@ -94,7 +94,7 @@ impl Setting {
 }
 
 impl App {
-    /// One server on a fresh, migrated, empty database.
+    /// Starts one server on a fresh, migrated, empty database.
     pub async fn start(engine: Engine) -> App {
         App::start_with(engine, Options::default()).await
     }
@@ -118,7 +118,7 @@ impl App {
             urls.push(database.also_on(standby).await);
         }
         let url = several_hosts(&urls);
-        // Few users make the changes of many.
+        // A few test users make as many changes as many real ones.
         let changes = ("CHANGES_PER_USER_PER_MINUTE", "1000000".to_owned());
         let mut env = vec![("SECRET_KEY", secret_key.clone()), ("DATABASE_URL", url), changes];
         env.extend(options.env);
@@ -135,7 +135,7 @@ impl App {
             Instance {
                 base: format!("http://{}:{}", options.host, free_port()),
                 setting,
-                // Unasked, serve makes no database; on a server it is migrated below.
+                // Without --migrate, serve creates no database; a server's database is migrated below.
                 args: options.args.iter().copied().chain((engine == Engine::Sqlite).then_some("--migrate")).collect(),
                 log: directory.path().join(format!("instance-{number}.log")),
                 log_is_read: !options.unread_log,
@@ -151,7 +151,7 @@ impl App {
         app
     }
 
-    /// Where the first instance listens, like `http://127.0.0.1:8000`.
+    /// The base URL of the first instance, like `http://127.0.0.1:8000`.
     pub fn base(&self) -> &str {
         &self.instances[0].base
     }
@@ -160,22 +160,22 @@ impl App {
         &self.instances[number]
     }
 
-    /// Where all instances listen.
+    /// The base URLs of all instances.
     pub fn bases(&self) -> Vec<String> {
         self.instances.iter().map(|instance| instance.base.clone()).collect()
     }
 
-    /// The database itself, past the relay if there is one.
+    /// The URL of the database itself, bypassing any relay.
     pub fn database_url(&self) -> &str {
         &self.database.url
     }
 
-    /// The wire to the database; panics unless [`Options::relay`] asked for it.
+    /// The relay to the database; panics unless [`Options::relay`] asked for it.
     pub fn relay(&self) -> &Relay {
         self.relay_number(0)
     }
 
-    /// The same, of several.
+    /// One of several relays to the database.
     pub fn relay_number(&self, number: usize) -> &Relay {
         self.relays.get(number).expect("the app was started with a relay")
     }
@@ -185,7 +185,7 @@ impl App {
         self.standby.as_ref().expect("the app was started with a second server")
     }
 
-    /// DATABASE_URL as the servers have it.
+    /// DATABASE_URL as the servers get it.
     pub fn all_hosts(&self) -> String {
         let (_, url) = self.setting.env.iter().find(|(name, _)| *name == "DATABASE_URL").expect("it is always set");
         url.clone()
@@ -206,7 +206,7 @@ impl App {
         self.marquee_with(args, "", &[])
     }
 
-    /// Runs the command line with this on its standard input and these variables on top of the app's.
+    /// Runs the command line with this standard input, and these variables in addition to the app's.
     pub fn marquee_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
         let mut command = self.setting.marquee();
         command.args(args).envs(env.iter().copied());
@@ -217,14 +217,14 @@ impl App {
         child.wait_with_output().expect("marquee can be waited for")
     }
 
-    /// The command line on this app's database, to be run aside.
+    /// The command line on this app's database, for the caller to run.
     pub fn command(&self, args: &[String]) -> Command {
         let mut command = self.setting.marquee();
         command.args(args);
         command
     }
 
-    /// Runs the command line and panics, showing its output, unless it exits with 0.
+    /// Runs the command line; panics and shows its output unless it exits with 0.
     pub fn succeed(&self, args: &[&str]) -> Output {
         let output = self.marquee(args);
         let shown = || [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
@@ -232,7 +232,7 @@ impl App {
         output
     }
 
-    /// Loads movies, screens and shows as `marquee loaddata` takes them.
+    /// Loads movies, screens and shows with `marquee loaddata`.
     pub fn load(&self, fixture: Value) {
         let mut file =
             tempfile::Builder::new().suffix(".json").tempfile_in(&self.directory).expect("a file can be made");
@@ -240,15 +240,15 @@ impl App {
         self.succeed(&["loaddata", file.path().to_str().expect("the path is UTF-8")]);
     }
 
-    /// Runs one statement straight on the database, past the server. Every value as text, NULL as `NULL`.
+    /// Runs one statement directly on the database. Returns every value as text, NULL as `NULL`.
     pub async fn sql(&self, sql: &str) -> Vec<Vec<String>> {
         self.database.query(sql).await
     }
 }
 
-/// One server process, and the means to end it and bring it back.
+/// One server process, which can be stopped and restarted.
 pub struct Instance {
-    /// Where it listens, like `http://127.0.0.1:8000`; the same after a restart.
+    /// Its base URL, like `http://127.0.0.1:8000`; the same after a restart.
     pub base: String,
     setting: Setting,
     args: Vec<&'static str>,
@@ -263,22 +263,22 @@ impl Instance {
         self.process.lock().expect("no holder panics").as_ref().expect("the instance is running").pid()
     }
 
-    /// Whatever the process waits for, for so many seconds and less since it started, is over; panics unless
-    /// [`Options::clocks`] gave it a clock. It notices with the next request.
+    /// Moves the process's clock to this many seconds after its start, so that waits of at most that long are over;
+    /// panics unless [`Options::clocks`] gave it a clock. The process notices with the next request.
     pub fn has_waited(&self, seconds: i64) {
         let (_, file) =
             self.setting.env.iter().find(|(name, _)| *name == "MARQUEE_TEST_CLOCK").expect("it has a clock");
         let file = File::options().write(true).open(file).expect("it was made");
-        // In place: the process has it mapped.
+        // Write in place: the process has the file mapped.
         file.write_all_at(&seconds.to_ne_bytes(), 8).expect("a file can be written");
     }
 
-    /// What the process has written to standard error so far, over all its lives. Its last lines may be on their way.
+    /// Standard error of the process so far, across restarts. Its last lines may not have arrived yet.
     pub fn log(&self) -> String {
         tail(&self.log, usize::MAX)
     }
 
-    /// The log, once it has this text.
+    /// Waits until the log contains this text, and returns it.
     pub async fn logged(&self, text: &str) -> String {
         let began = Instant::now();
         loop {
@@ -296,7 +296,7 @@ impl Instance {
         drop(self.process.lock().expect("no holder panics").take());
     }
 
-    /// Sends it a signal, like `HUP`.
+    /// Sends the process a signal, like `HUP`.
     pub fn signal(&self, name: &str) {
         let sent =
             Command::new("sh").args(["-c", r#"kill "-$1" "$2""#, "kill", name, &self.pid().to_string()]).status();
@@ -309,7 +309,7 @@ impl Instance {
         process.expect("the instance is running").terminate(STOP_LIMIT).await
     }
 
-    /// Starts the process (killing the old one if it still runs) and waits until it says it is ready.
+    /// Starts the process (killing the old one if it still runs) and waits until it reports that it is ready.
     pub async fn restart(&self) {
         self.kill9();
         let ready = self.log.with_extension("out");
@@ -334,7 +334,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // Requests that went well would push what did not out of sight.
+        // Leave out successful requests, which would hide the failures.
         let log = self.log();
         let worth_reading: Vec<&str> = log.lines().filter(|line| !line.contains(" INFO")).take(50).collect();
         let end = tail(&self.log, if worth_reading.is_empty() { 50 } else { 10 });
@@ -342,7 +342,7 @@ impl Drop for Instance {
     }
 }
 
-/// One URL of URLs that differ in their hosts only.
+/// Joins URLs that differ only in their hosts into one.
 fn several_hosts(urls: &[String]) -> String {
     let hosts: Vec<&str> = urls.iter().map(|url| host_of(url)).collect();
     urls[0].replacen(host_of(&urls[0]), &hosts.join(","), 1)

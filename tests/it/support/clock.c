@@ -1,9 +1,10 @@
 /*
- * Preloaded into a server: the clocks of its machine are ahead by so many seconds as the file says that MARQUEE_TEST_CLOCK
- * names. It holds two numbers of 64 bits: for the time of day, and for the clock by which durations are measured. They may
- * change at any moment.
+ * Preloaded into a server: its machine's clocks are ahead by as many seconds as the file named by MARQUEE_TEST_CLOCK
+ * says.
+ * The file holds two 64-bit numbers: for the time of day, and for the clock that measures durations. They may change at
+ * any time.
  *
- * The kernel is called directly, so the functions that these hide need not be found. For Linux on 64 bits.
+ * It calls the kernel directly, so that it need not find the functions that it replaces. For 64-bit Linux.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,12 +1,12 @@
 /*
- * Preloaded into a server on SQLite: a disk whose every write is known.
+ * Preloaded into a server on SQLite: a disk that records every write.
  *
- * Appends to the file named by MARQUEE_TEST_DISK_LOG, in the order in which they happened, what was written to the
- * database's files and which syncs are complete. `power_cut.rs` reads it, and notices if SQLite writes by other
- * functions than these. What SQLite maps into memory is not seen; that is its -shm file, which need not outlive a crash.
+ * Appends to the file named by MARQUEE_TEST_DISK_LOG, in order, the writes to the database's files and the completed
+ * syncs. `power_cut.rs` reads it, and notices if SQLite writes through other functions than these. Memory-mapped files
+ * are not recorded; only the -shm file is one, and it need not survive a crash.
  *
- * The kernel is called directly, so the functions that these hide need not be found. For Linux with the GNU C library
- * on 64 bits.
+ * It calls the kernel directly, so that it need not find the functions that it replaces. For 64-bit Linux with the GNU C
+ * library.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static const char DATABASE[] = "marquee.sqlite3"; /* and what SQLite puts beside it: -wal, -journal, -shm */
+static const char DATABASE[] = "marquee.sqlite3"; /* and SQLite's files next to it: -wal, -journal, -shm */
 
 struct record {
     char what; /* 'w'rite, 't'runcate, 's'ync of a file, sync of the 'd'irectory */
@@ -30,7 +30,7 @@ struct record {
 
 static int disk_log = -1;
 
-/* What happens and what is logged are in the same order. */
+/* Keeps the log in the order of the writes. */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((constructor)) static void begin(void)
@@ -41,7 +41,7 @@ __attribute__((constructor)) static void begin(void)
         abort();
 }
 
-/* Whether this is one of the database's files, or a directory; begins its record. */
+/* Checks whether this is one of the database's files, or a directory; starts its record. */
 static int watched(int fd, char what, struct record *record)
 {
     struct stat stat;
@@ -104,7 +104,7 @@ int ftruncate64(int fd, off64_t length)
     return failed;
 }
 
-/* Counts when it is complete. It takes a while on any disk, so that an answer that does not wait for it is seen. */
+/* Logged when complete. Takes some time on any disk, so that an answer that does not wait for it is noticed. */
 static int logged_sync(int fd, long call)
 {
     struct record record;

@@ -1,9 +1,9 @@
 //! The database engines: which of them this machine has, and their servers.
 //!
-//! SQLite is always there. MariaDB and MySQL are tested when their server program is installed
-//! (`MARQUEE_TEST_MARIADBD`, `MARQUEE_TEST_MYSQLD` name a program elsewhere), or on the running server
-//! that `TEST_MYSQL_URL` (`mysql://user:password@host:port`) names, whichever of the two it is; its
-//! user must be allowed to create and drop databases called `marquee_test_…`.
+//! SQLite is always there. MariaDB and MySQL are tested if their server program is installed
+//! (`MARQUEE_TEST_MARIADBD`, `MARQUEE_TEST_MYSQLD` name a program elsewhere), or on the running server in
+//! `TEST_MYSQL_URL` (`mysql://user:password@host:port`), whichever of the two it is; its
+//! user must be allowed to create and drop databases named `marquee_test_…`.
 //! `MARQUEE_TEST_DATABASES`, like `sqlite,mysql`, limits the run to these engines and makes them mandatory.
 
 use std::env;
@@ -55,17 +55,17 @@ enum Source {
 static MARIADB: OnceLock<Source> = OnceLock::new();
 static MYSQL: OnceLock<Source> = OnceLock::new();
 
-/// What this run can test, and what it cannot.
+/// The engines that this run can test, and those it cannot.
 pub struct Survey {
     pub available: Vec<Engine>,
-    /// Engines that are not there, with the reason.
+    /// Engines that are missing, with the reason.
     missing: Vec<(Engine, String)>,
     /// Value of `MARQUEE_TEST_DATABASES`.
     named: Option<String>,
     mandatory: Vec<Engine>,
 }
 
-/// Looks for the engines.
+/// Finds out which engines are available.
 pub fn survey() -> Survey {
     let named = env::var("MARQUEE_TEST_DATABASES").ok().filter(|names| !names.trim().is_empty());
     let words: Vec<&str> = named.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
@@ -124,10 +124,10 @@ fn how_to_get(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => "SQLite is built in.",
         Engine::Mariadb => {
-            "To have it: install a mariadb-server package, or set MARQUEE_TEST_MARIADBD or TEST_MYSQL_URL."
+            "To get it: install a mariadb-server package, or set MARQUEE_TEST_MARIADBD or TEST_MYSQL_URL."
         }
         Engine::Mysql => {
-            "To have it: scripts/mysql-server fetch DIR (Debian) and MARQUEE_TEST_MYSQLD=DIR/mysqld, or TEST_MYSQL_URL."
+            "To get it: scripts/mysql-server fetch DIR (Debian) and MARQUEE_TEST_MYSQLD=DIR/mysqld, or TEST_MYSQL_URL."
         }
     }
 }
@@ -170,17 +170,17 @@ fn product_named(version: &str) -> Engine {
     if version.contains("MariaDB") { Engine::Mariadb } else { Engine::Mysql }
 }
 
-/// A database of its own for one test.
+/// A database for one test.
 pub struct Database {
     pub engine: Engine,
-    /// As the server takes it in `DATABASE_URL`.
+    /// The URL in the form of `DATABASE_URL`.
     pub url: String,
-    /// The server that has nothing but this database.
+    /// The server, if it serves only this database.
     pub server: Option<DatabaseServer>,
 }
 
 impl Database {
-    /// Makes a fresh, empty database; `directory` is where SQLite keeps its file.
+    /// Creates a fresh, empty database; `directory` is where SQLite keeps its file.
     pub async fn create(engine: Engine, directory: &Path) -> Database {
         if engine == Engine::Sqlite {
             let url = format!("sqlite://{}", directory.join("marquee.sqlite3").display());
@@ -189,12 +189,12 @@ impl Database {
         Database { engine, url: created_at(shared_server(engine)).await, server: None }
     }
 
-    /// Makes a fresh, empty database on a server that it takes along when it is dropped.
+    /// Creates a fresh, empty database on a server that is dropped together with it.
     pub async fn create_on(engine: Engine, server: DatabaseServer) -> Database {
         Database { engine, url: created_at(server.url()).await, server: Some(server) }
     }
 
-    /// Makes an empty database of the same name on another server.
+    /// Creates an empty database of the same name on another server.
     pub async fn also_on(&self, server: &DatabaseServer) -> String {
         let url = self.url_on(server);
         let name = url.rsplit_once('/').expect("made from a URL").1;
@@ -209,7 +209,7 @@ impl Database {
         url.into()
     }
 
-    /// The rows of a statement, every value as text, NULL as `NULL`.
+    /// Returns the rows of a statement, every value as text, NULL as `NULL`.
     pub async fn query(&self, sql: &str) -> Vec<Vec<String>> {
         match self.url.strip_prefix("sqlite://") {
             Some(file) => query_sqlite(file, sql).unwrap_or_else(|error| panic!("{error}: {sql}")),
@@ -218,7 +218,7 @@ impl Database {
     }
 }
 
-/// The URL of a new database on this server.
+/// Creates a database on this server and returns its URL.
 async fn created_at(mut server: Url) -> String {
     static CREATED: AtomicU32 = AtomicU32::new(0);
     let name = format!("marquee_test_{}_{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
@@ -230,7 +230,7 @@ async fn created_at(mut server: Url) -> String {
 impl Drop for Database {
     fn drop(&mut self) {
         if self.engine == Engine::Sqlite || self.server.is_some() {
-            return; // lies in the test's directory, or goes with its server
+            return; // it is in the test's directory, or disappears with its server
         }
         let url = Url::parse(&self.url).expect("made from a URL");
         let sql = format!("DROP DATABASE {}", url.path().trim_start_matches('/'));
@@ -279,7 +279,7 @@ fn on_a_thread_of_its_own<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(work)
 }
 
-/// The servers that tests share, started when the first of them asks.
+/// The servers that tests share, started when first needed.
 static MARIADB_SERVER: OnceLock<Result<Url, String>> = OnceLock::new();
 static MYSQL_SERVER: OnceLock<Result<Url, String>> = OnceLock::new();
 static STARTED: Mutex<Vec<DatabaseServer>> = Mutex::new(Vec::new());
@@ -308,7 +308,7 @@ fn shared_server(engine: Engine) -> Url {
 /// Stops the servers this run has started, after the last database has been dropped.
 pub fn stop() {
     for dropping in DROPPING.lock().expect("no holder panics").drain(..) {
-        // It panics, and has said why, when the server is gone; the run is judged by its tests.
+        // The thread panics, with a message, if the server is gone; only the tests decide about the run.
         let _ = dropping.join();
     }
     STARTED.lock().expect("no holder panics").clear();
@@ -316,8 +316,8 @@ pub fn stop() {
 
 const PASSWORD: &str = "seat-keeper-7";
 
-/// A server of this run's own: durable as in production, password login over TCP for a user who may do anything with
-/// databases called `marquee_test_…` and nothing else.
+/// A server started by this run: durable as in production, with password login over TCP for a user who may do anything
+/// with databases named `marquee_test_…` and nothing else.
 pub struct DatabaseServer {
     port: u16,
     program: PathBuf,
@@ -327,7 +327,7 @@ pub struct DatabaseServer {
 }
 
 impl DatabaseServer {
-    /// One for a single test, to be killed; none where the run was given a running server.
+    /// Starts one for a single test that kills it; None if the run uses a given server.
     pub fn alone(engine: Engine) -> Option<DatabaseServer> {
         match source(engine) {
             Source::Running(_) => None,
@@ -338,7 +338,7 @@ impl DatabaseServer {
         }
     }
 
-    /// Makes a data directory and starts a server on it.
+    /// Creates a data directory and starts a server on it.
     fn install(engine: Engine, program: &Path) -> Result<DatabaseServer, String> {
         let directory = process::directory().keep(); // until the run ends
         let log = directory.join("error.log");
@@ -346,10 +346,10 @@ impl DatabaseServer {
         let me = String::from_utf8_lossy(&me).trim().to_owned();
         let common = [
             "--no-defaults".to_owned(),
-            format!("--user={me}"), // the servers refuse to run as root unless told so
+            format!("--user={me}"), // the servers refuse to run as root without this
             format!("--datadir={}", directory.join("data").display()),
             format!("--log-error={}", log.display()),
-            // Two that are installed at once would take each other's temporary tables.
+            // Two installations at the same time would overwrite each other's temporary tables.
             format!("--tmpdir={}", directory.display()),
         ];
         let mut initialise = match engine {
@@ -374,7 +374,7 @@ impl DatabaseServer {
         }
 
         let plugin = if engine == Engine::Mysql { "WITH caching_sha2_password " } else { "" };
-        // Run at every start.
+        // Runs at every start.
         let setup = format!(
             "CREATE USER IF NOT EXISTS marquee@'%' IDENTIFIED {plugin}BY '{PASSWORD}';\n\
              GRANT ALL ON `marquee\\_test\\_%`.* TO marquee@'%';\n\
@@ -406,7 +406,7 @@ impl DatabaseServer {
         Ok(server)
     }
 
-    /// Starts the process on what is in its data directory and waits until it answers.
+    /// Starts the process on its data directory and waits until it answers.
     pub fn start(&self) -> Result<(), String> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).stdout(Stdio::null()).stderr(Stdio::null());
@@ -428,7 +428,7 @@ impl DatabaseServer {
         drop(self.process.lock().expect("no holder panics").take());
     }
 
-    /// Runs a statement that the program's user may not run.
+    /// Runs a statement that Marquee's own user may not run.
     pub async fn operate(&self, sql: &str) {
         let mut url = self.url();
         url.set_username("operator").expect("it has a host");
@@ -440,7 +440,7 @@ impl DatabaseServer {
     }
 }
 
-/// Whether a MySQL server on this port is ready: only then does it send its greeting.
+/// Checks whether a MySQL server on this port is ready: only then does it send its greeting.
 fn greets(port: u16) -> bool {
     let greeting = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;

@@ -25,7 +25,7 @@ pub struct Call {
     body: Vec<u8>,
 }
 
-/// What came back.
+/// A reply to a call.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
@@ -34,7 +34,7 @@ pub struct Reply {
 }
 
 impl Call {
-    /// `path` is sent as it is, with its query; what is not ASCII must be percent-encoded.
+    /// `path` is sent unchanged, with its query; non-ASCII characters must be percent-encoded.
     pub fn method(method: &str, path: impl Into<String>) -> Call {
         Call { method: method.to_owned(), path: path.into(), headers: Vec::new(), body: Vec::new() }
     }
@@ -51,7 +51,7 @@ impl Call {
         self.header("Authorization", format!("Bearer {token}"))
     }
 
-    /// Adds a header; one given twice is sent twice.
+    /// Adds a header; a header added twice is sent twice.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Call {
         self.headers.push((name.to_owned(), value.into()));
         self
@@ -61,7 +61,7 @@ impl Call {
         self.body(Some("application/json"), value.to_string())
     }
 
-    /// Any bytes as the body, with this Content-Type or with none.
+    /// Sets any bytes as the body, with this Content-Type or none.
     pub fn body(mut self, content_type: Option<&str>, bytes: impl Into<Vec<u8>>) -> Call {
         self.body = bytes.into();
         match content_type {
@@ -75,7 +75,7 @@ impl Call {
         self.send_to(app.base()).await
     }
 
-    /// Sends to `base`, like `http://127.0.0.1:8000`. Panics when no whole reply comes.
+    /// Sends to `base`, like `http://127.0.0.1:8000`. Panics if no complete reply arrives.
     pub async fn send_to(self, base: &str) -> Reply {
         let shown = format!("{} {base}{}", self.method, self.path);
         self.try_send_to(base).await.unwrap_or_else(|error| panic!("{shown}: {error}"))
@@ -100,7 +100,7 @@ impl Connection {
         Connection::over(TcpStream::connect(host.clone()), host).await
     }
 
-    /// A connection to the port of `base` on 127.0.0.1, from another address of this machine.
+    /// Connects to the port of `base` on 127.0.0.1, from another address of this machine.
     pub async fn open_from(source: [u8; 4], base: &str) -> Result<Connection, String> {
         let (_, port) = base.rsplit_once(':').expect("a base is http://host:port");
         let stream = connect_from(source, port.parse().expect("a port"));
@@ -114,7 +114,7 @@ impl Connection {
             handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())
         };
         let (sender, connection) = within_limit(open).await?;
-        // An error of the connection is told to whoever waits for a reply.
+        // A connection error also fails the request that waits for a reply.
         tokio::spawn(async move { drop(connection.await) });
         Ok(Connection { host, sender })
     }
@@ -151,19 +151,19 @@ async fn within_limit<T>(work: impl Future<Output = Result<T, String>>) -> Resul
 }
 
 impl Reply {
-    /// The body as JSON; panics, showing the reply, when it is none.
+    /// The body as JSON; panics and shows the reply if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
-    /// The value of a header, lines joined by `, ` when it was sent more than once.
+    /// The value of a header; joined by `, ` if it was sent more than once.
     pub fn header(&self, name: &str) -> Option<String> {
         let values: Vec<_> =
             self.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         (!values.is_empty()).then(|| values.join(", "))
     }
 
-    /// This reply, if it has the expected status; panics, showing the reply, otherwise.
+    /// Returns this reply if it has the expected status; otherwise panics and shows the reply.
     #[track_caller]
     pub fn expect(self, status: u16) -> Reply {
         assert_eq!(self.status, status, "{}", self.text);

@@ -1,4 +1,4 @@
-//! Load by stampede, and the verdict of its referee.
+//! Load from stampede, and the verdict of its referee.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use stampede::{Failure, Load};
 use super::App;
 
 impl App {
-    /// A load on all instances by the users with these ids, who need not have logged in. It ends when it is stopped or
-    /// has asked all its scenario has to ask, and takes faults as they come.
+    /// Puts load on all instances, as the users with these ids, who need not have logged in. It ends when it is stopped
+    /// or its scenario has nothing left to request, and it tolerates faults.
     pub fn load_of(&self, scenario: Scenario, user_ids: RangeInclusive<u64>) -> Load {
         Load {
             urls: self.bases(),
@@ -41,9 +41,9 @@ impl App {
     }
 }
 
-/// Runs a load, on a thread of its own, and lets the referee judge; panics when it cannot.
+/// Runs a load, on a thread of its own, and lets the referee judge; panics if there is no verdict.
 pub async fn run(load: Load) -> Report {
-    // A test that fails meanwhile drops this.
+    // Dropped if the test fails while the load runs.
     let _stop = StopWhenDropped(Arc::clone(&load.stop));
     let run = tokio::task::spawn_blocking(move || stampede::run(&load));
     run.await.expect("stampede does not panic").unwrap_or_else(|Failure(why)| panic!("no verdict: {why}"))
@@ -57,7 +57,7 @@ impl Drop for StopWhenDropped {
     }
 }
 
-/// The kinds of violation the referee found.
+/// The kinds of violation that the referee found.
 pub fn violations(report: &Report) -> Vec<&'static str> {
     let verdict = report.referee.as_ref().expect("the referee was asked");
     verdict.violations.iter().map(|violation| violation.kind).collect()

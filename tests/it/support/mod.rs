@@ -1,4 +1,4 @@
-//! What every test stands on: engines, running servers, HTTP calls, the contract's example world.
+//! The foundation of every test: engines, running servers, HTTP calls, the contract's example world.
 
 pub mod app;
 pub mod engine;
@@ -27,7 +27,7 @@ pub use http::{Call, Reply};
 pub use staff::Browser;
 pub use world::{User, World, booking};
 
-/// No test may take longer; one that hangs fails with its servers' logs instead of stopping the run.
+/// The longest that a test may take; one that hangs fails with its servers' logs instead of stopping the run.
 const LIMIT: Duration = Duration::from_secs(600);
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
@@ -49,7 +49,7 @@ impl Test {
         Test::on(&Engine::ALL, name, run)
     }
 
-    /// A test that makes sense on these engines only, and runs once on each.
+    /// A test that runs once on each of these engines.
     pub fn on<F, Fut>(engines: &'static [Engine], name: &'static str, run: F) -> Test
     where
         F: Fn(Engine) -> Fut + Send + Sync + 'static,
@@ -83,11 +83,11 @@ impl Test {
     }
 }
 
-/// Runs the tests as the command line asks, stops what they started, and says what was not tested.
+/// Runs the tests that the command line selects, stops what they started, and reports what was not tested.
 pub fn run(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     if arguments.test_threads.is_none() {
-        // Tests wait for disks more than they compute.
+        // Tests mostly wait for disks rather than compute.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         arguments.test_threads = Some(cores.clamp(2, 4));
     }
@@ -111,8 +111,8 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
 
 static NOT_TESTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Says loudly at the very end of the run that something was not tested, like `mysql (no mysqld found)`,
-/// and, unless `advice` is empty, how to have it tested.
+/// Reports at the very end of the run that something was not tested, like `mysql (no mysqld found)`,
+/// and, unless `advice` is empty, how to get it tested.
 pub fn not_tested(what: &str, advice: &str) {
     let mut lines = NOT_TESTED.lock().expect("no holder panics");
     lines.push(format!("!! NOT TESTED: {what}"));
@@ -128,7 +128,7 @@ fn print_what_was_not_tested() {
 }
 
 thread_local! {
-    /// What the trial running on this thread says if it fails; `None` outside trials.
+    /// The report of the trial on this thread, shown if it fails; `None` outside trials.
     static REPORT: RefCell<Option<Report>> = const { RefCell::new(None) };
 }
 
@@ -138,7 +138,7 @@ struct Report {
     logs: String,
 }
 
-/// Keeps what a server has logged for the case that the trial on this thread fails.
+/// Keeps a server's log, to show it if the trial on this thread fails.
 pub fn keep_log(of: &str, log: &str) {
     REPORT.with_borrow_mut(|report| {
         if let Some(report) = report {
@@ -147,7 +147,7 @@ pub fn keep_log(of: &str, log: &str) {
     });
 }
 
-/// Panics in a trial are shown with the trial, not in between the lines of others.
+/// Shows panics together with their trial, not between the lines of others.
 fn report_panics_with_their_trial() {
     let default = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -164,7 +164,7 @@ fn report_panics_with_their_trial() {
     }));
 }
 
-/// Runs a test on a single-threaded runtime, so that all it does happens on this thread and is its own.
+/// Runs a test on a single-threaded runtime, so that everything on this thread belongs to it.
 fn run_trial(test: impl FnOnce() -> Running) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     REPORT.set(Some(Report::default()));
@@ -178,13 +178,13 @@ fn run_trial(test: impl FnOnce() -> Running) -> Result<(), Failed> {
     outcome.map_err(|_| Failed::from(report.panics + &report.logs))
 }
 
-/// What another process has changed in the database, an instance shows within a second.
+/// Waits until an instance shows changes that another process made in the database.
 pub async fn others_changes_are_seen() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
-/// Whatever happened: no seat has two holders or lies beyond the capacity, the counts are right, and what became of holds
-/// and orders became of all their seats.
+/// Checks what must hold whatever happened: no seat has two holders or is beyond the capacity, the counts are right,
+/// and every hold and order has the same state as all its seats.
 pub async fn is_consistent(app: &App) {
     let held_twice = "SELECT show_id, seat_number, COUNT(*) FROM bookings WHERE status = 'booked'
          GROUP BY show_id, seat_number HAVING COUNT(*) > 1";
@@ -205,12 +205,12 @@ pub async fn is_consistent(app: &App) {
     }
 }
 
-/// A number that differs from call to call.
+/// A random number.
 pub fn chance(below: usize) -> usize {
     usize::try_from(RandomState::new().hash_one(()) % below as u64).expect("less than a usize")
 }
 
-/// `MARQUEE_FAULT_ROUNDS`: how often what can go wrong does, 5 unless set.
+/// `MARQUEE_FAULT_ROUNDS`: how many rounds of faults to run, 5 by default.
 pub fn rounds() -> usize {
     std::env::var("MARQUEE_FAULT_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"))
 }

@@ -1,9 +1,9 @@
-//! Libraries in C that are preloaded into a server, to change what it sees of its machine.
+//! C libraries that are preloaded into a server, to change how it sees its machine.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Why none can be preloaded here; `None` where they can.
+/// Returns why none can be preloaded here; `None` if they can.
 pub fn missing() -> Option<&'static str> {
     if !cfg!(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")) {
         Some("Linux with the GNU C library on 64 bits only")
@@ -14,7 +14,7 @@ pub fn missing() -> Option<&'static str> {
     }
 }
 
-/// Compiles `tests/it/support/<name>.c` into a directory; gives what `LD_PRELOAD` has to say.
+/// Compiles `tests/it/support/<name>.c` into a directory; returns the value for `LD_PRELOAD`.
 pub fn compiled(name: &str, directory: &Path) -> String {
     let library = directory.join(name).with_extension("so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support").join(name).with_extension("c");

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Clears away what the run leaves: all its processes are in one group, all its files in one directory.
+/// Cleans up after the run: all its processes are in one group, all its files in one directory.
 ///
-/// A shell beside this process waits for its standard input to close, which the kernel does however
-/// this process ends, then kills the group and removes the directory.
+/// A shell next to this process waits until its standard input closes, which the kernel does however
+/// this process ends; then it kills the group and removes the directory.
 pub struct Run {
-    /// A group lives as long as one process in it; this one gives it its id and waits.
+    /// A group exists as long as one of its processes; this one gives the group its id and waits.
     leader: Child,
     guard: Child,
 }
@@ -24,12 +24,12 @@ pub struct Run {
 static PLACE: OnceLock<(i32, &'static Path)> = OnceLock::new();
 
 impl Run {
-    /// To be called once, before anything is started.
+    /// Call this once, before anything is started.
     pub fn begin() -> Run {
         let directory = tempfile::Builder::new().prefix("marquee-it-").tempdir().expect("a directory can be made");
         let directory: &Path = directory.keep().leak();
         let leader = shell("read -r _").spawn().expect("a shell starts");
-        // What has been killed may still be writing, so it is waited for; not forever, since in a
+        // A killed process may still be writing, so the shell waits for it; not forever, since in a
         // container there may be nobody to reap it.
         let clear = r#"read -r _
             kill -9 "-$1"
@@ -50,7 +50,7 @@ impl Drop for Run {
     }
 }
 
-/// A shell on this script, which Ctrl-C at the terminal does not reach.
+/// A shell that runs this script, and that Ctrl-C at the terminal does not reach.
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script, "guard"]).process_group(0);
@@ -58,7 +58,7 @@ fn shell(script: &str) -> Command {
     command
 }
 
-/// A fresh directory, removed when dropped and at the latest when the run ends.
+/// A fresh directory, removed when dropped, at the latest when the run ends.
 pub fn directory() -> TempDir {
     let (_, directory) = PLACE.get().expect("the run has begun");
     TempDir::new_in(directory).expect("a directory can be made")
@@ -83,7 +83,7 @@ impl Server {
         self.0.id()
     }
 
-    /// The exit status, once the process has ended by itself.
+    /// Returns the exit status once the process has ended by itself.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("a child can be waited for")
     }
@@ -105,14 +105,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Neither can fail in a way that matters: it is gone already, or the run's end takes it along.
+        // Failures don't matter: the process is gone already, or the end of the run kills it.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on and no outgoing connection will be given:
-/// it is below the ranges that systems take those from, so a server can come back to it.
+/// Returns a port of 127.0.0.1 that nobody listens on. It is below the ranges from which systems pick ports for
+/// outgoing connections, so a server can reuse it after a restart.
 pub fn free_port() -> u16 {
     const FIRST: u32 = 11_000;
     const COUNT: u32 = 20_000;
@@ -128,7 +128,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// The last `count` lines of a text file; empty when there is no such file.
+/// The last `count` lines of a text file; empty if there is no such file.
 pub fn tail(file: &Path, count: usize) -> String {
     let text = std::fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -1,4 +1,4 @@
-//! A wire between a server and its database that a test can cut, also in the middle of a commit.
+//! A relay between a server and its database that a test can cut, even in the middle of a commit.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-/// Passes on what comes in at its port. It has threads of its own, since a test's one thread may be
+/// Forwards what arrives at its port. It has threads of its own, because the test's only thread may be
 /// waiting for a command that talks through it.
 pub struct Relay {
     /// The database's URL with the relay in place of the server.
@@ -17,17 +17,17 @@ pub struct Relay {
     wire: Arc<Wire>,
 }
 
-/// What becomes of the next COMMIT.
+/// What to do with the next COMMIT.
 #[derive(Clone, Copy, PartialEq)]
 pub enum AtCommit {
     Pass,
     /// It never reaches the database.
     CutBefore,
-    /// It is done, but its answer never reaches the server.
+    /// It is executed, but its answer never reaches the server.
     CutAfter,
-    /// The same, and the whole wire is cut.
+    /// Like `CutAfter`, and all connections are cut.
     CutAfterAndStayAway,
-    /// It never reaches the database and is answered as if it were done.
+    /// It never reaches the database, but is answered as if it were executed.
     Pretend,
 }
 
@@ -56,26 +56,26 @@ impl Relay {
         });
         let relay = Relay { url: url.into(), wire: wire.clone() };
         thread::spawn(move || {
-            // To the end of the run, cut; there are few of them.
+            // Runs, even when cut, until the end of the run; there are few relays.
             for stream in listener.incoming() {
-                // A client that is gone already is no concern of the others.
+                // A client that is already gone does not affect the others.
                 let _ = stream.and_then(|stream| wire.connect(stream));
             }
         });
         relay
     }
 
-    /// Breaks all connections and every new one, as if the database had died.
+    /// Breaks all connections, including new ones, as if the database had died.
     pub fn cut(&self) {
         self.wire.cut();
     }
 
-    /// Lets new connections through again.
+    /// Accepts new connections again.
     pub fn mend(&self) {
         self.wire.cut.store(false, Ordering::SeqCst);
     }
 
-    /// While silent, nothing is passed on, and nobody is told.
+    /// While silent, nothing is forwarded, and no connection is closed.
     pub fn silence(&self, silent: bool) {
         self.wire.silent.store(silent, Ordering::SeqCst);
     }
@@ -84,7 +84,7 @@ impl Relay {
         *self.wire.at_commit.lock().expect("no holder panics") = what;
     }
 
-    /// Whether the commit that was waited for has come.
+    /// Checks whether the expected commit has arrived.
     pub fn has_met_commit(&self) -> bool {
         *self.wire.at_commit.lock().expect("no holder panics") == AtCommit::Pass
     }
@@ -96,9 +96,9 @@ impl Drop for Relay {
     }
 }
 
-/// A packet of the protocol begins with its length; this is the command COM_QUERY and its text.
+/// The command COM_QUERY with its text. A packet of the protocol starts with its length.
 const COMMIT: &[u8] = b"\x03COMMIT";
-/// Length and number of the packet; OK, nothing changed, no id, autocommit, no warnings.
+/// An OK packet: length and number, OK, nothing changed, no id, autocommit, no warnings.
 const DONE: &[u8] = &[7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0];
 
 impl Wire {
@@ -111,7 +111,7 @@ impl Wire {
 
     fn connect(self: &Arc<Wire>, client: TcpStream) -> io::Result<()> {
         let mut streams = self.streams.lock().expect("no holder panics");
-        // Asked under the lock, so that no connection slips in behind a cut.
+        // Checked under the lock, so that no connection is accepted after a cut.
         if self.cut.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -120,7 +120,7 @@ impl Wire {
         database.set_nodelay(true)?;
         streams.extend([client.try_clone()?, database.try_clone()?]);
         let ends = Arc::new((client, database));
-        // What is to become of the answer to this connection's commit.
+        // What to do with the answer to this connection's commit.
         let commit = Arc::new(Mutex::new(AtCommit::Pass));
         let (wire, asking, met) = (self.clone(), ends.clone(), commit.clone());
         thread::spawn(move || {
@@ -152,7 +152,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Passes bytes on until either side ends or they are not let through; then both have ended.
+    /// Forwards bytes until either side closes or `lets_through` refuses; then closes both.
     fn pass(&self, mut from: &TcpStream, mut to: &TcpStream, lets_through: impl Fn(&[u8]) -> bool) {
         let mut bytes = vec![0; 65_536];
         while let Ok(length @ 1..) = from.read(&mut bytes) {

@@ -1,13 +1,13 @@
-//! People who work in the admin panel, with a browser each.
+//! Staff who work in the admin panel, with a browser each.
 
 use std::collections::BTreeMap;
 
 use super::{App, Call, Reply};
 
-/// The password of everyone made here.
+/// The password of all users created here.
 pub const PASSWORD: &str = "Sturdy-Lantern-42";
 
-/// Keeps cookies, and the token of forms.
+/// Keeps cookies, and the forms' CSRF token.
 #[derive(Clone, Default, Debug)]
 pub struct Browser {
     pub cookies: BTreeMap<String, String>,
@@ -25,13 +25,13 @@ impl Browser {
         self.send(app.base(), call).await
     }
 
-    /// A form's body, with the token.
+    /// Returns a form's body, with the token.
     pub fn form(&self, fields: &[(&str, &str)]) -> String {
         let fields = fields.iter().copied().chain([("csrf", self.csrf.as_str())]);
         form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
     }
 
-    /// Sends the cookies along, and keeps what comes back.
+    /// Sends the cookies, and keeps those of the reply.
     pub async fn send(&mut self, base: &str, call: Call) -> Reply {
         let call = match self.cookies.is_empty() {
             true => call,
@@ -57,7 +57,7 @@ impl Browser {
         self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// Logs in, as far as the words are right.
+    /// Logs in if the username and password are right.
     pub async fn try_log_in(&mut self, app: &App, username: &str, password: &str) -> Reply {
         self.get(app, "/admin/login/").await.expect(200);
         self.post(app, "/admin/login/", &[("username", username), ("password", password)]).await
@@ -85,8 +85,8 @@ impl App {
         self.at_the_panel(username).await
     }
 
-    /// A new member of the staff with these permissions, like `movies.view`, by a group called as they are, logged in to
-    /// the admin panel.
+    /// Creates a staff member with these permissions, like `movies.view`, through a group named after them, and logs in
+    /// to the admin panel.
     pub async fn staff(&self, username: &str, permissions: &[&str]) -> Browser {
         let user = self.customer(username).await;
         self.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {}", user.id)).await;

@@ -16,7 +16,7 @@ pub struct User {
     pub refresh: String,
 }
 
-/// Movie 1, "The Long Take", 142 minutes, has the shows 1 (50 seats, 2035-06-01T18:30:00Z, Screen 1),
+/// Movie 1, "The Long Take", 142 minutes, has shows 1 (50 seats, 2035-06-01T18:30:00Z, Screen 1),
 /// 2 (2 seats, 2035-06-02T18:30:00Z, Screen 2) and 3 (10 seats, past, Screen 1).
 /// Movie 2, "No Shows Tonight", 95 minutes, has none. The users have the ids 1, 2 and 3.
 pub struct World {
@@ -45,7 +45,7 @@ impl App {
                 {"id": 3, "movie": 1, "screen": 1, "date_time": "2020-01-01T12:00:00Z", "total_seats": 10},
             ],
         }));
-        // One after the other, for the ids; logging in has no order.
+        // Sign up one after the other, for the ids; logins can run in any order.
         let ann = self.sign_up("ann", "Sturdy-Lantern-42").await;
         let bob = self.sign_up("bob", "Sturdy-Lantern-42").await;
         let inactive = self.sign_up("inactive", "Quiet-Harbour-71").await;
@@ -54,7 +54,7 @@ impl App {
         World { ann, bob, inactive }
     }
 
-    /// A new customer, logged in, with the password `Sturdy-Lantern-42`.
+    /// Creates a customer with the password `Sturdy-Lantern-42`, and logs in.
     pub async fn customer(&self, username: &str) -> User {
         let user = self.sign_up(username, "Sturdy-Lantern-42").await;
         self.log_in(user).await

@@ -633,7 +633,7 @@ impl Connection {
         self.patience.store(UNREAD_MS.min(patience + bytes as u64 / SLOWEST_READER), Relaxed);
     }
 
-    /// Records that the client has not read what was sent.
+    /// Records that the client has not read the bytes that wait for it.
     fn could_not_write(&self) {
         if self.unread_since.load(Relaxed) == 0 {
             self.unread_since.store(now(), Relaxed);

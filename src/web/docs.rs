@@ -79,7 +79,7 @@ pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<
     components(schemas(Detail, FieldErrors)),
     tags(
         (name = "Accounts", description = "Sign up, log in, stay logged in"),
-        (name = "Movies", description = "What is showing, when, and how many seats are left"),
+        (name = "Movies", description = "The movies, their shows, and the number of seats left"),
         (name = "Bookings", description = "Book a seat, cancel it, list your own bookings"),
         (name = "Holds", description = "Hold several seats for a few minutes, change them, confirm them"),
         (name = "Orders", description = "Seats that were booked together, found by the order's code"),

@@ -330,8 +330,8 @@ impl Places {
         }
     }
 
-    /// Closes a waiting connection, taken from the largest network that has one. For a newcomer, only its own network and
-    /// networks with more connections than that are considered.
+    /// Closes a waiting connection, taken from the largest network that has one. For a newcomer, only its own network
+    /// and networks with more connections than that are considered.
     fn shed(&mut self, newcomer: Option<IpAddr>) -> bool {
         let of_newcomer = newcomer.and_then(|network| self.networks.get(&network)).map_or(0, HashMap::len);
         let mut sizes: Vec<usize> = self.networks.values().map(HashMap::len).collect();

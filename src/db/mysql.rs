@@ -530,7 +530,7 @@ pub fn pool_options(connections: usize) -> PoolOpts {
         // Closed before the server does it, see `wait_timeout`.
         .with_inactive_connection_ttl(Duration::from_secs(12))
         .with_ttl_check_interval(Duration::from_secs(4))
-        // A reset costs a round trip and forgets the prepared statements; `release` rolls back open transactions anyway.
+        // A reset costs a round trip and forgets the prepared statements; open transactions are rolled back anyway.
         .with_reset_connection(false)
 }
 

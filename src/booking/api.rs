@@ -18,7 +18,7 @@ use crate::web::endpoint::{Client, PathId};
 /// The body of a booking request.
 #[derive(utoipa::ToSchema)]
 #[schema(example = json!({ "seat_number": 6 }))]
-#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct BookSeat {
     /// 1 to the show's `total_seats`.
     #[schema(minimum = 1)]
@@ -48,7 +48,7 @@ pub struct BookSeat {
         (
             status = 429, description = "Too many changes in a minute", body = Detail,
             example = json!({
-                "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
+                "detail": "You can make at most 600 changes per minute.", "code": "changes_limit_rate"
             }),
         ),
         (

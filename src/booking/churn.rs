@@ -1,5 +1,4 @@
-//! How often users change seats. Each change leaves rows behind, so their number is bounded, for each user and at each
-//! instance.
+//! Limits how often each user changes seats, because every change leaves rows behind. Each instance counts for itself.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +11,10 @@ use super::rules::Ask;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How many users are remembered.
+/// The most users that are remembered.
 const REMEMBERED: u64 = 100_000;
 
-/// The changes of this process's last minutes. A user's minute begins with the first change after the one before.
+/// The recent changes at this process. A user's minute begins with the first change after their previous minute.
 pub struct Churn {
     limit: u32,
     minutes: Cache<i64, Arc<Mutex<Minute>>>,
@@ -24,11 +23,11 @@ pub struct Churn {
 struct Minute {
     began: Instant,
     changes: u32,
-    /// Halves of the keys that were counted: a repeat is none of these changes.
+    /// Halves of the keys that were counted, since repeats don't count.
     keys: HashSet<i64>,
 }
 
-/// Who makes a change that is counted: one that can leave new rows behind.
+/// Returns the user of a request that counts as a change: one that can leave new rows behind.
 pub fn user(ask: &Ask) -> Option<i64> {
     match ask {
         Ask::Book { user_id, .. } | Ask::Hold { user_id, .. } | Ask::Change { user_id, .. } => Some(*user_id),
@@ -37,15 +36,15 @@ pub fn user(ask: &Ask) -> Option<i64> {
 }
 
 impl Churn {
-    /// Every user may make `limit` changes in a minute.
+    /// Allows every user `limit` changes per minute.
     pub fn new(limit: u32) -> Churn {
         Churn { limit, minutes: Cache::builder().max_capacity(REMEMBERED).time_to_idle(MINUTE).build() }
     }
 
-    /// Counts a change, unless it is a repeat; tells whether it did.
+    /// Counts a change unless it is a repeat. Returns whether it was counted.
     ///
     /// # Errors
-    /// The seconds after which the user may make the next.
+    /// The seconds until the user may make the next change.
     pub fn count(&self, user: i64, key: Option<Key>) -> Result<bool, u64> {
         let first = || Arc::new(Mutex::new(Minute { began: Instant::now(), changes: 0, keys: HashSet::new() }));
         let minute = self.minutes.get_with(user, first);
@@ -64,7 +63,7 @@ impl Churn {
         Ok(true)
     }
 
-    /// Takes back a change that was counted and then refused: nothing is left of it.
+    /// Uncounts a change that was refused afterwards, since it left nothing behind.
     pub fn give_back(&self, user: i64, key: Option<Key>) {
         let Some(minute) = self.minutes.get(&user) else { return };
         let mut minute = minute.lock().unwrap_or_else(PoisonError::into_inner);

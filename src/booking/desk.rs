@@ -1,5 +1,6 @@
-//! The desk: requests that arrive while a commit is under way wait together, are decided together and written by one
-//! transaction. There is no timer: an idle desk serves a lone request at once, a busy one grows its batches by itself.
+//! The desk decides and writes every change of a seat, in batches: requests that arrive during a commit wait, are decided
+//! together and written by one transaction. There is no timer: an idle desk serves a single request immediately, and the
+//! batches of a busy one grow by themselves.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -22,31 +23,31 @@ use crate::tasks;
 /// The most requests that are decided and written together.
 const LARGEST_BATCH: usize = 1_024;
 
-/// How many requests may wait in a lane.
+/// The most requests that may wait in a lane.
 const QUEUE: usize = 8 * LARGEST_BATCH;
 
-/// How often a batch that lost to other instances is decided anew.
+/// How often a batch is tried if other instances keep changing the same rows.
 const TRIES: usize = 12;
 
-/// How long is tried to find out what became of a commit whose connection died.
+/// How long we try to find out whether a commit succeeded after its connection was lost.
 const SETTLING: Duration = Duration::from_secs(10);
 
-/// How long a lane believes what it remembers of a show.
+/// How long a lane trusts what it remembers of a show.
 const MEMORY: Duration = Duration::from_secs(1);
 
-/// How many shows a lane remembers.
+/// The most shows that a lane remembers.
 const REMEMBERED_SHOWS: usize = 10_000;
 
-/// Of how many holds the show is remembered.
+/// Capacity of the map from hold to show.
 const REMEMBERED_HOLDS: usize = 100_000;
 
-/// How long a statement waits for a lock on a server before it counts as long.
+/// If a write fails after waiting for a lock at least this long, the lane checks which shows are locked.
 const LONG_WAIT: Duration = Duration::from_millis(800);
 
-/// How often is looked whether a locked show is free again.
+/// How often a lane checks whether a locked show is free again.
 const LOOKING: Duration = Duration::from_millis(100);
 
-/// Where every change of a seat goes through; cheap to clone.
+/// The queue for every change of a seat. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk {
     lanes: Arc<[mpsc::Sender<Job>]>,
@@ -56,7 +57,7 @@ pub struct Desk {
     patience: Duration,
 }
 
-/// What deciding and writing takes; cheap to clone.
+/// Everything that is needed to decide and write a batch. Cheap to clone.
 #[derive(Clone)]
 struct Tools {
     db: Db,
@@ -65,13 +66,13 @@ struct Tools {
     codes: Arc<OnceCell<Codes>>,
 }
 
-/// The shows of holds that were made here.
+/// The shows of holds that this process made.
 #[derive(Clone, Default)]
 struct HoldShows(Arc<Mutex<HashMap<i64, i64>>>);
 
 impl HoldShows {
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, i64>> {
-        // A map is whole even where somebody panicked beside it.
+        // The map is consistent even if a thread panicked while it had the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -79,7 +80,7 @@ impl HoldShows {
         self.lock().get(&hold_id).copied()
     }
 
-    /// Takes pairs of hold and show.
+    /// Adds pairs of hold and show.
     fn remember(&self, new: impl Iterator<Item = (i64, i64)>) {
         let mut new = new.peekable();
         if new.peek().is_none() {
@@ -93,17 +94,17 @@ impl HoldShows {
     }
 }
 
-/// A request that waits.
+/// A waiting request.
 struct Job {
     ask: Ask,
     key: Option<Key>,
     waiter: Waiter,
 }
 
-/// Who waits for an answer.
+/// The client that waits for the reply.
 struct Waiter {
     deadline: Instant,
-    /// Gone when the client is.
+    /// Dead once the client has disconnected.
     client: Weak<()>,
     answer: oneshot::Sender<Outcome>,
 }
@@ -113,19 +114,19 @@ impl Waiter {
         self.client.strong_count() == 0 || self.deadline <= now
     }
 
-    fn tell(self, outcome: Outcome) {
-        // The client may be gone.
+    fn send(self, outcome: Outcome) {
+        // The client may have disconnected.
         let _ = self.answer.send(outcome);
     }
 }
 
-/// Told of the movies whose shows have changed, after the commit and before anyone is answered.
+/// Receives the ids of the movies whose shows have changed, after the commit and before any reply is sent.
 pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
 
 impl Desk {
-    /// Opens a desk; it closes when the last clone is dropped. It serves `lanes` batches at once. A request waits at most
-    /// for `patience`, then it is dropped unwritten. Replies to requests with a key have their orders' codes from `codes`,
-    /// which must be there before such a request is made.
+    /// Opens a desk, which closes when the last clone is dropped. It serves `lanes` batches in parallel. A request that has
+    /// waited for `patience` is dropped and not written. Replies to requests with a key take the codes of orders from
+    /// `codes`, which must be set before such a request is made.
     pub fn open(
         db: &Db,
         lanes: usize,
@@ -148,17 +149,17 @@ impl Desk {
         Desk { lanes: lanes.collect(), tools, shows, churn, patience }
     }
 
-    /// Whether all lanes are at work.
+    /// Checks whether all lanes are running.
     pub fn is_open(&self) -> bool {
         self.lanes.iter().all(|lane| !lane.is_closed())
     }
 
-    /// Asks for a change, and waits until it is durable or refused. With a key, a repeat gets the first reply. When the
-    /// client is gone before a try to write the request's batch begins, it is dropped unwritten.
+    /// Requests a change, and waits until it is durable or refused. With a key, a repeat gets the first reply. If the
+    /// client disconnects before an attempt to write its batch begins, the request is dropped and not written.
     ///
     /// # Errors
     /// The refusals of [`rules`], [`BookingError::ChangesTooFast`], [`BookingError::Busy`], [`BookingError::Late`] and
-    /// errors of the database: nothing was written then, but for [`DbError::OutcomeUnknown`].
+    /// errors of the database. Nothing was written then, except perhaps with [`DbError::OutcomeUnknown`].
     pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Outcome {
         let Some(user) = churn::user(&ask) else { return self.queue(ask, key, client).await };
         match self.churn.count(user, key) {
@@ -171,7 +172,7 @@ impl Desk {
                 outcome
             }
             Err(seconds) => {
-                // A repeat is no new change, even where it is the first that this instance sees of its key.
+                // A repeat is not a new change, even if this instance sees its key for the first time.
                 let repeated = match key {
                     Some(key) => {
                         self.tools.load(&[], &[Some(key)]).await?.stored.remove(&key.hash).map(|stored| (key, stored))
@@ -187,8 +188,8 @@ impl Desk {
     }
 
     async fn queue(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Outcome {
-        // Requests for one show go to one lane, so that they are decided together; where the show is not known, any
-        // lane decides as well: the database has the last word.
+        // Requests for one show go to one lane, so that they are decided together. If the show is not known, any lane will
+        // do: the database has the last word.
         let number = match &ask {
             Ask::Book { show_id, .. } | Ask::Hold { show_id, .. } => *show_id,
             ask => self.shows.get(subject(ask)).unwrap_or(subject(ask)),
@@ -204,7 +205,7 @@ impl Desk {
     }
 }
 
-/// The id that a request names: of a show, a booking, a hold or an order.
+/// Returns the id that a request names: of a show, a booking, a hold or an order.
 fn subject(ask: &Ask) -> i64 {
     match ask {
         Ask::Book { show_id: id, .. }
@@ -230,7 +231,7 @@ impl Tools {
     }
 }
 
-/// Requests that are decided and written together: the lists have one entry for each.
+/// Requests that are decided and written together. Each list has one entry per request.
 #[derive(Default)]
 struct Batch {
     asks: Vec<Ask>,
@@ -258,7 +259,7 @@ impl Batch {
         asks.into_iter().zip(keys).zip(waiters).map(|((ask, key), waiter)| Job { ask, key, waiter })
     }
 
-    /// Takes some of the requests out.
+    /// Removes the requests that `is_meant` selects, and returns them.
     fn take(&mut self, is_meant: impl Fn(&Ask, &Waiter) -> bool) -> Vec<Job> {
         if !self.asks.iter().zip(&self.waiters).any(|(ask, waiter)| is_meant(ask, waiter)) {
             return Vec::new();
@@ -268,15 +269,15 @@ impl Batch {
         taken
     }
 
-    /// Answers those whose clients have left or have waited for too long, and goes on without them.
+    /// Answers and removes the requests whose clients have left or have waited for too long.
     fn dismiss(&mut self) {
         let now = Instant::now();
         for job in self.take(|_, waiter| waiter.has_left(now)) {
-            job.waiter.tell(Err(BookingError::Late));
+            job.waiter.send(Err(BookingError::Late));
         }
     }
 
-    /// One batch for each show; where there is but one, one for each request.
+    /// Splits the batch into one per show, or, if there is only one show, into one per request.
     fn split(&mut self, shows: &HoldShows) -> Vec<Batch> {
         let mut by_show: BTreeMap<Option<i64>, Vec<Job>> = BTreeMap::new();
         for job in self.jobs() {
@@ -294,18 +295,18 @@ impl Batch {
 
     fn answer(self, outcomes: Vec<Outcome>) {
         for (waiter, outcome) in self.waiters.into_iter().zip(outcomes) {
-            waiter.tell(outcome);
+            waiter.send(outcome);
         }
     }
 
     fn fail(self, error: &DbError) {
         for waiter in self.waiters {
-            waiter.tell(Err(error.clone().into()));
+            waiter.send(Err(error.clone().into()));
         }
     }
 }
 
-/// Requests for shows that something else has locked for long: they wait here, and others go on.
+/// Requests for shows that another session has locked for long. They wait here while the others go on.
 struct Aside {
     shows: HashMap<i64, Vec<Job>>,
     looked: Instant,
@@ -318,17 +319,17 @@ impl Default for Aside {
 }
 
 impl Aside {
-    /// Puts requests aside. When too many are there, they are refused.
+    /// Puts a request aside, or refuses it if too many are waiting already.
     fn put(&mut self, show: i64, job: Job) {
         let count: usize = self.shows.values().map(Vec::len).sum();
         match self.shows.get_mut(&show) {
             Some(jobs) if count < QUEUE => jobs.push(job),
-            _ => job.waiter.tell(Err(BookingError::Busy)),
+            _ => job.waiter.send(Err(BookingError::Busy)),
         }
     }
 }
 
-/// One line of requests.
+/// One queue of requests, served by one task.
 struct Lane {
     tools: Tools,
     shows: HoldShows,
@@ -352,7 +353,7 @@ impl Lane {
         }
     }
 
-    /// Waits for requests, or until those aside have to be looked at; false when none will ever come.
+    /// Waits for requests, or until those put aside have to be checked. Returns false once the desk is closed.
     async fn receive(&self, inbox: &mut mpsc::Receiver<Job>, waiting: &mut Vec<Job>) -> bool {
         let received = inbox.recv_many(waiting, LARGEST_BATCH);
         if self.aside.shows.is_empty() {
@@ -361,7 +362,7 @@ impl Lane {
         timeout(LOOKING, received).await.unwrap_or(1) > 0
     }
 
-    /// Takes back what was put aside for shows that are free again.
+    /// Takes back the requests that were put aside for shows that are free again.
     async fn look_aside(&mut self, waiting: &mut Vec<Job>) {
         if self.aside.shows.is_empty() || self.aside.looked.elapsed() < LOOKING {
             return;
@@ -369,7 +370,7 @@ impl Lane {
         let now = Instant::now();
         self.aside.shows.retain(|_, jobs| {
             for job in jobs.extract_if(.., |job| job.waiter.has_left(now)) {
-                job.waiter.tell(Err(BookingError::Late));
+                job.waiter.send(Err(BookingError::Late));
             }
             !jobs.is_empty()
         });
@@ -381,13 +382,13 @@ impl Lane {
         }
     }
 
-    /// Decides and writes a batch, and answers each of it.
+    /// Decides and writes a batch, and answers its requests.
     async fn serve(&mut self, batch: Batch) {
         let mut parts = vec![batch];
         while let Some(mut batch) = parts.pop() {
             match tasks::caught(self.perform(&mut batch)).await {
                 Some(Ok(outcomes)) => batch.answer(outcomes),
-                // What is wrong with one request must not be the others' fault, nor the lock on one show.
+                // A fault in one request, or a lock on one show, must not fail the others.
                 Some(Err(error))
                     if batch.asks.len() > 1
                         && !matches!(error, DbError::Unavailable(_) | DbError::OutcomeUnknown(_)) =>
@@ -403,9 +404,9 @@ impl Lane {
         }
     }
 
-    /// The way of every change of a seat: know what it touches, decide, write the outcome guarded against what others
-    /// did meanwhile. When a guard or a key says that the data changed, decide again from fresh data. Leaves those in the
-    /// batch that the outcomes are for; the others are answered, or put aside.
+    /// Loads everything that a batch touches, decides, and writes the outcome, guarded against concurrent changes. If a
+    /// guard or a unique key shows that the data has changed, decides again on fresh data. The requests that remain in the
+    /// batch are those that the outcomes belong to; the others are answered or put aside.
     async fn perform(&mut self, batch: &mut Batch) -> Result<Vec<Outcome>, DbError> {
         let mut known = self.memory.recall(&batch.asks, &batch.keys, &self.tools.limits);
         let mut waits = 0;
@@ -426,7 +427,7 @@ impl Lane {
             let (asks, keys, limits) = (&batch.asks, &batch.keys, &*self.tools.limits);
             let decided = rules::decide(loaded.state.clone(), fresh(asks, keys, &loaded), loaded.now, limits);
             if remembered && decided.outcomes.iter().any(Result::is_err) {
-                // What is remembered may say yes, and the write tells whether that is still true; it never says no.
+                // Remembered data is good enough to grant a request, since the write checks it, but not to refuse one.
                 continue;
             }
             let ids = match usize::try_from(decided.changes.ids) {
@@ -456,7 +457,7 @@ impl Lane {
                     for show in change.shows() {
                         self.memory.forget(show);
                     }
-                    // A server that lets others wait for one of the rows lets all wait that come with it.
+                    // On a server, one locked row holds up the whole batch.
                     let has_waited = matches!(error, DbError::Conflict(_)) && began.elapsed() >= LONG_WAIT;
                     if has_waited && self.tools.db.dialect() == Dialect::Mysql && !self.find_locked(&change).await? {
                         waits += 1;
@@ -471,13 +472,13 @@ impl Lane {
         Err(DbError::Conflict("others changed the same seats each time".into()))
     }
 
-    /// Remembers which of the shows of a change are locked; whether one is.
+    /// Marks the shows of a change that are locked, so that their requests are put aside. Returns whether there are any.
     async fn find_locked(&mut self, change: &Change) -> Result<bool, DbError> {
         let shows: Vec<i64> = change.shows().collect();
         let free = store::free_to_change(&self.tools.db, &shows).await?;
         let locked: Vec<i64> = shows.into_iter().filter(|show| !free.contains(show)).collect();
         if !locked.is_empty() {
-            tracing::warn!(shows = ?locked, "locked by another session for long; other shows go on");
+            tracing::warn!(shows = ?locked, "shows are locked by another session; requests for other shows go on");
         }
         let is_any = !locked.is_empty();
         for show in locked {
@@ -487,7 +488,7 @@ impl Lane {
         Ok(is_any)
     }
 
-    /// Puts those requests aside whose shows are locked.
+    /// Puts the requests aside whose shows are locked.
     fn put_aside(&mut self, batch: &mut Batch, loaded: &Loaded) {
         let locked = &self.aside.shows;
         if locked.is_empty() {
@@ -509,7 +510,7 @@ impl Lane {
         }
     }
 
-    /// Writes a change. When the connection died in the commit, finds out what became of it.
+    /// Writes a change. If the connection is lost during the commit, finds out whether that succeeded.
     async fn write(&self, change: &Change) -> Result<(), DbError> {
         let epoch = self.tools.db.epoch();
         match store::write(&self.tools.db, &self.tools.sql, change).await {
@@ -519,7 +520,7 @@ impl Lane {
                     match timeout(SETTLING, store::is_written(&self.tools.db, change)).await {
                         Ok(Ok(Some(true))) => return Ok(()),
                         Ok(Ok(None)) => break,
-                        // Another server may get it yet, so there "no" does not count.
+                        // Another server may still receive the write, so its "no" does not count.
                         Ok(Ok(Some(false))) if self.tools.db.epoch() == epoch => {
                             return Err(DbError::Conflict("the connection died before the commit".into()));
                         }
@@ -533,13 +534,13 @@ impl Lane {
     }
 }
 
-/// What a request is answered with.
+/// The outcome of a request.
 pub type Outcome = Result<Reply, BookingError>;
 
-/// What is to be written, and what each request is answered with once it is; `ids` are for what is new.
+/// Returns the outcome of each request, and the change to write before it is sent. `ids` are the ids of new rows.
 ///
 /// # Errors
-/// [`DbError::Other`] where `decided` is not what was decided on these requests and what was loaded for them.
+/// [`DbError::Other`] if `decided` does not belong to these requests and to the data that was loaded for them.
 pub fn outcomes(
     asks: &[Ask],
     keys: &[Option<Key>],
@@ -559,8 +560,8 @@ pub fn outcomes(
                 outcomes.push(stored.repeat(key, codes));
                 continue;
             }
-            // What is sent again before it was answered has the same answer, a refusal too; another request with this key
-            // is refused whatever that is.
+            // A repeat in the same batch gets the first request's outcome, even a refusal. With another payload it is
+            // refused, whatever that outcome is.
             if let Some((place, payload)) = first.get(&key.hash) {
                 let repeated = outcomes[*place].clone();
                 outcomes.push(if *payload == key.payload { repeated } else { Err(BookingError::KeyReused) });
@@ -587,19 +588,19 @@ pub fn outcomes(
     Ok((outcomes, change))
 }
 
-/// The requests that are to be decided: a key's first, unless the key has done something before.
+/// Returns the requests to decide: only the first one with a key, and none whose key has a stored reply.
 pub fn fresh<'a>(asks: &'a [Ask], keys: &'a [Option<Key>], loaded: &'a Loaded) -> impl Iterator<Item = &'a Ask> {
     let mut seen = HashSet::new();
     let mut is_first = move |key: &Key| !loaded.stored.contains_key(&key.hash) && seen.insert(key.hash);
     asks.iter().zip(keys).filter(move |(_, key)| key.is_none_or(|key| is_first(&key))).map(|(ask, _)| ask)
 }
 
-/// What a lane has seen of shows a moment ago. It only saves reading before a write that is guarded against its errors:
-/// a request is never refused on it.
+/// What a lane saw of shows a moment ago. This only saves reading before a write, whose guards notice if it is outdated:
+/// a request is never refused because of it.
 #[derive(Default)]
 struct Memory {
     shows: HashMap<i64, Remembered>,
-    /// The database's clock less this machine's, in microseconds.
+    /// The database's clock minus this machine's, in microseconds.
     clock_ahead: i64,
 }
 
@@ -611,7 +612,7 @@ struct Remembered {
 }
 
 impl Memory {
-    /// What is remembered of all that a batch touches; nothing when any of it has to be read.
+    /// Returns everything that a batch touches, or `None` if some of it has to be read.
     fn recall(&self, asks: &[Ask], keys: &[Option<Key>], limits: &Limits) -> Option<Loaded> {
         if keys.iter().any(Option::is_some) {
             return None;
@@ -629,7 +630,7 @@ impl Memory {
         Some(loaded)
     }
 
-    /// Notes what was read, unless it was only remembered, and what was written.
+    /// Remembers data that was read from the database, and seats that were written.
     fn learn(&mut self, loaded: &Loaded, change: &Change) {
         if self.shows.len() > REMEMBERED_SHOWS {
             self.shows.clear();
@@ -643,7 +644,7 @@ impl Memory {
                 let (facts, taken) = (facts.clone(), state.holders.keys().copied().collect());
                 let mut new = Remembered { seen, facts, taken, seats_taken: state.seats_taken };
                 if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < MEMORY) {
-                    // What was seen taken a moment ago mostly still is; it is forgotten with the rest in time.
+                    // A seat that was taken a moment ago mostly still is. It is forgotten together with the show.
                     new.taken.extend(old.taken);
                     new.seen = old.seen;
                 }
@@ -699,7 +700,7 @@ mod tests {
         panics.store(false, Ordering::SeqCst);
         assert!(desk.is_open());
         book(2).await.unwrap();
-        // The first was written before the panic, and is still known to be.
+        // The first booking was written before the panic, and the desk sees it.
         assert_eq!(book(1).await.unwrap_err(), BookingError::SeatTaken);
     }
 }

@@ -1,6 +1,6 @@
-//! `Idempotency-Key`: a request that is sent again does its work once (the IETF draft "The Idempotency-Key HTTP Header
-//! Field"). A key counts for its user, method and path, and is remembered for a day; what is remembered is the reply of
-//! a success, written in the transaction of what was done. Refusals are decided anew.
+//! `Idempotency-Key`: a request that is sent again takes effect only once (the IETF draft "The Idempotency-Key HTTP Header
+//! Field"). A key is valid for its user, method and path, and is remembered for a day. Only successful replies are stored,
+//! in the same transaction as the change itself. Refused requests are decided again.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -26,31 +26,31 @@ use crate::orders::codes::Codes;
 /// How long a key is remembered, in microseconds.
 pub const LIFETIME: i64 = 24 * 60 * 60 * SECOND;
 
-/// Longer keys are refused, and such with other than visible ASCII characters.
+/// Longer keys are refused, as are keys that don't consist of visible ASCII characters.
 const MAX_KEY_BYTES: usize = 255;
 
 /// A key within its scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    /// Over user, method, path and key.
+    /// Hash of user, method, path and key.
     pub hash: (i64, i64),
-    /// Over what was asked.
+    /// Hash of the request's payload.
     pub payload: i64,
 }
 
-/// What a key has done before.
+/// The stored reply of a key.
 #[derive(Debug, Clone)]
 pub struct Stored {
     pub payload: i64,
-    /// None where a version before migration 7 stored the reply, in a form of its own.
+    /// `None` if a version before migration 7 stored the reply, in its own format.
     pub status: Option<u16>,
     pub body: String,
 }
 
-/// The scope and key that a request carries, before its payload is known.
+/// The scope and key of a request whose payload is not known yet.
 pub struct KeyHeader(Option<[u8; 32]>);
 
-/// What the schema says of the header, in every operation that has it.
+/// Describes the header in the schema, for every operation that takes it.
 impl IntoParams for KeyHeader {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = ObjectBuilder::new()
@@ -63,8 +63,8 @@ impl IntoParams for KeyHeader {
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some(
-                "Up to 255 visible ASCII characters of your choice. A repeat with the same key, within 24 hours, is not \
-                 done twice and gets the first reply",
+                "Up to 255 visible ASCII characters of your choice. A repeat with the same key within 24 hours has no \
+                 further effect and gets the first reply",
             ))
             .schema(Some(text));
         vec![header.build()]
@@ -72,7 +72,7 @@ impl IntoParams for KeyHeader {
 }
 
 impl KeyHeader {
-    /// The key with the payload it was sent with.
+    /// Returns the key together with its payload.
     pub fn of(&self, payload: &[i64]) -> Option<Key> {
         let scoped = self.0?;
         let mut hash = Sha256::new();
@@ -96,7 +96,7 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let mut sent = parts.headers.get_all("idempotency-key").iter();
         let Some(key) = sent.next() else { return Ok(KeyHeader(None)) };
-        // A string of structured fields (RFC 9651) has quotes; many clients leave them out.
+        // A string in a structured field (RFC 9651) has quotes; many clients leave them out.
         let key = key.as_bytes();
         let key = key.strip_prefix(b"\"").and_then(|key| key.strip_suffix(b"\"")).unwrap_or(key);
         let is_visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"';
@@ -115,7 +115,7 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
     }
 }
 
-/// The status that a success is answered with.
+/// Returns the status of a successful reply.
 pub fn status(ask: &Ask) -> StatusCode {
     match ask {
         Ask::Book { .. } | Ask::Hold { .. } | Ask::Confirm { .. } => StatusCode::CREATED,
@@ -124,7 +124,7 @@ pub fn status(ask: &Ask) -> StatusCode {
 }
 
 impl Stored {
-    /// What a repeat is answered with.
+    /// Returns the reply to a repeat.
     ///
     /// # Errors
     /// [`BookingError::KeyReused`] for another payload.
@@ -141,20 +141,20 @@ impl Stored {
     }
 }
 
-/// The fields of a booking, in their order, as versions before migration 7 stored them.
+/// The fields of a booking in order, as versions before migration 7 stored them.
 type Fields = (i64, i64, String, String, i64, i64, String, i64);
 
-/// The other replies as those versions stored them.
+/// The other replies, as those versions stored them.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kept {
-    /// Its fields in their order.
+    /// The fields in order.
     Hold(i64, i64, String, String, i64, Vec<i64>, i64, i64),
-    /// Id, status, when it was made, bookings.
+    /// Id, status, time of creation, bookings.
     Order(i64, String, i64, Vec<Fields>),
 }
 
-/// Reads a reply that a version before migration 7 stored; none when the text is not one of theirs.
+/// Reads a reply that a version before migration 7 stored. Returns `None` if the text is malformed.
 fn decode(reply: &str, codes: Option<&Codes>) -> Option<Reply> {
     if reply.starts_with('[') {
         return Some(Reply::Bookings(bookings(serde_json::from_str(reply).ok()?)));

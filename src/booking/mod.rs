@@ -1,4 +1,4 @@
-//! Who holds a seat. Nothing outside this module writes bookings or a show's taken seats.
+//! Bookings: who has which seat. Nothing outside this module writes bookings or a show's taken seats.
 
 pub mod admin;
 pub mod api;
@@ -23,7 +23,7 @@ use crate::holds::Hold;
 use crate::orders::Order;
 use crate::orders::status::Status;
 
-/// Why a seat did not change hands. The texts are the contract's (sections 11 and 12).
+/// Why a request for seats was refused. Some texts are fixed by the contract (sections 11 and 12).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BookingError {
     #[error("no such show")]
@@ -42,56 +42,56 @@ pub enum BookingError {
     AlreadyCancelled,
     #[error("You do not have permission to perform this action.")]
     NotYours,
-    /// Of several seats that were asked for, these are not free.
+    /// Several seats were requested, and these are not free.
     #[error("This seat is already booked.")]
     SeatsTaken { seats: Vec<i64> },
-    /// No such hold or order, or another user's.
+    /// There is no such hold or order, or it belongs to another user.
     #[error("no such hold or order")]
     UnknownOrder,
     #[error("This hold has expired.")]
     HoldExpired,
-    #[error("This hold is confirmed already.")]
+    #[error("This hold is already confirmed.")]
     HoldConfirmed,
     #[error("This hold can't be extended any further.")]
     HoldAtItsLimit,
-    #[error("No more than {limit} seats of a show can be held at once.")]
+    #[error("You can hold at most {limit} seats per show.")]
     TooManySeatsHeld { limit: i64 },
-    #[error("No more than {limit} holds of a show are possible at once.")]
+    #[error("You can have at most {limit} holds per show.")]
     TooManyHolds { limit: i64 },
-    #[error("No more than {limit} holds can be made in a minute.")]
+    #[error("You can make at most {limit} holds per minute.")]
     HoldsTooFast { limit: i64 },
     #[error("Sales for this show have not begun.")]
     SalesNotOpen,
     #[error("Sales for this show are closed.")]
     SalesClosed,
-    #[error("No more than {limit} seats can be ordered at once.")]
+    #[error("An order can have at most {limit} seats.")]
     OrderLimit { limit: i64 },
-    #[error("No more than {limit} seats of this show can be yours.")]
+    #[error("You can have at most {limit} seats for this show.")]
     UserLimit { limit: i64 },
     #[error("Seat {seat} is not in this order.")]
     NotInOrder { seat: i64 },
     #[error("It is too late to cancel this booking.")]
     CancelTooLate,
-    /// What the house wants to note can't happen to such an order.
+    /// Staff requested a step that is not possible for an order with this status.
     #[error("This order is {}.", status.name().replace('_', " "))]
     OrderIs { status: Status },
-    /// The key was sent before, with another payload.
+    /// The key was sent before with another payload.
     #[error("This Idempotency-Key was used for another request.")]
     KeyReused,
-    /// The user has made too many changes; seconds to wait.
-    #[error("No more than {limit} changes can be made in a minute.")]
+    /// The user has made too many changes, and has to wait `seconds`.
+    #[error("You can make at most {limit} changes per minute.")]
     ChangesTooFast { limit: u32, seconds: u64 },
-    /// More requests wait than can be served in time.
+    /// Too many requests are waiting.
     #[error("the desk's queue is full")]
     Busy,
-    /// The request waited for too long, and was dropped unwritten.
+    /// The request waited for too long and was dropped; nothing was written.
     #[error("the request waited for too long")]
     Late,
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// A seat of a show that someone booked, or had booked.
+/// A booking of one seat, which may have been cancelled since.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
@@ -119,14 +119,14 @@ pub struct Booking {
     pub created_at: i64,
 }
 
-/// What a granted request is answered with.
+/// The reply to a granted request.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// The seats that were booked, or the one that was cancelled.
     Bookings(Vec<Booking>),
     Hold(Hold),
     Order(Order),
-    /// The status and the JSON that a request with an Idempotency-Key is answered with, each time it is sent.
+    /// The stored status and JSON of a request with an Idempotency-Key, which every repeat gets.
     Sent {
         status: u16,
         body: Bytes,
@@ -134,10 +134,10 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The body that says so.
+    /// Returns the body of the reply.
     ///
     /// # Errors
-    /// [`DbError::Other`], which no reply is known to cause.
+    /// [`DbError::Other`] if it can't be serialised, which no reply is known to cause.
     pub fn json(&self) -> Result<String, DbError> {
         let json = match self {
             Reply::Bookings(bookings) => match &bookings[..] {
@@ -151,10 +151,10 @@ impl Reply {
         json.map_err(|error| DbError::Other(error.to_string()))
     }
 
-    /// As an HTTP response, with this status unless it was sent before.
+    /// Returns the reply as an HTTP response, with this status unless the reply was stored with one.
     ///
     /// # Errors
-    /// As [`Reply::json`].
+    /// See [`Reply::json`].
     pub fn response(self, status: StatusCode) -> Result<Response, ApiError> {
         let (status, body) = match self {
             Reply::Sent { status, body } => (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body),
@@ -164,7 +164,7 @@ impl Reply {
     }
 }
 
-/// The two states of a booking; a cancelled one never comes back.
+/// The two states of a booking. A cancelled booking is never booked again.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BookingStatus {

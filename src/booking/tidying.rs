@@ -1,4 +1,5 @@
-//! What a running server throws away now and then: nothing here is needed for what anyone sees or may do.
+//! Regularly deletes old idempotency keys and ended holds while the server runs. Nothing that users see or may do depends
+//! on them.
 
 use std::time::Duration;
 
@@ -7,11 +8,11 @@ use crate::clock::SECOND;
 use crate::db::{Db, DbError};
 use crate::tasks::Tasks;
 
-/// How long a hold that is over is kept, in microseconds: its owner is told that it has expired, and it counts among those
-/// made in a minute.
+/// How long an ended hold is kept, in microseconds. Until then its owner gets the reply that it has expired, and it counts
+/// towards the holds made in a minute.
 const ENDED_HOLDS: i64 = 60 * 60 * SECOND;
 
-/// Forgets old keys and holds, for as long as the server runs.
+/// Deletes old keys and holds for as long as the server runs.
 pub async fn keep_tidy(db: Db, tasks: Tasks) {
     let mut wait = Duration::from_secs(60);
     while tasks.pause(wait).await {
@@ -19,7 +20,7 @@ pub async fn keep_tidy(db: Db, tasks: Tasks) {
             Ok(1..) => Duration::from_secs(1),
             Ok(0) => Duration::from_secs(600),
             Err(error) => {
-                tracing::warn!(%error, "old idempotency keys and holds were not forgotten");
+                tracing::warn!(%error, "old idempotency keys and holds could not be deleted");
                 Duration::from_secs(600)
             }
         };

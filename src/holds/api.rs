@@ -20,7 +20,7 @@ use crate::web::endpoint::{Client, PathId};
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "seats": [5, 6, 7] }))]
-#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Seats {
     /// 1 to the show's `total_seats`, each once.
     #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>)]
@@ -45,19 +45,19 @@ pub struct Seats {
                 ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
                 ("show_full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked.", "code": "show_full" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
-                ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "No more than 20 seats of a show can be held at once.", "code": "hold_limit_seats" }))),
-                ("hold_limit_holds" = (summary = "Too many holds", value = json!({ "detail": "No more than 4 holds of a show are possible at once.", "code": "hold_limit_holds" }))),
-                ("hold_limit_rate" = (summary = "Too many in a minute", value = json!({ "detail": "No more than 30 holds can be made in a minute.", "code": "hold_limit_rate" }))),
+                ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "You can hold at most 20 seats per show.", "code": "hold_limit_seats" }))),
+                ("hold_limit_holds" = (summary = "Too many holds", value = json!({ "detail": "You can have at most 4 holds per show.", "code": "hold_limit_holds" }))),
+                ("hold_limit_rate" = (summary = "Too many in a minute", value = json!({ "detail": "You can make at most 30 holds per minute.", "code": "hold_limit_rate" }))),
                 ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
-                ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "No more than 10 seats can be ordered at once.", "code": "order_limit" }))),
-                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "No more than 10 seats of this show can be yours.", "code": "user_limit" }))),
+                ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "An order can have at most 10 seats.", "code": "order_limit" }))),
+                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
             ),
         ),
         (
             status = 429, description = "Too many changes in a minute", body = Detail,
             example = json!({
-                "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
+                "detail": "You can make at most 600 changes per minute.", "code": "changes_limit_rate"
             }),
         ),
         (
@@ -119,7 +119,7 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
             status = 409, description = "It is over, or lasts as long as a hold can", body = Detail,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
                 ("hold_limit_time" = (summary = "Confirm it or let it go", value = json!({ "detail": "This hold can't be extended any further.", "code": "hold_limit_time" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
@@ -156,19 +156,19 @@ pub async fn extend(
             examples(
                 ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
-                ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "No more than 20 seats of a show can be held at once.", "code": "hold_limit_seats" }))),
+                ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "You can hold at most 20 seats per show.", "code": "hold_limit_seats" }))),
                 ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
-                ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "No more than 10 seats can be ordered at once.", "code": "order_limit" }))),
-                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "No more than 10 seats of this show can be yours.", "code": "user_limit" }))),
+                ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "An order can have at most 10 seats.", "code": "order_limit" }))),
+                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
             ),
         ),
         (
             status = 429, description = "Too many changes in a minute", body = Detail,
             example = json!({
-                "detail": "No more than 600 changes can be made in a minute.", "code": "changes_limit_rate"
+                "detail": "You can make at most 600 changes per minute.", "code": "changes_limit_rate"
             }),
         ),
         (
@@ -209,7 +209,7 @@ pub async fn change(
             status = 409, description = "It is over already", body = Detail,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
             ),
         ),
     ),
@@ -241,7 +241,7 @@ pub async fn release(
             status = 409, description = "It is over, or was confirmed before", body = Detail,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is confirmed already.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
             ),
         ),

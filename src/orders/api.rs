@@ -37,7 +37,7 @@ pub struct OrderPage {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "seats": [6] }))]
-#[allow(dead_code, reason = "only described here; the body is read by the contract's own rules")]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct SeatsToCancel {
     /// Seats of the order, each once; all that are left when this is not there.
     #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>, required = false)]

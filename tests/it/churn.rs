@@ -49,7 +49,7 @@ async fn changes_are_limited(engine: Engine) {
         let refused = call.send(&app).await.expect(429);
         assert_eq!(
             refused.json(),
-            json!({"detail": "No more than 5 changes can be made in a minute.", "code": "changes_limit_rate"})
+            json!({"detail": "You can make at most 5 changes per minute.", "code": "changes_limit_rate"})
         );
         let seconds: u64 = refused.header("retry-after").expect("it says when").parse().expect("seconds");
         assert!((30..=60).contains(&seconds), "{seconds}");

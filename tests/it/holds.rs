@@ -304,7 +304,7 @@ async fn what_one_user_may_hold(engine: Engine) {
     let first = hold(ann, 1, &[1, 2, 3]).send(&app).await.expect(201).json();
     let refused = hold(ann, 1, &[4, 5, 6]).send(&app).await;
     is_refused(&refused, "hold_limit_seats");
-    assert_eq!(refused.json()["detail"], "No more than 5 seats of a show can be held at once.");
+    assert_eq!(refused.json()["detail"], "You can hold at most 5 seats per show.");
     let second = hold(ann, 1, &[4, 5]).send(&app).await.expect(201).json();
     is_refused(&change(ann, &second, &[4, 5, 6]).send(&app).await, "hold_limit_seats");
     change(ann, &second, &[6, 7]).send(&app).await.expect(200);

@@ -265,7 +265,7 @@ fn without_a_clock() -> Model {
 
 const TAKEN: &str = "This seat is already booked.";
 const EXPIRED: &str = "This hold has expired.";
-const CONFIRMED: &str = "This hold is confirmed already.";
+const CONFIRMED: &str = "This hold is already confirmed.";
 
 #[test]
 fn promises_are_kept_for_free_seats_and_holds() {
@@ -285,7 +285,7 @@ fn promises_are_kept_for_all_a_life() {
     is_kept("keys", &keys(), &["booked", "held", "This Idempotency-Key was used for another request."]);
     let reused = "This Idempotency-Key was used for another request.";
     is_kept("repeats at once", &repeats_at_once(), &["booked", "held", TAKEN, reused]);
-    is_kept("hoarding", &hoarding(), &["booked", "No more than 3 seats of this show can be yours."]);
+    is_kept("hoarding", &hoarding(), &["booked", "You can have at most 3 seats for this show."]);
 }
 
 #[test]

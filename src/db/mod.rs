@@ -359,8 +359,8 @@ impl Db {
     }
 
     /// Counts how often connections reached another server that is not in the same cluster as the one before, and so
-    /// may lack earlier commits. While the count is unchanged, everything committed can be found, and anything not found
-    /// was not committed.
+    /// may lack earlier commits. While the count is unchanged, everything committed can be found, and anything not
+    /// found was not committed.
     pub fn epoch(&self) -> u64 {
         match &self.engine {
             Engine::Sqlite(_) => 0,

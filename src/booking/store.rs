@@ -1,4 +1,5 @@
-//! The SQL of bookings: what a batch touches, its write, what became of a write, and a user's list.
+//! The SQL of bookings: loads what a batch touches, writes the batch, finds out whether it was written, and lists a user's
+//! bookings.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +19,7 @@ use crate::orders::Order;
 use crate::orders::codes::Codes;
 use crate::orders::status::Status;
 
-/// What replies show of a show beside what decides.
+/// The columns of a show that decisions and replies need.
 #[derive(Debug, Clone)]
 pub struct ShowFacts {
     pub movie_id: i64,
@@ -26,30 +27,30 @@ pub struct ShowFacts {
     pub screen_name: String,
     pub date_time: i64,
     pub total_seats: i64,
-    /// Of the show's row: what was decided on these facts is written only while they are true.
+    /// The version of the show's row. Decisions on these facts are only written while the version is the same.
     pub version: i64,
     pub sales: Sales,
     pub cancelled: bool,
 }
 
-/// What a batch touches.
+/// Everything that a batch touches.
 #[derive(Default)]
 pub struct Loaded {
-    /// The moment that decides, in UTC microseconds.
+    /// The authoritative current time, in UTC microseconds.
     pub now: i64,
-    /// The database's clock less this machine's, in microseconds, where the database was asked.
+    /// The database's clock minus this machine's, in microseconds, if the database was asked.
     pub clock_ahead: Option<i64>,
-    /// Before anything was read; nothing when it is only remembered.
+    /// A time before anything was read; `None` if everything comes from memory.
     pub read: Option<Instant>,
     pub shows: HashMap<i64, ShowFacts>,
     pub state: State,
-    /// What the keys of this batch have done before.
+    /// The stored replies of this batch's keys.
     pub stored: HashMap<(i64, i64), Stored>,
-    /// Keys of this batch that are too old to count.
+    /// Keys of this batch that have expired.
     pub outlived: Vec<(i64, i64, i64)>,
 }
 
-/// The statements, made once for the dialect of the database.
+/// The statements, built once for the dialect of the database.
 pub struct Sql {
     seat: String,
     seats: String,
@@ -71,8 +72,8 @@ pub struct Sql {
     pub insert_keys: String,
 }
 
-/// One row each. SQLite runs them for every row, since there is nothing between it and us; a server gets lists, but for
-/// one row it has less work without.
+/// These statements write one row each. SQLite runs them for every row, since there is no network in between. A server
+/// gets lists, but for a single row this is less work.
 pub const UPDATE_SHOW: &str = "UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1 \
      WHERE id = ? AND total_seats >= ? AND date_time > ? AND version = ? AND seats_taken + ? BETWEEN 0 AND total_seats";
 pub const INSERT_BOOKING: &str =
@@ -81,10 +82,10 @@ pub const INSERT_BOOKING: &str =
 const INT: &str = "BIGINT";
 const WORD: &str = "VARCHAR(16)";
 
-/// Stands for no `expires_at` in a list.
+/// Stands for a missing `expires_at` in a list.
 const NEVER: i64 = -1;
 
-/// When a hold expired whose seats went to others: no clock goes back behind it.
+/// `expires_at` of a hold whose seats went to someone else: no clock is ever set back that far.
 const LONG_AGO: i64 = RELEASED + 1;
 
 impl Sql {
@@ -147,14 +148,14 @@ impl Sql {
         ]);
         let guard = "s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version \
                      AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats";
-        // The version tells what others did, the clock what time did: a hold that is over can't be changed any more.
+        // The version guards against other changes and the clock against expiry: an expired hold can't be changed.
         let order_guard = format!(
             "o.version = d.was AND (d.is_held = 0 OR o.status = 'held' AND o.expires_at > {})",
             dialect.now_or("d.now")
         );
-        // Once a seat was given to someone else the hold is over for good, even where the clock goes back.
+        // Once one of its seats went to someone else, a hold has expired for good, even if the clock is set back.
         let over = "o.status = 'held' AND o.expires_at <= d.at";
-        // A held row of an order without an expiry was given up just before the order was confirmed by the same write.
+        // A held row may belong to an order without an expiry: the same write dropped the seat, then confirmed the rest.
         let held = "b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at";
         let (update_orders, end_holds, delete_held, confirm, cancel) = match dialect {
             Dialect::Sqlite => (
@@ -215,8 +216,8 @@ impl Sql {
             ("seats", INT),
             ("recent", INT),
         ]);
-        // Found by the user: of a show there may be thousands. A server that has not counted rows for some seconds would
-        // read all that came since.
+        // These rows are found by user, because a show may have thousands. The indexes are named because a server whose
+        // statistics are some seconds old would otherwise read all rows that were added since.
         let [live_holds, holds_made, booked_by] =
             ["holds_of_a_user", "orders_of_a_user", "bookings_of_a_user_by_show"].map(|index| dialect.by_index(index));
         let live = "o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id";
@@ -256,7 +257,7 @@ impl Sql {
                  LEFT JOIN bookings b {of_an_order} ON b.order_id = o.id"
             ),
             usage: format!("SELECT d.user_id, d.show_id, {holds}, {held}, {booked}, {recent} FROM {users} AS d"),
-            // What others gave the user meanwhile counts only where it leaves too little room.
+            // Whatever else the user got since it was loaded only matters if it leaves too little room.
             has_room: format!(
                 "SELECT d.user_id FROM {users} AS d WHERE {holds} <= d.holds AND {held} <= d.held
                  AND (d.counts_booked = 0 OR {held} + {booked} <= d.seats) AND {recent} <= d.recent"
@@ -307,7 +308,7 @@ impl Sql {
 }
 
 impl ShowFacts {
-    /// What decides, without any holder.
+    /// Returns the state that decisions are based on, without any holders.
     pub fn state(&self, seats_taken: i64) -> ShowState {
         let ShowFacts { date_time, total_seats, sales, cancelled, .. } = *self;
         ShowState { date_time, total_seats, seats_taken, sales, cancelled, holders: HashMap::new() }
@@ -315,11 +316,11 @@ impl ShowFacts {
 }
 
 impl Loaded {
-    /// Takes what [`Dialect::now`] gave.
-    fn moment(&mut self, row: &mut Row) -> Result<()> {
+    /// Takes the column of [`Dialect::now`].
+    fn take_time(&mut self, row: &mut Row) -> Result<()> {
         let (now, here) = (row.take::<i64>()?, clock::now());
-        // The first moment decides on what is read later, too: a hold that was read while it was live is not over because
-        // of what was read next, since meanwhile it may have been extended.
+        // The first time also applies to everything that is read later: a hold that was live when it was read must not
+        // count as expired at the time of a later query, since it may have been extended in between.
         if self.clock_ahead.is_none() {
             self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
             self.now = if now == 0 { here } else { now };
@@ -327,9 +328,9 @@ impl Loaded {
         Ok(())
     }
 
-    /// Takes the columns that [`Sql::new`] calls facts; gives the show's id.
+    /// Takes the columns that [`Sql::new`] calls facts; returns the show's id.
     fn show(&mut self, row: &mut Row) -> Result<i64> {
-        self.moment(row)?;
+        self.take_time(row)?;
         let id = row.take()?;
         let facts = ShowFacts {
             movie_id: row.take()?,
@@ -355,8 +356,8 @@ impl Loaded {
     }
 }
 
-/// Loads what a batch touches: the shows, who has the asked seats, the bookings to cancel, holds and orders, what users
-/// with a limit have already, and what the keys have done before.
+/// Loads everything that a batch touches: the shows, the holders of the requested seats, the bookings to cancel, holds and
+/// orders, what users with a limit have already, and the stored replies of the keys.
 pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limits) -> Result<Loaded> {
     let mut loaded = Loaded { now: clock::now(), read: Some(Instant::now()), ..Loaded::default() };
     let (mut seats, mut bookings, mut orders) = (Vec::new(), Vec::new(), Vec::new());
@@ -368,7 +369,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
             Ask::Cancel { booking_id, .. } | Ask::House { id: booking_id, act: Act::CancelBooking } => {
                 bookings.push((*booking_id,));
             }
-            // A booking without an order is one.
+            // A booking without an order is an order of its own.
             Ask::CancelOrder { order_id, .. } | Ask::House { id: order_id, .. } => {
                 bookings.push((*order_id,));
                 orders.push((*order_id,));
@@ -411,7 +412,7 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
         }
     }
     if !seats.is_empty() {
-        // A thousand people asking for one seat cost one row.
+        // A thousand requests for one seat cost one row.
         seats.sort_unstable();
         seats.dedup();
         let (sql, params) = match seats[..] {
@@ -446,8 +447,8 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
     if !keys.is_empty() {
         let mut asked: Vec<_> = keys.iter().map(|key| key.hash).collect();
         for mut row in db.query::<Row>(&sql.keys, vec![each_once(&mut asked)]).await? {
-            // What the key was used for may be gone.
-            loaded.moment(&mut row)?;
+            // The object that the key was used for may be gone, so no other row may have brought the time.
+            loaded.take_time(&mut row)?;
             let hash = (row.take()?, row.take()?);
             let payload = row.take()?;
             let status: Option<i64> = row.take()?;
@@ -464,11 +465,11 @@ pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limit
     Ok(loaded)
 }
 
-/// A user in a show as [`Sql::new`] asks what is used, and checks that there is room for more.
+/// A user in a show, as the statements `usage` and `has_room` of [`Sql`] take it.
 pub type User = (i64, i64, i64, i64, bool, i64, i64, i64, i64);
 
 impl Loaded {
-    /// Takes a row of a hold or an order, with one of its seats if it has any.
+    /// Takes a row with a hold or an order, and one of its seats if it has any.
     fn order(&mut self, row: &mut Row) -> Result<()> {
         let show_id = self.show(row)?;
         let id = row.take()?;
@@ -497,7 +498,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// The user and show of a request that is limited by what the user has already.
+    /// Returns the user and show of a request that is limited by what the user has already.
     fn limited(&self, ask: &Ask, limits: &Limits) -> Option<(i64, i64)> {
         match ask {
             Ask::Hold { user_id, show_id, .. } => self.shows.get(show_id).map(|_| (*user_id, *show_id)),
@@ -518,60 +519,62 @@ impl Loaded {
 }
 
 impl ShowFacts {
-    /// Whether there is a limit to what a user may have of the show.
+    /// Checks whether there is a limit to the seats that a user may have in the show.
     pub fn limits_users(&self, limits: &Limits) -> bool {
         limits.sales(self.sales, self.date_time).user_limit.is_some()
     }
 }
 
+/// Returns the status with this name.
+///
 /// # Errors
-/// [`DbError::Other`] for a word that is none.
+/// [`DbError::Other`] for an unknown name.
 pub fn known_status(name: &str) -> Result<Status> {
-    Status::named(name).ok_or_else(|| DbError::Other(format!("{name:?} is no status of an order")))
+    Status::named(name).ok_or_else(|| DbError::Other(format!("{name:?} is not the status of an order")))
 }
 
-/// All that a batch writes.
+/// Everything that a batch writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Change {
     /// Guarded by the version of the show's row.
     pub shows: Vec<(i64, ShowChange, i64)>,
     pub users: Vec<User>,
-    /// (id, version it has, new version, status, expires at, whether it is held, now)
+    /// (id, current version, new version, status, expires at, whether it is held, now)
     pub orders: Vec<(i64, i64, i64, &'static str, i64, bool, i64)>,
-    /// (id, user, show, status, moment, expires at, version)
+    /// (id, user, show, status, time, expires at, version)
     pub new_orders: Vec<(i64, i64, i64, &'static str, i64, i64, i64)>,
-    /// (id, when its hold must be over)
+    /// (id, time at which its hold must have expired)
     pub expired: Vec<(i64, i64)>,
     pub dropped: Vec<(i64, i64)>,
-    /// (id, moment)
+    /// (id, time)
     pub confirmed: Vec<(i64, i64)>,
-    /// (id, moment)
+    /// (id, time)
     pub cancels: Vec<(i64, i64)>,
-    /// (show, seat, id, user, moment)
+    /// (show, seat, id, user, time)
     pub bookings: Vec<(i64, i64, i64, i64, i64)>,
-    /// (show, seat, id, user, moment, order, status)
+    /// (show, seat, id, user, time, order, status)
     pub for_orders: Vec<(i64, i64, i64, i64, i64, i64, &'static str)>,
-    /// (key, key, payload, status, body, moment)
+    /// (key, key, payload, status, body, time)
     pub keys: Vec<(i64, i64, i64, u16, String, i64)>,
-    /// Keys that make room for these.
+    /// Expired keys, which are deleted first.
     pub outlived: Vec<(i64, i64, i64)>,
     pub now: i64,
 }
 
-/// The id of a row, new ones among them.
+/// Returns the id of a row. Below zero it stands for a new row, whose id is in `new`.
 fn id_of(id: i64, new: &Range<i64>) -> i64 {
     if id < 0 { new.start - 1 - id } else { id }
 }
 
 impl Change {
-    /// What was decided on what was loaded, with ids for what is new.
+    /// Builds the change from a decision and the data it is based on. `new` are the ids of new rows.
     pub fn of(loaded: &Loaded, changes: &Changes, new: &Range<i64>, limits: &Limits) -> Change {
         let id = |id: i64| id_of(id, new);
         let now = loaded.now;
         let mut change = Change {
             shows: changes.shows.iter().map(|(show, change)| (*show, *change, loaded.shows[show].version)).collect(),
             expired: changes.expired.iter().map(|row| (*row, now)).collect(),
-            // Their hold is changed by this very write: when it is over does not matter.
+            // The same write changes their hold, so it doesn't matter when that expires.
             dropped: changes.dropped.iter().map(|row| (*row, i64::MAX)).collect(),
             confirmed: changes.confirmed.iter().map(|row| (*row, now)).collect(),
             cancels: changes.cancelled.iter().map(|row| (*row, now)).collect(),
@@ -606,30 +609,30 @@ impl Change {
         change
     }
 
-    /// Whether nothing changes.
+    /// Checks whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.shows.is_empty() && self.keys.is_empty()
     }
 
-    /// The shows whose seats change.
+    /// Returns the shows whose seats change.
     pub fn shows(&self) -> impl Iterator<Item = i64> {
         self.shows.iter().map(|(show, ..)| *show)
     }
 
-    /// The seats that find a holder, as (show, seat).
+    /// Returns the seats that someone gets, as (show, seat).
     pub fn taken(&self) -> impl Iterator<Item = (i64, i64)> {
         let booked = self.bookings.iter().map(|(show, seat, ..)| (*show, *seat));
         booked.chain(self.for_orders.iter().map(|(show, seat, ..)| (*show, *seat)))
     }
 
-    /// Notes the reply that each repeat of this key's request gets.
+    /// Stores the reply that each repeat with this key gets.
     pub fn remember(&mut self, key: &Key, status: u16, body: String) {
         self.keys.push((key.hash.0, key.hash.1, key.payload, status, body, self.now));
     }
 }
 
 impl SeatStatus {
-    /// As the database and the API write it.
+    /// Returns the name that the database and the API use.
     pub fn name(self) -> &'static str {
         match self {
             SeatStatus::Held => "held",
@@ -639,7 +642,7 @@ impl SeatStatus {
     }
 }
 
-/// What a granted request is answered with, with ids for what is new. Orders have no code without `codes`.
+/// Builds the reply to a granted request. `new` are the ids of new rows. Without `codes`, orders have no code.
 pub fn reply(granted: Granted, loaded: &Loaded, new: &Range<i64>, codes: Option<&Codes>) -> Result<Reply> {
     let bookings = |show: i64, seats: &[Seat]| -> Vec<Booking> {
         let facts = &loaded.shows[&show];
@@ -682,19 +685,19 @@ pub fn reply(granted: Granted, loaded: &Loaded, new: &Range<i64>, codes: Option<
 /// Writes a batch as one transaction.
 ///
 /// # Errors
-/// Those of the database; but for [`DbError::OutcomeUnknown`] nothing was written.
+/// Errors of the database. Nothing was written then, except perhaps with [`DbError::OutcomeUnknown`].
 pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
     db.write(statements(db.dialect(), sql, change)).await?;
     Ok(())
 }
 
-/// The statements that write a batch.
+/// Returns the statements that write a batch.
 ///
-/// The shows come first, in the order of their ids, each guarded against what may have changed since it was loaded: the
-/// update holds its row until the commit, so that no one shrinks or starts it, or changes one of its holds and orders,
-/// meanwhile (the other order deadlocks with the foreign key's shared lock). Then what was relied on is looked at again,
-/// holds and orders follow, each guarded by its version and the clock, then rows that make way, and at last those that
-/// come. The unique key `one_holder_per_seat` has the last word on every seat.
+/// The shows come first, ordered by id, each guarded against changes since it was loaded. The update locks the show's row
+/// until the commit, so that nobody can shrink or move the show, or change its holds and orders, in between (the reverse
+/// order deadlocks with the foreign key's shared lock). Then the limits of users are checked again. Holds and orders
+/// follow, each guarded by its version and the clock, then rows that are deleted or changed, and finally new rows. The
+/// unique key `one_holder_per_seat` has the last word on every seat.
 pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
     let shows: Vec<_> = change
         .shows
@@ -737,7 +740,7 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     statements.extend(some_of(&sql.update_orders, &change.orders));
     statements.extend(some_of(&sql.insert_orders, &change.new_orders));
     if !change.expired.is_empty() {
-        // Of one hold several seats may go.
+        // No count is expected, since several of these rows may belong to one hold.
         statements.push(Statement::new(sql.end_holds.clone(), vec![Value::list(&change.expired)]));
     }
     statements.extend(some_of(&sql.delete_held, &held));
@@ -761,27 +764,27 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     statements
 }
 
-/// After [`DbError::OutcomeUnknown`]: whether a batch was written; nothing when that can't be told any more.
+/// Finds out after [`DbError::OutcomeUnknown`] whether a batch was written. Returns `None` if that can't be known any more.
 ///
-/// "No" is final on the server that took the write, and on any server of its cluster: the write changes the show's row, and
-/// so does this transaction, whose commit is ordered against it. Elsewhere the write may still be on its way, see
+/// "No" is final on the server that received the write, and on any server of its cluster: the write changes the show's row,
+/// and so does this transaction, so one of the two commits first. On other servers the write may still arrive, see
 /// [`Db::epoch`].
 pub async fn is_written(db: &Db, change: &Change) -> Result<Option<bool>> {
     let mut tx = db.begin().await?;
     let show = change.shows().min();
-    // The write holds its shows' rows until it has ended, one way or the other; the server may still be at it.
+    // The server may still be working on the write, which locks its shows' rows until it ends. So this waits for it.
     touch(&mut tx, show, 1).await?;
     let found = find_written(&mut tx, change).await?;
     if found == Some(false) {
-        // In a cluster the write may not have reached this node, but it can't be done any more once another change of the
-        // row is. On SQLite a commit whose sync failed is overwritten in the log. Nothing has changed in the end.
+        // In a cluster the write may not have reached this node yet, but it fails once another change of the row is
+        // committed. On SQLite this overwrites a commit in the log whose sync failed. In the end the row is unchanged.
         touch(&mut tx, show, -1).await?;
         tx.commit().await?;
     }
     Ok(found)
 }
 
-/// Changes a show's row.
+/// Changes a show's row, which also locks it.
 async fn touch(tx: &mut Tx, show: Option<i64>, by: i64) -> Result<()> {
     if let Some(show) = show {
         let params = vec![by.into(), show.into()];
@@ -790,12 +793,13 @@ async fn touch(tx: &mut Tx, show: Option<i64>, by: i64) -> Result<()> {
     Ok(())
 }
 
-/// A batch was written as a whole or not at all, so one row tells, if only this write can have made it what it is.
+/// Looks for a row that only this write can have produced. One is enough, since a batch is written as a whole or not at
+/// all.
 async fn find_written(tx: &mut Tx, change: &Change) -> Result<Option<bool>> {
     let dialect = tx.dialect();
     let booking = change.bookings.first().map(|(_, _, id, ..)| *id);
     let order = change.new_orders.first().map(|(id, ..)| *id);
-    // Ids are never used twice, and these rows stay.
+    // Ids are never reused, and these rows are not deleted.
     if let Some(id) = booking {
         let found: Option<(i64,)> = tx.query_one("SELECT id FROM bookings WHERE id = ?", vec![id.into()]).await?;
         return Ok(Some(found.is_some()));
@@ -804,7 +808,7 @@ async fn find_written(tx: &mut Tx, change: &Change) -> Result<Option<bool>> {
         let found: Option<(i64,)> = tx.query_one("SELECT id FROM orders WHERE id = ?", vec![id.into()]).await?;
         return Ok(Some(found.is_some()));
     }
-    // Nor are versions. Where there is neither the old one nor the new one, the owner has changed it again.
+    // Versions are never reused either. If neither the old nor the new one is found, the owner changed the order again.
     if !change.orders.is_empty() {
         let versions: Vec<_> = change.orders.iter().map(|(id, was, version, ..)| (*id, *was, *version)).collect();
         let orders = dialect.table(&[("id", INT), ("was", INT), ("version", INT)]);
@@ -815,7 +819,7 @@ async fn find_written(tx: &mut Tx, change: &Change) -> Result<Option<bool>> {
         let found: Option<(i64,)> = tx.query_one(&sql, vec![Value::list(&versions)]).await?;
         return Ok(found.map(|(is_new,)| is_new == 1));
     }
-    // Moments and keys are used twice, though hardly: all of them being there, what is to be told is true.
+    // A time or a key could in theory repeat, but if all rows are there, it is true that their changes are done.
     let cancelled = format!(
         "SELECT b.id FROM {} AS d JOIN bookings b ON b.id = d.id AND b.cancelled_at = d.at",
         dialect.table(&[("id", INT), ("at", INT)])
@@ -830,9 +834,9 @@ async fn find_written(tx: &mut Tx, change: &Change) -> Result<Option<bool>> {
     Ok(Some((cancelled.len(), stored.len()) == (change.cancels.len(), keys.len())))
 }
 
-/// Which of these shows nobody has locked at this moment.
+/// Returns those of these shows that nobody has locked.
 pub async fn free_to_change(db: &Db, shows: &[i64]) -> Result<Vec<i64>> {
-    // MySQL takes no lock beside a list.
+    // No list as a JSON table here: MySQL then takes no lock.
     let places = vec!["?"; shows.len()].join(", ");
     let sql = format!("SELECT id FROM shows WHERE id IN ({places}) FOR UPDATE SKIP LOCKED");
     let mut tx = db.begin().await?;
@@ -840,17 +844,17 @@ pub async fn free_to_change(db: &Db, shows: &[i64]) -> Result<Vec<i64>> {
     Ok(free.into_iter().map(|(id,)| id).collect())
 }
 
-/// A statement over a list, unless it is empty.
+/// Returns a statement over a list, unless the list is empty.
 fn some_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Option<Statement> {
     (!rows.is_empty()).then(|| all_of(sql, rows))
 }
 
-/// A statement over a list that must change as many rows as the list has.
+/// Returns a statement over a list that must change as many rows as the list has.
 fn all_of<T: serde::Serialize>(sql: &str, rows: &[T]) -> Statement {
     Statement::changing(rows.len() as u64, sql.to_owned(), vec![Value::list(rows)])
 }
 
-/// The same, of rows that are named once each.
+/// Returns a list with each of these rows once.
 fn each_once<T: serde::Serialize + Ord>(rows: &mut Vec<T>) -> Value {
     rows.sort_unstable();
     rows.dedup();
@@ -872,7 +876,7 @@ impl FromRow for Booking {
     }
 }
 
-/// The newest bookings of a user, cancelled ones too, newest first (Y02).
+/// Returns the newest bookings of a user, including cancelled ones, newest first (Y02).
 pub async fn bookings_of(db: &Db, user_id: i64, most: i64) -> Result<Vec<Booking>> {
     let dialect = db.dialect();
     let sql = format!(
@@ -887,7 +891,7 @@ pub async fn bookings_of(db: &Db, user_id: i64, most: i64) -> Result<Vec<Booking
     db.query(&sql, vec![user_id.into(), most.into()]).await
 }
 
-/// The ids of the bookings of an order; a booking without one is an order of its own.
+/// Returns the ids of an order's bookings. A booking without an order is an order of its own.
 pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
     let sql =
         "SELECT id FROM bookings WHERE order_id = ? UNION SELECT id FROM bookings WHERE id = ? AND order_id IS NULL";
@@ -895,21 +899,21 @@ pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// What a booking, an order or a hold is known by.
+/// What the display name of a booking, an order or a hold consists of.
 pub struct Name {
     pub movie_title: String,
     pub date_time: i64,
     pub username: String,
-    /// One, of a booking.
+    /// Only for a booking.
     pub seat: Option<i64>,
 }
 
-/// What these bookings are known by.
+/// Returns the names of these bookings.
 pub async fn names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
     named(db, "bookings", "t.seat_number", ids).await
 }
 
-/// What these orders and holds are known by.
+/// Returns the names of these orders and holds.
 pub async fn order_names(db: &Db, ids: &[i64]) -> Result<HashMap<i64, Name>> {
     named(db, "orders", "NULL", ids).await
 }
@@ -930,7 +934,7 @@ async fn named(db: &Db, table: &str, seat: &str, ids: &[i64]) -> Result<HashMap<
     Ok(names)
 }
 
-/// The bookings of a show that are not cancelled, and its live holds.
+/// Returns the bookings of a show that are not cancelled, and its live holds.
 pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
     let booked: Vec<(i64,)> = db
         .query(
@@ -943,10 +947,11 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
     Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }
 
-/// How long it may take to count the taken seats of all shows.
+/// The longest that counting the taken seats of all shows may take.
 const COUNTING: Duration = Duration::from_secs(120);
 
-/// The shows whose count of taken seats is not the number of seats that are booked or blocked; there should be none, ever.
+/// Returns the shows whose count of taken seats differs from the number of seats that are booked or blocked. There should
+/// never be any.
 pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db
         .query_aside(
@@ -959,10 +964,10 @@ pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Forgets some of the keys that count no more; tells how many.
+/// Deletes some of the expired keys; returns how many.
 pub async fn forget_old_keys(db: &Db) -> Result<u64, DbError> {
     let dialect = db.dialect();
-    // By the clock that keys are looked up by.
+    // The same clock as for looking up keys.
     let old = format!("created_at < {} - {}", dialect.now_or("?"), idempotency::LIFETIME);
     let sql = match dialect {
         Dialect::Sqlite => format!(
@@ -974,10 +979,10 @@ pub async fn forget_old_keys(db: &Db) -> Result<u64, DbError> {
     Ok(db.execute(sql, vec![clock::now().into()]).await?.changed)
 }
 
-/// Forgets some of the holds that have been over for so many microseconds, and that are as old; tells how many.
+/// Deletes some of the holds that were made and ended more than `ended_for` microseconds ago; returns how many.
 pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError> {
     let dialect = db.dialect();
-    // By the clock that holds live by, and looked at again where they are deleted: a hold in use is never touched.
+    // The clock is the one that decides on holds, and the deletion checks again: a hold in use is never touched.
     let ended = format!(
         "o.status = 'held' AND o.expires_at < {now} - {ended_for} AND o.created_at < {now} - {ended_for}",
         now = dialect.now_or("?")

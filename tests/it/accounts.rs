@@ -1,4 +1,4 @@
-//! Accounts over HTTP, and what the database holds of them: names, passwords, tokens, and what is whose.
+//! Accounts over HTTP and in the database: names, passwords, tokens, and who owns what.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Failed logins do not lock these tests out.
+/// Options that keep failed logins from locking these tests out.
 fn unthrottled() -> Options {
     let limits = ["LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_ADDRESS"];
     Options { env: limits.map(|name| (name, "1000000".to_owned())).into(), ..Options::default() }
@@ -110,18 +110,18 @@ async fn accents_make_another_name(engine: Engine) {
     for name in names {
         log_in(&app, name, PASSWORD).await.expect(200);
     }
-    // The same letter, typed as two characters: signup refuses the second, a login finds the name.
+    // The same letter, typed as two characters: signup refuses it as taken, a login finds the name.
     sign_up(&app, "zoe\u{308}").await.expect(400);
     log_in(&app, "zoe\u{308}", PASSWORD).await.expect(200);
     for name in ["zöe", "z_e", "zo%", "zoe%", "zoe\\"] {
         log_in(&app, name, PASSWORD).await.expect(401);
     }
     assert_eq!(app.sql("SELECT COUNT(*) FROM users").await, [[names.len().to_string()]]);
-    // Blanks around a name are no part of it.
+    // Blanks around a name are ignored.
     log_in(&app, " zoe\t", PASSWORD).await.expect(200);
 }
 
-/// The user an access token speaks of.
+/// The user id in an access token.
 fn user_id(token: &str) -> i64 {
     use base64::Engine as _;
     let claims = token.split('.').nth(1).expect("three parts");
@@ -160,14 +160,14 @@ async fn any_text_is_only_text(engine: Engine) {
         signing_up("other", text, PASSWORD).send(&app).await.expect(400);
         log_in(&app, "ann", text).await.expect(if text.contains('\0') { 400 } else { 401 });
     }
-    // A password may be any text at all, and is that very text.
+    // A password may be any text, and is stored exactly.
     for (n, text) in nasty.into_iter().enumerate() {
         let password = format!("Tram {text} lamp 42");
         signing_up(&format!("user{n}"), "someone@example.com", &password).send(&app).await.expect(201);
         log_in(&app, &format!("user{n}"), &password).await.expect(200);
         log_in(&app, &format!("user{n}"), "Tram  lamp 42").await.expect(401);
     }
-    // Letters beyond the basic plane in a name; a name in an address where mail allows it.
+    // Letters beyond the basic plane in a name; quotes in the local part of an address, where mail allows them.
     sign_up(&app, "𝔸𝕟𝕟𝕒").await.expect(201);
     assert_eq!(log_in(&app, "anna", PASSWORD).await.status, 200, "NFKC makes plain letters of them");
     sign_up(&app, "𐐷𐐲").await.expect(201);
@@ -177,7 +177,7 @@ async fn any_text_is_only_text(engine: Engine) {
     assert_eq!(made["email"], quoted);
     assert_eq!(app.sql("SELECT email FROM users WHERE username = 'ohara'").await, [[quoted]]);
 
-    // Titles can't have characters that no page shows.
+    // Titles can't contain characters that no page shows.
     let showable = |text: &&&str| !text.contains(|c: char| c.is_control() || c == '\u{202e}');
     let titles: Vec<String> = nasty.iter().filter(showable).map(|text| format!("T {text} t")).collect();
     let movies: Vec<Value> = titles.iter().map(|title| json!({"title": title, "duration_minutes": 1})).collect();
@@ -208,15 +208,15 @@ async fn hashes_of_django(engine: Engine) {
         app.sql(&format!("UPDATE users SET password = '{hash}' WHERE id = {id}")).await;
         let stored = async || app.sql(&format!("SELECT password FROM users WHERE id = {id}")).await[0][0].clone();
         log_in(&app, &name, "Sturdy-Lantern-43").await.expect(401);
-        assert_eq!(stored().await, hash, "only who knows the password changes the hash");
+        assert_eq!(stored().await, hash, "only a login with the right password changes the hash");
         log_in(&app, &name, PASSWORD).await.expect(200);
         let rewritten = stored().await;
         assert!(rewritten.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{rewritten}");
         log_in(&app, &name, PASSWORD).await.expect(200);
         log_in(&app, &name, "Sturdy-Lantern-43").await.expect(401);
-        assert_eq!(stored().await, rewritten, "a hash of ours stays");
+        assert_eq!(stored().await, rewritten, "our own hash stays");
     }
-    // What Django writes for an account without a password, and what never was a hash.
+    // Django's marks for an account without a password, and texts that are not hashes.
     for hash in ["!", "!G7mpHBgOzDmvwd0yEmCkLk1Fl0ALdS6sgMyCSAKm", "", PASSWORD, "md5$a$b"] {
         app.sql(&format!("UPDATE users SET password = '{hash}' WHERE id = 1")).await;
         for password in [PASSWORD, "!", "G7mpHBgOzDmvwd0yEmCkLk1Fl0ALdS6sgMyCSAKm", "None", hash] {
@@ -237,14 +237,14 @@ async fn deleted_users(engine: Engine) {
     let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": ann.refresh}));
     assert_eq!(refresh.send(&app).await.expect(401).json(), gone, "T14");
     log_in(&app, "ann", PASSWORD).await.expect(401);
-    // The name is free again; the old tokens are not those of its new bearer.
+    // The name is free again; the old tokens do not work for its new owner.
     let new = app.customer("ann").await;
     assert_ne!(new.id, ann.id, "no id is used twice");
     get(&app, "/api/movies/", &ann.access).await.expect(401);
     get(&app, "/api/movies/", &new.access).await.expect(200);
 }
 
-/// Refused as the contract refuses a token that is invalid.
+/// Checks that both tokens are refused as the contract refuses an invalid token.
 async fn are_refused(app: &App, access: &str, refresh: &str) {
     let invalid = "Token is invalid or expired";
     let expected = json!({
@@ -274,7 +274,7 @@ fn change_by_command(app: &App, username: &str, password: &str) {
     assert!(changed.status.success(), "{changed:?}");
 }
 
-/// However it is set, and also for tokens that Django made.
+/// However the password is set, and also for tokens created by Django.
 async fn a_new_password_ends_what_was_begun_before(engine: Engine) {
     const NEW: &str = "Quiet-Harbour-71";
     let app = App::start_with(engine, unthrottled()).await;
@@ -326,13 +326,13 @@ async fn a_new_password_ends_what_was_begun_before(engine: Engine) {
     are_good(&app, &access, &refresh).await;
 
     change_by_command(&app, "bob", NEW);
-    // The server learns of it within a second; a login reads it.
+    // The server notices within a second; a login reads the current data.
     let (access, refresh) = tokens_of(&app, "bob", NEW).await;
     are_good(&app, &access, &refresh).await;
     others_changes_are_seen().await;
     ended(&[ann.id, bob.id, clerk_id]).await;
     are_good(&app, &access, &refresh).await;
-    // Setting the same password again is a new one, too.
+    // Setting the same password again counts as a new one.
     change_by_command(&app, "bob", NEW);
     others_changes_are_seen().await;
     are_refused(&app, &access, &refresh).await;
@@ -340,7 +340,7 @@ async fn a_new_password_ends_what_was_begun_before(engine: Engine) {
     are_good(&app, &access, &refresh).await;
 }
 
-/// A login that has begun with the former password gives nothing that outlives it.
+/// A login that began with the old password must not return tokens that work after the change.
 async fn a_login_while_the_password_changes(engine: Engine) {
     // PASSWORD, slowly: its comparison takes until well after the change.
     let slow = "pbkdf2_sha256$2000000$NaCl12$r3O7q5VQW3Y16LmXwsrj3C0TB5OpPzKHctg+TTuGDLY=";
@@ -369,7 +369,7 @@ async fn a_login_while_the_password_changes(engine: Engine) {
     assert_eq!(app.sql("SELECT version FROM users WHERE username = 'boss'").await, former);
 }
 
-/// A login that renews an old hash ends no token, and an open form of the user is not out of date for it.
+/// A login that renews an old hash ends no token, and does not make an open form of the user outdated.
 async fn a_renewed_hash_is_no_new_password(engine: Engine) {
     let app = App::start(engine).await;
     let mut boss = app.superuser("boss").await;
@@ -385,7 +385,7 @@ async fn a_renewed_hash_is_no_new_password(engine: Engine) {
     assert_eq!(app.sql("SELECT tokens_valid_from FROM users WHERE username = 'ann'").await, [["0"]]);
 }
 
-/// Tokens of a machine whose clock is up to five seconds ahead are good; what expires is not a matter of it.
+/// Tokens from a machine whose clock is up to five seconds ahead are valid; expiry has no such tolerance.
 async fn clocks_may_differ_by_seconds(engine: Engine) {
     let app = App::start(engine).await;
     let ann = app.customer("ann").await;
@@ -453,7 +453,7 @@ async fn an_unknown_user_takes_as_long(engine: Engine) {
     let names = ["ann", "nobody", "off"];
     let mut took: [Vec<Duration>; 3] = Default::default();
     for _ in 0..15 {
-        // In turn, so that a busy machine slows all alike.
+        // In turn, so that a busy machine slows all of them equally.
         for (name, took) in names.iter().zip(&mut took) {
             let began = Instant::now();
             log_in(&app, name, "Wrong-Lantern-42").await.expect(401);
@@ -502,14 +502,14 @@ async fn what_is_whose(engine: Engine) {
         }
     }
     assert_eq!(rows().await, before, "unchanged");
-    // A name in the body does not decide whose booking it is.
+    // A name in the body does not decide who owns the booking.
     let call = Call::post("/api/shows/1/book/").bearer(&world.ann.access);
     let made =
         call.json(json!({"seat_number": 9, "user": world.bob.id, "user_id": world.bob.id, "status": "cancelled"}));
     let made = made.send(&app).await.expect(201).json();
     assert_eq!(made["status"], "booked");
     assert_eq!(list(&world.bob, "").await, bob);
-    // An administrator is no exception here.
+    // Administrators are no exception.
     let env = [("MARQUEE_SUPERUSER_PASSWORD", PASSWORD)];
     let args = ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"];
     assert!(app.marquee_with(&args, "", &env).status.success());
@@ -529,7 +529,7 @@ async fn tokens_too_large_or_of_another_key(engine: Engine) {
         for token in ["x".repeat(length), format!("{}{}", ann.access, "x".repeat(length)), ".".repeat(length)] {
             match Call::get("/api/movies/").bearer(&token).try_send_to(app.base()).await {
                 Ok(reply) => assert!([401, 431].contains(&reply.status), "{length}: {} {}", reply.status, reply.text),
-                // The server need not read to the end what it refuses, which may break the connection off.
+                // The server need not read a refused request to its end, so the connection may break.
                 Err(error) => assert!(length > 60_000, "{length}: {error}"),
             }
             let refresh = Call::post("/api/token/refresh/").json(json!({"refresh": token})).send(&app).await;

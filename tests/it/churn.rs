@@ -1,4 +1,4 @@
-//! What one user can do to all by changing seats without end: it is limited, and what is left behind costs nobody much.
+//! How much one user can harm others by changing seats endlessly: changes are limited, and their leftovers cost little.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ async fn changes_are_limited(engine: Engine) {
     let world = app.world().await;
     let first = book(&world.ann, 1, 1).header("Idempotency-Key", "k");
     let booked = first.clone().send(&app).await.expect(201);
-    // Refusals leave nothing behind, and a repeat is no change.
+    // Refusals leave nothing behind, and a repeat is not a change.
     for _ in 0..10 {
         book(&world.ann, 1, 1).send(&app).await.expect(409);
         assert_eq!(first.clone().send(&app).await.expect(201).text, booked.text);
@@ -54,7 +54,7 @@ async fn changes_are_limited(engine: Engine) {
         let seconds: u64 = refused.header("retry-after").expect("it says when").parse().expect("seconds");
         assert!((30..=60).contains(&seconds), "{seconds}");
     }
-    // What gives back or keeps is not limited, and others are not.
+    // Requests that give back or keep seats are not limited, and neither are other users.
     assert_eq!(first.send(&app).await.expect(201).text, booked.text);
     post(&world.ann, of_hold("confirm")).send(&app).await.expect(201);
     post(&world.ann, format!("/api/bookings/{}/cancel/", booked.json()["id"])).send(&app).await.expect(200);
@@ -62,7 +62,7 @@ async fn changes_are_limited(engine: Engine) {
     book(&world.ann, 2, 2).send(&app).await.expect(429);
 }
 
-/// At an instance that has not seen the first of its key.
+/// Tested at an instance that has not seen the first request with the key.
 async fn a_repeat_is_answered_at_the_limit(engine: Engine) {
     let app = start(engine, 2, &[("CHANGES_PER_USER_PER_MINUTE", "2")]).await;
     let world = app.world().await;
@@ -76,7 +76,7 @@ async fn a_repeat_is_answered_at_the_limit(engine: Engine) {
     book(&world.ann, 1, 5).header("Idempotency-Key", "k").send_to(there).await.expect(422);
 }
 
-/// Cancelled bookings of ann in show 1, with these numbers; the highest is the newest.
+/// Adds cancelled bookings of ann in show 1 with these numbers; the highest is the newest.
 async fn add_cancelled(app: &App, user: &User, numbers: std::ops::RangeInclusive<i64>) {
     let rows: Vec<String> = numbers
         .map(|n| format!("({}, {}, 1, {}, 'cancelled', {}, 1)", 1_000_000 + n, user.id, n % 50 + 1, 1_000_000 + n))
@@ -101,12 +101,12 @@ async fn my_bookings_are_the_newest_thousand(engine: Engine) {
     let listed = ids(&listed);
     assert_eq!(listed[0], newest["id"].as_i64().expect("an id"));
     assert_eq!(listed[1..], expected);
-    // As a page, too; a reply of this size is not indented.
+    // As an HTML page too; a reply of this size is not indented.
     let page = get("/api/my-bookings/").header("Accept", "text/html").send(&app).await.expect(200);
     assert!(page.text.contains("\"id\":1001500,") && page.text.contains("</pre>"), "{}", &page.text[..500]);
     let page = get("/api/holds/").header("Accept", "text/html").send(&app).await.expect(200);
     assert!(page.text.contains("<pre>[]</pre>"), "{}", page.text);
-    // The orders have all of them.
+    // The orders list all of them.
     let (mut next, mut seen) = (Some("/api/orders/?limit=100".to_owned()), BTreeSet::new());
     while let Some(path) = next {
         let part = get(&path).send(&app).await.expect(200).json();
@@ -118,7 +118,7 @@ async fn my_bookings_are_the_newest_thousand(engine: Engine) {
     assert_eq!(seen.len(), 1_501);
 }
 
-/// Whatever was cancelled before.
+/// Earlier cancelled bookings do not count.
 async fn the_user_limit_counts_what_is_booked(engine: Engine) {
     let app = start(engine, 1, &[("SEATS_PER_USER", "3")]).await;
     let world = app.world().await;

@@ -1,8 +1,8 @@
-//! Time: what is long over is forgotten, and instances whose machines disagree about the time decide alike, by the
-//! database's clock.
+//! Time: old data is deleted, and instances whose machines disagree about the time decide alike, by the database's
+//! clock.
 //!
-//! The clocks of the instances here are two minutes slow and two minutes fast (`support/clock.c`), and everything is done at
-//! each of them a minute before it changes, and a minute after.
+//! The clocks of the instances here are two minutes slow and two minutes fast (`support/clock.c`). The tests send each
+//! request to both of them, a minute before the decision changes and a minute after.
 
 use std::time::{Duration, Instant};
 
@@ -29,19 +29,20 @@ pub fn tests() -> Vec<Test> {
 const MINUTE: i64 = 60 * SECOND;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// Two instances, of which the first is slow and the second fast; one that is right on SQLite, which has one machine.
+/// Starts two instances, the first slow and the second fast. On SQLite, which has one machine, starts one with the
+/// right time.
 async fn start(engine: Engine, env: &[(&'static str, &str)]) -> App {
     let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     let clocks = if engine == Engine::Sqlite { vec![0] } else { vec![-120, 120] };
     App::start_with(engine, Options { env, instances: clocks.len(), clocks, ..Options::default() }).await
 }
 
-/// The time that `minutes` from now is.
+/// The time `minutes` from now.
 fn from_now(minutes: i64) -> String {
     (Timestamp::now() + minutes.minutes()).to_string()
 }
 
-/// Shows 10, 11, … of movie 1, with what each has beside its seats.
+/// Loads shows 10, 11, … of movie 1, each with these additional fields.
 fn shows(app: &App, shows: &[Value]) {
     let shows = (10..).zip(shows).map(|(id, more)| {
         let mut show = json!({"id": id, "movie": 1, "screen": 1, "date_time": from_now(600 + id), "total_seats": 50});
@@ -55,12 +56,12 @@ fn micros(of: &Value, field: &str) -> i64 {
     clock::parse(of[field].as_str().expect("a time")).expect("a time")
 }
 
-/// Not by a clock that is wrong.
+/// Checks that a time was not taken from a wrong clock.
 fn is_now(time: i64) {
     assert!((time - clock::now()).abs() < MINUTE, "{}", clock::iso(time));
 }
 
-/// Lets a hold end so many minutes from now.
+/// Sets a hold's end to `minutes` from now.
 async fn ends(app: &App, hold: &Value, minutes: i64) {
     let at = clock::now() + minutes * MINUTE;
     app.sql(&format!("UPDATE orders SET expires_at = {at} WHERE id = {}", hold["id"])).await;
@@ -76,7 +77,7 @@ async fn a_hold_ends_at_one_moment(engine: Engine) {
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
     let bases = app.bases();
-    // Held here; asked for here and there.
+    // Held at one instance; requested at both.
     for (n, here) in (0..).zip(&bases) {
         let first = 1 + 20 * n;
         let held = async |seat: i64| hold(ann, 1, &[first + seat]).send_to(here).await.expect(201).json();
@@ -117,7 +118,7 @@ async fn a_hold_ends_at_one_moment(engine: Engine) {
         }
         assert_eq!(ended.len(), 6);
     }
-    // Four holds became orders of two seats, four of their seats are bob's, four he holds; four are nobody's.
+    // Four holds became orders of two seats; of the other seats, four are booked by bob, four held by him, four free.
     crate::support::others_changes_are_seen().await;
     for base in &bases {
         assert_eq!(available(base, ann).await, 50 - 8 - 4 - 4);
@@ -151,7 +152,7 @@ async fn sales_have_one_clock(engine: Engine) {
         for (show, closed) in
             [(10, ""), (11, "show_started"), (12, "sales_not_open"), (13, ""), (14, ""), (15, "sales_closed")]
         {
-            // The second seat by what the desk remembers of the first.
+            // For the second seat, the desk uses the cached show.
             for seat in [1 + 2 * n, 2 + 2 * n] {
                 let reply = booking(ann, show, seat).send_to(&base).await;
                 if closed.is_empty() {
@@ -168,7 +169,7 @@ async fn sales_have_one_clock(engine: Engine) {
             let cancelled = post(ann, &format!("/api/bookings/{}/cancel/", booked["id"])).send_to(&base).await;
             assert_eq!(cancelled.status, status, "{cancelled:?}");
         }
-        // Holds of the last minute count, wherever they were made.
+        // Holds of the last minute count, whichever instance created them.
         let user = [&world.ann, &world.bob][n as usize];
         let others = app.bases();
         for seat in [30, 32, 34, 36] {
@@ -191,7 +192,7 @@ async fn sales_have_one_clock(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// Makes all keys so old.
+/// Makes all keys `age` old.
 async fn keys_are_old(app: &App, age: i64) {
     app.sql(&format!("UPDATE idempotency_keys SET created_at = {}", clock::now() - age)).await;
 }
@@ -206,7 +207,7 @@ async fn a_key_counts_for_a_day(engine: Engine) {
         let held = hold(&world.bob, 1, &[11 + n]).send_to(&base).await.expect(201).json();
         let release = keyed(act(&world.bob, &held, "release"));
         let released = release.clone().send_to(&base).await.expect(200).json();
-        // As if it had been forgotten: all that is left is the key.
+        // As if the hold had been deleted already: only the key is left.
         app.sql(&format!("DELETE FROM orders WHERE id = {}", held["id"])).await;
         for (age, counts) in [(DAY - MINUTE, true), (DAY + MINUTE, false)] {
             keys_are_old(&app, age).await;
@@ -220,12 +221,12 @@ async fn a_key_counts_for_a_day(engine: Engine) {
     }
 }
 
-/// The servers do it by themselves: a minute after they started, then each ten minutes.
+/// The servers delete it on their own: a minute after they started, then every ten minutes.
 async fn what_is_long_over_is_forgotten(engine: Engine) {
     let app = start(engine, &[("HOLDS_PER_USER", "10")]).await;
     let world = app.world().await;
     let ann = &world.ann;
-    // A hold that is over for so long with a key that was used so long ago, beyond what they are kept for, in seconds.
+    // Adds an expired hold and a used key that are `beyond` seconds older than their retention time.
     let add = async |seat: i64, beyond: i64| {
         let call = hold(ann, 1, &[seat, seat + 10]).header("Idempotency-Key", seat.to_string());
         let id = call.send(&app).await.expect(201).json()["id"].clone();
@@ -253,13 +254,13 @@ async fn what_is_long_over_is_forgotten(engine: Engine) {
     };
     hold(ann, 1, &[1, 11]).send(&app).await.expect(201);
     add(2, 30).await;
-    // By a clock that is two minutes fast they would be too old.
+    // By a clock that is two minutes fast, these would be too old.
     add(3, -60).await;
     left(&["1", "2", "3", "11", "12", "13"], 2).await;
     let have_waited = |seconds| (0..app.bases().len()).for_each(|number| app.instance(number).has_waited(seconds));
     have_waited(61);
     left(&["1", "3", "11", "13"], 1).await;
-    // Who forgot something has looked again and found nothing.
+    // By now, an instance that deleted something has checked again and found nothing.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     left(&["1", "3", "11", "13"], 1).await;
     add(4, 30).await;

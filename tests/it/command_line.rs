@@ -1,4 +1,4 @@
-//! The command line: what each command does, says and answers with, on empty, foreign and broken databases.
+//! The command line: what each command does and prints, and its exit codes, on empty, foreign and broken databases.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,12 +17,12 @@ use crate::support::engine::Database;
 use crate::support::process::{self, Server};
 use crate::support::{App, Call, Engine, Test, not_tested, others_changes_are_seen};
 
-/// A good secret, and one that no message may repeat.
+/// A good secret, which no message may repeat.
 const SECRET: &str = "Zq8-tram-Vee7-lamp-Kx2-orchard-Jm5-velvet-Wd9-salt-Ty3";
 
 const PASSWORD: &str = "Sturdy-Lantern-42";
 
-/// Commands that work on the tables, with arguments that would do.
+/// Commands that use the tables, with valid arguments.
 const COMMANDS_ON_TABLES: [&[&str]; 5] = [
     &["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"],
     &["changepassword", "--noinput", "ann"],
@@ -67,7 +67,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// A directory to run commands in, and the settings they get; at first both are empty.
+/// A directory to run commands in, and their settings; at first both are empty.
 struct Place {
     directory: TempDir,
     env: Vec<(&'static str, String)>,
@@ -78,7 +78,7 @@ impl Place {
         Place { directory: process::directory(), env: Vec::new() }
     }
 
-    /// With a fresh database that nobody has migrated.
+    /// With a fresh database that has not been migrated.
     async fn with_database(engine: Engine) -> (Place, Database) {
         let mut place = Place::empty();
         let database = Database::create(engine, place.directory.path()).await;
@@ -118,7 +118,7 @@ impl Place {
         Ran::from(process::tied(&mut command).spawn().and_then(|child| child.wait_with_output()).expect("marquee runs"))
     }
 
-    /// Runs `serve` until it listens; gives its base URL, and what it printed before.
+    /// Runs `serve` until it listens; returns its base URL, and its output until then.
     async fn serve(&self, args: &[&str]) -> Serving {
         let [out, log] = [self.path("serve.out"), self.path("serve.log")];
         let mut command = self.command(&["serve", "--bind", "127.0.0.1:0"]);
@@ -172,7 +172,7 @@ impl Serving {
     }
 }
 
-/// What a command has said and answered with.
+/// The output and exit code of a command.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -188,14 +188,14 @@ impl From<Output> for Ran {
 }
 
 impl Ran {
-    /// Panics unless it exited like this.
+    /// Panics unless the command exited with this code.
     #[track_caller]
     fn exits(self, code: i32) -> Ran {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
-    /// Panics unless it said all of this, on whichever stream.
+    /// Panics unless the output contains all of these texts, on either stream.
     #[track_caller]
     fn says(self, texts: &[&str]) -> Ran {
         let said = format!("{}{}", self.out, self.err);
@@ -273,19 +273,19 @@ async fn demo_needs_nothing() {
     assert!(!log.contains(secret.trim()) && !log.contains("Demo-Matinee-42"), "{log}");
     demo.stop().await;
 
-    // Again: the same database, the same secret, nothing twice.
+    // Run it again: same database, same secret, and nothing is added twice.
     let demo = place.serve(&["--demo"]).await;
     assert!(!demo.printed.contains("Created a SECRET_KEY"), "{}", demo.printed);
     let again = demo.shows(&token).await;
     check_programme(&again);
     let same = |show: &&Value| shows.iter().any(|old| old["id"] == show["id"]);
     assert_eq!(again.iter().filter(same).count(), shows.len(), "all shows stayed");
-    // At midnight another day begins; else there is nothing to add.
+    // Nothing is added, unless a new day has begun at midnight.
     let added = again.len() - shows.len();
     assert!(added == 0 || added == 9, "{added} shows were added");
     demo.stop().await;
 
-    // All shows are over.
+    // Make all shows past.
     let database = Database {
         engine: Engine::Sqlite,
         url: format!("sqlite://{}", place.path("data/marquee.sqlite3").display()),
@@ -300,7 +300,7 @@ async fn demo_needs_nothing() {
     demo.stop().await;
 }
 
-/// Two weeks of coming shows on three screens, no two at once on one.
+/// Checks that there are two weeks of future shows on three screens, and no two at the same time on one screen.
 #[track_caller]
 fn check_programme(shows: &[Value]) {
     let mut screens: Vec<&str> = shows.iter().map(|show| show["screen_name"].as_str().expect("a name")).collect();
@@ -312,7 +312,7 @@ fn check_programme(shows: &[Value]) {
     places.dedup();
     assert_eq!(places.len(), shows.len(), "no two shows at once on a screen");
     assert!(shows.iter().all(|show| time_of(show) > now()), "all shows are in the future");
-    // Today's may be over for the day; each of the thirteen that follow has some.
+    // Today's shows may be over; each of the thirteen following days has some.
     for day in 1..14 {
         let (from, to) = (now() + (day - 1) * DAY, now() + day * DAY);
         assert!(shows.iter().any(|show| (from..=to).contains(&time_of(show))), "no show {day} days ahead");
@@ -332,7 +332,7 @@ async fn demo_and_secret(engine: Engine) {
     }
     place.unset("SECRET_KEY");
     if engine != Engine::Sqlite {
-        // There is no place beside a database server where a secret could be kept.
+        // With a database server, there is no file next to which a secret could be kept.
         place.run(&["serve", "--demo", "--migrate"]).exits(2).says(&["SECRET_KEY"]);
         place.set("SECRET_KEY", SECRET);
         place.run(&["serve", "--demo"]).exits(1).says(&["marquee migrate"]).never_says(&[SECRET]);
@@ -363,7 +363,7 @@ async fn no_database_is_made_unasked() {
             place.run(command).exits(3).says(&["There is no database /", "`marquee migrate`"]);
         }
     }
-    // A slip in the path does not make folders.
+    // A typo in the path creates no folders.
     place.set("DATABASE_URL", "sqlite://folder/there.sqlite3");
     for command in [&["migrate"][..], &["serve", "--migrate"], &["serve", "--demo"]] {
         place.run(command).exits(3).says(&["There is no folder folder for the database folder/there.sqlite3"]);
@@ -376,7 +376,7 @@ async fn no_database_is_made_unasked() {
     assert!(place.path("folder/there.sqlite3").is_file());
 }
 
-/// What is relative in Django's URLs is absolute here.
+/// A path that is relative in Django's URLs is absolute here.
 async fn two_slashes_or_three() {
     let mut place = Place::empty();
     let name = format!("marquee-test-{}.sqlite3", std::process::id());
@@ -415,7 +415,7 @@ async fn the_sample_stays_out_of_other_databases(engine: Engine) {
     app.sql("DELETE FROM movies").await;
     let ann = app.customer("ann").await;
     refused("users: 1, movies: 0").await;
-    // Nor where the sample's accounts came after others.
+    // Nor if the sample's accounts were added after others.
     for (name, password) in public {
         let form = json!({"username": name, "email": "x@example.com", "password": password, "password2": password});
         Call::post("/api/signup/").json(form).send(&app).await.expect(201);
@@ -423,7 +423,7 @@ async fn the_sample_stays_out_of_other_databases(engine: Engine) {
     refused("users: 3").await;
     drop(ann);
 
-    // Wherever they are, `check` finds them.
+    // `check` finds them in either order.
     let secret = [("SECRET_KEY", SECRET)];
     let check = || Ran::from(app.marquee_with(&["check"], "", &secret));
     check().exits(1).says(&["WRONG anyone can log in as demo and admin", "1 problem found"]).never_says(&["Demo-"]);
@@ -456,7 +456,7 @@ async fn serve_logs_what_it_serves(engine: Engine) {
     for secret in [SECRET, "seat-keeper-7"] {
         assert!(!log.contains(secret), "{log}");
     }
-    // Without a file.
+    // Without a .env file.
     let server = place.serve(&[]).await;
     assert!(fs::read_to_string(&server.log).expect("a log").contains("there is no .env"));
     server.stop().await;
@@ -464,7 +464,7 @@ async fn serve_logs_what_it_serves(engine: Engine) {
 
 async fn an_empty_database(engine: Engine) {
     let (mut place, database) = Place::with_database(engine).await;
-    // On a server the database is there, only empty; of SQLite there is no file yet.
+    // On a server the database exists but is empty; SQLite has no file yet.
     let refused = if engine == Engine::Sqlite { 3 } else { 1 };
     place.run(&["migrate", "--check"]).exits(refused).says(&["marquee migrate"]).never_says(&[SECRET]);
     place.set("MARQUEE_SUPERUSER_PASSWORD", PASSWORD);
@@ -547,7 +547,7 @@ async fn an_unreachable_database(engine: Engine) {
         place.run(command).exits(3).says(&["database"]).never_says(&[SECRET, "hunter2", PASSWORD]);
     }
     if engine == Engine::Sqlite {
-        // A file that is no database.
+        // A file that is not a database.
         place.set("DATABASE_URL", &format!("sqlite://{}", place.path("file").display()));
         place.run(&["check"]).exits(3).says(&["database"]);
         assert_eq!(fs::read_to_string(place.path("file")).expect("it stays"), "no database, and no directory");
@@ -639,11 +639,11 @@ async fn createsuperuser(engine: Engine) {
             ran.never_says(&[password]);
         }
     }
-    assert_eq!(count(&app, "users").await, 1, "nothing was made of a refused one");
+    assert_eq!(count(&app, "users").await, 1, "refused users were not created");
     run(&app, &["createsuperuser", "--noinput"]).exits(2).says(&["--username", "--email"]);
-    // Nobody there to answer the prompts.
+    // No terminal to answer the prompts.
     run(&app, &["createsuperuser"]).exits(1).says(&["Username"]);
-    // A password of four thousand characters is a password; one that no login could send is none.
+    // A password of four thousand characters works; one too long for a login is refused.
     let long = format!("{}{PASSWORD}", "x".repeat(4_000));
     create("other", "other@example.com", Some(&long.repeat(2))).exits(1).says(&["too long"]);
     create("other", "other@example.com", Some(&long)).exits(0);
@@ -665,13 +665,13 @@ async fn changepassword(engine: Engine) {
     change("ann", None).exits(1).says(&["MARQUEE_PASSWORD"]);
     change("ann", Some("")).exits(1);
     change("ann", Some("password123")).exits(1).says(&["too common"]).never_says(&["password123"]);
-    // What the password is like is looked up.
+    // The password is compared with the user's data.
     change("ann", Some("ann@example.com")).exits(1).says(&["too similar to the email address"]);
     change("nobody", Some(NEW)).exits(1).says(&["no user nobody"]);
     change("ann' OR ''='", Some(NEW)).exits(1).says(&["no user"]);
     run(&app, &["changepassword"]).exits(2);
     assert_eq!(app.sql("SELECT * FROM users").await, before);
-    // What was logged in to with the old password has ended.
+    // Sessions that began with the old password have ended.
     others_changes_are_seen().await;
     Call::get("/api/movies/").bearer(&ann.access).send(&app).await.expect(401);
 }
@@ -703,7 +703,7 @@ async fn deactivate_user(engine: Engine) {
     assert_eq!(app.sql("SELECT COUNT(*) FROM users WHERE is_active = 1").await, [["1"]]);
 }
 
-/// What is not given is asked for, and the passwords are not shown while they are typed.
+/// Missing values are prompted for, and passwords are not shown while they are typed.
 async fn prompts() {
     let Ok(version) = Command::new("script").arg("--version").output() else {
         return not_tested("prompts (without the program `script` there is no terminal)", "");
@@ -719,7 +719,7 @@ async fn prompts() {
         let mut child = process::tied(&mut command).spawn().expect("script starts");
         let mut stdin = child.stdin.take().expect("piped");
         for line in lines {
-            // A prompt comes before its answer; a terminal forgets what was typed before it hides it.
+            // Wait for each prompt: a terminal discards input typed before it hides the password.
             std::thread::sleep(Duration::from_millis(500));
             stdin.write_all(format!("{line}\n").as_bytes()).expect("it reads");
         }
@@ -727,7 +727,7 @@ async fn prompts() {
         drop(stdin);
         ran
     };
-    // A slip is no reason to begin anew.
+    // After a mistake, only that question is repeated.
     let slips = ["a b", "root", "nope", "root@example.com", "12345", "12345", PASSWORD, "other", PASSWORD, PASSWORD];
     let new = typed("createsuperuser", &slips);
     let new = new.says(&["Enter a valid username.", "Enter a valid email", "This password is too weak:", "differ"]);
@@ -781,7 +781,7 @@ async fn loaddata(engine: Engine) {
         ])
     );
     assert_eq!(shows[1]["id"], 11);
-    // Without a zone of its own the cinema is in UTC; a screen that is known by its name is the one meant.
+    // Without a configured time zone the cinema uses UTC; a screen is found by its name.
     let more = json!({"screens": [{"name": "Studio"}], "shows": [
         {"movie": 7, "screen": 3, "date_time": "2036-01-01T20:30:00", "total_seats": 2},
     ]});
@@ -812,7 +812,7 @@ async fn loaddata_changes_rows(engine: Engine) {
     );
     assert_eq!([count(&app, "movies").await, count(&app, "screens").await, count(&app, "shows").await], [2, 2, 3]);
     assert_ne!(app.sql("SELECT version FROM movies WHERE id = 1").await, before, "a change has a new version");
-    // What is new comes after every id there was.
+    // New rows get ids after all existing ones.
     load(&app, json!({"movies": [{"id": 500, "title": "Far", "duration_minutes": 1}]}).to_string(), &[]).exits(0);
     app.sql("DELETE FROM movies WHERE id = 500").await;
     load(&app, json!({"movies": [{"title": "Near", "duration_minutes": 1}]}).to_string(), &[]).exits(0);
@@ -947,7 +947,7 @@ async fn loaddata_never_shrinks_below_a_taken_seat(engine: Engine) {
     book(6).await.expect(201);
 }
 
-/// All rows that `loaddata` writes, their versions among them.
+/// All rows that `loaddata` writes, with their versions.
 async fn programme(app: &App) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for table in ["movies", "screens", "shows"] {
@@ -973,7 +973,7 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     again.says(&["Loaded 0 movies, 0 screens, 0 shows.", "2 movies already exist.", "4 shows already exist."]);
     assert_eq!(programme(&app).await, first);
 
-    // Shows alone, of a movie that is named by its id; and two movies that are the same but for their ids.
+    // Only shows, of a movie given by its id; and two movies that differ only in their ids.
     let ids = app.sql("SELECT MIN(movies.id), MIN(screens.id) FROM movies, screens").await;
     let [movie, screen] = [0, 1].map(|column| ids[0][column].parse::<i64>().expect("an id"));
     let file = json!({
@@ -985,7 +985,7 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     let first = programme(&app).await;
     load(&app, &file, &[]).exits(0).says(&["2 movies already exist.", "1 show already exists."]);
     assert_eq!(programme(&app).await, first);
-    // With ids, too.
+    // The same with ids.
     let ids = json!({
         "movies": [{"id": 70, "title": "Seventy", "duration_minutes": 70}],
         "screens": [{"id": 71, "name": "Seventy-one"}],
@@ -1007,16 +1007,16 @@ async fn loaddata_matches_without_ids(engine: Engine) {
     };
     let minutes = async || app.sql("SELECT title, duration_minutes FROM movies ORDER BY id").await;
     load(&app, movies(&[("Salt", 104)]), &[]).exits(0);
-    // A slip is corrected.
+    // Correcting a typo.
     load(&app, movies(&[("Salt", 105)]), &[]).exits(0).says(&["Loaded 1 movie,"]);
     assert_eq!(minutes().await, [["Salt", "105"]]);
-    // A remake in the same file is another movie, whichever comes first.
+    // A remake in the same file is another movie, in either order.
     load(&app, movies(&[("Salt", 90), ("Salt", 105)]), &[]).exits(0).says(&["1 movie already exists."]);
     assert_eq!(minutes().await, [["Salt", "105"], ["Salt", "90"]]);
-    // Which of the two got longer can't be known.
+    // It is ambiguous which of the two got longer.
     load(&app, movies(&[("Salt", 91)]), &[]).exits(1).says(&["movies[0].title: 2 movies are called \"Salt\"; use ids"]);
 
-    // What the file doesn't say of a show's sales stays as staff have it; a cancelled show stays cancelled.
+    // Sales rules that the file does not contain stay as staff set them; a cancelled show stays cancelled.
     let show = |seats: i64| {
         let show = json!({"movie": 1, "screen": "Studio", "date_time": "2036-01-01T20:00:00Z", "total_seats": seats});
         json!({"screens": [{"name": "Studio"}], "shows": [show]}).to_string()
@@ -1043,7 +1043,7 @@ async fn loaddata_reports_what_the_panel_would(engine: Engine) {
             .collect();
         json!({"shows": shows}).to_string()
     };
-    // The clocks go from two to three, and back from three to two.
+    // The clocks go forward from two to three, and back from three to two.
     let gap = load(&app, shows(&[("One", "2035-06-01T12:00:00"), ("One", "2035-03-25T02:30:00")]), &zone);
     gap.exits(1).says(&["shows[1].date_time: 2035-03-25T02:30:00 does not exist", "nothing was changed"]);
     let sales = json!({"shows": [{"movie": "A", "screen": "One", "date_time": "2035-06-01T12:00:00", "total_seats": 5,
@@ -1057,9 +1057,9 @@ async fn loaddata_reports_what_the_panel_would(engine: Engine) {
     assert_eq!(count(&app, "shows").await, 0);
     let twice = load(&app, shows(&[("One", "2035-10-28T02:30:00")]), &zone);
     twice.exits(0).says(&["WARNING shows[0].date_time: 2035-10-28T02:30:00 occurs twice"]);
-    // The first of the two.
+    // The earlier of the two was used.
     assert_eq!(app.sql("SELECT date_time FROM shows").await, [["2077144200000000"]]);
-    // With an offset, or in a zone that has no such hour, nothing is unclear.
+    // With an offset, or in a zone without such an hour, nothing is ambiguous.
     load(&app, shows(&[("Two", "2035-10-28T02:30:00+01:00"), ("Two", "2035-03-25T02:30:00+01:00")]), &zone)
         .exits(0)
         .never_says(&["WARNING"]);
@@ -1074,7 +1074,7 @@ async fn loaddata_reports_what_the_panel_would(engine: Engine) {
     same.says(&["Loaded 0 movies, 0 screens, 1 show.", "WARNING shows[1]: this show is already in the file"]);
     load(&app, shows(&[("One", "2005-07-01T12:00:00")]), &zone).exits(0).says(&["WARNING 1 show begins in the past"]);
 
-    // Characters that no page shows, or that turn the text around them.
+    // Characters that no page shows, or that reverse the text around them.
     let before = programme(&app).await;
     for bad in ["A\n(OV)", "A\u{0}B", "A\u{202e}B", "A\tB", "A\u{7f}", "A\u{9b}B", "A\u{2066}B"] {
         let title = json!({"movies": [{"title": bad, "duration_minutes": 90}]});
@@ -1135,7 +1135,7 @@ async fn loaddata_names_what_it_cannot_read() {
     }
 }
 
-/// A backup taken while a server sells holds every booking that was answered before, and can be served.
+/// A backup taken while a server sells contains every booking that was answered before, and can be served.
 async fn backup(engine: Engine) {
     let app = App::start(engine).await;
     let directory = process::directory();
@@ -1186,7 +1186,7 @@ async fn backup(engine: Engine) {
         let files = fs::read_dir(folder.path()).expect("a folder");
         files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect::<Vec<_>>()
     };
-    assert_eq!(names(&directory), ["copy.sqlite3"], "one file, and nothing beside it");
+    assert_eq!(names(&directory), ["copy.sqlite3"], "one file, and nothing next to it");
 
     let restored = Database { engine, url: format!("sqlite://{to}"), server: None };
     let held = restored.query("SELECT active_seat FROM bookings WHERE active_seat IS NOT NULL").await;
@@ -1296,7 +1296,7 @@ async fn env_files() {
     place.run(&["check", "--env-file", "missing.env"]).exits(2).says(&["missing.env"]);
     place.set("MARQUEE_ENV_FILE", "other.env");
     place.run(&["check"]).exits(0);
-    // What is in the file, and does nothing or cannot be meant: `check` fails, `serve` warns and goes on.
+    // Lines that have no effect or must be mistakes: `check` fails, `serve` warns and continues.
     place.write(
         "odd.env",
         format!(
@@ -1315,7 +1315,7 @@ async fn env_files() {
     let log = fs::read_to_string(&server.log).expect("a log");
     server.stop().await;
     assert!(odd.iter().all(|text| log.contains(text)) && !log.contains("hunter2"), "{log}");
-    // All settings, and no secret.
+    // All settings are printed, but no secret.
     place
         .write("secret.env", format!("SECRET_KEY={SECRET}\nDATABASE_URL=mysql://u:hunter2@h/n\nDB_PASSWORD=hunter2\n"));
     place.set("HOLD_MINUTES", "7");

@@ -1,4 +1,4 @@
-//! Clients by their addresses: who is who, and what one may take from the others.
+//! Clients by address: how they are told apart, and how much one may take from the others.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::http::{Connection, connect_from};
 use crate::support::{App, Call, Engine, Options, Reply, Test, booking};
 
 pub fn tests() -> Vec<Test> {
-    // What never comes near the database needs one engine only.
+    // Tests that never use the database need only one engine.
     const ONE: &[Engine] = &[Engine::Sqlite];
     vec![
         Test::on(ONE, "connections::ipv4_clients_of_an_ipv6_socket_are_told_apart", ipv4_clients_are_told_apart),
@@ -35,7 +35,7 @@ fn login(username: &str, password: &str) -> Call {
     Call::post("/api/login/").json(json!({"username": username, "password": password}))
 }
 
-/// Sends from this address of the machine.
+/// Sends a call from this address of the machine.
 async fn send_from(source: [u8; 4], app: &App, call: Call) -> Reply {
     let mut connection = Connection::open_from(source, app.base()).await.expect("the server accepts");
     connection.send(call).await.expect("an answer")
@@ -45,7 +45,7 @@ async fn send_from(source: [u8; 4], app: &App, call: Call) -> Reply {
 async fn ipv4_clients_are_told_apart(engine: Engine) {
     let env = [("LOGIN_FAILURES_PER_ACCOUNT", "2"), ("LOGIN_FAILURES_PER_ADDRESS", "4"), ("ALLOWED_HOSTS", "*")];
     let env = env.map(|(name, value)| (name, value.to_owned())).to_vec();
-    // As IPv4 clients come to `[::]`.
+    // This is how IPv4 clients reach `[::]`.
     let app = App::start_with(engine, Options { host: "[::ffff:127.0.0.1]", env, ..Options::default() }).await;
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
     const ATTACKER: [u8; 4] = [127, 0, 0, 2];
@@ -82,7 +82,7 @@ async fn a_proxy_may_write_addresses_its_own_way(engine: Engine) {
     assert!(!app.instance(0).log().contains("::ffff:"));
 }
 
-/// A connection from this address of the machine on which these bytes were sent.
+/// Opens a connection from this address of the machine and sends these bytes.
 async fn half_open(source: [u8; 4], app: &App, sent: &str) -> TcpStream {
     let (_, port) = app.base().rsplit_once(':').expect("a base is http://host:port");
     let mut stream = connect_from(source, port.parse().expect("a port")).await.expect("the server accepts");
@@ -90,7 +90,7 @@ async fn half_open(source: [u8; 4], app: &App, sent: &str) -> TcpStream {
     stream
 }
 
-/// Reads until the server closes the connection; how long that took, or none when it is still open after the time.
+/// Reads until the server closes the connection; returns how long that took, or None if it is still open.
 async fn closed_within(stream: &mut TcpStream, limit: Duration) -> Option<Duration> {
     let began = Instant::now();
     let to_the_end = async {
@@ -100,7 +100,7 @@ async fn closed_within(stream: &mut TcpStream, limit: Duration) -> Option<Durati
     tokio::time::timeout(limit, to_the_end).await.is_ok().then(|| began.elapsed())
 }
 
-/// Whether the server has closed it by now.
+/// Checks whether the server has closed it.
 async fn is_closed(stream: &mut TcpStream) -> bool {
     closed_within(stream, Duration::from_millis(200)).await.is_some()
 }
@@ -121,7 +121,7 @@ async fn those_that_wait_make_way(engine: Engine) {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut slow = half_open(CROWD, &app, HALF_A_HEAD).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    // First those that never sent a whole request, the longest wait first.
+    // First the connections that never sent a complete request, the oldest first.
     let mut others = Vec::new();
     for (number, (silent_goes, slow_goes)) in [(true, false), (true, true)].into_iter().enumerate() {
         let source = [127, 0, 0, 3 + number as u8];
@@ -130,11 +130,11 @@ async fn those_that_wait_make_way(engine: Engine) {
         others.push(newcomer);
         assert_eq!((is_closed(&mut silent).await, is_closed(&mut slow).await), (silent_goes, slow_goes));
     }
-    // Then the one that has been idle longest.
+    // Then the one that has been idle for the longest time.
     send_from([127, 0, 0, 5], &app, Call::get("/api/movies/")).await.expect(401);
     idle[0].send(Call::get("/healthz")).await.expect_err("it was closed");
     idle[1].send(Call::get("/healthz")).await.expect("an answer").expect(200);
-    // Those of the small networks lost nothing.
+    // Connections from small networks were not closed.
     for mut connection in others {
         connection.send(Call::get("/healthz")).await.expect("an answer").expect(200);
     }
@@ -184,7 +184,7 @@ async fn a_busy_server_still_says_that_it_lives(engine: Engine) {
         let refused = send_from(source, &app, Call::get("/api/movies/")).await.expect(503);
         assert_eq!(refused.json()["code"], "busy");
         assert!(refused.header("retry-after").is_some() && refused.header("x-request-id").is_some(), "{refused:?}");
-        // A crowd that says nothing does not keep it from being asked.
+        // Many silent connections do not prevent a health check.
         let mut crowd = Vec::new();
         for _ in 0..300 {
             crowd.push(half_open(source, &app, "").await);
@@ -218,7 +218,7 @@ async fn waiting_has_an_end(engine: Engine) {
         assert!((0.9..2.5).contains(&head), "{silent} {first} {later}");
     }
     assert!((2.9..4.5).contains(&idle), "{idle}");
-    // A header now and then does not help.
+    // Sending a header now and then does not help.
     let mut stream = half_open(HERE, &app, HALF_A_HEAD).await;
     let began = Instant::now();
     while !is_closed(&mut stream).await {
@@ -228,7 +228,7 @@ async fn waiting_has_an_end(engine: Engine) {
 }
 
 async fn large_requests_share_memory(engine: Engine) {
-    // For five bodies of 12 KiB.
+    // Enough for five bodies of 12 KiB.
     let app = start(engine, &[("MAX_BUFFERED_BYTES", "65536")]).await;
     let ann = app.customer("ann").await;
     let head = "POST /api/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16384\r\n\r\n";
@@ -244,13 +244,13 @@ async fn large_requests_share_memory(engine: Engine) {
     for stream in &mut slow {
         closed.push(is_closed(stream).await);
     }
-    // The oldest made way for the newer ones.
+    // The oldest were closed for the newer ones.
     assert!(closed[..6].iter().all(|closed| *closed) && !closed[11], "{closed:?}");
     let large = format!("{}{}", json!({"username": "ann", "password": ann.password}), " ".repeat(14 * 1_024));
     for _ in 0..8 {
         let login = Call::post("/api/login/").body(Some("application/json"), large.clone());
         let reply = send_from([127, 0, 0, 3], &app, login).await.expect(200);
-        assert_eq!(reply.header("connection").as_deref(), Some("close"), "its buffers are not kept");
+        assert_eq!(reply.header("connection").as_deref(), Some("close"), "the connection must not keep its buffers");
     }
 }
 
@@ -265,7 +265,7 @@ async fn bodies_have_the_size_their_senders_need(engine: Engine) {
         assert!([400, 403].contains(&status), "{path}: {status}");
         call(16_385).send(&app).await.expect(413);
     }
-    // As many fields as Django takes.
+    // As many fields as Django accepts.
     let forms = |number: usize| {
         let multipart = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n".repeat(number.min(280));
         [

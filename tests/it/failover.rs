@@ -1,4 +1,4 @@
-//! What must hold when DATABASE_URL names several servers and one of them dies, falls silent or takes no writes any more.
+//! What must hold if DATABASE_URL names several servers and one of them dies, falls silent or stops accepting writes.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Books seats until it works again; gives the next free seat.
+/// Books seats until it works again; returns the next free seat.
 async fn books_again(app: &App, user: &User, mut seat: i64, limit: Duration) -> i64 {
     let began = Instant::now();
     loop {
@@ -64,7 +64,7 @@ async fn the_next_host_is_used(engine: Engine) {
             first + 10
         };
         seat = book_some(seat).await;
-        // Nobody went back as long as the present host is there, so nobody notices.
+        // Marquee does not switch back while the current host works, so no request is affected.
         app.relay_number(gone).cut();
         seat = book_some(seat).await;
         app.relay_number(gone).mend();
@@ -80,12 +80,12 @@ async fn a_silent_host_is_left(engine: Engine) {
     let ann = app.customer("ann").await;
     let seat = books_again(&app, &ann, 1, Duration::ZERO).await;
     app.relay_number(0).silence(true);
-    // An answer is waited for 10 seconds, a connection 2.
+    // The server waits 10 seconds for an answer, and 2 for a connection.
     let seat = books_again(&app, &ann, seat, Duration::from_secs(15)).await;
     let began = Instant::now();
     booking(&ann, 1, seat).send(&app).await.expect(201);
     assert!(began.elapsed() < Duration::from_secs(1), "the next one waits for nothing: {:?}", began.elapsed());
-    // A new process passes over it, too.
+    // A new process skips it too.
     let began = Instant::now();
     app.succeed(&["migrate", "--check"]);
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
@@ -93,7 +93,7 @@ async fn a_silent_host_is_left(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// Two servers of which neither copies the other: whatever is on both, the test has put there.
+/// Two servers without replication: only the test puts the same data on both.
 async fn two_servers(engine: Engine, relays: usize) -> Option<App> {
     let (Some(server), Some(standby)) = (DatabaseServer::alone(engine), DatabaseServer::alone(engine)) else {
         not_tested(&format!("failover of {engine} (TEST_MYSQL_URL names a running server)"), "");
@@ -105,7 +105,7 @@ async fn two_servers(engine: Engine, relays: usize) -> Option<App> {
     Some(app)
 }
 
-/// Gives the standby what the first server has, with this user.
+/// Copies the first server's data, with this user, to the standby.
 async fn copy(app: &App, user: &User) {
     let url = app.standby_url();
     let env = [("DATABASE_URL", url.as_str())];
@@ -141,11 +141,11 @@ async fn a_demoted_server_is_left(engine: Engine) {
         _ => "read_only",
     };
     app.database_server().operate(&format!("SET GLOBAL {read_only} = 1")).await;
-    // The write that meets it is done on the other server, and nobody notices.
+    // A write that finds the first server read-only runs on the other one, and the client does not notice.
     booking(&ann, 1, 2).send(&app).await.expect(201);
     others_changes_are_seen().await;
     Call::get("/readyz").send(&app).await.expect(200);
-    // Both are read-only: what only reads goes on.
+    // Both are read-only: requests that only read still work.
     app.standby().operate(&format!("SET GLOBAL {read_only} = 1")).await;
     assert_eq!(booking(&ann, 1, 3).send(&app).await.status, 503);
     others_changes_are_seen().await;
@@ -165,7 +165,7 @@ async fn a_demoted_server_is_left(engine: Engine) {
     books_again(&app, &ann, 7, Duration::from_secs(4)).await;
 }
 
-/// A server that took a commit is gone before it answers; the next one does not have it, and can't say that it never will.
+/// A server that took a commit dies before it answers; the next one lacks it, but may still receive it.
 async fn what_the_next_server_lacks_is_unknown(engine: Engine) {
     let Some(app) = two_servers(engine, 1).await else { return };
     let ann = app.customer("ann").await;
@@ -175,11 +175,11 @@ async fn what_the_next_server_lacks_is_unknown(engine: Engine) {
     let reply = booking(&ann, 1, 2).send(&app).await.expect(503);
     assert!(reply.text.contains("outcome_unknown"), "{reply:?}");
     assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE seat_number = 2").await, [["1"]], "it was written");
-    // The next server is there for what comes.
+    // The next server takes new requests.
     booking(&ann, 1, 3).send(&app).await.expect(201);
 }
 
-/// What is known of one server is not believed of another.
+/// Cached knowledge about one server is not applied to another.
 async fn another_server_is_noticed(engine: Engine) {
     let Some(app) = two_servers(engine, 0).await else { return };
     let ann = app.customer("ann").await;
@@ -187,7 +187,7 @@ async fn another_server_is_noticed(engine: Engine) {
     let target = parse_database_url(&app.all_hosts()).expect("well formed");
     let db = Db::open(&target, 4).expect("it can be opened");
     let one = || vec![Statement::new("UPDATE shows SET version = version WHERE id = 1", vec![])];
-    db.write(one()).await.expect("the first server takes it");
+    db.write(one()).await.expect("the first server accepts it");
     let epoch = db.epoch();
     db.write(one()).await.expect("so it does again");
     assert_eq!(db.epoch(), epoch, "nothing has changed");
@@ -197,12 +197,12 @@ async fn another_server_is_noticed(engine: Engine) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_ne!(db.epoch(), epoch, "another server was met");
-    // The ids that were reserved on the first are unknown to the second, which may give them to others.
+    // The ids that were reserved on the first are unknown to the second, which may hand them out again.
     let others = db.booking_ids(1).await.expect("there are ids");
     assert_eq!((ids.start, others.start), (1, 1), "a new block was reserved");
 }
 
-/// Where no server takes writes, one serves the reads; that it refuses a write is no reason to try the next.
+/// If no server accepts writes, one serves the reads; a refused write is no reason to try the next.
 async fn a_server_that_only_reads_is_kept(engine: Engine) {
     let Some(app) = two_servers(engine, 0).await else { return };
     let ann = app.customer("ann").await;
@@ -224,7 +224,7 @@ async fn a_server_that_only_reads_is_kept(engine: Engine) {
     assert_eq!(db.epoch(), epoch, "another server was met");
 }
 
-/// Whoever freezes or vanishes in a transaction keeps its locks for 20 seconds: both kinds of connections say so.
+/// An instance that freezes or vanishes in a transaction keeps its locks for 20 seconds, on both kinds of connections.
 async fn sessions_end_when_nobody_is_there(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
     let target = parse_database_url(app.database_url()).expect("well formed");
@@ -245,7 +245,7 @@ async fn one_connection_is_enough(engine: Engine) {
     booking(&ann, 1, 1).send(&app).await.expect(201);
 }
 
-/// The one who migrates holds a row; when it is gone, so is its lock.
+/// A migrating process locks a row; when the process is gone, so is its lock.
 async fn who_migrates_waits_for_the_other(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
     let target = parse_database_url(app.database_url()).expect("well formed");

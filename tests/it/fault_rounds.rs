@@ -1,8 +1,8 @@
-//! Processes die and wires break under load, round after round, while stampede's referee watches: no 201 is lost, no seat
-//! has two holders, no seat is stuck, counts are right, and bookings are taken again within five seconds.
+//! Processes die and connections break under load, round after round, while stampede's referee watches: no 201 is lost,
+//! no seat has two holders, no seat is stuck, counts are right, and bookings work again within five seconds.
 //!
-//! `MARQUEE_FAULT_ROUNDS` is the number of rounds of each test, `MARQUEE_FAULT_CONNECTIONS` that of the connections on which
-//! groups hold and order.
+//! `MARQUEE_FAULT_ROUNDS` is the number of rounds of each test, `MARQUEE_FAULT_CONNECTIONS` the number of connections
+//! on which groups hold and order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -32,21 +32,21 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// How long bookings may take to go on after what they need is back.
+/// How long bookings may take to work again after the processes they need are back.
 const BACK_LIMIT: Duration = Duration::from_secs(5);
 
-/// The show that is booked to see whether bookings go on. It begins within the hour, so no load comes near it.
+/// The show that is booked to see whether bookings work. It starts within the hour, so the load does not use it.
 const PROBED: i64 = 1;
 const LOADED_SHOWS: i64 = 20;
 const USERS: u64 = 40;
 
-/// A programme, users, and what the referee has counted in the rounds so far.
+/// The movies and shows, users, and the referee's counts of the rounds so far.
 struct Rounds {
     app: App,
     prober: User,
     probed_seat: i64,
     users: u64,
-    /// What a round is loaded with.
+    /// The load of a round.
     load: fn(&Rounds) -> Load,
     done: usize,
     holds: usize,
@@ -63,7 +63,7 @@ impl Rounds {
         Rounds::of(app, 100_000, USERS, Rounds::bookings).await
     }
 
-    /// `seats` are those of each show.
+    /// `seats` is the number of seats of each show.
     async fn of(app: App, seats: i64, users: u64, load: fn(&Rounds) -> Load) -> Rounds {
         let show = |id, date_time: &str, total_seats| json!({"id": id, "movie": 1, "screen": 1, "date_time": date_time, "total_seats": total_seats});
         let soon = (Timestamp::now() + 30.minutes()).to_string();
@@ -96,8 +96,8 @@ impl Rounds {
         }
     }
 
-    /// Rounds take turns: few seats that go from hand to hand, and many that are sold once; then both with keys, by which
-    /// requests without an outcome are repeated.
+    /// Alternates between few seats that are sold and cancelled repeatedly, and many that are sold once; then both with
+    /// keys, so that requests without an outcome are repeated.
     fn bookings(&self) -> Load {
         let scenario = if self.done.is_multiple_of(2) {
             Scenario::OnSale { contenders: 2, seats: Some(200), cancel_percent: 100 }
@@ -105,16 +105,16 @@ impl Rounds {
             Scenario::Spread
         };
         let keys = !(self.done / 2).is_multiple_of(2);
-        // A commit is always under way, and the seats last.
+        // A commit is always in progress, and the seats do not run out.
         Load { keys, rate: Some(1_500.0), ..self.load_of(scenario) }
     }
 
-    /// Groups, some of which want the seats of others; in every other round with keys.
+    /// Groups, some of which want the seats of others; with keys in every second round.
     fn groups(&self) -> Load {
         let scenario = Scenario::Family { overlap_percent: 20, hold_wait: Duration::ZERO };
         let keys = !self.done.is_multiple_of(2);
         let connections = connections();
-        // Few connections leave seats for the next rounds, many are never idle.
+        // With few connections, seats are left for the next rounds; many are never idle.
         Load { keys, connections, rate: Some(50.0 * connections as f64), ..self.load_of(scenario) }
     }
 
@@ -123,7 +123,7 @@ impl Rounds {
         Load { seed: self.done as u64, ..self.app.load_of(scenario, first..=first + self.users - 1) }
     }
 
-    /// Runs `fault` at some moment under load; the load goes on until a while after it.
+    /// Runs `fault` at a random time under load; the load continues for a short time after it.
     async fn round(&mut self, fault: impl AsyncFnOnce(&mut Rounds)) {
         let before = self.newest_booking().await;
         let load = (self.load)(self);
@@ -131,7 +131,7 @@ impl Rounds {
         let meanwhile = async {
             let began = Instant::now();
             while self.newest_booking().await == before {
-                assert!(began.elapsed() < Duration::from_secs(20), "the load does not begin");
+                assert!(began.elapsed() < Duration::from_secs(20), "the load does not start");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             tokio::time::sleep(Duration::from_millis(50 + chance(500) as u64)).await;
@@ -142,8 +142,8 @@ impl Rounds {
         let (report, ()) = join!(load::run(load), meanwhile);
         let verdict = report.referee.as_ref().expect("the referee was asked");
         assert!(verdict.is_clean(), "round {}: {report}", self.done);
-        // A round can be over before groups that hold have ordered.
-        assert!(verdict.sold + verdict.holds > 20, "this was no load: {report}");
+        // A round can end before groups have ordered the seats they hold.
+        assert!(verdict.sold + verdict.holds > 20, "there was too little load: {report}");
         self.holds += verdict.holds;
         self.orders += verdict.orders;
         self.sold += verdict.sold;
@@ -158,14 +158,15 @@ impl Rounds {
         self.app.sql("SELECT MAX(id) FROM bookings").await[0][0].clone()
     }
 
-    /// Waits until this instance takes bookings; panics when it takes too long since what it needs is back.
+    /// Waits until this instance takes bookings; panics if it takes too long after `since`, when its processes were
+    /// back.
     async fn takes_bookings(&mut self, instance: usize, since: Instant) {
         loop {
             let call = booking(&self.prober, PROBED, self.probed_seat);
             let status = call.try_send_to(&self.app.instance(instance).base).await.map(|reply| reply.status);
             let took = since.elapsed();
             assert!(took < BACK_LIMIT, "round {}: no booking is taken after {took:?}: {status:?}", self.done);
-            // Taken by an attempt that was not answered.
+            // An attempt without a reply may have taken the seat.
             self.probed_seat += i64::from(matches!(status, Ok(201 | 409)));
             if status == Ok(201) {
                 self.longest_wait = self.longest_wait.max(took);
@@ -175,14 +176,14 @@ impl Rounds {
         }
     }
 
-    /// Every seat that is not booked can be booked, and no other; then each has one holder. No hold may be live.
+    /// Checks that exactly the unbooked seats can be booked, so that each seat has one holder. No hold may be live.
     async fn sells_out(&self, seats: i64) {
         let number = |cell: &String| cell.parse::<i64>().expect("a number");
         let count = async |status: &str| {
             let sql = format!("SELECT COUNT(*) FROM bookings WHERE status = '{status}' AND show_id <> {PROBED}");
             number(&self.app.sql(&sql).await[0][0])
         };
-        assert!(count("held").await > 0, "nobody left");
+        assert!(count("held").await > 0, "no hold was abandoned");
         let booked = self.app.sql("SELECT show_id, seat_number FROM bookings WHERE status = 'booked'").await;
         let booked: HashSet<(i64, i64)> = booked.iter().map(|row| (number(&row[0]), number(&row[1]))).collect();
         let bases = self.app.bases();
@@ -198,20 +199,20 @@ impl Rounds {
         assert_eq!((count("held").await, count("booked").await), (0, LOADED_SHOWS * seats));
     }
 
-    /// Seats that were given back can be booked.
+    /// Checks that seats of cancelled bookings can be booked.
     async fn given_back_is_free(&self) {
         let free =
             "SELECT DISTINCT b.show_id, b.seat_number FROM bookings b WHERE b.status = 'cancelled' AND NOT EXISTS
              (SELECT 1 FROM bookings h WHERE h.show_id = b.show_id AND h.active_seat = b.seat_number) LIMIT 100";
         let free = self.app.sql(free).await;
-        assert!(!free.is_empty(), "no seat was given back");
+        assert!(!free.is_empty(), "no booking was cancelled");
         for seat in &free {
             let [show, seat] = [&seat[0], &seat[1]].map(|number| number.parse().expect("a number"));
             booking(&self.prober, show, seat).send(&self.app).await.expect(201);
         }
     }
 
-    /// The last look, and the figures.
+    /// Runs the final checks and prints the figures.
     async fn end(self, what: &str) {
         let checked = self.app.succeed(&["check"]);
         assert!(String::from_utf8_lossy(&checked.stdout).contains("the count of taken seats is right"), "{checked:?}");
@@ -236,7 +237,7 @@ fn loaded_shows() -> impl Iterator<Item = i64> {
     PROBED + 1..=PROBED + LOADED_SHOWS
 }
 
-/// `MARQUEE_FAULT_CONNECTIONS`, 32 unless set.
+/// `MARQUEE_FAULT_CONNECTIONS`, 32 by default.
 fn connections() -> usize {
     std::env::var("MARQUEE_FAULT_CONNECTIONS").map_or(32, |connections| connections.parse().expect("a number"))
 }
@@ -258,14 +259,14 @@ async fn the_server_is_killed(engine: Engine) {
 
 async fn the_database_is_killed(engine: Engine) {
     let Some(server) = DatabaseServer::alone(engine) else {
-        return not_tested(&format!("{engine}: how its death is survived (TEST_MYSQL_URL names a running server)"), "");
+        return not_tested(&format!("{engine}: surviving its death (TEST_MYSQL_URL names a running server)"), "");
     };
     let app = App::start_with(engine, Options { server: Some(server), ..Options::default() }).await;
     let mut all = Rounds::on(app).await;
     for _ in 0..rounds() {
         all.round(async |all| {
             all.app.database_server().kill9();
-            // It may be away for a while; the service stays up.
+            // The database may be away for a short time; the service stays up.
             tokio::time::sleep(Duration::from_millis(chance(500) as u64)).await;
             all.app.database_server().start().unwrap_or_else(|reason| panic!("{reason}"));
             all.takes_bookings(0, Instant::now()).await;
@@ -280,7 +281,7 @@ async fn one_of_two_instances_is_killed(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
     let mut all = Rounds::on(app).await;
     for round in 0..rounds() {
-        // Each of them under each load.
+        // Kill each instance under each load.
         let [killed, survivor] = if (round / 4 + round).is_multiple_of(2) { [1, 0] } else { [0, 1] };
         all.round(async |all| {
             all.app.instance(killed).kill9();
@@ -297,10 +298,10 @@ async fn one_of_two_instances_is_killed(engine: Engine) {
 
 async fn groups_hold_while_instances_are_killed(engine: Engine) {
     let instances = if engine == Engine::Sqlite { 1 } else { 2 };
-    // The referee should meet groups, not limits.
+    // Raise the limits, so that they do not stop the groups.
     let env = ["HOLDS_PER_MINUTE", "HOLDS_PER_USER", "HOLD_SEATS_PER_USER"].map(|name| (name, "1000".to_owned()));
     let app = App::start_with(engine, Options { instances, env: env.into(), ..Options::default() }).await;
-    let seats = 200 * i64::try_from(rounds()).expect("not so many");
+    let seats = 200 * i64::try_from(rounds()).expect("fits");
     let mut all = Rounds::of(app, seats, connections() as u64, Rounds::groups).await;
     for round in 0..rounds() {
         let killed = round % instances;
@@ -315,7 +316,7 @@ async fn groups_hold_while_instances_are_killed(engine: Engine) {
             all.takes_bookings(killed, since).await;
         })
         .await;
-        // Those that nobody came back to are met by the groups of the next round.
+        // The groups of the next round then find abandoned holds that have expired.
         all.app.sql("UPDATE orders SET expires_at = 1 WHERE expires_at > 1").await;
     }
     all.sells_out(seats).await;
@@ -334,7 +335,8 @@ async fn connections_are_cut(engine: Engine) {
                 while !relay.has_met_commit() && began.elapsed() < BACK_LIMIT {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
-                // Sometimes the database can't be asked at once what became of it, and all that is under way breaks off.
+                // Sometimes the desk can't ask the database for the outcome immediately, and everything in progress
+                // breaks off.
                 if chance(3) == 0 {
                     relay.cut();
                 }
@@ -345,16 +347,16 @@ async fn connections_are_cut(engine: Engine) {
         })
         .await;
     }
-    assert_eq!(all.unknown, 0, "the desk did not find out what became of its commits");
+    assert_eq!(all.unknown, 0, "the desk did not find out the outcome of its commits");
     all.given_back_is_free().await;
     all.end("connections cut").await;
 }
 
-/// What the rounds stand on: the referee sees a 201 that was sent before its commit. Here the database's answer is a lie.
+/// Proves that the referee notices a 201 sent before its commit: here the database's answer is a lie.
 async fn a_commit_that_is_not_done_is_seen(engine: Engine) {
     let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
     let all = Rounds::on(app).await;
-    // Ids come in blocks, each with a commit of its own: have some in stock.
+    // Ids are reserved in blocks, each with its own commit: reserve one first.
     booking(&all.prober, PROBED, 1).send(&all.app).await.expect(201);
     all.app.relay().at_next_commit(AtCommit::Pretend);
     let load = Load { requests: Some(200), ..all.bookings() };

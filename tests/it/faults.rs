@@ -1,4 +1,4 @@
-//! What must hold when processes die, instances race and the schema is not what was expected.
+//! What must hold if processes die, instances race, or the schema is not the expected one.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// 2035-06-01T18:30:00Z, when the shows of these tests begin.
+/// 2035-06-01T18:30:00Z, when the shows of these tests start.
 const SHOW_TIME: i64 = 2_064_335_400_000_000;
 
 pub fn cancelling(user: &User, booking: i64) -> Call {
@@ -47,7 +47,7 @@ pub fn one_show(app: &App, total_seats: i64) {
     }));
 }
 
-/// A show's row, held as another instance holds it while it writes.
+/// A show's row, locked as another instance locks it while it writes.
 pub enum Hold {
     Sqlite(rusqlite::Connection),
     Server(Box<mysql_async::Conn>),
@@ -71,7 +71,7 @@ impl Hold {
         self.end_with(&["ROLLBACK"]).await;
     }
 
-    /// Commits what another instance does that was first.
+    /// Runs the statement as another instance that was first, and commits.
     pub async fn commit(self, sql: &str) {
         self.end_with(&[sql, "COMMIT"]).await;
     }
@@ -86,7 +86,7 @@ impl Hold {
     }
 }
 
-/// How many statements like this the server works on for this test's database.
+/// Returns how many statements like this the server is running for this test's database.
 async fn waiting(app: &App, like: &str) -> usize {
     let sql = format!(
         "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()
@@ -95,34 +95,34 @@ async fn waiting(app: &App, like: &str) -> usize {
     app.sql(&sql).await[0][0].parse().expect("a number")
 }
 
-/// Returns when so many bookings have decided and wait to write.
+/// Waits until `count` bookings have been decided and wait to write.
 pub async fn have_decided(app: &App, count: usize) {
     if app.engine == Engine::Sqlite {
-        // Deciding takes a millisecond, and nothing outside can see it. The test without the unique key fails if this
-        // is too short.
+        // Deciding takes a millisecond, and cannot be observed from outside. If this is too short, the test without
+        // the unique key fails.
         return tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let began = Instant::now();
     while waiting(app, "UPDATE%seats_taken%").await < count {
-        assert!(began.elapsed() < Duration::from_secs(4), "the bookings do not come to their write");
+        assert!(began.elapsed() < Duration::from_secs(4), "the bookings do not reach their write");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Two users book one free seat at two instances, for within one the desk decides; both find it free before either may
-/// write. What stampede has to say about it.
+/// Two users book one free seat at two instances (within one instance, the desk decides); both find it free before
+/// either may write. Returns stampede's report.
 async fn both_decide_before_either_writes(engine: Engine, has_unique_key: bool) -> Report {
     let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
     one_show(&app, 50);
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
-    // Each instance has ids in stock, so that getting some is not what they wait for.
+    // Let each instance reserve ids first, so that neither waits for new ones later.
     for (seat, base) in (1..).zip(app.bases()) {
         booking(&ann, 1, seat).send_to(&base).await.expect(201);
     }
     if !has_unique_key {
         let drop = match engine {
             Engine::Sqlite => "DROP INDEX one_holder_per_seat",
-            // The foreign key needs an index that begins with its column.
+            // The foreign key needs an index that starts with its column.
             _ => "ALTER TABLE bookings ADD KEY bookings_of_a_show (show_id), DROP KEY one_holder_per_seat",
         };
         app.sql(drop).await;
@@ -149,14 +149,14 @@ async fn the_unique_key_has_the_last_word(engine: Engine) {
     assert!(load::violations(&report).is_empty(), "{report}");
 }
 
-/// The test above would see the race if there were one, and so would the referee.
+/// Proves that the test above, and the referee, would notice a race.
 async fn without_the_unique_key_the_race_is_seen(engine: Engine) {
     let report = both_decide_before_either_writes(engine, false).await;
     assert_eq!(report.outcomes["201"], 2, "{report}");
     assert!(load::violations(&report).contains(&"sold twice"), "{report}");
 }
 
-/// The database as another instance of the program has it.
+/// Opens the database like another instance of the program.
 fn another_instance(app: &App) -> Db {
     let target = parse_database_url(app.database_url()).expect("well formed");
     Db::open(&target, 2).expect("the database can be opened")
@@ -239,7 +239,7 @@ async fn a_booking_that_waited_decides_anew(engine: Engine) {
     let (reply, ()) = join!(booking(&ann, 1, 10).send(&app), commit);
     let refused = json!({"seat_number": ["Ensure this value is less than or equal to 9."]});
     assert_eq!((reply.status, reply.json()), (400, refused));
-    // Rolled back, nothing has changed for who waited.
+    // After a rollback, nothing has changed for the waiting booking.
     let tx = shrink(5).await;
     let roll_back = async {
         have_decided(&app, 1).await;
@@ -247,7 +247,7 @@ async fn a_booking_that_waited_decides_anew(engine: Engine) {
     };
     let (reply, ()) = join!(booking(&ann, 1, 9).send(&app), roll_back);
     reply.expect(201);
-    // The other way round: the booking is first, and the shrink finds it.
+    // The reverse: the booking comes first, and the shrink finds it.
     let mut tx = other.begin().await.expect("a transaction can be begun");
     assert_eq!(put_show(&mut tx, Some(1), show_with(8)).await, Ok(Put::SeatTaken(9)));
     drop(tx);
@@ -308,7 +308,7 @@ async fn four_migrate_at_once(engine: Engine) {
         }
     }
     if file.is_none() {
-        // As after a crash between the last statement of each and its note.
+        // As after a crash between the last statement of each migration and its entry in the ledger.
         app.sql("DELETE FROM marquee_migrations WHERE number > 1").await;
         app.succeed(&["migrate"]);
         assert_eq!(schema(&app, None).await, expected);
@@ -319,7 +319,7 @@ async fn a_newer_database_is_refused(engine: Engine) {
     let app = App::start(engine).await;
     Call::get("/readyz").send(&app).await.expect(200);
     app.sql("INSERT INTO marquee_migrations (number, name, applied_at) VALUES (9999, '9999_from_the_future', 0)").await;
-    // Instances that are to be replaced go on until they are.
+    // Running instances continue until they are replaced.
     others_changes_are_seen().await;
     Call::get("/readyz").send(&app).await.expect(200);
     for args in [["serve", "--bind", "127.0.0.1:0"].as_slice(), &["migrate"], &["migrate", "--check"], &["check"]] {
@@ -350,7 +350,7 @@ async fn ids_are_never_used_twice(engine: Engine) {
     }
     assert!(used.is_sorted_by(|one, next| one < next), "{used:?}");
 
-    // The newest row of each table goes, the server restarts, and the next row gets an id that was never seen.
+    // Delete the newest row of each table and restart the server: the next row must get an id that was never used.
     let newest = async |table: &str| -> i64 {
         app.sql(&format!("SELECT MAX(id) FROM {table}")).await[0][0].parse().expect("the table has rows")
     };

@@ -1,7 +1,7 @@
-//! `marquee import-django`, on databases that Django itself makes: the project in `tests/django`.
+//! `marquee import-django`, on databases created by Django itself: the project in `tests/django`.
 //!
-//! `MARQUEE_TEST_PYTHON` names a Python that can import what `tests/requirements.txt` lists. Without it these
-//! tests are left out, loudly; with `MARQUEE_TEST_REQUIRE_PYTHON=1` they fail instead.
+//! `MARQUEE_TEST_PYTHON` names a Python that can import the packages in `tests/requirements.txt`. Without it these
+//! tests are skipped, with a notice; with `MARQUEE_TEST_REQUIRE_PYTHON=1` they fail instead.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub fn tests() -> Vec<Test> {
     if std::env::var_os("MARQUEE_TEST_PYTHON").is_none() && !required {
         not_tested(
             "import-django on Django's own databases (MARQUEE_TEST_PYTHON is not set)",
-            "To have it: pip install -r tests/requirements.txt, and MARQUEE_TEST_PYTHON=python3.",
+            "To run it: pip install -r tests/requirements.txt, and MARQUEE_TEST_PYTHON=python3.",
         );
         return tests;
     }
@@ -40,7 +40,7 @@ pub fn tests() -> Vec<Test> {
     tests
 }
 
-/// Runs Django's side on the database with this URL; gives what it prints.
+/// Runs Django's side on the database with this URL; returns its output.
 fn django(url: &str, secret_key: &str, arguments: &[&str]) -> String {
     let python = std::env::var_os("MARQUEE_TEST_PYTHON").expect("MARQUEE_TEST_PYTHON names a Python with Django");
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/django");
@@ -52,7 +52,7 @@ fn django(url: &str, secret_key: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("Python writes UTF-8").trim().to_owned()
 }
 
-/// A file with the database of Django's cinema.
+/// Creates a file with the database of Django's cinema.
 fn cinema_file(directory: &Path) -> PathBuf {
     let file = directory.join("django.sqlite3");
     django(&url_of(&file), "unused", &["cinema"]);
@@ -63,7 +63,7 @@ fn url_of(file: &Path) -> String {
     format!("sqlite://{}", file.display())
 }
 
-/// Changes an SQLite file past all rules.
+/// Changes an SQLite file without checking any constraints.
 fn change(file: &Path, sql: &str) {
     let connection = rusqlite::Connection::open(file).expect("the file opens");
     connection
@@ -75,13 +75,13 @@ fn import(app: &App, from: &str) -> Output {
     app.marquee(&["import-django", "--from", from])
 }
 
-/// What the command printed, its exit code first.
+/// The exit code and output of the command.
 fn shown(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     format!("{:?}\n{out}{err}", output.status.code())
 }
 
-/// Everything in our tables.
+/// The content of all our tables.
 async fn content(app: &App) -> Vec<Vec<Vec<String>>> {
     let mut all = Vec::new();
     for table in ["users", "movies", "screens", "shows", "bookings", "id_blocks"] {
@@ -104,7 +104,11 @@ async fn from_a_file(engine: Engine) {
     let before = std::fs::read(&file).expect("the file is there");
     moves(&url_of(&file), &App::start(engine).await).await;
     assert!(before == std::fs::read(&file).expect("the file is there"), "the source was changed");
-    assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 1, "nothing was made beside the source");
+    assert_eq!(
+        std::fs::read_dir(directory.path()).expect("readable").count(),
+        1,
+        "nothing was created next to the source"
+    );
 }
 
 async fn within_one_database(engine: Engine) {
@@ -120,7 +124,7 @@ async fn from_a_server_to_a_file(engine: Engine) {
     moves(&source.url, &App::start(Engine::Sqlite).await).await;
 }
 
-/// Moves the cinema that `tests/django/make.py` describes into the empty `app`, and looks at all of it.
+/// Moves the cinema of `tests/django/make.py` into the empty `app`, and checks all of it.
 async fn moves(from: &str, app: &App) {
     let empty = content(app).await;
     let dry = app.succeed(&["import-django", "--dry-run", "--from", from]);
@@ -228,7 +232,7 @@ async fn programme_and_bookings_are_there(app: &App) {
     assert_eq!(bookings, [json!([1, 1, "booked"]), json!([3, 50, "booked"]), json!([5, 3, "cancelled"])]);
 }
 
-/// No id that Django ever gave is given again, not even one of a row that Django deleted.
+/// Checks that no id from Django is used again, not even one of a row that Django deleted.
 async fn ids_are_fresh(app: &App) {
     let user = app.customer("newcomer").await;
     assert_eq!(user.id, 9);
@@ -306,7 +310,7 @@ async fn conflicts_write_nothing(engine: Engine) {
         assert_eq!(content(&app).await, empty, "{sql}");
     }
 
-    // Many of them, of several kinds.
+    // Many conflicts, of several kinds.
     std::fs::copy(&cinema, &broken).expect("a file can be copied");
     let many: Vec<String> = (100..130).map(|id| booking(&format!("{id}, 2, 1, 60, 'odd'"))).collect();
     change(&broken, &format!("{}; {}", many.join("; "), user(90, "BOB")));
@@ -315,7 +319,7 @@ async fn conflicts_write_nothing(engine: Engine) {
     assert!(output.contains("  and 10 more\n") && output.contains("users 3 and 90"), "{output}");
     assert_eq!(content(&app).await, empty);
 
-    // A cancelled booking may lie beyond what a show has by now.
+    // The seat of a cancelled booking may be beyond the show's current capacity.
     std::fs::copy(&cinema, &broken).expect("a file can be copied");
     change(&broken, &booking("90, 2, 1, 51, 'cancelled'"));
     app.succeed(&["import-django", "--from", &url_of(&broken)]);
@@ -354,7 +358,7 @@ async fn conflicts_on_a_server(engine: Engine) {
     assert_eq!(content(&app).await, empty);
 }
 
-/// What is here already is left alone, and nothing takes a place that is taken.
+/// Rows that exist already are not changed, and no row takes a place that is in use.
 async fn into_a_database_in_use(engine: Engine) {
     let directory = process::directory();
     let file = cinema_file(directory.path());
@@ -362,7 +366,7 @@ async fn into_a_database_in_use(engine: Engine) {
     let app = App::start(engine).await;
     app.succeed(&["import-django", "--from", &from]);
     let zoe = app.customer("Zoe").await;
-    // The server sets the ids 8 to 1007 aside.
+    // The server reserves ids 8 to 1007.
     assert_eq!(book(&app, &zoe.access, 7).await.expect(201).json()["id"], 8);
 
     let before = content(&app).await;
@@ -393,13 +397,13 @@ async fn into_a_database_in_use(engine: Engine) {
         assert_eq!(content(&app).await, before, "{sql}");
     }
 
-    // What Django sold since, and what is in nobody's way, comes in beside the rest.
+    // New bookings from Django that conflict with nothing are added.
     change(&file, &format!("{}; {}", booking("1008, 2, 1, 8"), booking("1009, 2, 2, 1")));
     let output = shown(&app.succeed(&["import-django", "--from", &from]));
     assert!(output.contains("bookings         2 copied, 5 already there\n"), "{output}");
     let seats = "SELECT id, seats_taken FROM shows ORDER BY id";
     assert_eq!(app.sql(seats).await, [["1", "5"], ["2", "1"], ["3", "0"]]);
-    // The running server goes on with the ids it has, another starts behind all of them.
+    // The running server continues with its reserved ids; another starts after all of them.
     assert_eq!(book(&app, &zoe.access, 9).await.expect(201).json()["id"], 9);
     app.instance(0).restart().await;
     assert_eq!(book(&app, &zoe.access, 10).await.expect(201).json()["id"], 1010);
@@ -422,7 +426,7 @@ async fn killed_midway(engine: Engine) {
     assert!(lines.any(|line| line.starts_with("bookings: 10000 of 60005")), "there is progress to see");
     running.kill().expect("it can be killed");
     let status = running.wait().expect("it can be waited for");
-    assert_eq!(status.code(), None, "it was killed, not done");
+    assert_eq!(status.code(), None, "it was killed before it was done");
     assert_eq!(content(&app).await, empty);
 
     let output = shown(&app.succeed(&["import-django", "--from", &from]));
@@ -431,7 +435,7 @@ async fn killed_midway(engine: Engine) {
     assert_eq!(app.sql(taken).await, [["60000", "60000"]]);
 }
 
-/// What no page shows is copied as before, but the report names it.
+/// Characters that no page shows are copied as before, but the report lists them.
 async fn names_that_cannot_be_shown_are_listed() {
     let app = App::start(Engine::Sqlite).await;
     let directory = process::directory();
@@ -469,7 +473,7 @@ async fn refuses_what_is_not_djangos() {
     let file = directory.path().join("other.sqlite3");
     let output = shown(&import(&app, &url_of(&file)));
     assert!(output.starts_with("Some(3)\n") && output.contains("--from: "), "{output}");
-    assert!(!file.exists(), "the source is not made");
+    assert!(!file.exists(), "the source is not created");
 
     change(
         &file,

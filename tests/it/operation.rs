@@ -1,4 +1,4 @@
-//! What an operator relies on: outages, stopping, limits, logs, hosts, other origins, throttling.
+//! The operator's side: outages, stopping, limits, logs, hosts, other origins, throttling.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 pub fn tests() -> Vec<Test> {
-    // What never comes near the database needs one engine only.
+    // Tests that never use the database need only one engine.
     const ONE: &[Engine] = &[Engine::Sqlite];
     vec![
         Test::on(&Engine::SHARED, "operation::an_outage_is_answered_and_healed", an_outage_is_answered_and_healed),
@@ -62,11 +62,11 @@ fn login(username: &str, password: &str) -> Call {
     Call::post("/api/login/").json(json!({"username": username, "password": password}))
 }
 
-/// Writes bytes as they are and gives all that comes until the server closes or nothing more comes for a second;
-/// whether it closed.
+/// Writes raw bytes and returns everything received until the server closes or is silent for a second, and whether it
+/// closed.
 async fn raw(app: &App, bytes: &[u8]) -> (String, bool) {
     let mut stream = connect(app).await;
-    // The server may close before it has read all.
+    // The server may close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let mut reply = Vec::new();
     loop {
@@ -82,12 +82,12 @@ async fn connect(app: &App) -> TcpStream {
     TcpStream::connect(app.base().trim_start_matches("http://")).await.expect("the server accepts")
 }
 
-/// A server whose database is reached over a relay.
+/// Starts a server that reaches its database through a relay.
 async fn behind_a_relay(engine: Engine, env: &[(&'static str, &str)]) -> App {
     App::start_with(engine, Options { relay: true, ..with(env) }).await
 }
 
-/// A refusal that tells a client to come again.
+/// Checks that a refusal tells the client to retry.
 fn is_unavailable(reply: &Reply, code: &str) {
     assert_eq!(reply.status, 503, "{reply:?}");
     assert_eq!(reply.json()["code"], code, "{reply:?}");
@@ -105,11 +105,11 @@ async fn an_outage_is_answered_and_healed(engine: Engine) {
         [movies(&world.ann), Call::get("/api/my-bookings/").bearer(&world.ann.access), login, refresh]
     };
     for round in 0..2 {
-        // Many connections lie idle in the pool when the database goes.
+        // Many connections are idle in the pool when the database disappears.
         let warm = (0..40).map(|_| (movies(&world.ann), app.base().to_owned())).collect();
         assert!(race::at_once(warm).await.iter().all(|reply| reply.status == 200));
         app.relay().cut();
-        // What was read a moment ago may still be shown for so long.
+        // Wait until cached reads have expired.
         others_changes_are_seen().await;
         let began = Instant::now();
         let seats = 1 + round * 30;
@@ -132,7 +132,7 @@ async fn an_outage_is_answered_and_healed(engine: Engine) {
         for call in calls() {
             call.send(&app).await.expect(200);
         }
-        // What was answered 503 was not done.
+        // Requests that were answered 503 were not executed.
         for seat in seats..seats + 20 {
             booking(&world.ann, 1, seat).send(&app).await.expect(201);
         }
@@ -165,7 +165,7 @@ async fn a_silent_database_is_answered(engine: Engine) {
 async fn a_cut_commit_tells_the_truth(engine: Engine) {
     let app = behind_a_relay(engine, &[]).await;
     let world = app.world().await;
-    // Ids come in blocks, each with a commit of its own: have some in stock.
+    // Ids are reserved in blocks, each with its own commit: reserve one first.
     booking(&world.ann, 1, 1).send(&app).await.expect(201);
     let held = async |seat: i64| {
         let sql =
@@ -176,7 +176,7 @@ async fn a_cut_commit_tells_the_truth(engine: Engine) {
         app.relay().at_next_commit(what);
         let reply = booking(&world.ann, 1, seat).send(&app).await;
         assert!(app.relay().has_met_commit());
-        // The database is there to be asked, so the server finds out.
+        // The database can be asked, so the server finds out.
         assert_eq!(reply.status, 201, "{reply:?}");
         assert!(held(seat).await, "seat {seat}");
         is_consistent(&app).await;
@@ -185,11 +185,11 @@ async fn a_cut_commit_tells_the_truth(engine: Engine) {
     app.relay().at_next_commit(AtCommit::CutAfterAndStayAway);
     is_unavailable(&booking(&world.ann, 1, 4).send(&app).await, "outcome_unknown");
     app.relay().mend();
-    // Whoever looks and repeats gets the truth.
+    // Reading and repeating both show the truth.
     assert!(held(4).await);
     booking(&world.ann, 1, 4).send(&app).await.expect(409);
     is_consistent(&app).await;
-    // The same for the commit that takes a block of ids: nothing was booked, and no id is given twice.
+    // The same for the commit that reserves a block of ids: nothing was booked, and no id is used twice.
     app.instance(0).restart().await;
     app.relay().at_next_commit(AtCommit::CutAfter);
     let reply = booking(&world.bob, 1, 10).send(&app).await;
@@ -202,7 +202,7 @@ async fn a_cut_commit_tells_the_truth(engine: Engine) {
 async fn a_stopping_server_answers(engine: Engine) {
     let app = App::start(engine).await;
     let ann = app.customer("ann").await;
-    // These say nothing, or half of something, and must not hold it up.
+    // Connections that are idle or have sent half a request must not delay the stop.
     let mut idle = Connection::open(app.base()).await.expect("the server accepts");
     idle.send(movies(&ann)).await.expect("an answer").expect(200);
     let mute = connect(&app).await;
@@ -221,7 +221,7 @@ async fn a_stopping_server_answers(engine: Engine) {
     let newcomer = async {
         tokio::time::sleep(Duration::from_millis(250)).await;
         assert!(is_stopping.get(), "it stopped too fast for this test");
-        Call::get("/healthz").try_send_to(app.base()).await.expect_err("nobody is let in any more")
+        Call::get("/healthz").try_send_to(app.base()).await.expect_err("no new connections are accepted")
     };
     let (replies, (status, took), _) = join!(race::at_once(logins), stop, newcomer);
     assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
@@ -244,12 +244,12 @@ async fn heads_and_bodies_have_limits(engine: Engine) {
     assert_eq!(multipart.send(&app).await.expect(413).json(), too_large);
 
     let head = "POST /api/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
-    // No length is told, but it is counted.
+    // The body has no announced length, but its bytes are counted.
     let chunk = format!("{:x}\r\n{}\r\n", 1_000, "a".repeat(1_000));
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(4));
     let (reply, _) = raw(&app, chunked.as_bytes()).await;
     assert!(reply.starts_with("HTTP/1.1 413"), "{reply}");
-    // What is announced too large is not waited for.
+    // The server does not wait for a body that is announced as too large.
     let (reply, closed) = raw(&app, format!("{head}Content-Length: 100000000\r\n\r\n").as_bytes()).await;
     assert!(reply.starts_with("HTTP/1.1 413") && closed, "{reply}");
 
@@ -285,21 +285,21 @@ async fn a_slow_request_is_answered_in_time(engine: Engine) {
     let reply = booking(&world.ann, 1, 2).send(&app).await;
     is_unavailable(&reply, "timeout");
     assert!(began.elapsed() < Duration::from_secs(3));
-    // What is the server's fault stands out in the log.
+    // Server errors stand out in the log.
     let id = reply.header("x-request-id").expect("an id");
     let log = app.instance(0).logged(&id).await;
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(&id)).collect();
     assert!(lines.iter().any(|line| line.contains(" WARN answered ")), "{lines:?}");
-    // Reading goes on.
+    // Reads still work.
     movies(&world.ann).send(&app).await.expect(200);
     holder.execute_batch("ROLLBACK").expect("it can be rolled back");
-    // "It may still be done", and here it is.
+    // The refusal said that it may still be executed, and here it is.
     let began = Instant::now();
     while booking(&world.bob, 1, 2).send(&app).await.status != 409 {
         assert!(began.elapsed() < Duration::from_secs(1), "the booking was not done");
     }
     is_consistent(&app).await;
-    // A body that does not come.
+    // A body that never arrives.
     let head =
         "POST /api/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
     let mut stream = connect(&app).await;
@@ -310,8 +310,8 @@ async fn a_slow_request_is_answered_in_time(engine: Engine) {
     assert!(["HTTP/1.1 503", "HTTP/1.1 408", "HTTP/1.1 400"].iter().any(|status| reply.starts_with(status)), "{reply}");
 }
 
-/// A client that leaves in the middle of its booking gets it as a whole or not at all, and nobody is given what was
-/// meant for another.
+/// A client that disconnects during its booking gets all of it or nothing, and nobody gets the reply meant for another
+/// client.
 async fn clients_that_leave_harm_nobody(engine: Engine) {
     let app = start(engine, &[("DATABASE_CONNECTIONS", "4")]).await;
     let world = app.world().await;
@@ -358,7 +358,7 @@ async fn clients_that_leave_harm_nobody(engine: Engine) {
     assert_eq!(held, [["41", "41"]]);
 }
 
-/// The log, with all that was logged before.
+/// Waits until everything so far has been logged, and returns the log.
 async fn seen(app: &App) -> String {
     let id = Call::get("/nowhere").header("Host", "127.0.0.1").send(app).await.header("x-request-id").expect("an id");
     app.instance(0).logged(&id).await
@@ -388,7 +388,7 @@ async fn unknown_hosts_are_refused(engine: Engine) {
     }
     let log = seen(&app).await;
     assert!(log.matches("ALLOWED_HOSTS").count() <= 20, "a scanner can't fill the log");
-    assert!(!log.contains(&"x".repeat(120)), "nor with long ones");
+    assert!(!log.contains(&"x".repeat(120)), "nor with long hosts");
     for host in ["tickets.example", "TICKETS.example:8443", "tickets.example.", "cinema.example", "a.b.cinema.example"]
     {
         Call::get("/api/movies/").header("Host", host).send(&app).await.expect(401);
@@ -456,7 +456,7 @@ async fn every_reply_has_an_id(engine: Engine) {
     }
     assert!(ids.iter().all(|id| id.len() >= 16), "{ids:?}");
     ids.sort_unstable();
-    assert!(ids.is_sorted_by(|one, next| one < next), "an id is given twice");
+    assert!(ids.is_sorted_by(|one, next| one < next), "an id is used twice");
 }
 
 async fn the_log_has_every_request_and_no_secret(engine: Engine) {
@@ -505,7 +505,7 @@ async fn the_log_has_every_request_and_no_secret(engine: Engine) {
     let mut secrets = vec![app.secret_key.clone(), wrong.to_owned(), "Other-Lantern-44".to_owned()];
     for user in [&world.ann, &world.bob, &world.inactive] {
         secrets.push(user.password.clone());
-        // The signature is what makes a token.
+        // The signature is the secret part of a token.
         secrets.extend([&user.access, &user.refresh].map(|token| token.rsplit('.').next().expect("a part").to_owned()));
     }
     if let Some(password) = Url::parse(app.database_url()).expect("a URL").password() {
@@ -518,7 +518,7 @@ async fn the_log_has_every_request_and_no_secret(engine: Engine) {
     }
 }
 
-/// Health checks don't fill it, and nobody can.
+/// Neither health checks nor clients can fill the log.
 async fn log_lines_are_few_and_short(engine: Engine) {
     for format in ["human", "json"] {
         let app = start(engine, &[("LOG_FORMAT", format)]).await;
@@ -549,7 +549,7 @@ async fn log_lines_are_few_and_short(engine: Engine) {
     }
 }
 
-/// A pipe takes 64 KiB; then the one who writes has to wait, and it must not be the server.
+/// A pipe buffers 64 KiB; after that the writer must wait, and that must not be the server.
 async fn a_log_that_nobody_reads_stops_nothing(engine: Engine) {
     let app = App::start_with(engine, Options { unread_log: true, ..Options::default() }).await;
     let mut connection = Connection::open(app.base()).await.expect("the server accepts");
@@ -582,8 +582,8 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
         assert!(has("access-control-allow-headers", "content-type"), "{reply:?}");
         assert!(has("access-control-allow-headers", "traceparent"), "{reply:?}");
         assert_eq!(reply.header("access-control-max-age").as_deref(), Some("7200"));
-        assert_eq!(reply.header("access-control-allow-credentials"), None, "there are no cookies to send");
-        // Replies can be read, refusals too, and caches keep the origins apart.
+        assert_eq!(reply.header("access-control-allow-credentials"), None, "the API uses no cookies");
+        // Pages can read replies and refusals, and caches keep the origins apart.
         for (status, call) in [(200, movies(&ann)), (401, Call::get("/api/movies/")), (404, Call::get("/nowhere"))] {
             let reply = call.header("Origin", origin).send(&open).await.expect(status);
             assert_eq!(allowed(&reply).as_deref(), Some(origin));
@@ -595,7 +595,7 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
             let refused = preflight(origin).send(&open).await.expect(403);
             assert_eq!(allowed(&refused), None);
         }
-        // Once each, and with the name of the setting.
+        // Each origin is logged once, with the name of the setting.
         let log = seen(&open).await;
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(&format!("origin={origin} "))).collect();
         assert!(lines.len() == 1 && lines[0].contains("CORS_ALLOWED_ORIGINS"), "{lines:?}");
@@ -614,7 +614,7 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
         );
         assert_eq!(allowed(&reply).as_deref(), origin);
     }
-    // The panel is for its own pages.
+    // The panel is only for its own pages.
     for path in ["/admin/", "/admin/login/", "/admin/static/admin.css", "/admin"] {
         assert_eq!(allowed(&Call::get(path).header("Origin", LISTED).send(&open).await), None, "{path}");
         let asked =
@@ -623,14 +623,14 @@ async fn only_listed_origins_are_let_in(engine: Engine) {
     }
     let shut = App::start(engine).await;
     assert_eq!(allowed(&preflight(LISTED).send(&shut).await.expect(403)), None);
-    // A page of the server itself is none of another origin.
+    // A page of the server itself is not from another origin.
     let own = format!("http://{}", shut.base().trim_start_matches("http://"));
     Call::post("/api/login/").header("Origin", own.clone()).json(json!({})).send(&shut).await.expect(400);
     assert!(!seen(&shut).await.contains(&format!("origin={own} ")));
     assert_eq!(allowed(&Call::get("/healthz").header("Origin", LISTED).send(&shut).await.expect(200)), None);
 }
 
-/// A page that can read neither status nor body of a refusal takes it for a broken network, and books again.
+/// A page that can't read the status and body of a refusal assumes a network failure and books again.
 async fn pages_can_read_every_refusal(engine: Engine) {
     const ORIGIN: &str = "https://tickets.example";
     let settings = [("CORS_ALLOWED_ORIGINS", ORIGIN), ("REQUEST_TIMEOUT_SECONDS", "1"), ("MAX_BODY_BYTES", "2048")];
@@ -653,7 +653,7 @@ async fn pages_can_read_every_refusal(engine: Engine) {
         assert_eq!(reply.header("access-control-allow-origin").as_deref(), Some(ORIGIN), "{shown}: {reply:?}");
         assert_eq!(reply.header("access-control-expose-headers").as_deref(), Some("*"), "{shown}: {reply:?}");
     }
-    // The time limit answers for a body that does not end.
+    // The time limit answers a request whose body does not end.
     let head = format!(
         "POST /api/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: {ORIGIN}\r\nContent-Type: application/json\r\n\
          Content-Length: 20\r\n\r\n{{"
@@ -667,7 +667,7 @@ async fn pages_can_read_every_refusal(engine: Engine) {
     assert!(reply.contains(&format!("access-control-allow-origin: {ORIGIN}\r\n")), "{reply}");
 }
 
-/// The reply to a throttled login, as Django REST framework words it; the seconds to wait.
+/// Checks the reply to a throttled login, in Django REST framework's words; returns the seconds to wait.
 fn is_throttled(reply: &Reply) -> u64 {
     assert_eq!(reply.status, 429, "{reply:?}");
     let seconds: u64 = reply.header("retry-after").and_then(|text| text.parse().ok()).expect("Retry-After");
@@ -686,7 +686,7 @@ async fn failed_logins_are_throttled(engine: Engine) {
     ];
     let app = start(engine, &limits).await;
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
-    // A right password forgets what was wrong before.
+    // A right password clears earlier failures.
     login("ann", "wrong").send(&app).await.expect(401);
     login("ann", &ann.password).send(&app).await.expect(200);
     for name in ["ann", "ANN", "ann"] {
@@ -694,15 +694,15 @@ async fn failed_logins_are_throttled(engine: Engine) {
     }
     let seconds = is_throttled(&login("ann", "wrong").send(&app).await);
     assert!((1..=6).contains(&seconds), "{seconds}");
-    // The right password too, however the name is written and whoever the client says it is.
+    // The right password is refused too, however the name is written and whatever address the client claims.
     is_throttled(&login("ann", &ann.password).send(&app).await);
     is_throttled(&login("Ann", &ann.password).send(&app).await);
     is_throttled(&login("ann", &ann.password).header("X-Forwarded-For", "192.0.2.7").send(&app).await);
-    // Other accounts are not affected, nor what is not a login.
+    // Other accounts are not affected, nor are other requests.
     login("bob", &bob.password).send(&app).await.expect(200);
     movies(&ann).send(&app).await.expect(200);
     Call::post("/api/token/refresh/").json(json!({"refresh": ann.refresh})).send(&app).await.expect(200);
-    // Four failures so far from this address, and with three more it is shut out.
+    // Four failures so far from this address; three more lock it out.
     for name in ["nobody1", "nobody2", "nobody3"] {
         login(name, "wrong").send(&app).await.expect(401);
     }
@@ -717,7 +717,7 @@ async fn failed_logins_are_throttled(engine: Engine) {
 async fn a_burst_of_guesses_is_counted(engine: Engine) {
     let app = start(engine, &[("LOGIN_FAILURES_PER_ACCOUNT", "3"), ("LOGIN_FAILURE_WINDOW_SECONDS", "1")]).await;
     let ann = app.customer("ann").await;
-    // Right ones, however many, are none of it.
+    // Right passwords, however many, do not count.
     let right = (0..10).map(|_| (login("ann", &ann.password), app.base().to_owned())).collect();
     assert!(race::at_once(right).await.iter().all(|reply| reply.status == 200));
     let guesses = (0..20).map(|n| (login("ann", &format!("guess {n}")), app.base().to_owned())).collect();
@@ -737,7 +737,7 @@ async fn proxies_are_believed_as_far_as_told(engine: Engine) {
         from("192.0.2.1", "wrong").send(&app).await.expect(401);
     }
     is_throttled(&from("192.0.2.1", &ann.password).send(&app).await);
-    // What the client itself put before the proxy's entry counts for nothing.
+    // Entries that the client added before the proxy's do not count.
     is_throttled(&from("192.0.2.9, 192.0.2.1", &ann.password).send(&app).await);
     let two_lines = from("192.0.2.9", &ann.password).header("X-Forwarded-For", "192.0.2.1");
     is_throttled(&two_lines.send(&app).await);
@@ -745,7 +745,7 @@ async fn proxies_are_believed_as_far_as_told(engine: Engine) {
     from("192.0.2.1, 2001:db8::1", &ann.password).send(&app).await.expect(200);
     // Some proxies add the port.
     is_throttled(&from("192.0.2.1:50123", &ann.password).send(&app).await);
-    // An entry of the proxy that cannot be read is no reason to believe the client's.
+    // If the proxy's entry is unreadable, the client's entry is still not trusted.
     for _ in 0..2 {
         from("192.0.2.77, unknown", "wrong").send(&app).await.expect(401);
     }
@@ -783,8 +783,8 @@ async fn a_login_storm_leaves_bookings_alone(engine: Engine) {
     assert!(slowest < Duration::from_secs(5) && count > 5, "{count} bookings, the slowest in {slowest:?}");
 }
 
-/// However many log in and sign up from one network, with a right password, too: the next to be served is someone from
-/// another, in the API and in the panel, and what is beyond the network's places is told to come later.
+/// However many clients of one network log in and sign up, even with right passwords, the next one served is from
+/// another network, in the API and in the panel. Requests beyond the network's places are told to retry later.
 async fn a_flood_of_logins_lets_other_networks_in(engine: Engine) {
     let app = start(engine, &[("TRUSTED_PROXIES", "1")]).await;
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
@@ -827,7 +827,7 @@ async fn a_flood_of_logins_lets_other_networks_in(engine: Engine) {
         served.get() - before
     };
     let (replies, served_before_others) = join!(flood, others);
-    // A few are served in between, one worker for each two cores; those who wait are 64 and 24.
+    // A few are served in between by one worker for each two cores; 64 and 24 wait.
     let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     assert!(served_before_others <= 10 + 10 * workers, "{served_before_others} were served before");
     let (served, refused): (Vec<Reply>, Vec<Reply>) = replies.into_iter().partition(|reply| reply.status < 300);
@@ -865,7 +865,7 @@ async fn logins_of_those_who_left_are_not_hashed(engine: Engine) {
     assert!(took < usual * 20 + Duration::from_millis(200), "{took:?}, usually {usual:?}");
 }
 
-/// Whoever has locked themselves out, or was locked out, gets in with the password that staff have set.
+/// A locked-out user can log in with a password that staff have set.
 async fn a_new_password_forgets_failed_logins(engine: Engine) {
     let app = start(engine, &[("LOGIN_FAILURES_PER_ACCOUNT", "2")]).await;
     let ann = app.customer("ann").await;

@@ -1,9 +1,9 @@
-//! What must hold when the power is cut: on SQLite, what was answered had been synced.
+//! What must hold when the power is cut: on SQLite, every answered request had been synced.
 //!
-//! The server runs with `support/disk.c` preloaded, which logs what it writes to the database's files and which syncs
-//! are complete. Whoever gets an answer notes how long the log is by then. From the log a test makes the files as a
-//! power cut at that moment may leave them: all that was synced, and of the rest whatever chance leaves. The server
-//! starts on these files, and what had been answered must be there.
+//! The server runs with `support/disk.c` preloaded, which logs its writes to the database's files and the completed
+//! syncs. A client notes the length of the log with each answer. From the log, a test creates the files as a power cut
+//! at that point may leave them: everything that was synced, and a random part of the rest. The server starts on these
+//! files, and every answered booking must be there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,23 +29,23 @@ pub fn tests() -> Vec<Test> {
 }
 
 const CLIENTS: i64 = 6;
-/// Of each client, which books and cancels them in turn.
+/// Seats of each client, which books and cancels them in turn.
 const SEATS: i64 = 20;
-/// Of each client in a round.
+/// Requests of each client in a round.
 const REQUESTS: usize = 100;
 
 async fn answered_bookings_survive(_: Engine) {
     let mut machine = Machine::start().await;
     for round in 0..rounds() {
         let moments = machine.work().await;
-        // At an answer everything may be at rest; in between, a commit is under way.
+        // Cut the power either at an answer, when nothing may be in progress, or between answers, during a commit.
         let moment = if round % 2 == 0 { moments[chance(moments.len())] } else { chance(moments[moments.len() - 1]) };
         let lost = machine.cut_power(moment, moment).await;
         assert!(lost.is_empty(), "answered by byte {moment} of the log and lost:\n{}", lost.join("\n"));
     }
 }
 
-/// A sync that did nothing is seen: here the disk only says that it syncs, from half of its log on.
+/// Proves that a missing sync is noticed: from half of the log on, this disk only pretends to sync.
 async fn a_disk_that_lies_loses_bookings(_: Engine) {
     let mut machine = Machine::start().await;
     let moments = machine.work().await;
@@ -54,7 +54,7 @@ async fn a_disk_that_lies_loses_bookings(_: Engine) {
     assert!(!lost.is_empty(), "nothing that was answered by byte {moment} of the log is lost");
 }
 
-/// The database's files by their names, without the one in memory.
+/// The database's files by name, without the memory-mapped one.
 type Files = BTreeMap<String, Vec<u8>>;
 
 /// A server on a disk that can lose its power, and its clients.
@@ -64,7 +64,7 @@ struct Machine {
     database: PathBuf,
     /// Holds the library to preload, and its log.
     watch: TempDir,
-    /// What was on the disk, durably, when the log began.
+    /// The durable files when the log began.
     before: Files,
 }
 
@@ -81,7 +81,7 @@ impl Machine {
             let user = app.customer(&format!("client{n}")).await;
             clients.push(Client { user, first_seat: n * SEATS + 1, held: BTreeMap::new(), told: Vec::new() });
         }
-        // It leaves one file, which is durable, so that the first round begins with a new log of SQLite's.
+        // It leaves one durable file, so that the first round starts with a new SQLite log.
         assert!(app.instance(0).stop().await.success());
         let database = PathBuf::from(app.database_url().trim_start_matches("sqlite://"));
         let mut machine = Machine { app, clients, database, watch, before: Files::new() };
@@ -101,14 +101,14 @@ impl Machine {
         ours.map(|(name, path)| (name, std::fs::read(path).expect("it can be read"))).collect()
     }
 
-    /// Starts the server on what is on the disk, with a new log.
+    /// Starts the server on the files on the disk, with a new log.
     async fn switch_on(&mut self) {
         self.before = self.files();
         std::fs::remove_file(self.log()).expect("there is a log");
         self.app.instance(0).restart().await;
     }
 
-    /// Loads the server; gives the moments of its answers, in order.
+    /// Puts load on the server; returns the log's length at each answer, in order.
     async fn work(&mut self) -> Vec<usize> {
         let log = self.log();
         join_all(self.clients.iter_mut().map(|client| client.work(self.app.base(), &log))).await;
@@ -118,14 +118,14 @@ impl Machine {
         moments
     }
 
-    /// What the clients had been told by `moment` and is not so after a power cut then, if syncs after `synced_until`
-    /// were lies.
+    /// Cuts the power when the log has the length `moment`, if syncs after `synced_until` did nothing. Returns what the
+    /// clients had been answered before and is lost.
     async fn cut_power(&mut self, moment: usize, synced_until: usize) -> Vec<String> {
         // It is idle, so its last write is in the log.
         self.app.instance(0).kill9();
         let log = std::fs::read(self.log()).expect("there is a log");
         let all = after(&self.before, &log, log.len(), |length| length);
-        assert!(all == self.files(), "the log has not all that was written");
+        assert!(all == self.files(), "the log lacks some of the writes");
 
         let survives = if synced_until < moment { |_| 0 } else { by_chance };
         let left = after(&self.before, &log[..moment], synced_until, survives);
@@ -149,9 +149,9 @@ impl Machine {
     }
 }
 
-/// What a client learnt about a booking.
+/// What a reply said about a booking.
 struct Told {
-    /// How long the log was by then.
+    /// The length of the log at that time.
     moment: usize,
     booking: i64,
     booked: bool,
@@ -160,13 +160,13 @@ struct Told {
 struct Client {
     user: User,
     first_seat: i64,
-    /// Its bookings by their seats.
+    /// Its bookings by seat.
     held: BTreeMap<i64, i64>,
     told: Vec<Told>,
 }
 
 impl Client {
-    /// Books the seats that it doesn't hold, cancels those that it does.
+    /// Books the seats that it doesn't have, and cancels the others.
     async fn work(&mut self, base: &str, log: &Path) {
         let mut connection = Connection::open(base).await.expect("the server is up");
         for seat in (self.first_seat..self.first_seat + SEATS).cycle().take(REQUESTS) {
@@ -184,9 +184,9 @@ impl Client {
         }
     }
 
-    /// What it had been told by `moment` and is not so; what it was told later may be so or not.
+    /// Returns the replies up to `moment` that are no longer true; later ones may be true or not.
     async fn compare(&mut self, app: &App, moment: usize) -> Vec<String> {
-        // By booking: whether it may be missing, booked, cancelled.
+        // The possible states of each booking: missing (None), booked or cancelled.
         let mut possible: BTreeMap<i64, Vec<Option<bool>>> = BTreeMap::new();
         for told in self.told.drain(..) {
             let states = possible.entry(told.booking).or_insert_with(|| vec![None]);
@@ -200,7 +200,7 @@ impl Client {
         for listed in my_bookings(app, &self.user).await {
             let [booking, seat] = ["id", "seat_number"].map(|name| listed[name].as_i64().expect("a number"));
             let booked = listed["status"] == "booked";
-            assert!(possible.contains_key(&booking), "nobody asked for this: {listed}");
+            assert!(possible.contains_key(&booking), "nobody requested this: {listed}");
             found.insert(booking, booked);
             self.told.push(Told { moment: 0, booking, booked });
             if booked {
@@ -208,7 +208,7 @@ impl Client {
             }
         }
         let broken = possible.iter().filter(|(booking, states)| !states.contains(&found.get(booking).copied()));
-        broken.map(|(booking, _)| format!("booking {booking}, of which is left {:?}", found.get(booking))).collect()
+        broken.map(|(booking, _)| format!("booking {booking} is now {:?}", found.get(booking))).collect()
     }
 }
 
@@ -216,9 +216,9 @@ impl Client {
 #[derive(Default)]
 struct OnDisk {
     synced: Vec<u8>,
-    /// Since then, in order.
+    /// Changes since the last sync, in order.
     unsynced: Vec<Change>,
-    /// Its name is: its directory was synced since it is there.
+    /// Its name is durable: its directory was synced after the file was created.
     is_named: bool,
 }
 
@@ -228,7 +228,7 @@ enum Change {
 }
 
 impl OnDisk {
-    /// Makes durable, of each change since the last sync, as many bytes as survive.
+    /// Makes the surviving bytes of each change since the last sync durable.
     fn settle(&mut self, survives: fn(usize) -> usize) {
         for change in self.unsynced.drain(..) {
             match change {
@@ -246,14 +246,14 @@ impl OnDisk {
     }
 }
 
-/// What the disk holds after all in this log, if syncs after `synced_until` were lies. `survives` says how many of so
-/// many bytes that were written at once, and not synced, are on the disk all the same.
+/// The files on the disk after this log, if syncs after `synced_until` did nothing. `survives` returns how many bytes
+/// of a write that was not synced are on the disk anyway.
 fn after(before: &Files, log: &[u8], synced_until: usize, survives: fn(usize) -> usize) -> Files {
     let durable = |bytes: &Vec<u8>| OnDisk { synced: bytes.clone(), unsynced: Vec::new(), is_named: true };
     let mut disk: BTreeMap<String, OnDisk> =
         before.iter().map(|(name, bytes)| (name.clone(), durable(bytes))).collect();
     let mut rest = log;
-    // As `struct record` in `disk.c`.
+    // Same layout as `struct record` in `disk.c`.
     while let Some((head, after_head)) = rest.split_first_chunk::<48>() {
         let number = |at: usize| {
             usize::from_ne_bytes(head[at..at + 8].try_into().expect("8 bytes")) // never negative
@@ -278,7 +278,7 @@ fn after(before: &Files, log: &[u8], synced_until: usize, survives: fn(usize) ->
     disk.into_iter().map(|(name, file)| (name, file.synced)).collect()
 }
 
-/// Nothing, all, or the beginning.
+/// Returns nothing, everything or a random part.
 fn by_chance(length: usize) -> usize {
     match chance(3) {
         0 => 0,

@@ -1,5 +1,5 @@
-//! Nothing is done that was not meant: Marquee's own endpoints refuse what they do not know, the contract's ignore it, and
-//! no endpoint reads a compressed body.
+//! Nothing is done by mistake: Marquee's own endpoints refuse unknown parameters and fields, the contract's ignore
+//! them, and no endpoint reads a compressed body.
 
 use serde_json::{Value, json};
 
@@ -19,18 +19,18 @@ pub fn tests() -> Vec<Test> {
 const FORM: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data; boundary=b";
 
-/// A body of multipart with these fields.
+/// A multipart body with these fields.
 fn parts<'a>(fields: impl IntoIterator<Item = (&'a str, i64)>) -> String {
     let part = |(name, value)| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
     fields.into_iter().map(part).collect::<String>() + "--b--\r\n"
 }
 
-/// An operation of the schema, with the ids of things that are there.
+/// An operation of the schema, with the ids of existing objects.
 struct Operation {
     method: String,
     template: String,
     path: String,
-    /// Of the fields that its body has.
+    /// The fields of its body.
     fields: Vec<String>,
     is_of_the_contract: bool,
 }
@@ -57,7 +57,7 @@ async fn made(app: &App, world: &World) -> Made {
     }
 }
 
-/// All of the schema, so that what is added later is asked, too.
+/// All operations of the schema, so that operations added later are tested too.
 async fn operations(app: &App, made: &Made) -> Vec<Operation> {
     let contract = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/contract.md")).expect("a file");
     let schema = Call::get("/api/schema/?format=json").send(app).await.expect(200).json();
@@ -88,7 +88,7 @@ async fn operations(app: &App, made: &Made) -> Vec<Operation> {
     operations
 }
 
-/// The reply is 400, and names this field or parameter.
+/// Checks that the reply is a 400 that names this field or parameter.
 fn names(reply: &Reply, name: &str, what: &str) {
     assert_eq!(reply.status, 400, "{what}: {reply:?}");
     let told = reply.json();
@@ -112,7 +112,7 @@ async fn own_endpoints_refuse_what_they_do_not_know(engine: Engine) {
         for query in ["?seats=6", "?Limit=5", "?limit[]=5", "?format=json&x=", "?%6Cimits=1"] {
             let name = query.rsplit(['?', '&']).next().and_then(|last| last.split('=').next()).expect("a name");
             let name = name.replace("%6C", "l");
-            // All fields are there that must be.
+            // All required fields are present.
             let call = operation.call(ann, query).json(json!({"seats": [6]}));
             names(&call.send(&app).await, &name, &format!("{shown} {query}"));
         }
@@ -136,7 +136,7 @@ async fn own_endpoints_refuse_what_they_do_not_know(engine: Engine) {
             names(&operation.call(ann, "").body(Some(FORM), form).send(&app).await, unknown, &what);
             names(&operation.call(ann, "").body(Some(MULTIPART), parts(fields)).send(&app).await, unknown, &what);
         }
-        // In JSON a list is a list; brackets are no way to name it.
+        // In JSON, a list needs no brackets in its name.
         for bracketed in ["seats[]", "seats[0]"] {
             names(&operation.call(ann, "").json(json!({ bracketed: [6] })).send(&app).await, bracketed, &shown);
         }
@@ -145,7 +145,7 @@ async fn own_endpoints_refuse_what_they_do_not_know(engine: Engine) {
         operation.call(ann, "").body(None, "x").send(&app).await.expect(415);
     }
     assert!((own, posts) >= (10, 6), "{own} own operations, {posts} of them POST");
-    assert_eq!(state().await, before, "what was refused has changed something");
+    assert_eq!(state().await, before, "a refused request has changed something");
     let many: Value =
         (0..40).map(|n| (format!("{n}{}", "x".repeat(20)), json!(1))).collect::<serde_json::Map<_, _>>().into();
     let told = act(ann, &made.held, "extend").json(many).send(&app).await.expect(400).json();
@@ -153,11 +153,11 @@ async fn own_endpoints_refuse_what_they_do_not_know(engine: Engine) {
     let twice = get(ann, "/api/orders/?limit=5&limit=6").send(&app).await.expect(400).json();
     assert_eq!(twice, json!({"limit": ["This parameter may appear only once."]}));
 
-    // Without a body, or with an object without fields, they do what they are for.
+    // Without a body, or with an empty object, they do their normal work.
     act(ann, &made.held, "extend").json(json!({})).send(&app).await.expect(200);
     act(ann, &made.held, "extend").body(Some("text/plain"), "").send(&app).await.expect(200);
     act(ann, &made.held, "confirm").json(json!({})).send(&app).await.expect(201);
-    // The contract's endpoints ignore what they do not know (M02, B40, C09).
+    // The contract's endpoints ignore unknown fields and parameters (M02, B40, C09).
     get(ann, "/api/my-bookings/?seats=6").send(&app).await.expect(200);
     let booked = post(ann, "/api/shows/1/book/?x=1").json(json!({"seat_number": 20, "seats": [21], "x": 1}));
     let id = booked.send(&app).await.expect(201).json()["id"].clone();
@@ -165,7 +165,7 @@ async fn own_endpoints_refuse_what_they_do_not_know(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// Many clients write a list in a form so.
+/// Many clients write a list in a form this way.
 async fn a_bracketed_list_is_a_list(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -202,7 +202,7 @@ async fn a_bracketed_list_is_a_list(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// "All" is what an empty body means, not one whose names are unknown.
+/// Only an empty body means "all", not a body with unknown names.
 async fn cancelling_all_needs_an_empty_body(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -244,7 +244,7 @@ async fn compressed_bodies_are_refused(engine: Engine) {
         }
     }
     assert!(posts >= 11, "{posts}");
-    // Checked where the contract checks the Content-Type: after the token and the method.
+    // Checked together with the Content-Type: after the token and the method.
     let nobody = Call::post("/api/shows/1/book/").header("Content-Encoding", "gzip").json(json!({"seat_number": 1}));
     nobody.send(&app).await.expect(401);
     booking(&world.ann, 1, 30).header("Content-Encoding", "Identity").send(&app).await.expect(201);

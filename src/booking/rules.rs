@@ -1,4 +1,5 @@
-//! Who gets a seat: the pure decision over a batch of requests. No I/O, no clock, no randomness.
+//! Decides who gets a seat: a pure function of a batch of requests and the data it touches. No I/O, no clock, no
+//! randomness.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +9,7 @@ use crate::orders::status::{self, Event, Status};
 /// A request that changes who holds a seat, or for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// The seats of one show, all or none; different ones, at least one.
+    /// Books all of these seats or none. There is at least one, and none is named twice.
     Book {
         user_id: i64,
         show_id: i64,
@@ -18,13 +19,13 @@ pub enum Ask {
         user_id: i64,
         booking_id: i64,
     },
-    /// As [`Ask::Book`], for a while.
+    /// Holds seats for a few minutes, under the conditions of [`Ask::Book`].
     Hold {
         user_id: i64,
         show_id: i64,
         seats: Vec<i64>,
     },
-    /// The seats that a hold is to have; different ones, at least one.
+    /// Replaces the seats of a hold. There is at least one, and none is named twice.
     Change {
         user_id: i64,
         hold_id: i64,
@@ -43,74 +44,75 @@ pub enum Ask {
         user_id: i64,
         hold_id: i64,
     },
-    /// These seats of an order; all that are left when none is named.
+    /// Cancels these seats of an order, or all that are left if none is named.
     CancelOrder {
         user_id: i64,
         order_id: i64,
         seats: Vec<i64>,
     },
-    /// What the house does to anyone's booking, order or hold, at any time.
+    /// An action of staff on anyone's booking, order or hold, at any time.
     House {
         id: i64,
         act: Act,
     },
 }
 
+/// What staff can do to a booking, an order or a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// Cancels the booking.
     CancelBooking,
-    /// Cancels all that is left of the order.
+    /// Cancels the remaining seats of the order.
     CancelOrder,
-    /// Notes that the order's price was received.
+    /// Records that the order was paid.
     Pay,
-    /// Notes that the order's price was given back, and cancels what is left of it.
+    /// Records that the money was returned, and cancels the remaining seats of the order.
     Refund,
     /// Ends the hold.
     Release,
 }
 
-/// On whose behalf something is asked.
+/// On whose behalf a request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+enum Actor {
     User(i64),
-    House,
+    Staff,
 }
 
-impl By {
+impl Actor {
     fn may_touch(self, owner: i64) -> bool {
-        self == By::House || self == By::User(owner)
+        self == Actor::Staff || self == Actor::User(owner)
     }
 }
 
-/// What an installation allows. Times are in microseconds; what is not there is off.
+/// The limits of an installation. Times are in microseconds; `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a hold lasts from when it was made or extended, and from when it was made in all.
+    /// How long a hold lasts after it was made or extended, and at most after it was made.
     pub hold: i64,
     pub hold_in_all: i64,
-    /// What a user may hold in a show, as seats and as holds.
+    /// How many seats, and how many holds, a user may have on hold in a show.
     pub held_seats: i64,
     pub holds: i64,
     /// Holds that a user may make in a minute.
     pub holds_per_minute: i64,
-    /// How often a user may book, hold and change a hold in a minute at one instance. The desk counts this, before
-    /// anything is decided.
+    /// How often a user may book, hold and change a hold in a minute at one instance. The desk counts this before anything
+    /// is decided.
     pub changes_per_minute: u32,
-    /// When sales open and close, before the show begins.
+    /// How long before the show begins sales open, and close.
     pub opens_before: Option<i64>,
     pub closes_before: Option<i64>,
-    /// Seats in an order, and seats of a user in a show.
+    /// The most seats in an order, and of a user in a show.
     pub order_seats: Option<i64>,
     pub user_seats: Option<i64>,
-    /// Until when, before the show begins, a booking can be cancelled.
+    /// How long before the show begins a booking can last be cancelled.
     pub cancel_before: Option<i64>,
 }
 
 const MINUTE: i64 = 60 * 1_000_000;
 
 impl Default for Limits {
-    /// Those of an installation that has set none.
+    /// The limits of an installation that has not configured any.
     fn default() -> Self {
         Limits {
             hold: 8 * MINUTE,
@@ -128,7 +130,7 @@ impl Default for Limits {
     }
 }
 
-/// A show's own rules of sale; where one is not there, the installation's counts.
+/// A show's own sales rules. If one is `None`, the installation's applies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sales {
     /// In UTC microseconds.
@@ -139,7 +141,7 @@ pub struct Sales {
 }
 
 impl Limits {
-    /// The rules that count for a show.
+    /// Returns the sales rules that apply to a show.
     pub fn sales(&self, own: Sales, date_time: i64) -> Sales {
         let before = |micros: i64| date_time.saturating_sub(micros);
         Sales {
@@ -151,12 +153,12 @@ impl Limits {
     }
 }
 
-/// What is known of a show: its own row, and who has which of the asked seats.
+/// The state of a show: its own row, and the holders of the requested seats.
 #[derive(Debug, Clone, Default)]
 pub struct ShowState {
     pub date_time: i64,
     pub total_seats: i64,
-    /// Booked and blocked; what is held is not among them, since time alone frees it.
+    /// Seats that are booked or blocked. Held seats are not included, since they become free without a write.
     pub seats_taken: i64,
     pub sales: Sales,
     pub cancelled: bool,
@@ -168,17 +170,17 @@ pub struct ShowState {
 pub enum Holder {
     /// It is booked or blocked.
     Taken,
-    /// It is held by this row, or was until then: such a row makes way.
+    /// Held by this row until `until`; an expired row is overwritten.
     Held { row: i64, until: i64 },
 }
 
-/// What is known of a booking that is to be cancelled.
+/// The state of a booking that is to be cancelled.
 #[derive(Debug, Clone)]
 pub struct BookingState {
     pub user_id: i64,
     pub show_id: i64,
     pub seat_number: i64,
-    /// For a booking without an order; what belongs to one is told there.
+    /// Only used for a booking without an order; otherwise the order has the status.
     pub booked: bool,
     pub created_at: i64,
     pub order_id: Option<i64>,
@@ -191,21 +193,21 @@ pub struct OrderState {
     pub show_id: i64,
     pub status: Status,
     pub created_at: i64,
-    /// While it is held; [`RELEASED`] once it was given up.
+    /// Set while it is held; [`RELEASED`] once it was released.
     pub expires_at: Option<i64>,
-    /// Another with each change, never the same again.
+    /// Changes with every update and is never reused.
     pub version: i64,
-    /// In the order of their numbers, each once.
+    /// Ordered by number, each once.
     pub seats: Vec<Seat>,
 }
 
-/// When a hold expired that was given up.
+/// `expires_at` of a released hold.
 pub const RELEASED: i64 = 0;
 
-/// A row of bookings.
+/// A row of the table `bookings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seat {
-    /// Its id.
+    /// The id of the row.
     pub row: i64,
     pub number: i64,
     pub status: SeatStatus,
@@ -219,30 +221,30 @@ pub enum SeatStatus {
     Cancelled,
 }
 
-/// What a user has in a show.
+/// What a user has in a show already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub holds: i64,
     pub held_seats: i64,
-    /// Known where there is a limit to it.
+    /// Only known if there is a limit to it.
     pub booked_seats: i64,
     /// Holds made in the last minute, in any show.
     pub recent_holds: i64,
 }
 
-/// The most that a user may have in a show before a batch is written, for its limits to be kept; [`i64::MAX`] where the
-/// batch gives no more than was there.
+/// The most that a user may have in a show before a batch is written, so that the batch keeps the limits; [`i64::MAX`] if
+/// the batch adds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     pub holds: i64,
     pub held_seats: i64,
-    /// Held and booked.
+    /// Held and booked seats.
     pub seats: i64,
     /// Holds made in the last minute, in any show.
     pub recent_holds: i64,
 }
 
-/// All that a batch touches.
+/// Everything that a batch touches.
 #[derive(Debug, Clone, Default)]
 pub struct State {
     pub shows: HashMap<i64, ShowState>,
@@ -252,7 +254,7 @@ pub struct State {
     pub usage: HashMap<(i64, i64), Usage>,
 }
 
-/// What a granted request gave.
+/// The result of a granted request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Granted {
     /// Seats that were booked, or the one that was cancelled.
@@ -270,36 +272,36 @@ pub enum Granted {
     },
 }
 
-/// What a batch changes. A row that is new has an id below zero, -1 first, until it is written.
+/// What a batch changes. New rows have ids below zero, starting with -1, until they are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     pub shows: BTreeMap<i64, ShowChange>,
     pub new: Vec<NewSeat>,
-    /// Held rows whose hold is over, and held rows that their holders gave up.
+    /// Held rows whose hold has expired, and held rows that their holders dropped.
     pub expired: Vec<i64>,
     pub dropped: Vec<i64>,
-    /// Held rows that are booked now.
+    /// Held rows that become booked.
     pub confirmed: Vec<i64>,
-    /// Booked rows that are cancelled now.
+    /// Booked rows that become cancelled.
     pub cancelled: Vec<i64>,
-    /// Holds and orders as they are from now on.
+    /// Holds and orders as they are after the batch.
     pub orders: BTreeMap<i64, OrderState>,
-    /// Who was granted more because of what [`State::usage`] said, by user and show.
+    /// Users who were granted more because of their [`State::usage`], by user and show.
     pub relied_on: BTreeMap<(i64, i64), Room>,
-    /// How many ids are new.
+    /// How many new ids are needed.
     pub ids: i64,
 }
 
 /// What a batch does to a show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ShowChange {
-    /// More seats booked than before, or fewer.
+    /// How many more seats are booked than before; negative if fewer.
     pub taken: i64,
-    /// Among those that found a holder; 0 when seats are only given back, which is allowed at any time.
+    /// The highest seat that someone gets; 0 if seats are only given back, which is allowed at any time.
     pub highest_seat: i64,
 }
 
-/// A row that is added to bookings.
+/// A new row of the table `bookings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewSeat {
     pub user_id: i64,
@@ -308,15 +310,15 @@ pub struct NewSeat {
     pub seat: Seat,
 }
 
-/// What became of a batch.
+/// The outcomes of a batch and its changes.
 #[derive(Debug, Clone)]
 pub struct Decided {
     pub outcomes: Vec<Result<Granted, BookingError>>,
     pub changes: Changes,
 }
 
-/// Decides the requests of a batch in the order of their arrival, each as if those before it were already done.
-/// `now` is the moment that decides, in UTC microseconds.
+/// Decides the requests of a batch in order of arrival, each as if the ones before it were already done.
+/// `now` is the authoritative current time in UTC microseconds.
 pub fn decide<'a>(state: State, asks: impl IntoIterator<Item = &'a Ask>, now: i64, limits: &Limits) -> Decided {
     let before = state.usage.clone();
     let mut batch = Batch { state, now, limits, new_holds: HashMap::new(), changes: Changes::default() };
@@ -340,30 +342,30 @@ impl Batch<'_> {
     fn decide(&mut self, ask: &Ask) -> Outcome {
         match ask {
             Ask::Book { user_id, show_id, seats } => self.book(*user_id, *show_id, seats),
-            Ask::Cancel { user_id, booking_id } => self.cancel(By::User(*user_id), *booking_id),
+            Ask::Cancel { user_id, booking_id } => self.cancel(Actor::User(*user_id), *booking_id),
             Ask::Hold { user_id, show_id, seats } => self.hold(*user_id, *show_id, seats),
             Ask::Change { user_id, hold_id, seats } => self.change(*user_id, *hold_id, seats),
             Ask::Extend { user_id, hold_id } => self.extend(*user_id, *hold_id),
-            Ask::Release { user_id, hold_id } => self.release(By::User(*user_id), *hold_id),
+            Ask::Release { user_id, hold_id } => self.release(Actor::User(*user_id), *hold_id),
             Ask::Confirm { user_id, hold_id } => self.confirm(*user_id, *hold_id),
-            Ask::CancelOrder { user_id, order_id, seats } => self.cancel_order(By::User(*user_id), *order_id, seats),
-            Ask::House { id, act: Act::CancelBooking } => self.cancel(By::House, *id),
-            Ask::House { id, act: Act::CancelOrder } => self.cancel_order(By::House, *id, &[]),
+            Ask::CancelOrder { user_id, order_id, seats } => self.cancel_order(Actor::User(*user_id), *order_id, seats),
+            Ask::House { id, act: Act::CancelBooking } => self.cancel(Actor::Staff, *id),
+            Ask::House { id, act: Act::CancelOrder } => self.cancel_order(Actor::Staff, *id, &[]),
             Ask::House { id, act: Act::Pay } => self.settle(*id, Event::Pay),
             Ask::House { id, act: Act::Refund } => self.settle(*id, Event::Refund),
-            Ask::House { id, act: Act::Release } => self.release(By::House, *id),
+            Ask::House { id, act: Act::Release } => self.release(Actor::Staff, *id),
         }
     }
 
     fn book(&mut self, user_id: i64, show_id: i64, seats: &[i64]) -> Outcome {
-        self.may_have(show_id, seats, seats.len())?;
-        self.is_within(user_id, show_id, seats.len())?;
-        // A seat that is asked for twice is taken by the first of the two.
+        self.check_seats(show_id, seats, seats.len())?;
+        self.check_user_limit(user_id, show_id, seats.len())?;
+        // If a seat is named twice, it is taken the second time.
         let is_twice = |place: usize| seats[..place].contains(&seats[place]);
         if !self.not_free(show_id, seats).is_empty() || (0..seats.len()).any(is_twice) {
             return Err(BookingError::SeatTaken);
         }
-        let booked = seats.iter().map(|seat| self.take(user_id, show_id, None, *seat, SeatStatus::Booked)).collect();
+        let booked = seats.iter().map(|seat| self.give(user_id, show_id, None, *seat, SeatStatus::Booked)).collect();
         self.count_taken(show_id, seats.len() as i64, 0);
         if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
             usage.booked_seats += seats.len() as i64;
@@ -372,19 +374,19 @@ impl Batch<'_> {
     }
 
     fn hold(&mut self, user_id: i64, show_id: i64, seats: &[i64]) -> Outcome {
-        self.may_have(show_id, seats, seats.len())?;
-        self.is_within(user_id, show_id, seats.len())?;
+        self.check_seats(show_id, seats, seats.len())?;
+        self.check_user_limit(user_id, show_id, seats.len())?;
         let used = self.state.usage.get(&(user_id, show_id)).copied().unwrap_or_default();
         if used.holds >= self.limits.holds {
             return Err(BookingError::TooManyHolds { limit: self.limits.holds });
         }
-        // These are counted over all shows.
+        // This limit applies to all shows together.
         let new_holds = self.new_holds.get(&user_id).copied().unwrap_or_default();
         if used.recent_holds + new_holds >= self.limits.holds_per_minute {
             return Err(BookingError::HoldsTooFast { limit: self.limits.holds_per_minute });
         }
-        self.may_hold(user_id, show_id, seats.len())?;
-        self.are_free(show_id, seats)?;
+        self.check_hold_limit(user_id, show_id, seats.len())?;
+        self.check_free(show_id, seats)?;
         let id = self.new_id();
         let expires_at = self.now + self.limits.hold.min(self.limits.hold_in_all);
         let mut hold = OrderState {
@@ -397,7 +399,7 @@ impl Batch<'_> {
             seats: Vec::new(),
         };
         hold.seats.extend(
-            seats.iter().map(|seat| self.take(user_id, show_id, Some((id, expires_at)), *seat, SeatStatus::Held)),
+            seats.iter().map(|seat| self.give(user_id, show_id, Some((id, expires_at)), *seat, SeatStatus::Held)),
         );
         hold.seats.sort_unstable_by_key(|seat| seat.number);
         if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
@@ -405,25 +407,25 @@ impl Batch<'_> {
             usage.held_seats += seats.len() as i64;
         }
         *self.new_holds.entry(user_id).or_default() += 1;
-        self.note(id, hold.clone());
+        self.record(id, hold.clone());
         Ok(Granted::Hold { id, hold })
     }
 
-    /// What is kept is not touched: it is never free in between.
+    /// Seats that the hold keeps are not touched, so they are never free in between.
     fn change(&mut self, user_id: i64, id: i64, seats: &[i64]) -> Outcome {
-        let mut hold = self.live(By::User(user_id), id)?;
+        let mut hold = self.live_hold(Actor::User(user_id), id)?;
         let (show_id, expires_at) = (hold.show_id, hold.expires_at.unwrap_or_default());
         let has = |hold: &OrderState, number: i64| hold.seats.iter().any(|seat| seat.number == number);
         let added: Vec<i64> = seats.iter().copied().filter(|seat| !has(&hold, *seat)).collect();
         let (kept, gone): (Vec<Seat>, Vec<Seat>) = hold.seats.iter().partition(|seat| seats.contains(&seat.number));
         if !added.is_empty() {
-            self.may_have(show_id, &added, seats.len())?;
+            self.check_seats(show_id, &added, seats.len())?;
             let more = added.len().saturating_sub(gone.len());
             if more > 0 {
-                self.is_within(user_id, show_id, more)?;
-                self.may_hold(user_id, show_id, more)?;
+                self.check_user_limit(user_id, show_id, more)?;
+                self.check_hold_limit(user_id, show_id, more)?;
             }
-            self.are_free(show_id, &added)?;
+            self.check_free(show_id, &added)?;
         }
         if added.is_empty() && gone.is_empty() {
             return Ok(Granted::Hold { id, hold });
@@ -434,18 +436,18 @@ impl Batch<'_> {
         let had = hold.seats.len() as i64;
         hold.seats = kept;
         let place = Some((id, expires_at));
-        hold.seats.extend(added.iter().map(|seat| self.take(user_id, show_id, place, *seat, SeatStatus::Held)));
+        hold.seats.extend(added.iter().map(|seat| self.give(user_id, show_id, place, *seat, SeatStatus::Held)));
         hold.seats.sort_unstable_by_key(|seat| seat.number);
         if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
             usage.held_seats += hold.seats.len() as i64 - had;
         }
         hold.version = self.new_id();
-        self.note(id, hold.clone());
+        self.record(id, hold.clone());
         Ok(Granted::Hold { id, hold })
     }
 
     fn extend(&mut self, user_id: i64, id: i64) -> Outcome {
-        let mut hold = self.live(By::User(user_id), id)?;
+        let mut hold = self.live_hold(Actor::User(user_id), id)?;
         self.is_on_sale(hold.show_id)?;
         let until = (self.now + self.limits.hold).min(hold.created_at + self.limits.hold_in_all);
         if hold.expires_at.is_some_and(|expires_at| until <= expires_at) {
@@ -453,12 +455,12 @@ impl Batch<'_> {
         }
         hold.expires_at = Some(until);
         hold.version = self.new_id();
-        self.note(id, hold.clone());
+        self.record(id, hold.clone());
         Ok(Granted::Hold { id, hold })
     }
 
-    fn release(&mut self, by: By, id: i64) -> Outcome {
-        let hold = self.live(by, id)?;
+    fn release(&mut self, by: Actor, id: i64) -> Outcome {
+        let hold = self.live_hold(by, id)?;
         for seat in &hold.seats {
             self.drop_held(hold.show_id, seat);
         }
@@ -467,13 +469,13 @@ impl Batch<'_> {
             usage.held_seats -= hold.seats.len() as i64;
         }
         let version = self.new_id();
-        self.note(id, OrderState { expires_at: Some(RELEASED), version, seats: Vec::new(), ..hold.clone() });
+        self.record(id, OrderState { expires_at: Some(RELEASED), version, seats: Vec::new(), ..hold.clone() });
         Ok(Granted::Hold { id, hold })
     }
 
-    /// Sales may have closed meanwhile: whoever holds a seat can take it, unless the show was cancelled.
+    /// A hold can be confirmed even if sales have closed since, unless the show was cancelled.
     fn confirm(&mut self, user_id: i64, id: i64) -> Outcome {
-        let mut order = self.live(By::User(user_id), id)?;
+        let mut order = self.live_hold(Actor::User(user_id), id)?;
         let show = self.state.shows.get(&order.show_id).ok_or(BookingError::UnknownShow)?;
         if show.date_time <= self.now {
             return Err(BookingError::ShowStarted);
@@ -501,12 +503,12 @@ impl Batch<'_> {
             usage.booked_seats += count;
         }
         order.version = self.new_id();
-        self.note(id, order.clone());
+        self.record(id, order.clone());
         Ok(Granted::Order { id, order })
     }
 
-    /// The owner is checked before the state (C04); cancelling is not limited in time, unless the installation says so.
-    fn cancel(&mut self, by: By, booking_id: i64) -> Outcome {
+    /// Checks the owner before the state (C04). Cancelling is possible at any time, unless the installation limits it.
+    fn cancel(&mut self, by: Actor, booking_id: i64) -> Outcome {
         let booking = self.state.bookings.get(&booking_id).ok_or(BookingError::UnknownBooking)?;
         if !by.may_touch(booking.user_id) {
             return Err(BookingError::NotYours);
@@ -525,8 +527,8 @@ impl Batch<'_> {
         Ok(Granted::Seats { show_id, seats: vec![seat] })
     }
 
-    /// A booking without an order is an order of its own, with its own id.
-    fn cancel_order(&mut self, by: By, id: i64, seats: &[i64]) -> Outcome {
+    /// A booking without an order is treated as an order with the booking's id.
+    fn cancel_order(&mut self, by: Actor, id: i64, seats: &[i64]) -> Outcome {
         if let Some(order) = self.state.orders.get(&id) {
             if !by.may_touch(order.user_id) || order.status == Status::Held {
                 return Err(BookingError::UnknownOrder);
@@ -544,27 +546,27 @@ impl Batch<'_> {
         Ok(Granted::Order { id, order })
     }
 
-    /// The price of an order was received or given back.
+    /// Records that an order was paid or refunded.
     fn settle(&mut self, id: i64, event: Event) -> Outcome {
         let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
         let status = status::next(order.status, event).ok_or(BookingError::OrderIs { status: order.status })?;
         if event == Event::Refund && order.seats.iter().any(|seat| seat.status == SeatStatus::Booked) {
-            order = self.cancel_seats(By::House, id, &[])?;
+            order = self.cancel_seats(Actor::Staff, id, &[])?;
         }
         order.status = status;
         order.version = self.new_id();
-        self.note(id, order.clone());
+        self.record(id, order.clone());
         Ok(Granted::Order { id, order })
     }
 
     /// Cancels a booking without an order.
-    fn cancel_alone(&mut self, by: By, id: i64) -> Result<Seat, BookingError> {
+    fn cancel_alone(&mut self, by: Actor, id: i64) -> Result<Seat, BookingError> {
         let booking = self.state.bookings.get(&id).ok_or(BookingError::UnknownBooking)?;
         let (user_id, show_id) = (booking.user_id, booking.show_id);
         if !booking.booked {
             return Err(BookingError::AlreadyCancelled);
         }
-        self.may_cancel(by, show_id)?;
+        self.check_cancel_time(by, show_id)?;
         let booking = self.state.bookings.get_mut(&id).ok_or(BookingError::UnknownBooking)?;
         booking.booked = false;
         let seat = booking.seat(id);
@@ -572,8 +574,8 @@ impl Batch<'_> {
         Ok(seat)
     }
 
-    /// Cancels these seats of an order, or all that are left: all or none.
-    fn cancel_seats(&mut self, by: By, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
+    /// Cancels all of these seats of an order or none; without numbers, all that are left.
+    fn cancel_seats(&mut self, by: Actor, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
         let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
         if let Some(seat) = numbers.iter().find(|number| !order.seats.iter().any(|seat| seat.number == **number)) {
             return Err(BookingError::NotInOrder { seat: *seat });
@@ -584,7 +586,7 @@ impl Batch<'_> {
         if left.peek().is_none() || (!numbers.is_empty() && left.count() < numbers.len()) {
             return Err(BookingError::AlreadyCancelled);
         }
-        self.may_cancel(by, order.show_id)?;
+        self.check_cancel_time(by, order.show_id)?;
         for seat in order.seats.iter_mut().filter(|seat| is_meant(seat) && is_booked(seat)) {
             seat.status = SeatStatus::Cancelled;
             self.give_back(order.user_id, order.show_id, seat);
@@ -593,13 +595,13 @@ impl Batch<'_> {
             order.status = status::next(order.status, Event::Cancel).unwrap_or(order.status);
         }
         order.version = self.new_id();
-        self.note(id, order.clone());
+        self.record(id, order.clone());
         Ok(order)
     }
 
-    /// What the show has to say of more seats for someone, in the contract's order (section 1, points 7 to 9). `in_all` is
-    /// how many there will be in the order.
-    fn may_have(&self, show_id: i64, seats: &[i64], in_all: usize) -> Result<(), BookingError> {
+    /// Checks whether the show allows these additional seats, in the contract's order (section 1, points 7 to 9). `in_all`
+    /// is how many seats there will be in the order.
+    fn check_seats(&self, show_id: i64, seats: &[i64], in_all: usize) -> Result<(), BookingError> {
         let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
         if seats.iter().any(|seat| *seat > show.total_seats) {
             return Err(BookingError::SeatBeyondCapacity { total_seats: show.total_seats });
@@ -630,8 +632,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Whether a user may have so many more seats of a show.
-    fn is_within(&self, user_id: i64, show_id: i64, more: usize) -> Result<(), BookingError> {
+    /// Checks whether a user may have this many more seats in a show.
+    fn check_user_limit(&self, user_id: i64, show_id: i64, more: usize) -> Result<(), BookingError> {
         let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
         let Some(limit) = self.limits.sales(show.sales, show.date_time).user_limit else { return Ok(()) };
         let used = self.state.usage.get(&(user_id, show_id)).copied().unwrap_or_default();
@@ -641,19 +643,19 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Whether a user may hold so many more seats of a show.
-    fn may_hold(&self, user_id: i64, show_id: i64, more: usize) -> Result<(), BookingError> {
+    /// Checks whether a user may hold this many more seats in a show.
+    fn check_hold_limit(&self, user_id: i64, show_id: i64, more: usize) -> Result<(), BookingError> {
         let used = self.state.usage.get(&(user_id, show_id)).copied().unwrap_or_default();
         let limit = self.limits.held_seats;
         if used.held_seats + more as i64 > limit { Err(BookingError::TooManySeatsHeld { limit }) } else { Ok(()) }
     }
 
-    fn are_free(&self, show_id: i64, seats: &[i64]) -> Result<(), BookingError> {
+    fn check_free(&self, show_id: i64, seats: &[i64]) -> Result<(), BookingError> {
         let taken = self.not_free(show_id, seats);
         if taken.is_empty() { Ok(()) } else { Err(BookingError::SeatsTaken { seats: taken }) }
     }
 
-    /// A seat whose hold is over is free.
+    /// Returns those of these seats that are not free. A seat whose hold has expired is free.
     fn not_free(&self, show_id: i64, seats: &[i64]) -> Vec<i64> {
         let Some(show) = self.state.shows.get(&show_id) else { return Vec::new() };
         let has_holder = |seat: &&i64| match show.holders.get(seat) {
@@ -664,19 +666,19 @@ impl Batch<'_> {
         seats.iter().filter(has_holder).copied().collect()
     }
 
-    fn may_cancel(&self, by: By, show_id: i64) -> Result<(), BookingError> {
+    fn check_cancel_time(&self, by: Actor, show_id: i64) -> Result<(), BookingError> {
         let (Some(before), Some(show)) = (self.limits.cancel_before, self.state.shows.get(&show_id)) else {
             return Ok(());
         };
-        if by != By::House && self.now > show.date_time.saturating_sub(before) {
+        if by != Actor::Staff && self.now > show.date_time.saturating_sub(before) {
             Err(BookingError::CancelTooLate)
         } else {
             Ok(())
         }
     }
 
-    /// A hold that is theirs and not over.
-    fn live(&self, by: By, id: i64) -> Result<OrderState, BookingError> {
+    /// Returns the hold if it belongs to this user, or staff ask, and it has not ended.
+    fn live_hold(&self, by: Actor, id: i64) -> Result<OrderState, BookingError> {
         let hold = self.state.orders.get(&id).filter(|hold| by.may_touch(hold.user_id));
         let hold = hold.ok_or(BookingError::UnknownOrder)?;
         match hold.expires_at {
@@ -692,7 +694,8 @@ impl Batch<'_> {
         -self.changes.ids
     }
 
-    /// What room a user must have had for what this batch has granted; none is needed for giving back.
+    /// Returns the room that a user must have had for everything that this batch has granted; `None` if it granted nothing
+    /// more.
     fn room(&self, user: (i64, i64), before: Usage) -> Option<Room> {
         let after = self.state.usage.get(&user)?;
         let show = self.state.shows.get(&user.1)?;
@@ -712,8 +715,8 @@ impl Batch<'_> {
         (room != any).then_some(room)
     }
 
-    /// Gives a free seat to someone; `hold` is its hold and when that is over.
-    fn take(&mut self, user_id: i64, show_id: i64, hold: Option<(i64, i64)>, number: i64, status: SeatStatus) -> Seat {
+    /// Gives a free seat to a user. `hold` is the id of its hold, and when that expires.
+    fn give(&mut self, user_id: i64, show_id: i64, hold: Option<(i64, i64)>, number: i64, status: SeatStatus) -> Seat {
         let seat = Seat { row: self.new_id(), number, status, created_at: self.now };
         let order_id = hold.map(|(id, _)| id);
         self.changes.new.push(NewSeat { user_id, show_id, order_id, seat });
@@ -734,7 +737,7 @@ impl Batch<'_> {
         self.changes.new.iter_mut().map(|new| &mut new.seat).rfind(|seat| seat.row == row)
     }
 
-    /// Frees a held seat whose hold is not over.
+    /// Frees a held seat whose hold has not expired.
     fn drop_held(&mut self, show_id: i64, seat: &Seat) {
         self.count_taken(show_id, 0, 0);
         if let Some(show) = self.state.shows.get_mut(&show_id) {
@@ -747,7 +750,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Frees a booked seat, which is cancelled.
+    /// Frees a booked seat that is being cancelled.
     fn give_back(&mut self, user_id: i64, show_id: i64, seat: &Seat) {
         match self.new_seat(seat.row) {
             Some(new) => *new = *seat,
@@ -771,8 +774,8 @@ impl Batch<'_> {
         change.highest_seat = change.highest_seat.max(highest_seat);
     }
 
-    /// Every change of a hold or an order is one of its show.
-    fn note(&mut self, id: i64, order: OrderState) {
+    /// Records a new state of a hold or an order. This always counts as a change of its show, whose row guards the write.
+    fn record(&mut self, id: i64, order: OrderState) {
         self.count_taken(order.show_id, 0, 0);
         self.changes.orders.insert(id, order.clone());
         self.state.orders.insert(id, order);
@@ -780,13 +783,13 @@ impl Batch<'_> {
 }
 
 impl BookingState {
-    /// As a row of bookings.
+    /// Returns the booking as a row of the table `bookings`.
     pub fn seat(&self, id: i64) -> Seat {
         let status = if self.booked { SeatStatus::Booked } else { SeatStatus::Cancelled };
         Seat { row: id, number: self.seat_number, status, created_at: self.created_at }
     }
 
-    /// As the order that a booking without one is.
+    /// Returns a booking without an order as an order of its own.
     pub fn as_order(&self, id: i64) -> OrderState {
         OrderState {
             user_id: self.user_id,
@@ -820,7 +823,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_must_have_had_room_for_what_was_granted() {
+    fn a_user_must_have_had_room_for_every_grant() {
         let usage = Usage { holds: 1, held_seats: 2, booked_seats: 1, recent_holds: 5 };
         let state = State { usage: HashMap::from([((7, 1), usage)]), ..show(NOW + 1, 20, &[]) };
         let limits = Limits { holds: 3, held_seats: 6, user_seats: Some(9), holds_per_minute: 10, ..Limits::default() };
@@ -836,7 +839,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_fault_in_the_contracts_order_answers() {
+    fn the_first_fault_in_the_contracts_order_is_reported() {
         let one = |state: State, seat: i64| {
             one(state, Ask::Book { user_id: 7, show_id: 1, seats: vec![seat] }, &Limits::default())
         };
@@ -882,7 +885,7 @@ mod tests {
                 assert_eq!(one(state, ask.clone(), &Limits::default()), expected, "{ask:?}");
             }
         }
-        // The installation's count where the show has none.
+        // The installation's rules apply if the show has none.
         let early = Limits { opens_before: Some(59 * MINUTE), ..Limits::default() };
         let late = Limits { closes_before: Some(60 * MINUTE), ..Limits::default() };
         for ask in &ways {
@@ -892,7 +895,7 @@ mod tests {
             assert_eq!(one(with_hold(own), ask.clone(), &early), None);
             assert_eq!(one(with_hold(own), ask.clone(), &late), None);
         }
-        // What is held may still be taken, but not of a show that was cancelled.
+        // A hold can still be confirmed, but not if the show was cancelled.
         let confirm = Ask::Confirm { user_id: 7, hold_id: 9 };
         assert_eq!(one(with_hold(Sales::default()), confirm.clone(), &late), None);
         for ask in ways.into_iter().chain([confirm, Ask::Extend { user_id: 7, hold_id: 9 }]) {
@@ -903,7 +906,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelling_ends_where_the_installation_says() {
+    fn cancelling_ends_when_the_installation_says() {
         let booking =
             BookingState { user_id: 7, show_id: 1, seat_number: 1, booked: true, created_at: 0, order_id: None };
         for (before, expected) in [(60, None), (61, Some(BookingError::CancelTooLate))] {
@@ -922,7 +925,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_cancels_what_is_left_and_is_possible_once() {
+    fn a_refund_cancels_the_remaining_seats_and_is_possible_once() {
         let seat = |row, status| Seat { row, number: row, status, created_at: 0 };
         let order = OrderState {
             user_id: 7,
@@ -942,7 +945,7 @@ mod tests {
         assert_eq!(decided.changes.orders[&9].status, Status::Refunded);
     }
 
-    /// A row of bookings, and what the database would be after a write.
+    /// A row of the table `bookings`.
     #[derive(Debug, Clone, PartialEq)]
     struct Row {
         user_id: i64,
@@ -951,9 +954,10 @@ mod tests {
         seat: Seat,
     }
 
+    /// The contents of the database.
     #[derive(Debug, Clone, PartialEq)]
     struct World {
-        /// Seats, start.
+        /// Number of seats and start.
         shows: Vec<(i64, i64)>,
         rows: BTreeMap<i64, Row>,
         orders: BTreeMap<i64, OrderState>,
@@ -974,7 +978,7 @@ mod tests {
             }
         }
 
-        /// What would be loaded for any request.
+        /// Returns the state that would be loaded for any request.
         fn state(&self) -> State {
             let mut state = State::default();
             for (id, (total_seats, date_time)) in self.shows.iter().enumerate() {
@@ -1032,7 +1036,7 @@ mod tests {
             state
         }
 
-        /// As the store writes it, with its guards.
+        /// Writes changes as the store does, with its guards.
         fn write(&mut self, before: &State, changes: &Changes) {
             for (user, room) in &changes.relied_on {
                 let used = before.usage[user];
@@ -1079,12 +1083,12 @@ mod tests {
             }
             let mut seats = HashMap::new();
             for row in self.rows.values().filter(|row| row.seat.status != SeatStatus::Cancelled) {
-                assert!(seats.insert((row.show_id, row.seat.number), row).is_none(), "{row:?} has a rival");
+                assert!(seats.insert((row.show_id, row.seat.number), row).is_none(), "{row:?} shares its seat");
             }
         }
     }
 
-    /// The naive model: who has which seat, gone through anew for each request. It knows no rows, ids or versions.
+    /// The naive model: works out for each request who has which seat. It knows no rows, ids or versions.
     fn expected(world: &World, ask: &Ask, limits: &Limits) -> Result<(), BookingError> {
         let holder = |show: i64, seat: i64| {
             world.rows.values().find(|row| row.show_id == show && row.seat.number == seat && world.holds_seat(row))
@@ -1132,7 +1136,7 @@ mod tests {
                 false => Err(BookingError::SeatTaken),
             }
         };
-        let live = |by: By, id: i64| {
+        let live = |by: Actor, id: i64| {
             let order = world.orders.get(&id).filter(|order| by.may_touch(order.user_id));
             let order = order.ok_or(BookingError::UnknownOrder)?;
             match (order.status, order.expires_at) {
@@ -1145,7 +1149,7 @@ mod tests {
         let seats_of = |id: i64| -> Vec<i64> {
             world.rows.values().filter(|row| row.order_id == Some(id)).map(|row| row.seat.number).collect()
         };
-        let cancel = |by: By, booking_id: i64| {
+        let cancel = |by: Actor, booking_id: i64| {
             let row = world.rows.get(&booking_id).filter(|row| row.seat.status != SeatStatus::Held);
             let row = row.ok_or(BookingError::UnknownBooking)?;
             if !by.may_touch(row.user_id) {
@@ -1153,7 +1157,7 @@ mod tests {
             }
             if row.seat.status == SeatStatus::Booked { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
         };
-        let cancel_order = |by: By, order_id: i64, seats: &[i64]| {
+        let cancel_order = |by: Actor, order_id: i64, seats: &[i64]| {
             let order = world.orders.get(&order_id).filter(|order| order.status != Status::Held);
             let is_in =
                 |row: &&Row| row.order_id == Some(order_id) || row.order_id.is_none() && row.seat.row == order_id;
@@ -1174,7 +1178,7 @@ mod tests {
             Ask::Book { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, false, false),
             Ask::Hold { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, true, true),
             Ask::Change { user_id, hold_id, seats } => {
-                let show = live(By::User(*user_id), *hold_id)?.show_id;
+                let show = live(Actor::User(*user_id), *hold_id)?.show_id;
                 let has = seats_of(*hold_id);
                 let (kept, added): (Vec<i64>, Vec<i64>) = seats.iter().partition(|seat| has.contains(seat));
                 if added.is_empty() {
@@ -1184,29 +1188,29 @@ mod tests {
                 }
             }
             Ask::Extend { user_id, hold_id } => {
-                let hold = live(By::User(*user_id), *hold_id)?;
+                let hold = live(Actor::User(*user_id), *hold_id)?;
                 if world.shows[hold.show_id as usize].1 <= world.now {
                     return Err(BookingError::ShowStarted);
                 }
                 let until = (world.now + limits.hold).min(hold.created_at + limits.hold_in_all);
                 if Some(until) > hold.expires_at { Ok(()) } else { Err(BookingError::HoldAtItsLimit) }
             }
-            Ask::Release { user_id, hold_id } => live(By::User(*user_id), *hold_id).map(drop),
-            Ask::House { id, act: Act::Release } => live(By::House, *id).map(drop),
+            Ask::Release { user_id, hold_id } => live(Actor::User(*user_id), *hold_id).map(drop),
+            Ask::House { id, act: Act::Release } => live(Actor::Staff, *id).map(drop),
             Ask::House { id, act: Act::Pay | Act::Refund } => {
                 let event = if matches!(ask, Ask::House { act: Act::Pay, .. }) { Event::Pay } else { Event::Refund };
                 let status = world.orders.get(id).ok_or(BookingError::UnknownOrder)?.status;
                 status::next(status, event).map(drop).ok_or(BookingError::OrderIs { status })
             }
             Ask::Confirm { user_id, hold_id } => {
-                let hold = live(By::User(*user_id), *hold_id)?;
+                let hold = live(Actor::User(*user_id), *hold_id)?;
                 let has_started = world.shows[hold.show_id as usize].1 <= world.now;
                 if has_started { Err(BookingError::ShowStarted) } else { Ok(()) }
             }
-            Ask::Cancel { user_id, booking_id } => cancel(By::User(*user_id), *booking_id),
-            Ask::House { id, act: Act::CancelBooking } => cancel(By::House, *id),
-            Ask::CancelOrder { user_id, order_id, seats } => cancel_order(By::User(*user_id), *order_id, seats),
-            Ask::House { id, act: Act::CancelOrder } => cancel_order(By::House, *id, &[]),
+            Ask::Cancel { user_id, booking_id } => cancel(Actor::User(*user_id), *booking_id),
+            Ask::House { id, act: Act::CancelBooking } => cancel(Actor::Staff, *id),
+            Ask::CancelOrder { user_id, order_id, seats } => cancel_order(Actor::User(*user_id), *order_id, seats),
+            Ask::House { id, act: Act::CancelOrder } => cancel_order(Actor::Staff, *id, &[]),
         }
     }
 
@@ -1240,8 +1244,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-        /// Batch after batch, while time passes: a batch decides as one request after the other would, each as the naive
-        /// model says, and leaves the same rows behind; no seat has two holders, and the counts are right.
+        /// Runs batches while time passes. A batch must decide like single requests in sequence, each as the naive model
+        /// says, and leave the same rows behind. No seat has two holders, and the counts are right.
         #[test]
         fn a_batch_decides_as_one_at_a_time(
             shows in prop::collection::vec((0i64..7, prop_oneof![4 => Just(i64::MAX / 2), 1 => Just(NOW + 9 * MINUTE)]), 3),
@@ -1262,7 +1266,7 @@ mod tests {
                     alone.write(&state, &decided.changes);
                     outcomes.push(outcome);
                 }
-                // Ids that a batch gives are known only after it, so it is held against asks that don't know them.
+                // The ids of a batch are only known after it, so the comparison needs requests that don't use them.
                 let known = |ask: &Ask| match ask {
                     Ask::Book { .. } | Ask::Hold { .. } => true,
                     Ask::Cancel { booking_id: id, .. } | Ask::CancelOrder { order_id: id, .. }

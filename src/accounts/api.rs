@@ -156,8 +156,8 @@ pub async fn login(State(app): State<App>, asker: Asker, mut form: Form) -> Resu
     let username = form.text("username", &ANY_TEXT);
     let password = form.text("password", &ANY_TEXT);
     form.check()?;
-    // Taken before the password is checked: if the password is changed during the check, the tokens count as issued before
-    // the change and are refused.
+    // Taken before the password is checked: if the password is changed during the check, the tokens count as issued
+    // before the change and are refused.
     let began = now();
     let account = super::check_password(&app, &username, &password, &asker).await?;
     let tokens = app.tokens.issue_pair(account.id, began.max(account.tokens_valid_from));

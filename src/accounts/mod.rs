@@ -101,8 +101,8 @@ pub async fn create(db: &Db, new: NewUser) -> Result<User, AccountError> {
     }
 }
 
-/// Returns the user that a token was issued to. They are read from a cache that is at most [`crate::reads::MAX_AGE`] old:
-/// an account that was deleted or deactivated, or has a new password, is refused within a second.
+/// Returns the user that a token was issued to. They are read from a cache that is at most [`crate::reads::MAX_AGE`]
+/// old: an account that was deleted or deactivated, or has a new password, is refused within a second.
 ///
 /// # Errors
 /// A17, A18, [`AccountError::TokenOutdated`].
@@ -175,9 +175,9 @@ async fn renew_hash(app: &App, account: store::Credentials, key: &str, hash: Str
     }
 }
 
-/// Sets a new password, given as its hash, and ends everything that was started with the old one: sessions in the panel,
-/// and tokens issued before the next full second, since tokens count in seconds. The caller must invalidate the user in
-/// [`crate::app::SharedReads`].
+/// Sets a new password, given as its hash, and ends everything that was started with the old one: sessions in the
+/// panel, and tokens issued before the next full second, since tokens count in seconds. The caller must invalidate the
+/// user in [`crate::app::SharedReads`].
 ///
 /// # Errors
 /// [`DbError`].

@@ -7,8 +7,8 @@ use super::username::is_word;
 
 const MIN_CHARS: usize = 8;
 
-/// The most bytes in a password. A longer one could be set on the command line or in the panel, but no login could send it:
-/// the body of a login is at most 16 KiB, and a form may encode a byte as three characters.
+/// The most bytes in a password. A longer one could be set on the command line or in the panel, but no login could send
+/// it: the body of a login is at most 16 KiB, and a form may encode a byte as three characters.
 const MAX_BYTES: usize = 4_096;
 
 /// See `common_passwords.NOTICE.md` for the source. One password per line, in lower case.

@@ -1,6 +1,6 @@
 //! The queue of passwords to hash. A hash deliberately costs about 20 ms of CPU and 19 MiB, so hashes run outside the
-//! async threads, a few at a time. The queue is limited, and networks take turns, so that a flood from one network delays
-//! logins from the others by only a hash or two.
+//! async threads, a few at a time. The queue is limited, and networks take turns, so that a flood from one network
+//! delays logins from the others by only a hash or two.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -174,8 +174,8 @@ impl Queues {
         self.last_of_network.insert((purpose, network), self.turns);
     }
 
-    /// Makes room for one more request from this network. If the queue is full, the network with the most requests loses
-    /// its newest one, provided that it has more than this network would then have.
+    /// Makes room for one more request from this network. If the queue is full, the network with the most requests
+    /// loses its newest one, provided that it has more than this network would then have.
     fn make_room(&mut self, purpose: Purpose, network: IpAddr) -> Result<(), Overloaded> {
         self.drop_abandoned();
         let (mut all, mut of_networks) = (0, HashMap::<IpAddr, (usize, usize)>::new());
@@ -217,8 +217,8 @@ mod tests {
         (Asker { address: address.into(), client: Client(Arc::downgrade(&present)) }, present)
     }
 
-    /// Returns the order in which waiting requests are served while one worker is busy. Each request is identified by the
-    /// last byte of its address.
+    /// Returns the order in which waiting requests are served while one worker is busy. Each request is identified by
+    /// the last byte of its address.
     async fn order(asking: &[(Purpose, u8)]) -> Vec<(Purpose, u8)> {
         let passwords = Passwords::with_workers(1);
         let (asker, _present) = client_at([127, 0, 0, 1]);

@@ -78,16 +78,16 @@ pub async fn insert(
     Ok(done.last_id)
 }
 
-/// Writes a new hash of the same password if the stored hash is still `old`; returns whether it was written. The version
-/// stays the same, since nothing that a form shows has changed.
+/// Writes a new hash of the same password if the stored hash is still `old`; returns whether it was written. The
+/// version stays the same, since nothing that a form shows has changed.
 pub async fn replace_hash(db: &Db, id: i64, old: &str, new: &str) -> Result<bool> {
     let sql = "UPDATE users SET password = ? WHERE id = ? AND password = ?";
     let done = db.execute(sql, vec![new.into(), id.into(), old.into()]).await?;
     Ok(done.changed == 1)
 }
 
-/// Sets a new password, given as its hash, and the second from which tokens are valid. That second never moves backwards,
-/// even if the clock was set back. The version stays the same, since nothing that a form shows has changed.
+/// Sets a new password, given as its hash, and the second from which tokens are valid. That second never moves
+/// backwards, even if the clock was set back. The version stays the same, since nothing that a form shows has changed.
 pub async fn set_password(tx: &mut Tx, id: i64, hash: &str, tokens_valid_from: i64) -> Result<()> {
     let sql = "UPDATE users
                SET password = ?, tokens_valid_from = CASE WHEN tokens_valid_from < ? THEN ? ELSE tokens_valid_from END

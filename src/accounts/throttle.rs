@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The most accounts, and the most networks, that are remembered. During a larger attack, some are forgotten before their
-/// window has ended.
+/// The most accounts, and the most networks, that are remembered. During a larger attack, some are forgotten before
+/// their window has ended.
 const REMEMBERED: u64 = 100_000;
 
-/// An account, identified by the key of its name and by the second of its current password. With a new password, wherever
-/// it was set, the count therefore starts again.
+/// An account, identified by the key of its name and by the second of its current password. With a new password,
+/// wherever it was set, the count therefore starts again.
 type Account = (String, i64);
 
 /// The recent failed logins at this process.
@@ -47,8 +47,8 @@ impl Throttle {
         self.per_account.check(&(account.clone(), network(address)))
     }
 
-    /// Counts an attempt before it is made. If the attempts in progress would reach the limit by failing, waits for them.
-    /// So there are never more failures than the limit, and right passwords that arrive together are not refused.
+    /// Counts an attempt before it is made. If the attempts in progress would reach the limit by failing, waits for
+    /// them. So there are never more failures than the limit, and right passwords that arrive together are not refused.
     ///
     /// # Errors
     /// The seconds to wait before the next attempt.

@@ -71,8 +71,8 @@ pub struct UserClaim {
     pub issued_at: i64,
 }
 
-/// How many seconds a token's `iat` and `nbf` may be ahead of our clock. In effect, the issuer's clock may be 5 s ahead:
-/// tokens count in whole seconds, and a login after a password change uses the next second as its `iat`.
+/// How many seconds a token's `iat` and `nbf` may be ahead of our clock. In effect, the issuer's clock may be 5 s
+/// ahead: tokens count in whole seconds, and a login after a password change uses the next second as its `iat`.
 const FORGIVEN_SECONDS: f64 = 6.0;
 
 /// Issues and checks tokens. All times are whole seconds since 1970, UTC.
@@ -109,8 +109,8 @@ impl TokenKeys {
         Tokens { access: self.access_token(&claims, now), refresh: self.sign(&claims) }
     }
 
-    /// Checks a refresh token and issues an access token for it (contract section 7). The caller must check that the user
-    /// still exists and that the token is not older than their password.
+    /// Checks a refresh token and issues an access token for it (contract section 7). The caller must check that the
+    /// user still exists and that the token is not older than their password.
     pub fn refresh(&self, refresh: &str, now: i64) -> Result<(UserClaim, String), TokenFault> {
         let claims = self.check(refresh, "refresh", now)?;
         Ok((user_claim(&claims)?, self.access_token(&claims, now)))
@@ -177,8 +177,8 @@ impl TokenKeys {
 fn json_object(base64: &str) -> Option<Claims> {
     let text = BASE64_URL_SAFE_NO_PAD.decode(base64).ok()?;
     let claims: Claims = serde_json::from_slice(&text).ok()?;
-    // serde_json reads an object whose only key is its internal name `$serde_json::private::Number` as a number. Our own
-    // tokens contain no nested objects, so they don't need to be parsed a second time.
+    // serde_json reads an object whose only key is its internal name `$serde_json::private::Number` as a number. Our
+    // own tokens contain no nested objects, so they don't need to be parsed a second time.
     if text.iter().filter(|byte| **byte == b'{').count() > 1 {
         let written: BTreeMap<String, &RawValue> = serde_json::from_slice(&text).ok()?;
         let is_disguised = |(name, value): (&String, &&RawValue)| {
@@ -201,8 +201,8 @@ fn new_claims(token_type: &str, now: i64, lifetime: i64) -> Claims {
     claims.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
-/// Checks the present claims as PyJWT does, with leeway only for an issuer whose clock is ahead. PyJWT also accepts times
-/// that are strings or booleans, which then fail in simplejwt; here a time must be a number.
+/// Checks the present claims as PyJWT does, with leeway only for an issuer whose clock is ahead. PyJWT also accepts
+/// times that are strings or booleans, which then fail in simplejwt; here a time must be a number.
 fn is_sound(claims: &Claims, now: i64) -> bool {
     let time_is = |name, check: fn(f64, f64) -> bool| {
         claims.get(name).is_none_or(|value| {

@@ -18,13 +18,14 @@ use crate::orders::{self, admin::ORDERS};
 
 const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
 
-/// Those that a list can be narrowed to. Blocked seats are few among millions, and no index leads to them.
+/// The statuses that a list can be filtered by. Blocked seats are few among millions of bookings, and no index finds
+/// them.
 const COMMON_STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled")];
 
-/// The order a booking belongs to; without one it is an order of its own.
+/// SQL for the order that a booking belongs to. A booking without an order is an order of its own.
 const ORDER: &str = "COALESCE(t.order_id, t.id)";
 
-/// A field that is only looked at.
+/// Returns a read-only field.
 pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, kind: Kind) -> Field {
     Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
 }
@@ -106,7 +107,7 @@ pub static BOOKINGS: Model = Model {
     actions: &[Action {
         name: "cancel",
         label: "Cancel bookings…",
-        about: "Their seats are free for others at once. Customers see them as cancelled; nobody is told by mail.",
+        about: "Their seats go back on sale immediately. Customers see the bookings as cancelled, but get no email.",
         needs: Permission::Change,
         also: &[(&ORDERS, Permission::Change)],
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
@@ -126,7 +127,7 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     Ok(report)
 }
 
-/// Lets the house do this to each; those of one show are mostly decided and written together.
+/// Requests this action of staff for each id. Requests for the same show are mostly decided and written together.
 pub async fn by_house(app: &App, act: Act, ids: &[i64]) -> Vec<(i64, Result<Reply, BookingError>)> {
     let waiting = Arc::new(());
     let mut asked = JoinSet::new();
@@ -140,7 +141,7 @@ pub async fn by_house(app: &App, act: Act, ids: &[i64]) -> Vec<(i64, Result<Repl
 }
 
 impl Name {
-    /// What it is called.
+    /// Returns the display name.
     pub fn told(&self, app: &App) -> String {
         let Name { movie_title, date_time, username, seat } = self;
         let seat = seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
@@ -149,7 +150,7 @@ impl Name {
 }
 
 impl Report {
-    /// Notes what became of something that the desk was asked for.
+    /// Adds the outcome of a request to the desk.
     pub fn note(
         &mut self,
         id: i64,
@@ -169,15 +170,15 @@ impl Report {
     }
 }
 
-/// A refusal for staff; causes are for the log.
+/// Returns the reason of a refusal for staff. The cause of an error of the database only goes to the log.
 pub fn told(error: BookingError) -> String {
     match error {
         BookingError::Db(error) => {
-            tracing::error!(%error, "the house was refused");
-            "The database could not do it. Try again.".to_owned()
+            tracing::error!(%error, "an action of staff failed");
+            "There was a database error. Try again.".to_owned()
         }
-        BookingError::UnknownBooking | BookingError::UnknownOrder => "It is not there any more.".to_owned(),
-        BookingError::Busy | BookingError::Late => "Too much is going on. Try again.".to_owned(),
+        BookingError::UnknownBooking | BookingError::UnknownOrder => "It no longer exists.".to_owned(),
+        BookingError::Busy | BookingError::Late => "The server is busy. Try again.".to_owned(),
         error => error.to_string(),
     }
 }
@@ -186,12 +187,12 @@ const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
     Search { column, kind }
 }
 
-/// The code of the order with this id.
+/// Returns the code of the order with this id.
 pub fn code(app: &App, order_id: i64) -> Doing<'_, Result<String, DbError>> {
     Box::pin(async move { Ok(orders::api::codes(app).await?.of(order_id)) })
 }
 
-/// The bookings of the order with this code.
+/// Returns the bookings of the order with this code.
 async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
     match orders::api::codes(app).await?.id(word) {
         Some(order_id) => store::bookings_of_order(&app.db, order_id).await,

@@ -1,4 +1,4 @@
-//! Booking, cancelling and one's own bookings over HTTP.
+//! Booking a seat, cancelling a booking, and listing one's own bookings over HTTP.
 
 use axum::Json;
 use axum::extract::State;
@@ -20,14 +20,15 @@ use crate::web::endpoint::{Client, PathId};
 #[schema(example = json!({ "seat_number": 6 }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct BookSeat {
-    /// 1 to the show's `total_seats`.
+    /// From 1 to the show's `total_seats`.
     #[schema(minimum = 1)]
     seat_number: i64,
 }
 
 /// Book a seat of a show
 ///
-/// The seat is yours once this has answered 201. Answers 409 when the show has started, is full, or the seat is taken.
+/// If the reply is 201, the seat is yours. The reply is 409 if the show has started or is full, or if the seat is
+/// taken.
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
     params(
@@ -38,7 +39,7 @@ pub struct BookSeat {
     responses(
         (status = 201, description = "The booking", body = Booking),
         (
-            status = 409, description = "Someone was faster, or the show has started", body = Detail,
+            status = 409, description = "The seat is taken, or the show is full or has started", body = Detail,
             examples(
                 ("taken" = (summary = "Offer another seat", value = json!({ "detail": "This seat is already booked." }))),
                 ("full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked." }))),
@@ -75,7 +76,8 @@ pub async fn book(
 
 /// Cancel a booking
 ///
-/// Your own only. Its seat is free for others at once; the booking stays in your list as cancelled.
+/// You can only cancel your own bookings. The seat becomes available immediately; the booking stays in your list as
+/// cancelled.
 #[utoipa::path(
     post, path = "/api/bookings/{booking_id}/cancel/", tag = "Bookings", operation_id = "cancel_booking",
     params(
@@ -92,11 +94,11 @@ pub async fn book(
             }),
         ),
         (
-            status = 403, description = "The booking is another user's", body = Detail,
+            status = 403, description = "The booking belongs to another user", body = Detail,
             example = json!({ "detail": "You do not have permission to perform this action." }),
         ),
         (
-            status = 409, description = "Nothing is left to cancel", body = Detail,
+            status = 409, description = "The booking is already cancelled", body = Detail,
             example = json!({ "detail": "This booking is already cancelled." }),
         ),
     ),
@@ -112,12 +114,12 @@ pub async fn cancel(
     app.desk.ask(ask, key.of(&[]), client).await?.response(StatusCode::OK)
 }
 
-/// The most bookings that the list has.
+/// The most bookings in the list.
 const NEWEST: i64 = 1_000;
 
 /// List your own bookings
 ///
-/// The newest 1,000, cancelled ones too, newest first. `/api/orders/` has all of them, a page at a time.
+/// The newest 1,000 bookings, including cancelled ones, newest first. `/api/orders/` lists all of them, in pages.
 #[utoipa::path(
     get, path = "/api/my-bookings/", tag = "Bookings", operation_id = "list_my_bookings",
     responses((status = 200, description = "Your bookings", body = [Booking])),

@@ -1,6 +1,6 @@
-//! The desk decides and writes every change of a seat, in batches: requests that arrive during a commit wait, are decided
-//! together and written by one transaction. There is no timer: an idle desk serves a single request immediately, and the
-//! batches of a busy one grow by themselves.
+//! The desk decides and writes every change of a seat, in batches: requests that arrive during a commit wait, are
+//! decided together and written by one transaction. There is no timer: an idle desk serves a single request
+//! immediately, and the batches of a busy one grow by themselves.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -124,9 +124,9 @@ impl Waiter {
 pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
 
 impl Desk {
-    /// Opens a desk, which closes when the last clone is dropped. It serves `lanes` batches in parallel. A request that has
-    /// waited for `patience` is dropped and not written. Replies to requests with a key take the codes of orders from
-    /// `codes`, which must be set before such a request is made.
+    /// Opens a desk, which closes when the last clone is dropped. It serves `lanes` batches in parallel. A request that
+    /// has waited for `patience` is dropped and not written. Replies to requests with a key take the codes of orders
+    /// from `codes`, which must be set before such a request is made.
     pub fn open(
         db: &Db,
         lanes: usize,
@@ -188,8 +188,8 @@ impl Desk {
     }
 
     async fn queue(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Outcome {
-        // Requests for one show go to one lane, so that they are decided together. If the show is not known, any lane will
-        // do: the database has the last word.
+        // Requests for one show go to one lane, so that they are decided together. If the show is not known, any lane
+        // will do: the database has the last word.
         let number = match &ask {
             Ask::Book { show_id, .. } | Ask::Hold { show_id, .. } => *show_id,
             ask => self.shows.get(subject(ask)).unwrap_or(subject(ask)),
@@ -405,8 +405,8 @@ impl Lane {
     }
 
     /// Loads everything that a batch touches, decides, and writes the outcome, guarded against concurrent changes. If a
-    /// guard or a unique key shows that the data has changed, decides again on fresh data. The requests that remain in the
-    /// batch are those that the outcomes belong to; the others are answered or put aside.
+    /// guard or a unique key shows that the data has changed, decides again on fresh data. The requests that remain in
+    /// the batch are those that the outcomes belong to; the others are answered or put aside.
     async fn perform(&mut self, batch: &mut Batch) -> Result<Vec<Outcome>, DbError> {
         let mut known = self.memory.recall(&batch.asks, &batch.keys, &self.tools.limits);
         let mut waits = 0;
@@ -472,7 +472,8 @@ impl Lane {
         Err(DbError::Conflict("others changed the same seats each time".into()))
     }
 
-    /// Marks the shows of a change that are locked, so that their requests are put aside. Returns whether there are any.
+    /// Marks the shows of a change that are locked, so that their requests are put aside. Returns whether there are
+    /// any.
     async fn find_locked(&mut self, change: &Change) -> Result<bool, DbError> {
         let shows: Vec<i64> = change.shows().collect();
         let free = store::free_to_change(&self.tools.db, &shows).await?;
@@ -595,8 +596,8 @@ pub fn fresh<'a>(asks: &'a [Ask], keys: &'a [Option<Key>], loaded: &'a Loaded) -
     asks.iter().zip(keys).filter(move |(_, key)| key.is_none_or(|key| is_first(&key))).map(|(ask, _)| ask)
 }
 
-/// What a lane saw of shows a moment ago. This only saves reading before a write, whose guards notice if it is outdated:
-/// a request is never refused because of it.
+/// What a lane saw of shows a moment ago. This only saves reading before a write, whose guards notice if it is
+/// outdated: a request is never refused because of it.
 #[derive(Default)]
 struct Memory {
     shows: HashMap<i64, Remembered>,

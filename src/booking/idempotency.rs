@@ -1,6 +1,6 @@
-//! `Idempotency-Key`: a request that is sent again takes effect only once (the IETF draft "The Idempotency-Key HTTP Header
-//! Field"). A key is valid for its user, method and path, and is remembered for a day. Only successful replies are stored,
-//! in the same transaction as the change itself. Refused requests are decided again.
+//! `Idempotency-Key`: a request that is sent again takes effect only once (the IETF draft "The Idempotency-Key HTTP
+//! Header Field"). A key is valid for its user, method and path, and is remembered for a day. Only successful replies
+//! are stored, in the same transaction as the change itself. Refused requests are decided again.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;

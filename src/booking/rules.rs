@@ -44,7 +44,7 @@ pub enum Ask {
         user_id: i64,
         hold_id: i64,
     },
-    /// Cancels these seats of an order, or all that are left if none is named.
+    /// Cancels these seats of an order, or all remaining ones if none is named.
     CancelOrder {
         user_id: i64,
         order_id: i64,
@@ -96,8 +96,8 @@ pub struct Limits {
     pub holds: i64,
     /// Holds that a user may make in a minute.
     pub holds_per_minute: i64,
-    /// How often a user may book, hold and change a hold in a minute at one instance. The desk counts this before anything
-    /// is decided.
+    /// How often a user may book, hold and change a hold in a minute at one instance. The desk counts this before
+    /// anything is decided.
     pub changes_per_minute: u32,
     /// How long before the show begins sales open, and close.
     pub opens_before: Option<i64>,
@@ -232,8 +232,8 @@ pub struct Usage {
     pub recent_holds: i64,
 }
 
-/// The most that a user may have in a show before a batch is written, so that the batch keeps the limits; [`i64::MAX`] if
-/// the batch adds nothing.
+/// The most that a user may have in a show before a batch is written, so that the batch keeps the limits; [`i64::MAX`]
+/// if the batch adds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     pub holds: i64,
@@ -574,7 +574,7 @@ impl Batch<'_> {
         Ok(seat)
     }
 
-    /// Cancels all of these seats of an order or none; without numbers, all that are left.
+    /// Cancels all of these seats of an order or none; without numbers, all remaining seats.
     fn cancel_seats(&mut self, by: Actor, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
         let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
         if let Some(seat) = numbers.iter().find(|number| !order.seats.iter().any(|seat| seat.number == **number)) {
@@ -599,8 +599,8 @@ impl Batch<'_> {
         Ok(order)
     }
 
-    /// Checks whether the show allows these additional seats, in the contract's order (section 1, points 7 to 9). `in_all`
-    /// is how many seats there will be in the order.
+    /// Checks whether the show allows these additional seats, in the contract's order (section 1, points 7 to 9).
+    /// `in_all` is how many seats there will be in the order.
     fn check_seats(&self, show_id: i64, seats: &[i64], in_all: usize) -> Result<(), BookingError> {
         let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
         if seats.iter().any(|seat| *seat > show.total_seats) {
@@ -694,8 +694,8 @@ impl Batch<'_> {
         -self.changes.ids
     }
 
-    /// Returns the room that a user must have had for everything that this batch has granted; `None` if it granted nothing
-    /// more.
+    /// Returns the room that a user must have had for everything that this batch has granted; `None` if it granted
+    /// nothing more.
     fn room(&self, user: (i64, i64), before: Usage) -> Option<Room> {
         let after = self.state.usage.get(&user)?;
         let show = self.state.shows.get(&user.1)?;
@@ -774,7 +774,8 @@ impl Batch<'_> {
         change.highest_seat = change.highest_seat.max(highest_seat);
     }
 
-    /// Records a new state of a hold or an order. This always counts as a change of its show, whose row guards the write.
+    /// Records a new state of a hold or an order. This always counts as a change of its show, whose row guards the
+    /// write.
     fn record(&mut self, id: i64, order: OrderState) {
         self.count_taken(order.show_id, 0, 0);
         self.changes.orders.insert(id, order.clone());
@@ -1244,8 +1245,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-        /// Runs batches while time passes. A batch must decide like single requests in sequence, each as the naive model
-        /// says, and leave the same rows behind. No seat has two holders, and the counts are right.
+        /// Runs batches while time passes. A batch must decide like single requests in sequence, each as the naive
+        /// model says, and leave the same rows behind. No seat has two holders, and the counts are right.
         #[test]
         fn a_batch_decides_as_one_at_a_time(
             shows in prop::collection::vec((0i64..7, prop_oneof![4 => Just(i64::MAX / 2), 1 => Just(NOW + 9 * MINUTE)]), 3),

@@ -1,5 +1,5 @@
-//! The SQL of bookings: loads what a batch touches, writes the batch, finds out whether it was written, and lists a user's
-//! bookings.
+//! The SQL of bookings: loads what a batch touches, writes the batch, finds out whether it was written, and lists a
+//! user's bookings.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -73,7 +73,7 @@ pub struct Sql {
 }
 
 /// These statements write one row each. SQLite runs them for every row, since there is no network in between. A server
-/// gets lists, but for a single row this is less work.
+/// gets lists, except for a single row, where this is less work.
 pub const UPDATE_SHOW: &str = "UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1 \
      WHERE id = ? AND total_seats >= ? AND date_time > ? AND version = ? AND seats_taken + ? BETWEEN 0 AND total_seats";
 pub const INSERT_BOOKING: &str =
@@ -155,7 +155,8 @@ impl Sql {
         );
         // Once one of its seats went to someone else, a hold has expired for good, even if the clock is set back.
         let over = "o.status = 'held' AND o.expires_at <= d.at";
-        // A held row may belong to an order without an expiry: the same write dropped the seat, then confirmed the rest.
+        // A held row may belong to an order without an expiry: the same write dropped the seat, then confirmed the
+        // rest.
         let held = "b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at";
         let (update_orders, end_holds, delete_held, confirm, cancel) = match dialect {
             Dialect::Sqlite => (
@@ -356,8 +357,8 @@ impl Loaded {
     }
 }
 
-/// Loads everything that a batch touches: the shows, the holders of the requested seats, the bookings to cancel, holds and
-/// orders, what users with a limit have already, and the stored replies of the keys.
+/// Loads everything that a batch touches: the shows, the holders of the requested seats, the bookings to cancel, holds
+/// and orders, what users with a limit have already, and the stored replies of the keys.
 pub async fn load(db: &Db, sql: &Sql, asks: &[Ask], keys: &[Key], limits: &Limits) -> Result<Loaded> {
     let mut loaded = Loaded { now: clock::now(), read: Some(Instant::now()), ..Loaded::default() };
     let (mut seats, mut bookings, mut orders) = (Vec::new(), Vec::new(), Vec::new());
@@ -693,11 +694,11 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
 
 /// Returns the statements that write a batch.
 ///
-/// The shows come first, ordered by id, each guarded against changes since it was loaded. The update locks the show's row
-/// until the commit, so that nobody can shrink or move the show, or change its holds and orders, in between (the reverse
-/// order deadlocks with the foreign key's shared lock). Then the limits of users are checked again. Holds and orders
-/// follow, each guarded by its version and the clock, then rows that are deleted or changed, and finally new rows. The
-/// unique key `one_holder_per_seat` has the last word on every seat.
+/// The shows come first, ordered by id, each guarded against changes since it was loaded. The update locks the show's
+/// row until the commit, so that nobody can shrink or move the show, or change its holds and orders, in between (the
+/// reverse order deadlocks with the foreign key's shared lock). Then the limits of users are checked again. Holds and
+/// orders follow, each guarded by its version and the clock, then rows that are deleted or changed, and finally new
+/// rows. The unique key `one_holder_per_seat` has the last word on every seat.
 pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
     let shows: Vec<_> = change
         .shows
@@ -764,10 +765,11 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     statements
 }
 
-/// Finds out after [`DbError::OutcomeUnknown`] whether a batch was written. Returns `None` if that can't be known any more.
+/// Finds out after [`DbError::OutcomeUnknown`] whether a batch was written. Returns `None` if that can't be known any
+/// more.
 ///
-/// "No" is final on the server that received the write, and on any server of its cluster: the write changes the show's row,
-/// and so does this transaction, so one of the two commits first. On other servers the write may still arrive, see
+/// "No" is final on the server that received the write, and on any server of its cluster: the write changes the show's
+/// row, and so does this transaction, so one of the two commits first. On other servers the write may still arrive, see
 /// [`Db::epoch`].
 pub async fn is_written(db: &Db, change: &Change) -> Result<Option<bool>> {
     let mut tx = db.begin().await?;
@@ -950,8 +952,8 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
 /// The longest that counting the taken seats of all shows may take.
 const COUNTING: Duration = Duration::from_secs(120);
 
-/// Returns the shows whose count of taken seats differs from the number of seats that are booked or blocked. There should
-/// never be any.
+/// Returns the shows whose count of taken seats differs from the number of seats that are booked or blocked. There
+/// should never be any.
 pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db
         .query_aside(

@@ -1,5 +1,5 @@
-//! Regularly deletes old idempotency keys and ended holds while the server runs. Nothing that users see or may do depends
-//! on them.
+//! Regularly deletes old idempotency keys and ended holds while the server runs. Nothing that users see or may do
+//! depends on them.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::clock::SECOND;
 use crate::db::{Db, DbError};
 use crate::tasks::Tasks;
 
-/// How long an ended hold is kept, in microseconds. Until then its owner gets the reply that it has expired, and it counts
-/// towards the holds made in a minute.
+/// How long an ended hold is kept, in microseconds. Until then its owner gets the reply that it has expired, and it
+/// counts towards the holds made in a minute.
 const ENDED_HOLDS: i64 = 60 * 60 * SECOND;
 
 /// Deletes old keys and holds for as long as the server runs.

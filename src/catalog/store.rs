@@ -83,8 +83,8 @@ pub async fn delete_screen(tx: &mut Tx, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// Returns the ids and minutes of the movies with exactly this title. The query alone may find more, because the collation
-/// of some engines ignores case and accents.
+/// Returns the ids and minutes of the movies with exactly this title. The query alone may find more, because the
+/// collation of some engines ignores case and accents.
 pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<(i64, i64)>> {
     let found: Vec<(i64, String, i64)> = tx
         .query("SELECT id, title, duration_minutes FROM movies WHERE title = ? ORDER BY id", vec![title.into()])

@@ -22,14 +22,15 @@ use crate::web::endpoint::{Client, PathId};
 #[schema(example = json!({ "seats": [5, 6, 7] }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Seats {
-    /// 1 to the show's `total_seats`, each once.
+    /// Numbers from 1 to the show's `total_seats`, each once.
     #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>)]
     seats: Vec<i64>,
 }
 
 /// Hold seats of a show
 ///
-/// All of them or none. Until `expires_at` nobody else can have them; then they are free for everyone, at that moment.
+/// Holds all of these seats or none. Until `expires_at` nobody else can get them; then they become available to
+/// everyone.
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/holds/", tag = "Holds", operation_id = "hold_seats",
     params(
@@ -40,18 +41,20 @@ pub struct Seats {
     responses(
         (status = 201, description = "The hold", body = Hold),
         (
-            status = 409, description = "Not these seats, not now, or not so many; `code` says why", body = Detail,
+            status = 409,
+            description = "A seat is taken, sales are closed, or a limit is reached; `code` says why",
+            body = Detail,
             examples(
                 ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
                 ("show_full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked.", "code": "show_full" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "You can hold at most 20 seats per show.", "code": "hold_limit_seats" }))),
                 ("hold_limit_holds" = (summary = "Too many holds", value = json!({ "detail": "You can have at most 4 holds per show.", "code": "hold_limit_holds" }))),
-                ("hold_limit_rate" = (summary = "Too many in a minute", value = json!({ "detail": "You can make at most 30 holds per minute.", "code": "hold_limit_rate" }))),
+                ("hold_limit_rate" = (summary = "Too many holds in a minute", value = json!({ "detail": "You can make at most 30 holds per minute.", "code": "hold_limit_rate" }))),
                 ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
                 ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "An order can have at most 10 seats.", "code": "order_limit" }))),
-                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
+                ("user_limit" = (summary = "Too many seats for one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
             ),
         ),
         (
@@ -85,7 +88,7 @@ pub async fn hold(
 
 /// List your live holds
 ///
-/// Newest first. What has expired, was released or confirmed is not there.
+/// Newest first. Holds that have expired or were released or confirmed are not included.
 #[utoipa::path(
     get, path = "/api/holds/", tag = "Holds", operation_id = "list_holds",
     responses((status = 200, description = "Your holds", body = [Hold])),
@@ -106,7 +109,7 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
 
 /// Extend a hold
 ///
-/// To as long from now as a new hold lasts, but not beyond what all holds last at most.
+/// Resets the expiry to a full hold period from now, but not beyond the maximum total time of a hold.
 #[utoipa::path(
     post, path = "/api/holds/{hold_id}/extend/", tag = "Holds", operation_id = "extend_hold",
     params(
@@ -114,13 +117,15 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
         KeyHeader,
     ),
     responses(
-        (status = 200, description = "The hold, which expires later", body = Hold),
+        (status = 200, description = "The hold with its new expiry", body = Hold),
         (
-            status = 409, description = "It is over, or lasts as long as a hold can", body = Detail,
+            status = 409,
+            description = "The hold has ended or can't be extended any further, or sales are closed",
+            body = Detail,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
-                ("hold_limit_time" = (summary = "Confirm it or let it go", value = json!({ "detail": "This hold can't be extended any further.", "code": "hold_limit_time" }))),
+                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_limit_time" = (summary = "Confirm or release it", value = json!({ "detail": "This hold can't be extended any further.", "code": "hold_limit_time" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
             ),
@@ -141,7 +146,7 @@ pub async fn extend(
 
 /// Change the seats of a hold
 ///
-/// To these: the seats that it has already are kept and are never free in between. Either all of it is done or nothing.
+/// Replaces the hold's seats atomically. Seats that are in both the old and the new list stay held throughout.
 #[utoipa::path(
     post, path = "/api/holds/{hold_id}/change/", tag = "Holds", operation_id = "change_hold",
     params(
@@ -152,17 +157,19 @@ pub async fn extend(
     responses(
         (status = 200, description = "The hold with its new seats", body = Hold),
         (
-            status = 409, description = "Not these seats, or it is over; the hold is as it was", body = Detail,
+            status = 409,
+            description = "A seat is taken, sales are closed, a limit is reached, or the hold has ended; it is unchanged",
+            body = Detail,
             examples(
                 ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "You can hold at most 20 seats per show.", "code": "hold_limit_seats" }))),
                 ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
                 ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "An order can have at most 10 seats.", "code": "order_limit" }))),
-                ("user_limit" = (summary = "Too many seats of one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
+                ("user_limit" = (summary = "Too many seats for one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
             ),
         ),
         (
@@ -196,7 +203,7 @@ pub async fn change(
 
 /// Release a hold
 ///
-/// Its seats are free for others at once.
+/// Its seats become available immediately.
 #[utoipa::path(
     post, path = "/api/holds/{hold_id}/release/", tag = "Holds", operation_id = "release_hold",
     params(
@@ -204,12 +211,12 @@ pub async fn change(
         KeyHeader,
     ),
     responses(
-        (status = 200, description = "The hold as it was", body = Hold),
+        (status = 200, description = "The released hold", body = Hold),
         (
-            status = 409, description = "It is over already", body = Detail,
+            status = 409, description = "The hold has already ended", body = Detail,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
             ),
         ),
     ),
@@ -228,7 +235,7 @@ pub async fn release(
 
 /// Confirm a hold
 ///
-/// Turns it into an order, which is paid at the counter. Its seats are booked once this has answered 201.
+/// Turns the hold into an order, which is paid at the counter. If the reply is 201, its seats are booked.
 #[utoipa::path(
     post, path = "/api/holds/{hold_id}/confirm/", tag = "Holds", operation_id = "confirm_hold",
     params(
@@ -238,10 +245,10 @@ pub async fn release(
     responses(
         (status = 201, description = "The order", body = Order),
         (
-            status = 409, description = "It is over, or was confirmed before", body = Detail,
+            status = 409, description = "The hold has ended, or the show has started", body = Detail,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "Look at the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
             ),
         ),
@@ -255,7 +262,7 @@ pub async fn confirm(
     Client(client): Client,
     _: NoFields,
 ) -> Result<Response, ApiError> {
-    // The desk writes the code into the reply.
+    // The desk writes the order's code into the reply, so the codes must be loaded.
     orders::codes(&app).await?;
     let ask = Ask::Confirm { user_id: user.id, hold_id };
     app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?.response(StatusCode::CREATED)

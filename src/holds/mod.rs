@@ -1,4 +1,4 @@
-//! Seats that are kept for someone for some minutes. `booking` decides and writes them.
+//! Holds: seats that are set aside for a user for a few minutes. `booking` decides on them and writes them.
 
 pub mod api;
 pub mod store;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::clock;
 
-/// Seats of a show that nobody else can have until it expires.
+/// Seats of a show that nobody else can get until the hold expires.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": 123, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
@@ -26,12 +26,12 @@ pub struct Hold {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub date_time: i64,
-    /// In the order of their numbers.
+    /// In ascending order.
     pub seats: Vec<i64>,
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: i64,
-    /// From this moment on the seats are free for everyone, unless the hold was confirmed before.
+    /// When the seats become available to everyone, unless the hold is confirmed before.
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: i64,

@@ -1,4 +1,4 @@
-//! The SQL of holds that are read.
+//! The SQL that reads holds.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use super::Hold;
 use crate::clock;
 use crate::db::{Db, Result, Row, Value};
 
-/// The live holds of a user, newest first.
+/// Returns the live holds of a user, newest first.
 pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<Hold>> {
     live(db, "o.user_id = ?", vec![user_id.into()]).await
 }
 
-/// The live hold of a user with this id.
+/// Returns the live hold of a user with this id.
 pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Hold>> {
     Ok(live(db, "o.user_id = ? AND o.id = ?", vec![user_id.into(), id.into()]).await?.pop())
 }

@@ -13,7 +13,7 @@ use crate::db::DbError;
 const JOINS: &str = "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
                      JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
 
-/// The seats that are not cancelled, by number.
+/// SQL for the seats that are not cancelled, ordered by number.
 const SEATS: &str =
     "(SELECT GROUP_CONCAT(b.active_seat ORDER BY b.active_seat) FROM bookings b WHERE b.order_id = t.id)";
 
@@ -59,7 +59,7 @@ const BY_MOVIE: Filter =
     Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "s.movie_id", model: "movies" } };
 const DATES: Option<&str> = Some("s.date_time");
 
-/// Confirmed ones. A seat that was booked by itself is found among the bookings alone.
+/// Confirmed orders. A seat that was booked individually is only listed among the bookings.
 pub static ORDERS: Model = Model {
     name: "orders",
     one: "order",
@@ -75,7 +75,7 @@ pub static ORDERS: Model = Model {
         BEGINS,
         SEATS_LEFT,
         Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
-        Column { name: "made", label: "Made", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
+        Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
     search: SEARCH,
@@ -100,14 +100,14 @@ pub static ORDERS: Model = Model {
             shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
             shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
             shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
-            shown("made", "Made", "t.created_at", Kind::Moment),
+            shown("made", "Created", "t.created_at", Kind::Moment),
         ],
     }],
     actions: &[
         Action {
             name: "paid",
             label: "Mark as paid",
-            about: "The price was received at the counter.",
+            about: "Confirm that the payment was received at the counter.",
             needs: Permission::Change,
             run: |app, _, ids, _| Box::pin(act(app, Act::Pay, ["Awaiting payment", "Paid"], ids)),
             ..Action::PLAIN
@@ -115,7 +115,7 @@ pub static ORDERS: Model = Model {
         Action {
             name: "refund",
             label: "Refund…",
-            about: "The price was given back. What is left of the orders is cancelled: the seats are free for others.",
+            about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
             needs: Permission::Change,
             also: &[(&BOOKINGS, Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, Act::Refund, ["Paid", "Refunded"], ids)),
@@ -124,7 +124,7 @@ pub static ORDERS: Model = Model {
         Action {
             name: "cancel",
             label: "Cancel orders…",
-            about: "All their seats are free for others at once. What was paid stays marked as paid until it is refunded.",
+            about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
             needs: Permission::Change,
             also: &[(&BOOKINGS, Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, Act::CancelOrder, ["Booked", "Cancelled"], ids)),
@@ -150,14 +150,14 @@ async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
     Ok(codes(app).await?.id(word).into_iter().collect())
 }
 
-/// Seats that customers hold, or held until a while ago.
+/// Holds, including those that have ended recently.
 pub static HOLDS: Model = Model {
     name: "holds",
     one: "hold",
     many: "holds",
     table: "orders",
     joins: JOINS,
-    // What is held has an end, and an index by it.
+    // Every hold has an expiry, and there is an index on it.
     only: "t.status = 'held' AND t.expires_at >= 0",
     label: "CONCAT('Hold of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
@@ -170,11 +170,11 @@ pub static HOLDS: Model = Model {
             name: "state",
             label: "State",
             sql: "CASE WHEN t.expires_at > {now} THEN 'live' WHEN t.expires_at = 0 THEN 'released' ELSE 'over' END",
-            shown: Shown::Choice(&[("live", "Held"), ("over", "Over"), ("released", "Given up")]),
+            shown: Shown::Choice(&[("live", "Held"), ("over", "Expired"), ("released", "Released")]),
             ..Column::PLAIN
         },
         Column { name: "until", label: "Until", sql: "NULLIF(t.expires_at, 0)", shown: Shown::Moment, ..Column::PLAIN },
-        Column { name: "made", label: "Made", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
+        Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
     ],
     search: SEARCH,
     filters: &[
@@ -183,7 +183,7 @@ pub static HOLDS: Model = Model {
             label: "State",
             by: FilterBy::Conditions(&[
                 ("live", "Held", "t.expires_at > {now}"),
-                ("over", "Over or given up", "t.expires_at <= {now}"),
+                ("over", "Expired or released", "t.expires_at <= {now}"),
             ]),
         },
         BY_SHOW,
@@ -196,16 +196,16 @@ pub static HOLDS: Model = Model {
             shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
             shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
             shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
-            shown("made", "Made", "t.created_at", Kind::Moment),
+            shown("made", "Created", "t.created_at", Kind::Moment),
             shown("until", "Until", "NULLIF(t.expires_at, 0)", Kind::Moment),
         ],
     }],
     actions: &[Action {
         name: "release",
         label: "Release…",
-        about: "The holds end, and their seats are free for others at once.",
+        about: "The holds end, and their seats go back on sale immediately.",
         needs: Permission::Change,
-        run: |app, _, ids, _| Box::pin(act(app, Act::Release, ["Held", "Given up"], ids)),
+        run: |app, _, ids, _| Box::pin(act(app, Act::Release, ["Held", "Released"], ids)),
         ..Action::PLAIN
     }],
     adds: false,

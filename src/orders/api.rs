@@ -20,38 +20,38 @@ use crate::web::body::Form;
 use crate::web::docs::{Detail, FieldErrors};
 use crate::web::endpoint::{Client, PathCode};
 
-/// How many orders a page has, unless asked for fewer or more, and at most.
+/// The number of orders on a page: by default, and at most.
 const PAGE: usize = 20;
 const LARGEST_PAGE: usize = 100;
 
-/// A part of a list, newest first.
+/// One page of a list, newest first.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct OrderPage {
-    /// Where the next page is; null on the last.
+    /// The path of the next page; null on the last page.
     #[schema(example = "/api/orders/?cursor=MjA2NDMzNTQwMDAwMDAwMC4yOA&limit=20")]
     next: Option<String>,
     results: Vec<Order>,
 }
 
-/// The body of a request to cancel.
+/// The body of a request to cancel an order.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "seats": [6] }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct SeatsToCancel {
-    /// Seats of the order, each once; all that are left when this is not there.
+    /// Seats of the order, each once. Without this field, all remaining seats are cancelled.
     #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>, required = false)]
     seats: Option<Vec<i64>>,
 }
 
 /// List your orders
 ///
-/// Newest first, a page at a time: follow `next`. A seat that was booked by itself is an order too.
+/// Newest first, in pages: follow `next`. A seat that was booked individually is an order, too.
 #[utoipa::path(
     get, path = "/api/orders/", tag = "Orders", operation_id = "list_orders",
     params(
-        ("cursor" = Option<String>, Query, description = "As in `next`"),
-        ("limit" = Option<i64>, Query, description = "How many, 20 unless given", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "Taken from `next`"),
+        ("limit" = Option<i64>, Query, description = "Orders per page; 20 by default", minimum = 1, maximum = 100),
     ),
     responses(
         (
@@ -59,14 +59,14 @@ pub struct SeatsToCancel {
             example = json!({ "next": null, "results": [] }),
         ),
         (
-            status = 400, description = "The cursor or the limit is wrong", body = FieldErrors,
+            status = 400, description = "The cursor or the limit is invalid", body = FieldErrors,
             example = json!({ "cursor": ["Invalid cursor."] }),
         ),
     ),
 )]
 pub async fn list(State(app): State<App>, user: User, query: RawQuery) -> Result<Json<OrderPage>, ApiError> {
     let (behind, limit) = page(query.0.as_deref().unwrap_or_default())?;
-    // One more tells whether there is a next page.
+    // Reads one more, to know whether there is a next page.
     let mut results = store::orders_of(&app.db, user.id, behind, limit + 1).await?;
     let is_last = results.len() <= limit;
     results.truncate(limit);
@@ -82,7 +82,7 @@ pub async fn list(State(app): State<App>, user: User, query: RawQuery) -> Result
 /// Get one of your orders
 #[utoipa::path(
     get, path = "/api/orders/{code}/", tag = "Orders", operation_id = "get_order",
-    params(("code" = String, Path, description = "Its code, in any letter case", example = "7KQ4M-92XRA")),
+    params(("code" = String, Path, description = "The order's code, in any letter case", example = "7KQ4M-92XRA")),
     responses((status = 200, description = "The order", body = Order)),
 )]
 pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -> Result<Json<Order>, ApiError> {
@@ -94,12 +94,12 @@ pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -
 
 /// Cancel an order
 ///
-/// All that is left of it without a body, or the seats that are named: all of them or none. They are free for others at
-/// once.
+/// Without a body, cancels all remaining seats of the order. With `seats`, cancels all of these seats or none. The
+/// seats become available immediately.
 #[utoipa::path(
     post, path = "/api/orders/{code}/cancel/", tag = "Orders", operation_id = "cancel_order",
     params(
-        ("code" = String, Path, description = "Its code, in any letter case", example = "7KQ4M-92XRA"),
+        ("code" = String, Path, description = "The order's code, in any letter case", example = "7KQ4M-92XRA"),
         KeyHeader,
     ),
     request_body = SeatsToCancel,
@@ -136,16 +136,16 @@ pub async fn cancel(
     app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?.response(StatusCode::OK)
 }
 
-/// The codes of this installation.
+/// Returns the codes of this installation.
 ///
 /// # Errors
-/// Those of the database, where it is asked for their key for the first time.
+/// Errors of the database. It is only asked for the key until that is known.
 pub async fn codes(app: &App) -> Result<&Codes, DbError> {
     let read = async || Ok::<_, DbError>(Codes::new(&store::code_key(&app.db).await?));
     app.codes.get_or_try_init(read).await
 }
 
-/// Behind which moment and id the page begins, and how many orders it may have.
+/// Parses the time and id that the page follows, and the most orders that it may have.
 fn page(query: &str) -> Result<((i64, i64), usize), ApiError> {
     let (mut behind, mut limit) = ((i64::MAX, i64::MAX), PAGE);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -157,7 +157,7 @@ fn page(query: &str) -> Result<((i64, i64), usize), ApiError> {
                 let fault = || fault(format!("Must be a number from 1 to {LARGEST_PAGE}."))("limit");
                 limit = given.ok_or_else(fault)?;
             }
-            // `format`; the endpoint has refused all others.
+            // Only `format` is left: the endpoint has refused all others.
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
-//! The codes of orders: the id, encrypted into itself (FF1 of NIST SP 800-38G, with AES-256). So a code needs no place of
-//! its own, nobody can guess one, and those of two orders in a row have nothing in common.
+//! The codes of orders. A code is the order's id under format-preserving encryption (FF1 of NIST SP 800-38G, with
+//! AES-256). So codes need not be stored, nobody can guess one, and the codes of consecutive orders have nothing in
+//! common.
 
 use aes::Aes256;
 use fpe::ff1::{FF1, FlexibleNumeralString};
@@ -7,28 +8,28 @@ use fpe::ff1::{FF1, FlexibleNumeralString};
 /// Crockford's base 32: without I, L, O and U.
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The code of an order below 2^50, and of one beyond, has so many digits.
+/// Digits of a code: 10 for ids below 2^50, 12 for others.
 const LENGTHS: [usize; 2] = [10, 12];
 
 /// Ids below this have the shorter code.
 const SHORT: i64 = 1 << 50;
 
-/// Ids from here on have none. Those of imported bookings end below.
+/// Ids from here on have no code. The ids of imported bookings are below.
 const END: i64 = 1 << 60;
 
-/// Behind so many digits there is a dash, for people.
+/// A code has a dash after this many digits, which makes it easier to read.
 const GROUP: usize = 5;
 
-/// Makes codes of ids and the other way round.
+/// Converts ids to codes and back.
 pub struct Codes(FF1<Aes256>);
 
 impl Codes {
-    /// With the installation's own key.
+    /// Takes the installation's own key.
     pub fn new(key: &[u8; 32]) -> Codes {
-        Codes(FF1::new(key, 32).expect("32 is a radix that FF1 has"))
+        Codes(FF1::new(key, 32).expect("FF1 supports radix 32"))
     }
 
-    /// Like `7KQ4M-92XRA`; empty for what is no id.
+    /// Returns a code like `7KQ4M-92XRA`, or an empty text for a number that can't be an id.
     pub fn of(&self, id: i64) -> String {
         if !(0..END).contains(&id) {
             return String::new();
@@ -41,7 +42,8 @@ impl Codes {
         text
     }
 
-    /// The id of a code as people write it: in any letter case, with or without the dash, O for 0 and I or L for 1.
+    /// Returns the id of a code as people write it: in any letter case, with or without the dash, with O for 0 and I or
+    /// L for 1.
     pub fn id(&self, code: &str) -> Option<i64> {
         let digit = |letter: char| {
             let letter = match letter.to_ascii_uppercase() {
@@ -57,7 +59,7 @@ impl Codes {
         let is_short = digits.len() == LENGTHS[0];
         let plain = self.0.decrypt(&[], &FlexibleNumeralString::from(digits)).ok()?;
         let id = Vec::from(plain).into_iter().fold(0, |id, digit| id << 5 | i64::from(digit));
-        // Each id has one code.
+        // Each id has only one code: the longer form of a short id is none.
         (is_short == (id < SHORT)).then_some(id)
     }
 }
@@ -72,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_is_read_as_the_id_it_was_made_of(id in prop_oneof![0..100_000i64, 0..SHORT, SHORT..END]) {
+        fn a_code_leads_back_to_its_id(id in prop_oneof![0..100_000i64, 0..SHORT, SHORT..END]) {
             let codes = Codes::new(&[7; 32]);
             let code = codes.of(id);
             prop_assert_eq!(codes.id(&code), Some(id));
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_look_as_promised_and_tell_nothing() {
+    fn codes_have_the_documented_form_and_reveal_nothing() {
         let codes = Codes::new(&[7; 32]);
         let made: HashSet<String> = (1..=10_000).map(|id| codes.of(id)).collect();
         assert_eq!(made.len(), 10_000);
@@ -90,16 +92,16 @@ mod tests {
             let (first, second) = code.split_once('-').unwrap();
             assert_eq!((first.len(), second.len()), (5, 5), "{code}");
         }
-        // Of two neighbours each digit differs as if by chance, and under another key so does each code.
+        // The digits of consecutive codes agree only by chance, and so do whole codes under another key.
         let same = |one: &str, other: &str| one.chars().zip(other.chars()).filter(|(a, b)| a == b).count() - 1;
         let in_a_row: usize = (1..10_000).map(|id| same(&codes.of(id), &codes.of(id + 1))).sum();
-        assert!((2_500..3_800).contains(&in_a_row), "{in_a_row} of 100,000 digits, where 3,125 are to be expected");
+        assert!((2_500..3_800).contains(&in_a_row), "{in_a_row} of 100,000 digits agree, 3,125 are expected");
         let other = Codes::new(&[8; 32]);
         assert!((1..=10_000).filter(|id| made.contains(&other.of(*id))).count() <= 1);
     }
 
     #[test]
-    fn what_is_no_code_has_no_id() {
+    fn a_malformed_code_has_no_id() {
         let codes = Codes::new(&[7; 32]);
         for text in
             ["", "-", "1", "7KQ4M-92XR", "7KQ4M-92XRAA", "7KQ4M-92XRU", "7KQ4M 92XRA", "７KQ4M-92XRA", "ſKQ4M-92XRA"]

@@ -1,5 +1,5 @@
-//! What people have booked, as they booked it: the seats of one confirmed hold, or one seat. `booking` decides and writes
-//! them.
+//! Orders: seats that a user booked together, which are those of a confirmed hold or a single seat. `booking` decides
+//! on them and writes them.
 
 pub mod admin;
 pub mod api;
@@ -28,7 +28,7 @@ use crate::clock;
 pub struct Order {
     #[serde(skip)]
     pub id: i64,
-    /// What people say at the counter. Letter case does not count, nor does the dash.
+    /// The code to show at the counter. Letter case and the dash are ignored.
     #[schema(min_length = 10)]
     pub code: String,
     #[schema(value_type = OrderStatus)]
@@ -42,17 +42,17 @@ pub struct Order {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub date_time: i64,
-    /// Those that are not cancelled, in the order of their numbers.
+    /// The seats that are not cancelled, in ascending order.
     pub seats: Vec<i64>,
-    /// One for each seat, cancelled ones too.
+    /// One for each seat, including cancelled ones.
     pub bookings: Vec<Booking>,
-    /// When its seats were held, or booked at once.
+    /// When the seats were held, or when they were booked without a hold.
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: i64,
 }
 
-/// The states of an order. Seats of a paid one can be cancelled; it stays paid until the price was given back.
+/// The status of an order. Seats of a paid order can be cancelled; it stays paid until it is refunded.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
@@ -63,7 +63,7 @@ pub enum OrderStatus {
 }
 
 impl Order {
-    /// The order with these bookings, which has no code yet; none without a booking.
+    /// Returns the order with these bookings, still without a code; `None` if there are no bookings.
     pub fn of(id: i64, status: String, created_at: i64, mut bookings: Vec<Booking>) -> Option<Order> {
         bookings.sort_unstable_by_key(|booking| booking.seat_number);
         let first = bookings.first()?;

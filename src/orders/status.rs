@@ -1,7 +1,7 @@
-//! The states of an order. [`next`] is the only way from one to another: what pays for orders, at the counter or anywhere
-//! else, asks it.
+//! The status of an order. [`next`] is the only way from one status to another: everything that takes payment, at the
+//! counter or elsewhere, must call it.
 
-/// What an order is. Only the last four are told; what is held is a hold to everyone.
+/// The status of an order. `Held` is internal: the API shows a held order as a hold and never reports this status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     Held,
@@ -14,17 +14,17 @@ pub enum Status {
 /// What happens to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// Its holder takes the seats.
+    /// The customer confirms the hold.
     Confirm,
-    /// The price was received.
+    /// The payment was received.
     Pay,
-    /// No seat is left in it.
+    /// Its last seat is cancelled.
     Cancel,
-    /// The price was given back.
+    /// The money was returned.
     Refund,
 }
 
-/// Every step there is. Seats of a paid order can be cancelled too: it stays paid until the price was given back.
+/// Every possible step. Seats of a paid order can be cancelled, too, but it stays paid until it is refunded.
 const STEPS: [(Status, Event, Status); 4] = [
     (Status::Held, Event::Confirm, Status::AwaitingPayment),
     (Status::AwaitingPayment, Event::Pay, Status::Paid),
@@ -32,12 +32,12 @@ const STEPS: [(Status, Event, Status); 4] = [
     (Status::Paid, Event::Refund, Status::Refunded),
 ];
 
-/// What an order becomes; nothing when this can't happen to it.
+/// Returns the status after an event, or `None` if the event is not possible.
 pub fn next(status: Status, event: Event) -> Option<Status> {
     STEPS.iter().find(|(from, on, _)| (*from, *on) == (status, event)).map(|(.., to)| *to)
 }
 
-/// As the database and the API write it.
+/// The names that the database and the API use.
 const NAMES: [(Status, &str); 5] = [
     (Status::Held, "held"),
     (Status::AwaitingPayment, "awaiting_payment"),
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_step_is_this_one_and_there_is_no_other() {
+    fn only_these_steps_are_possible() {
         use {Event::*, Status::*};
         let table = [
             //                    Confirm                Pay         Cancel           Refund

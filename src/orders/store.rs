@@ -1,4 +1,4 @@
-//! The SQL of orders that are read, and of the key of their codes.
+//! The SQL that reads orders and the key of their codes.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Value};
 /// An order before its bookings are known.
 struct Head {
     id: i64,
-    /// None for a booking that is an order of its own.
+    /// `None` for a booking that is an order of its own.
     status: Option<Status>,
     created_at: i64,
 }
@@ -26,7 +26,8 @@ impl FromRow for Head {
     }
 }
 
-/// What finds the orders of a user, and the bookings that are orders of their own, by an index or whatever is best.
+/// Returns the SQL that finds the orders of a user, and the bookings that are orders of their own. `index` turns the
+/// name of an index into SQL that uses it, or into none to leave the choice to the database.
 fn heads(index: impl Fn(&str) -> String) -> [(&'static str, String); 2] {
     let (of_holds, alone) = (index("orders_of_a_user"), index("bookings_of_a_user"));
     [
@@ -47,7 +48,7 @@ fn heads(index: impl Fn(&str) -> String) -> [(&'static str, String); 2] {
     ]
 }
 
-/// The orders of a user, newest first, `limit` of them at most, from behind the one with this moment and id.
+/// Returns at most `limit` orders of a user, newest first, that follow the one with this time and id.
 pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) -> Result<Vec<Order>> {
     let most = i64::try_from(limit).unwrap_or(0);
     let ((at, id), mut since) = (behind, i64::MIN);
@@ -59,8 +60,8 @@ pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) 
         );
         let params = [user_id, since, at, at, id, most].map(Value::Int);
         heads.extend(db.query::<Head>(&sql, params.to_vec()).await?);
-        // Seats are booked after their order was made, so those that are passed over next belong to the orders just found,
-        // or to holds that were confirmed at that time: few, however many the user has had.
+        // Seats are booked after their order was made. So the bookings that the next query skips belong to the orders
+        // just found, or to holds that were confirmed in that time: they are few, however many bookings the user has.
         since = heads.last().filter(|_| heads.len() == limit).map_or(since, |last| last.created_at);
     }
     heads.sort_unstable_by_key(|head| std::cmp::Reverse((head.created_at, head.id)));
@@ -68,7 +69,7 @@ pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) 
     whole(db, heads).await
 }
 
-/// The order of a user with this id.
+/// Returns the order of a user with this id.
 pub async fn order_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Order>> {
     let mut heads: Vec<Head> = Vec::new();
     for (table, head) in self::heads(|_| String::new()) {
@@ -105,7 +106,7 @@ async fn whole(db: &Db, heads: Vec<Head>) -> Result<Vec<Order>> {
     Ok(heads.into_iter().filter_map(order).collect())
 }
 
-/// The key of this installation's codes, which is made when it is first asked for.
+/// Returns the key of this installation's codes. The first call creates it.
 pub async fn code_key(db: &Db) -> Result<[u8; 32]> {
     const NAME: &str = "order codes";
     let find = "SELECT bytes FROM own_keys WHERE name = ?";

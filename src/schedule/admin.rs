@@ -252,7 +252,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "close",
             label: "Close sales",
-            about: "Nobody can book or hold seats any more. Bookings stay, and customers can still confirm their holds.",
+            about: "Nobody can book or hold seats any more. Bookings stay, and holds can still be confirmed.",
             needs: Permission::Change,
             run: |app, _, ids, _| Box::pin(close(app, ids)),
             ..Action::PLAIN
@@ -260,7 +260,8 @@ pub static SHOWS: Model = Model {
         Action {
             name: "cancel",
             label: "Cancel shows…",
-            about: "They disappear from sale, and all their bookings, orders and holds are cancelled. This can't be undone.",
+            about: "The shows disappear from sale, and all their bookings, orders and holds are cancelled. This \
+                    can't be undone.",
             needs: Permission::Change,
             also: &[(&BOOKINGS, Permission::Change), (&ORDERS, Permission::Change), (&HOLDS, Permission::Change)],
             run: |app, _, ids, _| Box::pin(cancel(app, ids)),

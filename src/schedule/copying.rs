@@ -87,7 +87,8 @@ struct Shift<'a> {
 }
 
 impl Shift<'_> {
-    /// Returns the copy, with a warning if the clocks change at its time. Returns `None` beyond the end of the calendar.
+    /// Returns the copy, with a warning if the clocks change at its time. Returns `None` beyond the end of the
+    /// calendar.
     fn plan(&self, source: &Plan) -> Option<(Plan, Option<&'static str>)> {
         let (date_time, oddity) = self.apply(source.date_time)?;
         let moved = |at: Option<i64>| at.map_or(Some(None), |at| self.apply(at).map(|(at, _)| Some(at)));
@@ -96,8 +97,8 @@ impl Shift<'_> {
         Some((Plan { date_time, sales, ..*source }, oddity))
     }
 
-    /// Returns the same local time on the other day. If the clocks skip that time, the result is later by as much; if they
-    /// show it twice, it is the earlier one.
+    /// Returns the same local time on the other day. If the clocks skip that time, the result is later by as much; if
+    /// they show it twice, it is the earlier one.
     fn apply(&self, micros: i64) -> Option<(i64, Option<&'static str>)> {
         let source = clocks(micros, self.zone)?;
         let distance = self.from.until(source.date()).ok()?.get_days();

@@ -56,8 +56,8 @@ pub enum Put {
     SeatTaken(i64),
 }
 
-/// Adds a show, or changes the one with this id. A show always keeps its highest seat that is booked or held: its row is
-/// locked first, so that no booking can come between the check and the write.
+/// Adds a show, or changes the one with this id. A show always keeps its highest seat that is booked or held: its row
+/// is locked first, so that no booking can come between the check and the write.
 pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
     let Plan { movie_id, screen_id, date_time, total_seats, sales } = plan;
     let mut columns: Vec<Value> = vec![movie_id.into(), screen_id.into(), date_time.into(), total_seats.into()];
@@ -166,8 +166,8 @@ pub struct Day {
     pub taken: i64,
 }
 
-/// Returns the totals of the shows that begin in each of these intervals of UTC microseconds, by the start of the interval.
-/// An interval without shows is left out.
+/// Returns the totals of the shows that begin in each of these intervals of UTC microseconds, by the start of the
+/// interval. An interval without shows is left out.
 pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
     let live = "CASE WHEN s.cancelled_at IS NULL THEN";
     let sql = format!(
@@ -255,8 +255,8 @@ pub async fn rivals(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Rival>>
     Ok(found.into_iter().map(|(movie_title, date_time, until)| Rival { movie_title, date_time, until }).collect())
 }
 
-/// In microseconds. A show that began this long before another has ended for certain, so the search for overlaps doesn't
-/// go further back.
+/// In microseconds. A show that began this long before another has ended for certain, so the search for overlaps
+/// doesn't go further back.
 const LONGEST_MOVIE: i64 = 2 * 24 * 3_600 * SECOND;
 
 /// Checks whether this movie begins on this screen at this time, ignoring cancelled shows.
@@ -282,8 +282,8 @@ pub async fn planned(tx: &mut Tx, plan: &Plan) -> Result<Option<i64>> {
     Ok(found.map(|(id,)| id))
 }
 
-/// Cancels a show for good. This changes the version of its row, so batches that were decided on the old version can't be
-/// written: from here on, nobody gets a seat. Returns whether the show was not cancelled before.
+/// Cancels a show for good. This changes the version of its row, so batches that were decided on the old version can't
+/// be written: from here on, nobody gets a seat. Returns whether the show was not cancelled before.
 pub async fn cancel_show(db: &Db, id: i64) -> Result<bool> {
     let sql = "UPDATE shows SET cancelled_at = ?, version = version + 1 WHERE id = ? AND cancelled_at IS NULL";
     Ok(db.execute(sql, vec![clock::now().into(), id.into()]).await?.changed == 1)

@@ -1,5 +1,5 @@
-// The admin panel in a real browser, on a desk and on a phone: every page as superuser, as staff who may do little, and
-// as a customer, who may see none; then the work of a day by keyboard alone, and without JavaScript.
+// The admin panel in a real browser, on a desktop and on a phone: every page as a superuser, as staff with few
+// permissions, and as a customer, who may see none; then a day's work with only the keyboard, and without JavaScript.
 //
 //   npm ci --prefix tests/browser
 //   node tests/browser/admin.mjs target/debug/marquee [directory for screenshots]
@@ -20,7 +20,7 @@ if (!binary) {
   process.exit(2);
 }
 
-// Someone at the door: sees what is on and who has booked, and puts movies right.
+// An usher at the door, who views shows and bookings, and corrects movies.
 const USHER = { username: "usher", password: "Torch-in-the-dark-7" };
 const USHERS = ["movies.view", "movies.change", "shows.view", "bookings.view"];
 
@@ -37,7 +37,7 @@ await withServer(binary, async (url, command) => {
   for (const [name, options] of Object.entries(VIEWPORTS)) {
     await inBrowser(url, `by hand, ${name}`, options, (browser) => byHand({ browser, url, inspect, name }));
   }
-  // One size beside the other.
+  // Both sizes at the same time.
   await Promise.all(
     Object.entries(VIEWPORTS).map(async ([name, options]) => {
       let all;
@@ -57,7 +57,7 @@ await withServer(binary, async (url, command) => {
 assert.deepEqual(found, [], "faults that axe-core calls serious or critical");
 console.log("admin.mjs: passed");
 
-// More movies than anyone looks for in a list.
+// More movies than anyone would look through in a list.
 async function archive(command) {
   const movies = Array.from({ length: 60 }, (_, year) => ({ title: `Newsreel ${1930 + year}`, duration_minutes: 12 }));
   const directory = await mkdtemp(join(tmpdir(), "marquee-archive-"));
@@ -67,7 +67,7 @@ async function archive(command) {
   await rm(directory, { recursive: true });
 }
 
-// Something of everything that the sample data lacks: a hold, an order.
+// Adds what the sample data lacks: a hold and an order.
 async function sell(url) {
   const access = await token(url);
   const [movie] = await call(url, "GET", "/api/movies/", { access });
@@ -79,13 +79,13 @@ async function sell(url) {
   await hold([5, 6]);
 }
 
-// Follows all links from the first page on, one of each kind, and looks at each page. Gives a path of each kind. If it is
-// brief, lists are looked at as a whole only: with fewer rows they are no other pages.
+// Follows all links from the first page on, one of each kind, and inspects each page. Returns a path of each kind. If
+// `isBrief`, leaves out filtered lists: with fewer rows they are the same pages.
 async function walk(browser, name, account, isBrief) {
   const page = await browser.open("/admin/login/");
   await logIn(page, account);
   const kinds = new Map([["/admin/", "/admin/"]]);
-  // A map goes on to what is added to it meanwhile.
+  // The loop also visits entries that are added while it runs.
   for (const [kind, path] of kinds) {
     if (kind.endsWith("?format,ids") || (isBrief && isNarrowed(kind))) continue;
     const reply = await page.goto(new URL(path, page.url()).href);
@@ -100,12 +100,12 @@ async function walk(browser, name, account, isBrief) {
   return kinds;
 }
 
-// A list that shows only some.
+// A list that is filtered.
 function isNarrowed(kind) {
   return kind.includes("?") && !kind.includes("ids");
 }
 
-// In the page: the paths that links and forms without a secret lead to.
+// Runs in the page: the paths of links and of forms without a secret.
 function links() {
   const here = [...document.querySelectorAll("a[href]")].map((link) => link.href);
   for (const form of document.querySelectorAll("form[method=get]")) {
@@ -122,8 +122,8 @@ function links() {
   return paths.map((link) => link.pathname + link.search);
 }
 
-// What pages have in common that differ only in their object, or in how a list is narrowed. None for what lies outside
-// of the panel, and for lists that are narrowed in two ways at once.
+// Returns the kind of a page, which is the same for pages that differ only in their object or in how a list is
+// filtered. None for paths outside of the panel, and for lists with two filters.
 function kindOf(path) {
   const { pathname, searchParams } = new URL(path, "http://here");
   if (!pathname.startsWith("/admin/")) return undefined;
@@ -133,12 +133,12 @@ function kindOf(path) {
   return pathname.replace(/\/\d+\//, "/{id}/") + (names.length > 0 ? `?${names}` : "");
 }
 
-// A new page can't be forgotten: what the router has was seen, and of each model what it must have.
+// Makes sure that no new page is forgotten: every route was visited, and all required pages of each model.
 async function coversEveryRoute(kinds) {
   const router = await readFile(new URL("../../src/router.rs", import.meta.url), "utf8");
   const routes = [...router.matchAll(/\("(\/admin\/[^"]*)", .*get\(/g)].map(([, path]) => path);
   assert(routes.length >= 12, "the router's table was read");
-  // Looked at in other ways: what scripts and stylesheets ask for, and the page of those who are not logged in.
+  // Tested elsewhere: requests of scripts and stylesheets, and the login page.
   const others = ["/admin/static/{file}", "/admin/{model}/names/", "/admin/login/"];
   const paths = [...kinds.keys()].map((kind) => kind.split("?")[0]);
   for (const route of routes.filter((route) => !others.includes(route))) {
@@ -154,7 +154,7 @@ async function coversEveryRoute(kinds) {
   }
 }
 
-// What staff were shown no way to is refused when they know the way.
+// Pages that are hidden from staff are refused if they enter the path.
 async function refusesTheRest(browser, url, name, all, some) {
   const page = await browser.open("/admin/");
   const rest = [...all].filter(([kind]) => !some.has(kind) && !isNarrowed(kind));

@@ -1,5 +1,5 @@
-// Chromium as the tests use it: two sizes of screen, no way out of this machine, and whatever a page should not have done
-// is a fault.
+// Chromium as the tests use it: two screen sizes, no access to other machines, and anything that a page should not do
+// counts as a fault.
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,14 +19,14 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // Chromium has business of its own with its maker, which those above do not stop: it finds no one.
+  // Chromium contacts its maker, which the options above do not prevent: let it find no host.
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 
-// Runs `test` with a browser of its own, and fails for anything its pages should not have done. `test` gets:
+// Runs `test` with a browser of its own, and fails if its pages did anything they should not. `test` gets:
 // - context: Playwright's;
-// - open(path): a new page, there;
-// - expect(what, path): this is no fault there: a status as 403, or "aborted".
+// - open(path): opens a page there;
+// - expect(what, path): a status such as 403, or "aborted", that is not a fault there.
 export async function inBrowser(url, name, options, test) {
   const profile = await mkdtemp(join(tmpdir(), "marquee-browser-"));
   try {
@@ -51,7 +51,7 @@ async function withProfile(profile, url, name, options, test) {
   const fault = (what, at, text) => {
     if (!expected.has(`${what} ${new URL(at).pathname}`)) faults.push(text);
   };
-  // At the context, so that workers and frames are heard too.
+  // On the context, so that workers and frames are included.
   context.on("request", (request) => requests.push(request.url()));
   context.on("requestfailed", (request) => {
     const why = request.failure()?.errorText;
@@ -63,7 +63,7 @@ async function withProfile(profile, url, name, options, test) {
   });
   context.on("weberror", (error) => faults.push(`page error: ${error.error()}`));
   context.on("console", (message) => {
-    // The response was heard above.
+    // The response was handled above.
     if (message.text().startsWith("Failed to load resource: the server responded with a status of")) return;
     if (["error", "warning"].includes(message.type())) faults.push(`console ${message.type()}: ${message.text()}`);
   });
@@ -101,8 +101,8 @@ async function withProfile(profile, url, name, options, test) {
   console.log(`${name}: ${requests.length} requests, all to the server itself; no errors, no policy violations`);
 }
 
-// The URLs that pages asked for, by Chromium's own log of its network: it leaves nothing out. What the browser asks for
-// itself has no initiator.
+// The URLs that pages requested, from Chromium's own network log, which leaves nothing out. The browser's own requests
+// have no initiator.
 async function sentByPages(netlog) {
   const log = JSON.parse(await readFile(netlog, "utf8"));
   const start = log.constants.logEventTypes.URL_REQUEST_START_JOB;
@@ -110,7 +110,7 @@ async function sentByPages(netlog) {
   return events.map(({ params }) => params.url);
 }
 
-// No part of the page lies beyond its right edge.
+// Checks that the page is not wider than the screen.
 export async function fits(page, what) {
   const [content, window] = await page.evaluate(() => [
     document.documentElement.scrollWidth,
@@ -119,7 +119,7 @@ export async function fits(page, what) {
   assert(content <= window, `${what} is ${content} pixels wide on a screen of ${window}`);
 }
 
-// Takes pictures of pages, into this directory; without one, none.
+// Takes screenshots of pages into this directory, if there is one.
 export async function picturesIn(directory) {
   if (!directory) return async () => {};
   await mkdir(directory, { recursive: true });

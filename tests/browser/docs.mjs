@@ -1,4 +1,4 @@
-// The documentation pages in a real browser, on a desk and on a phone: they load nothing from another machine, show
+// The documentation pages in a real browser, on a desktop and on a phone: they load nothing from another machine, show
 // every operation, and Swagger UI's "Authorize" and "Try it out" work.
 //
 //   npm ci --prefix tests/browser
@@ -66,7 +66,7 @@ async function swagger(page, operations, access, show, name) {
   console.log(`${name}: Swagger UI shows ${operations.length} operations; Authorize and Execute work`);
 }
 
-// Opens an operation, runs it, and gives the body of the live reply.
+// Opens an operation, runs it, and returns the body of the live reply.
 async function execute(page, operationId, status, name, fill = async () => {}) {
   const block = page.locator(`[id$="-${operationId}"]`);
   await block.locator(".opblock-summary-control").click();

@@ -1,5 +1,5 @@
-// The work of a day in the admin panel: by keyboard alone, as someone does who has no mouse or is quicker without; by
-// hand, with each click counted; and without JavaScript.
+// A day's work in the admin panel: with only the keyboard, for people who have no mouse or are faster without; by hand,
+// with each click counted; and without JavaScript.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { call, MANAGER } from "./server.mjs";
@@ -9,8 +9,8 @@ const TITLE = 'Noir <i>& "Blanc"</i>';
 
 const SEATS = 60;
 
-// Leaves a group and a user in it, for what comes after. What is handed on: the browser and its page, the server's URL,
-// `inspect`, and who the user is to be, with which permissions.
+// Leaves a group and a user in it, for later tests. Each step gets the browser and its page, the server's URL,
+// `inspect`, and the user to create with its permissions.
 export async function byKeyboard(desk) {
   desk.page = await desk.browser.open("/admin/screens/?o=name");
   for (const step of [
@@ -31,14 +31,14 @@ export async function byKeyboard(desk) {
   }
 }
 
-// With a mouse, and until the next page is there.
+// Logs in with a mouse, and waits for the next page.
 export async function logIn(page, { username, password }) {
   await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password").fill(password);
   await Promise.all([page.waitForEvent("load"), button(page, "Log in").click()]);
 }
 
-// Goes on by the Tab key until this has the focus, as far as it takes, and looks whether one sees where one is.
+// Presses Tab until the target has the focus, and checks that the focus is visible.
 async function tabTo(page, target) {
   for (let steps = 0; steps < 500; steps++) {
     if (steps > 0) await page.keyboard.press("Tab");
@@ -54,7 +54,7 @@ async function tabTo(page, target) {
       };
     });
     if (seen) {
-      assert.deepEqual(seen, { marked: true, uncovered: true }, `the focus is seen at ${target}`);
+      assert.deepEqual(seen, { marked: true, uncovered: true }, `the focus is visible at ${target}`);
       return;
     }
   }
@@ -72,7 +72,7 @@ async function type(page, target, text) {
   await page.keyboard.type(text);
 }
 
-// Enter, which leads to another page.
+// Presses Enter, which leads to another page.
 async function enter(page) {
   await Promise.all([page.waitForEvent("domcontentloaded"), page.keyboard.press("Enter")]);
 }
@@ -87,7 +87,7 @@ const button = (page, name) => page.getByRole("button", { name });
 const menu = (page, name) => page.getByRole("navigation", { name: "Main menu" }).getByRole("link", { name });
 const main = (page) => page.getByRole("main");
 
-// What the panel says after something was done.
+// Checks the panel's message after an action.
 async function told(page, pattern) {
   await page.getByRole("status").filter({ hasText: pattern }).first().waitFor();
 }
@@ -95,7 +95,7 @@ async function told(page, pattern) {
 async function logsIn({ browser, page, inspect }) {
   browser.expect(403, "/admin/login/");
   await inspect(page, "login");
-  // The form has the focus from the beginning.
+  // The form has the focus from the start.
   await page.keyboard.type(MANAGER.username);
   await page.keyboard.press("Tab");
   await page.keyboard.type("not the password");
@@ -104,7 +104,7 @@ async function logsIn({ browser, page, inspect }) {
   await inspect(page, "login-wrong");
   await type(page, page.getByLabel("Password"), MANAGER.password);
   await enter(page);
-  assert.match(page.url(), /\/admin\/screens\/\?o=name$/, "to the page that was asked for");
+  assert.match(page.url(), /\/admin\/screens\/\?o=name$/, "to the requested page");
 }
 
 async function addsMovie({ page }) {
@@ -130,14 +130,14 @@ async function chooseByName(page, target, words, name) {
   assert.equal(await target.inputValue(), name);
 }
 
-// One of a few, by the beginning of what it is called.
+// Selects one of a few options by the beginning of its label.
 async function choose(page, target, label) {
   await tabTo(page, target);
   await page.keyboard.type(label.slice(0, 3));
   assert.equal(await target.evaluate((select) => select.selectedOptions[0].label), label);
 }
 
-// As it is typed into a field of a date and a time.
+// Types a date and time into a field.
 async function typeMoment(page, target, [year, month, day, hour, minute]) {
   await tabTo(page, target);
   const half = hour < 12 ? "AM" : "PM";
@@ -162,7 +162,7 @@ async function addsShows({ browser, page, url, inspect }) {
   await follow(page, button(page, "Save and add another"));
   await told(page, TITLE);
   browser.expect(409, "/admin/shows/add/");
-  // The same screen at the same time is warned of, and done all the same if it is meant.
+  // A second show on the screen at the same time causes a warning, which can be overridden.
   await fillShow(page, 10, [2031, 3, 1, 21, 0]);
   await follow(page, button(page, "Save").first());
   assert.match(await page.getByRole("alert").innerText(), /Not saved yet/);
@@ -172,7 +172,7 @@ async function addsShows({ browser, page, url, inspect }) {
   await told(page, TITLE);
 }
 
-// What the server says stands beside the field, and is tied to it.
+// The server's message appears next to the field, and is linked to it.
 async function readsMessages({ browser, page, url, inspect }) {
   browser.expect(422, "/admin/screens/add/");
   await page.goto(`${url}/admin/screens/add/`);
@@ -204,7 +204,7 @@ async function findsShows({ page, url, inspect }) {
   const ascending = page.getByRole("columnheader", { name: "Begins" });
   assert.equal(await ascending.getAttribute("aria-sort"), "ascending");
   assert.match(await rows.first().innerText(), /20:15/);
-  assert.equal(await page.getByLabel("Search").inputValue(), "noir studio", "sorting keeps what was searched for");
+  assert.equal(await page.getByLabel("Search").inputValue(), "noir studio", "sorting keeps the search words");
   await choose(page, page.getByLabel("State"), "Sold out");
   await follow(page, button(page, "Search"));
   assert.match(page.url(), /state=sold_out/);
@@ -215,7 +215,7 @@ async function findsShows({ page, url, inspect }) {
   assert.equal(await rows.count(), 2);
 }
 
-// All that a search has found, on both pages of it.
+// Cancels everything a search has found, on both pages.
 async function cancelsBookings({ page, url, inspect }) {
   const walker = { username: "walker", email: "walker@example.com", password: "Long-way-home-3" };
   await call(url, "POST", "/api/signup/", { body: { ...walker, password2: walker.password } });
@@ -247,7 +247,7 @@ async function cancelsBookings({ page, url, inspect }) {
   await follow(page, main(page).locator(".buttons").getByRole("button"));
   await told(page, /\b1\b/);
   const left = await call(url, "GET", "/api/my-bookings/", { access });
-  assert(left.length === SEATS + 1 && left.every(({ status }) => status === "cancelled"), "the API shows it at once");
+  assert(left.length === SEATS + 1 && left.every(({ status }) => status === "cancelled"), "the API shows it");
 }
 
 async function editsRows({ page, url, inspect }) {
@@ -297,7 +297,7 @@ async function seesConflict({ browser, page, url, inspect }) {
 async function deletes({ page, url, inspect }) {
   await toMovie(page, url);
   await follow(page, link(page, "Delete…"));
-  assert.match(await main(page).innerText(), /3 shows/, "what depends on it");
+  assert.match(await main(page).innerText(), /3 shows/, "the page lists what depends on it");
   await inspect(page, "movie-delete");
   await page.goto(`${url}/admin/shows/?q=salon`);
   await follow(page, page.locator("table.list tbody tr").getByRole("link").first());
@@ -360,7 +360,7 @@ async function changesPassword({ page, url, inspect, usher }) {
   await logsOut(page, url);
 }
 
-// And the way back shows nothing any more.
+// The browser's back button shows nothing any more.
 async function logsOut(page, url) {
   await page.goto(`${url}/admin/`);
   await follow(page, button(page, "Log out"));
@@ -369,8 +369,8 @@ async function logsOut(page, url) {
   assert.equal(new URL(page.url()).pathname, "/admin/login/");
 }
 
-// As someone new does it, with a mouse or a finger, by what the pages say; docs/admin.md tells how many clicks it
-// takes.
+// Works like a newcomer, with a mouse or a finger, following the pages' texts; docs/admin.md says how many clicks each
+// task takes.
 export async function byHand({ browser, url, inspect, name }) {
   const { page, count, click, fill, choose } = await hand(browser);
   const customer = await books(url, name);
@@ -378,7 +378,7 @@ export async function byHand({ browser, url, inspect, name }) {
   // A movie, and a week of shows of it.
   await click(link(page, "Add a movie"));
   await inspect(page, `${name}-hand-movie`);
-  assert(await page.getByLabel("Title").evaluate((input) => input === document.activeElement), "the first field waits");
+  assert(await page.getByLabel("Title").evaluate((input) => input === document.activeElement), "the first field is focused");
   await fill(page.getByLabel("Title"), `Weekdays, ${name}`);
   await fill(page.getByLabel("Running time"), "90");
   const row = page.locator("fieldset.row").first();
@@ -400,7 +400,7 @@ export async function byHand({ browser, url, inspect, name }) {
   await inspect(page, `${name}-hand-copied`);
   assert.deepEqual(count(), { clicks: 5, fields: 8 }, "a movie and a week of shows");
 
-  // The booking of someone who has told half of a name.
+  // Find a booking by half of the customer's name.
   await click(menu(page, "Bookings"));
   await fill(page.getByLabel("Search"), customer.slice(0, -3));
   await click(button(page, "Search"));
@@ -415,7 +415,7 @@ export async function byHand({ browser, url, inspect, name }) {
   await inspect(page, `${name}-hand-cancelled`);
   assert.deepEqual(count(), { clicks: 5, fields: 1 }, "a booking is found and cancelled");
 
-  // The day, as a file.
+  // Export the day.
   browser.expect("aborted", "/admin/bookings/export/");
   await click(page.getByRole("link", { name: "Marquee" }));
   await click(link(page, "Bookings of today's shows"));
@@ -426,7 +426,7 @@ export async function byHand({ browser, url, inspect, name }) {
   assert.deepEqual(count(), { clicks: 3, fields: 0 }, "a day is exported");
 }
 
-// A page after the login, and what counts each click, and each field that is filled in.
+// Returns a page after the login, with functions that count each click and each field filled in.
 async function hand(browser) {
   const page = await browser.open("/admin/login/");
   await logIn(page, MANAGER);
@@ -454,7 +454,7 @@ async function hand(browser) {
   };
 }
 
-// Someone with a booking; gives the name.
+// Creates a customer with a booking; returns the name.
 async function books(url, name) {
   const account = { username: `rosalind_${name}`, email: `rosalind@${name}.example`, password: "Row-nine-the-aisle-4" };
   await call(url, "POST", "/api/signup/", { body: { ...account, password2: account.password } });
@@ -466,7 +466,7 @@ async function books(url, name) {
   return account.username;
 }
 
-// What is beyond forms and links is left out; objects are named by their number.
+// Uses only forms and links; objects are entered by their number.
 export async function withoutScripts(browser, url) {
   const page = await browser.open("/admin/shows/?q=salon");
   await logIn(page, MANAGER);

@@ -1,12 +1,12 @@
-// What every page of the panel must be, however someone came to it: no wider than the screen, and without a fault that
-// axe-core calls serious or critical, by day and by night.
+// What every page of the panel must satisfy, however a user reached it: no wider than the screen, and no violation that
+// axe-core rates serious or critical, in the light and in the dark theme.
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { fits } from "./browser.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-// Gives `inspect(page, name)`, which takes a picture too, and the list of what it has found so far.
+// Returns `inspect(page, name)`, which also takes a screenshot, and the list of its findings so far.
 export function inspector(picture) {
   const found = [];
   const inspect = async (page, name) => {
@@ -14,7 +14,7 @@ export function inspector(picture) {
     await loadAxe(page);
     found.push(...(await faults(page, name)));
     await picture(page, name, { fullPage: true, scale: "css" });
-    // At night only the colours are others.
+    // The dark theme differs only in colours.
     await page.emulateMedia({ colorScheme: "dark" });
     found.push(...(await faults(page, `${name}, dark`, ["color-contrast"])));
     await picture(page, `${name}-dark`, { scale: "css" });
@@ -23,7 +23,7 @@ export function inspector(picture) {
   return { inspect, found };
 }
 
-// Through the browser's own tools: the page's policy has no say in it, and stays in force.
+// Loaded through the browser's own tools, so that the page's policy does not block it and stays in force.
 async function loadAxe(page) {
   const tools = await page.context().newCDPSession(page);
   await tools.send("Runtime.evaluate", { expression: AXE });

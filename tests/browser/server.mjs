@@ -1,4 +1,4 @@
-// Starts a server of its own for a test, and stops it.
+// Starts a server for a test, and stops it.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,8 +9,8 @@ import { createInterface } from "node:readline";
 export const LOGIN = { username: "demo", password: "Demo-Matinee-42" };
 export const MANAGER = { username: "admin", password: "Demo-Projector-42" };
 
-// Runs `test(url, command)` with a fresh server that has the sample data; `command(...words)` is one of the program's
-// others, on the same database.
+// Runs `test(url, command)` with a fresh server that has the sample data; `command(...words)` runs another command of
+// the program on the same database.
 export async function withServer(binary, test) {
   const directory = await mkdtemp(join(tmpdir(), "marquee-test-"));
   const env = {
@@ -39,7 +39,7 @@ export async function withServer(binary, test) {
   }
 }
 
-// Sends this to the API, and gives what it answers; with a token, as its user.
+// Sends a request to the API and returns the answer; with a token, as its user.
 export async function call(url, method, path, { body, access } = {}) {
   const headers = { "Content-Type": "application/json", ...(access && { Authorization: `Bearer ${access}` }) };
   const reply = await fetch(url + path, { method, headers, body: body && JSON.stringify(body) });

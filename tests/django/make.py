@@ -1,9 +1,9 @@
-"""A Django deployment's database, made by Django itself; run by tests/it/import_django.rs.
+"""Creates a Django deployment's database, with Django itself; run by tests/it/import_django.rs.
 
 make.py cinema          migrate, then add users, movies, shows and bookings
 make.py bookings COUNT  add a show, and bookings of all its seats
-make.py token USERNAME  print an access token as simplejwt makes it
-make.py sql STATEMENT…  run statements without looking at foreign keys
+make.py token USERNAME  print an access token as simplejwt creates it
+make.py sql STATEMENT…  run statements without checking foreign keys
 """
 
 import os
@@ -27,7 +27,7 @@ PASSWORD = "Sturdy-Lantern-42"
 def cinema():
     if connection.vendor == "mysql":
         with connection.cursor() as cursor:
-            # As Django's documentation asks; the server's default may be latin1.
+            # As Django's documentation requires; the server's default may be latin1.
             cursor.execute("ALTER DATABASE CHARACTER SET utf8mb4")
     call_command("migrate", verbosity=0)
     gone = User.objects.create_user("gone")
@@ -54,7 +54,7 @@ def cinema():
     Booking.objects.create(user=ann, show=first, seat_number=3, status="cancelled")
     Booking.objects.create(user=bob, show=first, seat_number=3)
     Booking.objects.filter(id=booked[1].id).delete()
-    # The highest ids belong to rows that are gone.
+    # Delete the rows with the highest ids.
     User.objects.create_user("late").delete()
     Booking.objects.create(user=bob, show=first, seat_number=4).delete()
     gone.delete()

@@ -1,4 +1,4 @@
-//! Who gets into the admin panel, and who does not.
+//! Who can use the admin panel, and who cannot.
 
 use std::collections::BTreeSet;
 
@@ -46,18 +46,18 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// A method at a path, with all of its parameters filled in.
+/// A method and a path, with all parameters filled in.
 struct Step {
     route: Route,
     method: &'static str,
     path: String,
     model: Option<&'static Model>,
-    /// What is needed there; that of the action, where the path is an action's.
+    /// The access it requires; that of the action if the path is an action's.
     needs: Needs,
 }
 
-/// Every method at every path of the panel, for every model and every action: taken from the program, so that a new one
-/// is tried too.
+/// Every method on every path of the panel, for every model and every action. The list comes from the program, so that
+/// new ones are tried too.
 fn steps() -> Vec<Step> {
     let mut steps = Vec::new();
     for (route, _) in admin_panel() {
@@ -69,7 +69,7 @@ fn steps() -> Vec<Step> {
                     paths.push((path, Some(model), None));
                     continue;
                 }
-                // Every model whose objects can be deleted has that as an action too.
+                // Every model whose objects can be deleted also has the action "delete".
                 let delete = model.delete.is_some().then_some(("delete", Permission::Delete));
                 let actions = model.actions.iter().map(|action| (action.name, action.needs)).chain(delete);
                 paths.extend(actions.map(|(name, needs)| (path.replace("{action}", name), Some(model), Some(needs))));
@@ -98,7 +98,7 @@ impl Step {
         self.needs == Needs::Nothing
     }
 
-    /// The call, with a body that would change something where it were let through.
+    /// The call, with a body that would change something if it were accepted.
     fn call(&self, csrf: Option<&str>) -> Call {
         self.call_with(csrf, &[])
     }
@@ -136,7 +136,7 @@ impl Step {
     }
 }
 
-/// Whatever the panel can change, as one text.
+/// Everything that the panel can change, for comparison.
 async fn state(app: &App) -> Vec<Vec<Vec<String>>> {
     let mut state = Vec::new();
     for sql in [
@@ -165,13 +165,13 @@ async fn few_paths_are_for_anyone() {
     assert_eq!(for_anyone, ["/admin/login/", "/admin/static/{file}"].into());
     let for_staff = named(&|route| [route.get, route.post].contains(&Needs::Login));
     assert_eq!(for_staff, ["/admin/", "/admin/log/", "/admin/logout/", "/admin/password/"].into());
-    // What changes something needs more than to see it; actions say themselves what they need.
+    // A change needs more than permission to view; actions declare the permission they need.
     let changing = named(&|route| route.post == Needs::On(Permission::View));
     assert_eq!(changing, ["/admin/{model}/actions/{action}/"].into());
     assert!(routes.iter().all(|(route, _)| route.path.starts_with("/admin/")));
 }
 
-/// Answered with the way to the login, or, where there is no such method, with that.
+/// Checks that the reply redirects to the login, or refuses the method if it does not exist.
 fn is_sent_to_login(step: &Step, reply: &Reply) -> bool {
     let location = reply.header("location").unwrap_or_default();
     match (step.is_no_such(), step.method) {
@@ -188,7 +188,7 @@ async fn every_path_refuses_who_may_not(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let boss = app.superuser("boss").await;
-    // A row that no login makes: the session of a customer, as if staff had become one.
+    // A row that no login creates: the session of a customer, as if a staff member had lost that status.
     let mut customer = Browser::default();
     customer.get(&app, "/admin/login/").await.expect(200);
     let hash = hash_of(&customer);
@@ -211,7 +211,7 @@ async fn every_path_refuses_who_may_not(engine: Engine) {
             ("an empty cookie", Browser { cookies: [("marquee_admin".into(), String::new())].into(), ..boss.clone() }),
         ];
         for (who, browser) in &mut strangers {
-            // A customer's token is no help.
+            // A customer's API token does not help.
             let call = step.call(Some(&browser.csrf)).bearer(&world.ann.access);
             let reply = browser.send(app.base(), call).await;
             if !step.is_for_anyone() {
@@ -230,13 +230,13 @@ async fn every_path_refuses_who_may_not(engine: Engine) {
     }
     assert_eq!(state(&app).await, before);
 
-    // Everything but what is needed, of each model.
+    // All permissions except the required one, for each model.
     for needed in Permission::ALL {
         let name = needed.name();
         let others: Vec<String> = SITE
             .models()
             .flat_map(|model| Permission::ALL.map(|other| (model, other)))
-            // What may be changed may be seen.
+            // Permission to change includes permission to view.
             .filter(|(_, other)| *other != needed && (needed != Permission::View || *other != Permission::Change))
             .map(|(model, other)| format!("{}.{}", model.name, other.name()))
             .collect();
@@ -250,7 +250,7 @@ async fn every_path_refuses_who_may_not(engine: Engine) {
         assert_eq!(state(&app).await, before);
     }
 
-    // Some models are for superusers, whatever a group says.
+    // Some models are only for superusers, whatever permissions a group has.
     let all: Vec<String> = SITE
         .models()
         .flat_map(|model| Permission::ALL.map(|permission| format!("{}.{}", model.name, permission.name())))
@@ -298,7 +298,7 @@ async fn every_form_needs_its_token(engine: Engine) {
         }
     }
     assert_eq!(state(&app).await, before);
-    // With the token, from here, and by a script.
+    // With the token, from the same origin, and by a script.
     let form = |token: &str| {
         let body = form_urlencoded::Serializer::new(String::new()).append_pair("csrf", token).finish();
         Call::post("/admin/password/").body(Some("application/x-www-form-urlencoded"), body)
@@ -312,7 +312,7 @@ async fn every_form_needs_its_token(engine: Engine) {
     }
 }
 
-/// What the database knows a browser's session by.
+/// The hash of a browser's session, as stored in the database.
 fn hash_of(browser: &Browser) -> String {
     use base64::Engine as _;
     let secret = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(&browser.cookies["marquee_admin"]).expect("base64");
@@ -337,19 +337,19 @@ async fn only_active_staff_log_in(engine: Engine) {
         ("boss", ""),
         ("nobody", PASSWORD),
         ("", ""),
-        // A customer, and one whose account is off, with the right password.
+        // A customer, and a deactivated staff member, with the right password.
         ("ann", PASSWORD),
         ("gone", PASSWORD),
     ] {
         let mut browser = Browser::default();
         let reply = browser.try_log_in(&app, username, password).await.expect(403);
         assert!(reply.text.contains(REFUSED), "{username}: {}", reply.text);
-        assert!(!reply.text.contains(password) || password.is_empty(), "the password is not said again");
+        assert!(!reply.text.contains(password) || password.is_empty(), "the password is not repeated on the page");
         browser.get(&app, "/admin/").await.expect(302);
     }
     assert_eq!(sessions(&app).await, before);
 
-    // Names count without regard to letter case; what is told is the user of the panel.
+    // Usernames ignore letter case; the panel shows the user's own spelling.
     let joined = app.sql("SELECT last_login FROM users WHERE username = 'boss'").await;
     let mut browser = Browser::default();
     browser.get(&app, "/admin/login/").await.expect(200);
@@ -357,14 +357,14 @@ async fn only_active_staff_log_in(engine: Engine) {
     assert_eq!(sessions(&app).await, before, "a visitor's cookie is not stored");
     browser.post(&app, "/admin/login/", &[("username", " BOSS "), ("password", PASSWORD)]).await.expect(303);
     assert_ne!(app.sql("SELECT last_login FROM users WHERE username = 'boss'").await, joined);
-    // The login gives another secret than the browser had: one that someone else has put there is worth nothing.
+    // The login replaces the browser's secret, so a secret that an attacker has planted is worthless.
     assert_ne!(browser.cookies, offered);
     let page = browser.get(&app, "/admin/").await.expect(200);
     assert_ne!(token_in(&page.text), Some(as_visitor));
     Browser { cookies: offered, ..Browser::default() }.get(&app, "/admin/").await.expect(302);
-    // The database knows the hash only.
+    // The database stores only the hash.
     assert!(sessions(&app).await.contains(&hash_of(&browser)));
-    // Whoever is logged in and logs in again has one session, with another secret.
+    // Logging in again replaces the session: there is still one, with another secret.
     let (first, count) = (browser.clone(), sessions(&app).await.len());
     browser.post(&app, "/admin/login/", &[("username", "boss"), ("password", PASSWORD)]).await.expect(303);
     assert_ne!(browser.cookies, first.cookies);
@@ -373,7 +373,7 @@ async fn only_active_staff_log_in(engine: Engine) {
     browser.get(&app, "/admin/").await.expect(200);
 }
 
-/// Moves a time of a browser's session by so many minutes.
+/// Moves a time of a browser's session by this many minutes.
 async fn shift(app: &App, browser: &Browser, column: &str, minutes: i64) {
     let micros = minutes * 60_000_000;
     let hash = hash_of(browser);
@@ -401,7 +401,7 @@ async fn a_session_ends(engine: Engine) {
     browser.get(&app, "/admin/").await.expect(302);
     assert!(!sessions(&app).await.contains(&hash_of(&browser)), "it is removed");
 
-    // Use is noted, but not each time.
+    // The time of use is stored, but not on every request.
     let mut browser = app.at_the_panel("boss").await;
     let seen = async || {
         let sql = format!("SELECT seen_at FROM admin_sessions WHERE token_hash = X'{}'", hash_of(&browser));
@@ -414,7 +414,7 @@ async fn a_session_ends(engine: Engine) {
     browser.clone().get(&app, "/admin/").await.expect(200);
     assert!(seen().await >= first);
 
-    // Those that are over are removed when someone logs in, whoever that is.
+    // Expired sessions are deleted when anyone logs in.
     let (idle, old) = (app.at_the_panel("boss").await, app.at_the_panel("boss").await);
     shift(&app, &idle, "seen_at", -31).await;
     shift(&app, &old, "created_at", -121).await;
@@ -422,7 +422,7 @@ async fn a_session_ends(engine: Engine) {
     let left = sessions(&app).await;
     assert!(!left.contains(&hash_of(&idle)) && !left.contains(&hash_of(&old)) && left.contains(&hash_of(&browser)));
 
-    // Logging out ends this session, and no other.
+    // Logging out ends only this session.
     let ended = browser.clone();
     let reply = browser.post(&app, "/admin/logout/", &[]).await.expect(303);
     assert_eq!(reply.header("location").as_deref(), Some("/admin/login/"));
@@ -430,11 +430,11 @@ async fn a_session_ends(engine: Engine) {
     ended.clone().get(&app, "/admin/").await.expect(302);
     other.get(&app, "/admin/").await.expect(200);
 
-    // A session that is gone from the database is over at once.
+    // A session that was deleted from the database ends immediately.
     app.sql(&format!("DELETE FROM admin_sessions WHERE token_hash = X'{}'", hash_of(&other))).await;
     other.get(&app, "/admin/").await.expect(302);
 
-    // Everywhere is everywhere, for this user.
+    // "Log out everywhere" ends all sessions of this user.
     let mut clerk = app.at_the_panel("clerk").await;
     let mut all = [app.at_the_panel("boss").await, app.at_the_panel("boss").await];
     all[0].get(&app, "/admin/password/").await.expect(200);
@@ -451,7 +451,7 @@ async fn rights_are_those_of_the_moment(engine: Engine) {
     let mut clerk = app.staff("clerk", &["movies.view"]).await;
     clerk.get(&app, "/admin/movies/").await.expect(200);
     clerk.get(&app, "/admin/screens/").await.expect(403);
-    // The menu shows what may be used.
+    // The menu shows only permitted entries.
     let page = clerk.get(&app, "/admin/").await.expect(200).text;
     assert!(page.contains("href=\"/admin/movies/\"") && !page.contains("href=\"/admin/screens/\""), "{page}");
 
@@ -484,7 +484,7 @@ async fn another_password_ends_other_sessions(engine: Engine) {
         let fields = [("old", old), ("new", new), ("again", again)];
         let page = browser.post(&app, "/admin/password/", &fields).await.expect(200).text;
         assert!(page.contains(fault), "{fault}: {page}");
-        assert!(!page.contains("Lantern") && !page.contains("Harbour"), "no password is said again: {page}");
+        assert!(!page.contains("Lantern") && !page.contains("Harbour"), "no password is repeated on the page: {page}");
     }
     other.get(&app, "/admin/").await.expect(200);
 
@@ -499,11 +499,11 @@ async fn another_password_ends_other_sessions(engine: Engine) {
     boss.get(&app, "/admin/").await.expect(200);
     Browser::default().try_log_in(&app, "clerk", PASSWORD).await.expect(403);
     Browser::default().try_log_in(&app, "clerk", NEW).await.expect(303);
-    // It is in the log, without a word of the password.
+    // The change is in the log, without the password.
     let log = app.sql("SELECT username, model, action, changes FROM admin_log").await;
     assert_eq!(log, [["clerk", "users", "password", "[]"]]);
 
-    // As the command line does it.
+    // The command line does the same.
     let output = app.marquee_with(&["changepassword", "clerk", "--noinput"], "", &[("MARQUEE_PASSWORD", PASSWORD)]);
     assert!(output.status.success());
     browser.get(&app, "/admin/").await.expect(302);
@@ -516,7 +516,7 @@ async fn a_session_outlives_the_server(engine: Engine) {
     app.instance(0).kill9();
     app.instance(0).restart().await;
     browser.get(&app, "/admin/").await.expect(200);
-    // Its token as well.
+    // Its CSRF token too.
     browser.post(&app, "/admin/logout/", &[]).await.expect(303);
 }
 
@@ -576,16 +576,16 @@ async fn the_login_leads_to_pages_of_the_panel(engine: Engine) {
         let fields = [("username", "boss"), ("password", PASSWORD), ("next", next)];
         let reply = browser.post(&app, "/admin/login/", &fields).await.expect(303);
         assert_eq!(reply.header("location").as_deref(), Some(wanted), "{next}");
-        // Whoever is logged in already goes on.
+        // A user who is logged in already is redirected.
         let reply = browser.get(&app, &asked).await.expect(302);
         assert_eq!(reply.header("location").as_deref(), Some(wanted), "{next}");
     }
-    // The way there, with the query.
+    // The link to the login keeps the query.
     let reply = Browser::default().get(&app, "/admin/movies/?q=50%25&p=2").await.expect(302);
     assert_eq!(reply.header("location").as_deref(), Some("/admin/login/?next=/admin/movies/%3Fq%3D50%2525%26p%3D2"));
 }
 
-/// The form of an account, as a browser sends it.
+/// An account's form fields, as a browser sends them.
 async fn account_form(app: &App, id: &str, changes: &[(&'static str, &'static str)]) -> Vec<(&'static str, String)> {
     let columns = ["username", "email", "first_name", "last_name", "is_active", "is_staff", "is_superuser", "version"];
     let sql = format!("SELECT {} FROM users WHERE id = {id}", columns.join(", "));
@@ -597,7 +597,7 @@ async fn account_form(app: &App, id: &str, changes: &[(&'static str, &'static st
         fields.retain(|(field, _)| field != name);
         fields.push((name, (*value).to_owned()));
     }
-    // A box that is not ticked is not sent.
+    // A browser does not send an unticked box.
     fields.retain(|(name, value)| !(value.is_empty() || name.starts_with("is_") && value == "0"));
     fields.into_iter().map(|(name, value)| (if name == "version" { "_version" } else { name }, value)).collect()
 }
@@ -656,7 +656,7 @@ async fn nobody_gives_themselves_more(engine: Engine) {
     ] {
         clerk.clone().post(&app, path, fields).await.expect(403);
     }
-    // Actions say what they did not do.
+    // Actions report what they did not do.
     for (browser, id, action) in [
         (&clerk, &boss_id, "off"),
         (&clerk, &clerk_id, "off"),
@@ -673,7 +673,7 @@ async fn nobody_gives_themselves_more(engine: Engine) {
     boss.clone().post(&app, "/admin/users/actions/delete/", &[("ids", &ann)]).await.expect(404);
     assert_eq!(state(&app).await, before);
 
-    // What staff may do: a customer's names, address and activity. Who is switched off is out at once.
+    // Staff may change a customer's names, address and activity. A deactivated customer is refused immediately.
     Call::get("/api/my-bookings/").bearer(&world.bob.access).send(&app).await.expect(200);
     let changes = [("first_name", "Bob"), ("email", "bob@new.example"), ("is_active", "0")];
     post_account(&app, &clerk, &bob, &changes).await.expect(303);
@@ -704,18 +704,18 @@ async fn nobody_gives_themselves_more(engine: Engine) {
     let fields = [&[("ids", ann.as_str())], &passwords[..]].concat();
     clerk.clone().post(&app, "/admin/users/actions/password/", &fields).await.expect(200);
 
-    // And superusers, anything of others.
+    // Superusers may change anything of others.
     post_account(&app, &boss, &clerk_id, &[("is_staff", "0"), ("groups", "")]).await.expect(303);
     clerk.clone().get(&app, "/admin/").await.expect(302);
     assert!(!sessions(&app).await.contains(&hash_of(&clerk)));
     post_account(&app, &boss, &ann, &[("is_staff", "1"), ("groups", "1")]).await.expect(303);
     app.at_the_panel("ann").await.get(&app, "/admin/users/").await.expect(200);
-    // The history says what became of it.
+    // The history shows the changes.
     let page = boss.clone().get(&app, format!("/admin/users/{ann}/history/")).await.expect(200).text;
     assert!(page.contains("boss") && page.contains("Staff"), "{page}");
 }
 
-/// Two superusers who switch each other off at the same moment: one of them remains.
+/// Two superusers deactivate each other at the same time: one of them remains.
 async fn a_superuser_remains(engine: Engine) {
     let app = App::start(engine).await;
     for round in 0..5 {
@@ -761,10 +761,10 @@ async fn refusals_are_pages(engine: Engine) {
         assert_eq!(reply.header("content-type").as_deref(), Some("text/html; charset=utf-8"), "{shown}");
         let id = reply.header("x-request-id").expect("an id");
         assert!(reply.text.contains(&id) && reply.text.contains("<h1>"), "{shown}: {}", reply.text);
-        // Not where it was refused before anyone was asked for.
+        // Not if it was refused before the user was looked up.
         assert!(reply.text.contains("href=\"/admin/password/\"") || [404, 405].contains(&status), "{shown}: the menu");
     }
-    // A page says what is wrong, also with fields.
+    // Pages explain errors, including those in fields.
     let none = boss.post(&app, "/admin/movies/actions/delete/", &[("all", "1")]).await.expect(400);
     assert!(none.text.contains("Select between 1 and 10000 movies."), "{}", none.text);
     let reply = Call::get("/admin/").header("Host", "evil.example").send(&app).await.expect(400);
@@ -774,7 +774,7 @@ async fn refusals_are_pages(engine: Engine) {
         assert_eq!(reply.header("location"), Some(format!("{path}/?a=b")));
     }
 
-    // On every reply of every path, also on those that no handler gave.
+    // On every reply of every path, including replies without a handler.
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                   form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     let more = ["/admin", "/admin/nosuch/", "/admin/movies/1/nosuch/"].map(Call::get);
@@ -792,7 +792,7 @@ async fn refusals_are_pages(engine: Engine) {
     }
 }
 
-/// Any program on the host, on whatever port, can set cookies that come along.
+/// Any program on the same host, on any port, can set cookies that the browser sends too.
 async fn cookies_of_others_do_no_harm(engine: Engine) {
     let app = App::start(engine).await;
     let boss = app.superuser("boss").await;
@@ -806,14 +806,14 @@ async fn cookies_of_others_do_no_harm(engine: Engine) {
     ] {
         let status = with_cookie(&app, "GET /admin/", line, "").await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(line));
-        // And a form of this browser is taken for one of ours.
+        // A form from this browser is still accepted.
         let form = boss.form(&[("name", &format!("Screen {}", line.len()))]);
         let status = with_cookie(&app, "POST /admin/screens/add/", line, &form).await;
         assert!([303, 422].contains(&status), "{status}: {}", String::from_utf8_lossy(line));
     }
 }
 
-/// The status of a reply to a request with a Cookie line that need not be text.
+/// Returns the reply's status for a request whose Cookie header may contain any bytes.
 async fn with_cookie(app: &App, request: &str, cookie: &[u8], form: &str) -> u16 {
     let host = app.base().trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).await.expect("the server accepts");
@@ -887,7 +887,7 @@ async fn without_a_database_there_is_a_page(engine: Engine) {
         }
     });
     futures_util::future::join_all(sent).await;
-    // What needs no database is there.
+    // Pages that need no database still work.
     Call::get("/admin/login/").send(&app).await.expect(200);
     Call::get("/admin/static/admin.css").send(&app).await.expect(200);
     app.relay().mend();
@@ -916,7 +916,7 @@ async fn the_cookie_is_kept_close(engine: Engine) {
         let secure = if is_secure { "; Secure" } else { "" };
         assert_eq!(attributes, format!("Path=/admin; HttpOnly; SameSite=Lax{secure}"), "{proxies} {sent}");
     }
-    // One visitor's secret is nobody else's.
+    // Each visitor has another secret.
     let app = App::start(engine).await;
     let cookies: BTreeSet<_> = {
         let mut cookies = BTreeSet::new();

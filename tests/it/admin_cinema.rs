@@ -1,4 +1,5 @@
-//! The back office: shows are planned, copied and cancelled, bookings and orders ended, and the API tells it at once.
+//! The cinema in the panel: planning, copying and cancelling shows, ending bookings and orders; the API shows it
+//! immediately.
 
 use std::time::Duration;
 
@@ -38,14 +39,14 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// The fields of a show's form, but for those that are given.
+/// The fields of a show's form, with `given` in place of the defaults.
 fn show_form<'a>(given: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let usual = [("movie_id", "1"), ("screen_id", "1"), ("date_time", "2035-06-01T18:30"), ("total_seats", "50")];
     let rest = usual.into_iter().filter(|(name, _)| given.iter().all(|(other, _)| other != name));
     given.iter().copied().chain(rest).chain([("_save", "1")]).collect()
 }
 
-/// Sends a show's form as it was read a moment ago.
+/// Sends a show's form with its current version.
 async fn change_show(app: &App, staff: &mut Browser, id: i64, given: &[(&str, &str)]) -> Reply {
     let version = &app.sql(&format!("SELECT version FROM shows WHERE id = {id}")).await[0][0];
     let mut form = show_form(given);
@@ -53,7 +54,7 @@ async fn change_show(app: &App, staff: &mut Browser, id: i64, given: &[(&str, &s
     staff.post(app, format!("/admin/shows/{id}/change/"), &form).await
 }
 
-/// Runs an action; gives the page that tells what it did.
+/// Runs an action; returns the page with its report.
 async fn run(app: &App, staff: &mut Browser, action: &str, ids: &[i64], given: &[(&str, &str)]) -> String {
     send_action(app, staff, action, ids, given).await.expect(200).text
 }
@@ -66,7 +67,7 @@ async fn send_action(app: &App, staff: &mut Browser, action: &str, ids: &[i64], 
     staff.post(app, format!("/admin/{model}/actions/{action}/"), &form).await
 }
 
-/// The shows of movie 1 that customers see.
+/// The shows of movie 1, as customers see them.
 async fn shows(user: &User, base: &str) -> Vec<Value> {
     let reply = get(user, "/api/movies/1/shows/").send_to(base).await.expect(200).json();
     reply.as_array().expect("a list").clone()
@@ -89,7 +90,7 @@ async fn a_show_never_becomes_smaller_than_its_seats(engine: Engine) {
     assert!(refused.text.contains("Seat 40 is taken"), "{}", refused.text);
     assert_eq!(app.sql("SELECT total_seats FROM shows WHERE id = 1").await, [["50"]]);
     change_show(&app, &mut staff, 1, &[("total_seats", "40")]).await.expect(303);
-    // This instance tells it at once.
+    // This instance shows it immediately.
     let first = shows(&world.ann, app.base()).await.into_iter().find(|show| show["id"] == 1).expect("show 1");
     assert_eq!((&first["total_seats"], &first["available_seats"]), (&json!(40), &json!(38)));
     booking(&world.ann, 1, 41).send(&app).await.expect(400);
@@ -126,12 +127,12 @@ async fn a_screen_has_one_show_at_a_time(engine: Engine) {
             );
         }
     }
-    // Passed over.
+    // The warning is overridden.
     let mut form = show_form(&[("movie_id", "2"), ("date_time", "2035-06-01T19:00")]);
     form.push(("_anyway", "1"));
     staff.post(&app, "/admin/shows/add/", &form).await.expect(303);
     assert_eq!(count().await, "7");
-    // What is in the way keeps nobody from changing something else.
+    // An existing overlap does not prevent other changes.
     change_show(&app, &mut staff, 1, &[("total_seats", "60")]).await.expect(303);
 }
 
@@ -199,11 +200,11 @@ async fn a_week_is_copied_by_the_clocks(engine: Engine) {
                  WHERE date_time = 2058376500000000";
     let row = &app.sql(seats).await[0];
     assert_eq!((row[0].as_str(), row[1].as_str(), row[2].starts_with("15")), ("27", "4", true), "{row:?}");
-    // The same again makes nothing twice.
+    // Copying again creates no duplicates.
     let told = run(&app, &mut staff, "shows.copy", &all, &anyway).await;
     assert!(told.contains("16 shows already exist"), "{told}");
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["24"]]);
-    // One day to the next ones: its own day and the next are there, the day after them is not.
+    // Copy one day to the following ones: its own day and the next exist already, the third does not.
     let days = [("first", "2035-04-01"), ("times", "2"), ("every", "day")];
     let told = run(&app, &mut staff, "shows.copy", &[1], &days).await;
     assert!(told.contains("Done: 1 show.") && told.contains("1 show already exists"), "{told}");
@@ -230,7 +231,7 @@ async fn a_show_is_cancelled_while_people_book_it(engine: Engine) {
         }
     }));
     let cancel = async {
-        // In the midst of it.
+        // Cancel while bookings arrive.
         while app.sql("SELECT COUNT(*) FROM bookings").await == [["0"]] {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -266,7 +267,7 @@ async fn a_show_half_cancelled_is_cancelled_by_the_same_again(engine: Engine) {
     let held = hold(&world.ann, 1, &[2, 3]).send(&app).await.expect(201).json();
     let confirmed = hold(&world.bob, 1, &[4, 5]).send(&app).await.expect(201).json();
     act(&world.bob, &confirmed, "confirm").send(&app).await.expect(201);
-    // As after a crash between the two steps: nobody is let in any more, but those who are in still are.
+    // As after a crash between the two steps: sales are closed, but the bookings still exist.
     app.sql("UPDATE shows SET cancelled_at = 1, version = version + 1 WHERE id = 1").await;
     assert_eq!(act(&world.ann, &held, "confirm").send(&app).await.expect(409).json()["code"], "sales_closed");
     let told = run(&app, &mut staff, "shows.cancel", &[1], &[]).await;
@@ -276,7 +277,7 @@ async fn a_show_half_cancelled_is_cancelled_by_the_same_again(engine: Engine) {
     get(&world.ann, &format!("/api/holds/{}/", held["id"])).send(&app).await.expect(404);
     assert_eq!(app.sql("SELECT status FROM orders WHERE expires_at IS NULL").await, [["cancelled"]]);
     is_consistent(&app).await;
-    // Who may not change bookings may not do it this way either.
+    // Staff who may not change bookings may not do it this way either.
     let mut planner = app.staff("planner", &["shows.view", "shows.change"]).await;
     let page = planner.get(&app, "/admin/shows/2/change/").await.expect(200).text;
     assert!(!page.contains("/actions/cancel/"), "{page}");
@@ -295,7 +296,7 @@ async fn the_house_cancels_bookings_at_any_time(engine: Engine) {
     let of_order = order["bookings"][0]["id"].as_i64().expect("an id");
     let free = async || shows(&world.bob, app.base()).await[1]["available_seats"].clone();
     assert_eq!(free().await, 47);
-    // Too late for its owner, when the show is moved to be soon.
+    // The show is moved closer, so that it is too late for the owner to cancel.
     let soon = jiff::Timestamp::now().as_microsecond() + 30 * 86_400_000_000;
     app.sql(&format!("UPDATE shows SET version = version + 1, date_time = {soon} WHERE id = 1")).await;
     others_changes_are_seen().await;
@@ -308,11 +309,11 @@ async fn the_house_cancels_bookings_at_any_time(engine: Engine) {
     assert_eq!(left, ["booked", "cancelled", "cancelled"]);
     let told = run(&app, &mut staff, "bookings.cancel", &[id], &[]).await;
     assert!(told.contains("already cancelled"), "{told}");
-    // Its code finds all of an order's bookings.
+    // An order's code finds all of its bookings.
     let code = order["code"].as_str().expect("a code");
     let found = staff.get(&app, format!("/admin/bookings/?q={code}")).await.expect(200).text;
     assert!(found.contains("2 bookings"), "{found}");
-    // Done is told as done, even where it can't be noted.
+    // A completed action is reported as done, even if it can't be logged.
     let last = order["bookings"][1]["id"].as_i64().expect("an id");
     app.sql("ALTER TABLE admin_log RENAME TO log_away").await;
     let told = run(&app, &mut staff, "bookings.cancel", &[last], &[]).await;
@@ -322,7 +323,7 @@ async fn the_house_cancels_bookings_at_any_time(engine: Engine) {
     is_consistent(&app).await;
 }
 
-/// A school has booked a whole arena, in one order.
+/// A school has booked a whole arena in one order.
 async fn many_are_done_in_parts(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -347,7 +348,7 @@ async fn many_are_done_in_parts(engine: Engine) {
         app.sql(&sql).await;
     }
     let listed = staff.get(&app, "/admin/orders/").await.expect(200).text;
-    assert!(listed.contains(",1200,1201<"), "all seats of an order are told: {listed}");
+    assert!(listed.contains(",1200,1201<"), "all seats of an order are listed: {listed}");
     let told = run(&app, &mut staff, "bookings.cancel", &ids, &[]).await;
     for part in ["500 of 1201", "1000 of 1201", "1201 of 1201", "Done: 1201 bookings."] {
         assert!(told.contains(part), "{part}: {told}");
@@ -388,7 +389,7 @@ async fn orders_are_paid_refunded_and_cancelled(engine: Engine) {
     run(&app, &mut staff, "orders.paid", &[third], &[]).await;
     run(&app, &mut staff, "orders.refund", &[third], &[]).await;
     assert_eq!(status(&world.ann, &third_code).await, is("refunded", 0));
-    // A hold is ended.
+    // A hold is released.
     let held = hold(&world.ann, 1, &[9]).send(&app).await.expect(201).json();
     run(&app, &mut staff, "holds.release", &[held["id"].as_i64().expect("an id")], &[]).await;
     act(&world.ann, &held, "confirm").send(&app).await.expect(404);
@@ -412,12 +413,12 @@ async fn sales_are_closed(engine: Engine) {
     let list = staff.get(&app, "/admin/shows/?when=upcoming").await.expect(200).text;
     assert!(list.contains("Closed") && list.contains("Open"), "{list}");
 
-    // Sales that were to open later: they stay closed, and the show can still be edited.
+    // Sales that were to open later stay closed, and the show can still be edited.
     let opens = [("sales_open_at", "2035-05-02T10:00"), ("screen_id", "2"), ("date_time", "2035-06-02T18:30")];
     change_show(&app, &mut staff, 2, &opens).await.expect(303);
     run(&app, &mut staff, "shows.close", &[2], &[]).await;
     let closed = app.sql("SELECT sales_close_at FROM shows WHERE id = 2").await[0][0].parse::<i64>().expect("a time");
-    // As the form shows it.
+    // As the form shows the time.
     let closed = marquee::clock::iso(closed / 1_000_000 * 1_000_000);
     let closed = closed.trim_end_matches('Z');
     let closed = closed.strip_suffix(":00").unwrap_or(closed);
@@ -431,7 +432,7 @@ async fn sales_are_closed(engine: Engine) {
 }
 
 async fn the_board_tells_todays_numbers(engine: Engine) {
-    // A zone in which it is another day than in UTC, and not the end of it: of these two one always is.
+    // In one of these two time zones, the date always differs from UTC, and the day is not about to end.
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let is_late = (now.hour(), now.minute()) >= (10, 5);
     let name = if is_late { "Pacific/Kiritimati" } else { "Pacific/Pago_Pago" };
@@ -441,7 +442,7 @@ async fn the_board_tells_todays_numbers(engine: Engine) {
     let mut staff = app.superuser("chief").await;
     let page = staff.get(&app, "/admin/").await.expect(200).text;
     assert!(page.contains("No show begins today") && page.contains("no shows in the next seven days"), "{page}");
-    // Late today and tomorrow on the cinema's calendar.
+    // Late today, and tomorrow, in the cinema's time zone.
     let late = now.date().at(23, 59, 59, 0).to_zoned(now.time_zone().clone()).expect("a time").timestamp();
     for (id, days) in [(1, 0), (2, 1)] {
         let at = late.as_microsecond() + days * 86_400_000_000_i64;
@@ -457,7 +458,7 @@ async fn the_board_tells_todays_numbers(engine: Engine) {
     assert!(squeezed.contains("<strong>3</strong> of 50 seats sold across 1 show"), "{squeezed}");
     assert!(squeezed.contains("<td class=\"number\">2</td> <td class=\"number\">45</td>"), "{squeezed}");
     assert!(squeezed.contains("1 of 2<"), "{squeezed}");
-    // Who may not see shows sees no board.
+    // Staff who may not view shows see no board.
     let mut clerk = app.staff("clerk", &["movies.view"]).await;
     let page = clerk.get(&app, "/admin/").await.expect(200).text;
     assert!(!page.contains("seats sold") && !page.contains("/admin/shows/") && !page.contains("Add<"), "{page}");

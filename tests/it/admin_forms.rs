@@ -1,4 +1,4 @@
-//! Forms of the admin panel, with a model that only this test knows, and with those of the cinema.
+//! Forms of the admin panel, with a model that only this test defines, and with those of the cinema.
 
 use axum::Router;
 use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
@@ -33,7 +33,7 @@ pub fn tests() -> Vec<Test> {
 static SKY: Site =
     Site { title: "Sky", groups: &[("Sky", &[&PLANETS, &STARS])], board: |_, _| Box::pin(async { Ok(String::new()) }) };
 
-/// The same table, looked through in a way that takes a minute.
+/// The same table, read with a query that takes a minute.
 static STARS: Model = Model {
     name: "stars",
     one: "star",
@@ -54,7 +54,7 @@ static STARS: Model = Model {
     ..Model::PLAIN
 };
 
-/// Serves the panel with a site of one model, on the app's database; gives where.
+/// Serves the panel with only one model, on the app's database; returns the base URL.
 async fn sky(app: &App) -> String {
     let id = match app.engine {
         Engine::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -85,7 +85,7 @@ async fn sky(app: &App) -> String {
     base
 }
 
-/// What a browser would send of a page's form, after these were entered.
+/// The fields that a browser would send for a page's form, after these values were entered.
 fn filled(page: &str, entered: &[(&str, &str)]) -> Vec<(String, String)> {
     let form = page.split_once("<form class=\"object\"").unwrap_or_else(|| panic!("no form: {page}")).1;
     let form = form.split_once("</form>").expect("the form ends").0;
@@ -126,7 +126,7 @@ fn unescaped(text: &str) -> String {
     text.replace("&#38;", "&")
 }
 
-/// Opens a form, enters this and sends it.
+/// Opens a form, enters these values and sends it.
 async fn fill(browser: &mut Browser, base: &str, path: &str, entered: &[(&str, &str)]) -> Reply {
     let page = browser.send(base, Call::get(path)).await.expect(200);
     send(browser, base, path, &filled(&page.text, entered)).await
@@ -162,7 +162,7 @@ const MARS: &[(&str, &str)] = &[("name", "Mars"), ("kind", "rock"), ("moons", "2
 async fn a_new_model_needs_only_its_description(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
-    // Adding: faults stand beside their fields, and what was entered stays.
+    // Adding: errors appear next to their fields, and the entered values stay.
     let faulty = fill(&mut root, &base, "/admin/planets/add/", &[("name", "Mars"), ("moons", "many")]).await;
     says(&faulty, 422, "Enter a whole number.");
     says(&faulty, 422, "Kind: This field is required.");
@@ -172,25 +172,28 @@ async fn a_new_model_needs_only_its_description(engine: Engine) {
     goes_to(&added, "/admin/planets/?q=m");
     let list = root.send(&base, Call::get("/admin/planets/")).await;
     says(&list, 200, "The planet “Mars” was added.");
-    assert!(!root.send(&base, Call::get("/admin/planets/")).await.text.contains("was added"), "it is told once");
-    // Changing: what is set once is not posted, and what is unknown is ignored.
+    assert!(
+        !root.send(&base, Call::get("/admin/planets/")).await.text.contains("was added"),
+        "the message appears once"
+    );
+    // Changing: fields that are set only once are not posted, and unknown ones are ignored.
     let change = "/admin/planets/1/change/";
     let entered = [("moons", "3"), ("kind", "gas"), ("version", "77"), ("id", "9"), ("_continue", "1")];
     goes_to(&fill(&mut root, &base, change, &entered).await, change);
     assert_eq!(planets(&app).await, [["Mars", "rock", "3"]]);
-    // Nothing changed, nothing noted.
+    // If nothing changed, nothing is logged.
     goes_to(&fill(&mut root, &base, change, &[]).await, "/admin/planets/");
     assert_eq!(app.sql("SELECT version FROM planets").await, [["2"]]);
     let noted = log(&app).await;
     assert_eq!(noted.len(), 2, "{noted:?}");
     assert_eq!(noted[1], ["change", "Mars", r#"[{"field":"Moons","before":"2","after":"3"}]"#]);
     says(&root.send(&base, Call::get("/admin/planets/1/history/")).await, 200, "Moons");
-    // A warning is passed over on purpose only.
+    // A warning can only be overridden explicitly.
     let warned = fill(&mut root, &base, change, &[("moons", "200")]).await;
     says(&warned, 409, "That is a lot of moons.");
     let again = send(&mut root, &base, change, &filled(&warned.text, &[("_anyway", "1")])).await;
     goes_to(&again, "/admin/planets/");
-    // As new, with what is set once; and another one.
+    // Save as new, with a field that is set only once; and add another.
     says(&fill(&mut root, &base, change, &[("_as_new", "1"), ("_anyway", "1")]).await, 422, "the same values");
     let copied =
         fill(&mut root, &base, change, &[("_as_new", "1"), ("_anyway", "1"), ("name", "Two"), ("kind", "gas")]).await;
@@ -198,7 +201,7 @@ async fn a_new_model_needs_only_its_description(engine: Engine) {
     assert_eq!(planets(&app).await, [["Mars", "rock", "200"], ["Two", "rock", "200"]]);
     let another = [("name", "Venus"), ("kind", "rock"), ("moons", "0"), ("_another", "1")];
     goes_to(&fill(&mut root, &base, "/admin/planets/add/", &another).await, "/admin/planets/add/");
-    // Deleting, one and several. What is gone meanwhile is passed over.
+    // Deleting one and several. Objects that were deleted by then are skipped.
     let two = app.sql("SELECT id FROM planets WHERE name = 'Two'").await[0][0].clone();
     let page = root.send(&base, Call::get("/admin/planets/1/delete/?back=q%3Dm")).await.expect(200);
     says(&page, 200, "Nothing depends on this planet.");
@@ -253,13 +256,13 @@ async fn what_was_read_must_still_be_so(engine: Engine) {
     let change = "/admin/planets/1/change/";
     let read = root.send(&base, Call::get(change)).await.expect(200);
     fill(&mut other, &base, change, &[("moons", "7")]).await.expect(303);
-    // Who read it before is told, and shown all three.
+    // A user with the old version gets a conflict, which shows all three values.
     let stale = send(&mut root, &base, change, &filled(&read.text, &[("name", "Ares")])).await;
     says(&stale, 409, "changed by other at");
     says(&stale, 409, "<td>2</td><td>7</td><td>2</td>");
     says(&stale, 409, "<td>Mars</td><td>Mars</td><td>Ares</td>");
     assert_eq!(planets(&app).await, [["Mars", "rock", "7"]]);
-    // On purpose, onto what is there now: what was not edited follows.
+    // Save anyway, over the current version: fields that were not edited keep their current values.
     send(&mut root, &base, change, &filled(&stale.text, &[])).await.expect(303);
     assert_eq!(planets(&app).await, [["Ares", "rock", "7"]]);
     app.sql("DELETE FROM planets").await;
@@ -278,7 +281,7 @@ async fn two_who_save_at_once(engine: Engine) {
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 422], "{} {}", one.text, two.text);
     assert_eq!(planets(&app).await, [["Mars", "rock", "2"]], "one name, one planet");
-    // The one that was refused may have used up an id.
+    // The refused one may have used up an id.
     let change = &format!("/admin/planets/{}/change/", app.sql("SELECT id FROM planets").await[0][0]);
     let read = root.send(&base, Call::get(change)).await.expect(200);
     let entered = ["11", "12", "13", "14"].map(|moons| (root.clone(), filled(&read.text, &[("moons", moons)])));
@@ -303,7 +306,7 @@ async fn clocks_that_change(engine: Engine) {
     says(&root.send(&base, Call::get("/admin/planets/")).await, 200, "occurs twice");
     let micros = |text| marquee::clock::parse(text).expect("a time").to_string();
     assert_eq!(app.sql("SELECT rises FROM planets").await, [[micros("2026-10-25T00:30:00Z")]]);
-    // What the control can't show stays when other fields are edited.
+    // A time that the control can't show stays when other fields are edited.
     for stored in ["2026-10-25T01:30:00Z", "2026-07-01T10:00:07.123456Z"].map(micros) {
         app.sql(&format!("UPDATE planets SET rises = {stored}")).await;
         fill(&mut root, &base, "/admin/planets/1/change/", &[("moons", &stored[stored.len() - 2..])]).await.expect(303);
@@ -333,13 +336,13 @@ async fn rows_are_saved_with_their_object(engine: Engine) {
     assert_eq!(app.sql(shows).await, [["10"]]);
     let lines = app.sql("SELECT model, action FROM admin_log ORDER BY id").await;
     assert_eq!(lines, [["movies", "add"], ["shows", "add"]]);
-    // The API has it at once.
+    // The API shows it immediately.
     let listed = Call::get("/api/movies/3/shows/").bearer(&world.ann.access).send(&app).await.expect(200);
     assert_eq!(listed.json()[0]["total_seats"], 10, "{}", listed.text);
     let change = "/admin/movies/3/change/";
     goes_to(&fill(&mut root, &base, change, &[("inline0-0-_delete", "1")]).await, "/admin/movies/");
     assert!(app.sql(shows).await.is_empty());
-    // Without the permission there is nothing to add, change or delete a row with.
+    // Without the permission, the page has no controls to add, change or delete rows.
     fill(
         &mut root,
         &base,
@@ -357,7 +360,7 @@ async fn rows_are_saved_with_their_object(engine: Engine) {
     ];
     fill(&mut planner, &base, change, &forged).await.expect(303);
     assert_eq!(app.sql(shows).await, [["5"]]);
-    // A copy takes new rows with it. Those that are stored stay, and an edit of them is not made.
+    // Saving as new includes new rows. Stored rows stay with the original, and edits to them are dropped.
     let (stored, as_new) = ("inline0-0-total_seats", ("_as_new", "1"));
     let added = [("inline0-1-date_time", "2035-07-02T20:00"), ("inline0-1-screen_id", "1")];
     let of_copy =
@@ -368,7 +371,7 @@ async fn rows_are_saved_with_their_object(engine: Engine) {
     send(&mut root, &base, "/admin/movies/add/", &right).await.expect(303);
     assert_eq!(app.sql(shows).await, [["5"]]);
     assert_eq!(app.sql(&shows.replace("With shows", "Copied")).await, [["8"]]);
-    // A row of another movie is none of this one's.
+    // A row of another movie can't be changed here.
     let stolen = [("inline0-0-_id", "1"), ("inline0-0-_version", "1"), ("inline0-0-total_seats", "49")];
     says(&fill(&mut root, &base, change, &stolen).await, 422, "Someone else has removed one of these");
     assert_eq!(app.sql("SELECT total_seats FROM shows WHERE id = 1").await, [["50"]]);
@@ -382,7 +385,7 @@ async fn what_something_depends_on_stays(engine: Engine) {
     for (path, users) in [("movies/1", "3 shows"), ("screens/1", "2 shows"), ("shows/1", "1 booking")] {
         let path = format!("/admin/{path}/delete/");
         let page = root.send(&base, Call::get(&path)).await;
-        // What would be refused is not offered.
+        // Deletions that would be refused are not offered.
         says(&page, 200, users);
         says(&page, 200, "can't be deleted");
         assert!(!page.text.contains("Yes, delete it"), "{path}: {}", page.text);
@@ -390,7 +393,7 @@ async fn what_something_depends_on_stays(engine: Engine) {
         let refused = root.send(&base, Call::post(&path).body(Some("application/x-www-form-urlencoded"), body)).await;
         says(&refused, 409, "can't be deleted");
     }
-    // The way out, for whoever may go it.
+    // The page links to the alternative, for users who may use it.
     let way_out = "<a class=\"button\" href=\"/admin/shows/actions/cancel/?ids=1\">Cancel shows…</a>";
     let path = "/admin/shows/1/delete/";
     says(&root.send(&base, Call::get(path)).await, 200, way_out);
@@ -398,7 +401,7 @@ async fn what_something_depends_on_stays(engine: Engine) {
     let page = planner.send(&base, Call::get(path)).await;
     says(&page, 200, "Cancel the show instead");
     assert!(!page.text.contains("/actions/cancel/"), "{}", page.text);
-    // To look whether it could be deleted deletes nothing.
+    // Checking whether it could be deleted deletes nothing.
     says(&root.send(&base, Call::get("/admin/shows/2/delete/")).await, 200, "Yes, delete it");
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["3"]]);
     let user = root.send(&base, Call::get("/admin/users/1/change/")).await.expect(200);
@@ -440,7 +443,7 @@ async fn stored_markup_is_text_everywhere(engine: Engine) {
             }
         }
     }
-    // What is noted in the log is shown too.
+    // Entries of the log are shown too.
     let title = format!("{MARKUP}2");
     let entered = [("title", title.as_str()), ("duration_minutes", "100"), ("_anyway", "1")];
     fill(&mut root, &base, "/admin/movies/1/change/", &entered).await.expect(303);
@@ -480,16 +483,16 @@ async fn stored_markup_is_text_everywhere(engine: Engine) {
     assert!(escaped > 20, "markup was seen on {escaped} pages only");
 }
 
-/// Where it was not stopped, the answer would be another one, much later.
+/// If the query were not stopped, the answer would be different, and come much later.
 async fn what_takes_too_long_is_stopped(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
     app.sql("INSERT INTO planets (name, kind, moons) VALUES ('Mars', 'rock', 2)").await;
     let stopped = root.send(&base, Call::get("/admin/stars/?far=1")).await;
     says(&stopped, 200, "This search takes too long.");
-    // Whether there are any is not known, so nothing is said of it.
+    // The number of matches is unknown, so the page does not claim any.
     assert!(!stopped.text.contains("Nothing matches") && !stopped.text.contains("0 stars"), "{}", stopped.text);
-    // The connection is as good as before.
+    // The connection still works.
     let all = root.send(&base, Call::get("/admin/stars/")).await;
     says(&all, 200, "1 star");
     assert!(!all.text.contains("too long"), "{}", all.text);

@@ -24,7 +24,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// In Berlin, with a superuser.
+/// Starts a panel in Berlin's time zone, with a superuser.
 async fn panel(engine: Engine) -> (App, Browser) {
     let env = vec![("TIME_ZONE", "Europe/Berlin".to_owned())];
     let app = App::start_with(engine, Options { env, ..Options::default() }).await;
@@ -38,7 +38,7 @@ async fn open(app: &App, who: &mut Browser, path: &str) -> String {
     reply.text
 }
 
-/// The ids in a list, as it has them.
+/// The ids in a list, in its order.
 async fn ids(app: &App, who: &mut Browser, path: &str) -> Vec<i64> {
     let page = open(app, who, path).await;
     let rows = page.split("name=\"ids\" value=\"").skip(1);
@@ -143,7 +143,7 @@ async fn what_belongs_to_others_is_found_by_them(engine: Engine) {
         found.sort_unstable();
         assert_eq!(found, expected, "{query}");
     }
-    // Names of screens are told apart by their letters' case, and found in any.
+    // Screen names are distinguished by letter case, but found regardless of it.
     app.sql("UPDATE screens SET name = 'Blue Room' WHERE id = 2").await;
     assert_eq!(ids(&app, &mut root, "screens/?q=bLUE+roo").await, [2]);
     assert_eq!(ids(&app, &mut root, "shows/?q=blue+ro").await, [2]);
@@ -178,7 +178,7 @@ async fn days_are_those_of_the_cinema(engine: Engine) {
         ("year=2026", vec![1, 2, 3, 4, 5, 6]),
         ("year=2027&month=1&day=1", vec![7]),
         ("year=2025", vec![]),
-        // No such day: it counts as not given.
+        // A date that does not exist is ignored.
         ("year=2026&month=2&day=30", vec![1, 2, 3, 4, 5, 6, 7]),
         ("month=3", vec![1, 2, 3, 4, 5, 6, 7]),
     ] {
@@ -276,7 +276,7 @@ async fn any_url_has_an_answer(engine: Engine) {
     }
 }
 
-/// A Mac writes an accent behind its letter, others write both as one.
+/// A Mac writes a letter and its accent as two characters, other systems as one.
 async fn both_forms_of_an_accent_are_one(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     for title in ["Mu\u{308}ller", "M\u{fc}ller", "MU\u{308}LLER", "Muller"] {
@@ -292,7 +292,7 @@ async fn what_matches_leaves_as_a_file(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     let titles =
         ["=1+1", "+49", "-5", "@home", "\t=1", "Quote \"x\", and more", "Two\r\nlines", "Plain", "Ödland; ünd"];
-    // What a spreadsheet with another separator takes for a cell of its own, and what looks full of width.
+    // Text that a spreadsheet with another separator would split, and full-width formula characters.
     let titles = [&titles[..], &["a;=cmd|'/Ccalc'!A0;", "a; \"@x\"", "a,-1", "a\t+1", "＝1", "＠x", "1-1=0"]].concat();
     let movies: Vec<Value> = titles
         .iter()
@@ -333,7 +333,7 @@ async fn what_matches_leaves_as_a_file(engine: Engine) {
             "1-1=0",
         ]
     );
-    // Every cell is in quotes.
+    // Every cell is quoted.
     for line in csv_rows(&reply).iter().zip(["\"id\",\"title\",\"duration\"\r\n", "\"1\",\"'=1+1\",\"100\"\r\n"]) {
         assert!(reply.text.contains(line.1), "{line:?}: {}", reply.text);
     }
@@ -355,7 +355,7 @@ async fn what_matches_leaves_as_a_file(engine: Engine) {
     assert_eq!(reply.as_array().unwrap().len(), 1);
     assert_eq!(root.get(&app, "/admin/screens/export/?format=json").await.expect(200).json(), json!([]));
 
-    // What is no object of the model can't be chosen either.
+    // Columns that do not belong to the model can't be selected.
     let world = app.world().await;
     let made = booking(&world.ann, 1, 5).send(&app).await.expect(201).json()["id"].as_i64().unwrap();
     let all = root.get(&app, "/admin/bookings/export/?format=json").await.expect(200).json();
@@ -387,7 +387,7 @@ async fn a_column_is_edited_in_the_list(engine: Engine) {
         ("2-duration_minutes", "95"),
         ("2-duration_minutes-was", "95"),
         ("2-version", "1"),
-        // Fields that no column edits.
+        // Fields that no column lets one edit.
         ("1-title", "Mine"),
         ("1-title-was", ""),
     ];
@@ -397,7 +397,7 @@ async fn a_column_is_edited_in_the_list(engine: Engine) {
     assert!(page.contains("Saved: 1 movie.") && page.contains(r#"value="150""#), "{page}");
     let stored = app.sql("SELECT title, duration_minutes, version FROM movies ORDER BY id").await;
     assert_eq!(stored, [["The Long Take", "150", "2"], ["No Shows Tonight", "95", "1"]]);
-    // On what it was before: refused.
+    // A change based on the old version is refused.
     let fields = [("1-duration_minutes", "160"), ("1-duration_minutes-was", "142"), ("1-version", "1")];
     root.post(&app, "/admin/movies/", &fields).await.expect(303);
     let page = open(&app, &mut root, "movies/").await;
@@ -436,13 +436,13 @@ async fn nothing_is_offered_that_may_not_be_used(engine: Engine) {
     }
 }
 
-/// Whoever asks for a long file and does not take it, or leaves half-way, holds nothing that others need.
+/// A client that requests a long file and does not read it, or disconnects halfway, blocks nothing that others need.
 async fn a_file_that_nobody_takes_holds_nothing(engine: Engine) {
     const AT_ONCE: usize = 12;
     let env = vec![("DATABASE_CONNECTIONS", "4".to_owned())];
     let app = App::start_with(engine, Options { env, ..Options::default() }).await;
     let mut root = app.superuser("root").await;
-    // More than what lies on the way in the machine's buffers: 20 MB.
+    // 20 MB, which is more than the machine's network buffers hold.
     let title = "🎬".repeat(245);
     let digits = (0..10).map(|digit| format!("SELECT {digit} AS d")).collect::<Vec<_>>().join(" UNION ALL ");
     app.sql(&format!(
@@ -471,7 +471,7 @@ async fn a_file_that_nobody_takes_holds_nothing(engine: Engine) {
     assert!(!app.instance(0).log().contains("an export failed"), "{}", app.instance(0).log());
 }
 
-/// Lists of more than 10,000 take other ways than short ones.
+/// Lists of more than 10,000 use other queries than short ones.
 async fn more_than_ten_thousand_are_walked(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     app.world().await;
@@ -501,7 +501,7 @@ async fn more_than_ten_thousand_are_walked(engine: Engine) {
     assert!(page.contains(">Yes (10,000+)<") && page.contains(">No (1)<") && page.contains(">Yes (1)<"), "{page}");
     let page = open(&app, &mut root, "users/?o=username&p=9999").await;
     assert!(page.contains("Page 200") && !page.contains(">Next<"), "pages end at 10,000");
-    // Each word alone finds too many; together they find few, or many.
+    // Each word alone matches too many; together they match few, or many.
     let mut found = ids(&app, &mut root, "users/?q=anna+zus").await;
     found.sort_unstable();
     assert_eq!(found, [1000, 1001, 1002]);
@@ -514,13 +514,13 @@ async fn more_than_ten_thousand_are_walked(engine: Engine) {
     let mut found = ids(&app, &mut root, "bookings/?q=anna+zus").await;
     found.sort_unstable();
     assert_eq!(found, [1, 5_000_000, 5_000_001, 5_000_002]);
-    // A period with too many to be sorted is in the order of its dates.
+    // A period with too many objects to sort is ordered by date.
     let page = open(&app, &mut root, "bookings/?year=2035").await;
     assert_eq!(count(&page), "10,000+ bookings");
     let page = open(&app, &mut root, "bookings/?year=2035&o=id").await;
     assert!(page.contains("so they are sorted by date"), "{page}");
     assert_eq!(ids(&app, &mut root, "bookings/?year=2035&month=6&day=2").await, [1]);
-    // Whole lists leave in pages: nothing is missing, nothing is twice.
+    // Complete lists are exported page by page: nothing is missing or duplicated.
     for (query, expected) in [
         ("bookings/export/?format=json&year=2035", 12_001),
         ("bookings/export/?format=json&o=id", 12_001),

@@ -310,7 +310,7 @@ fn check_programme(shows: &[Value]) {
     let mut places: Vec<_> = shows.iter().map(|show| (show["screen_name"].to_string(), time_of(show))).collect();
     places.sort();
     places.dedup();
-    assert_eq!(places.len(), shows.len(), "no two shows at once on a screen");
+    assert_eq!(places.len(), shows.len(), "two shows overlap on a screen");
     assert!(shows.iter().all(|show| time_of(show) > now()), "all shows are in the future");
     // Today's shows may be over; each of the thirteen following days has some.
     for day in 1..14 {

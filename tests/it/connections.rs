@@ -1,4 +1,4 @@
-//! Clients by address: how they are told apart, and how much one may take from the others.
+//! Clients by address: how they are distinguished, and how much one may take from the others.
 
 use std::time::{Duration, Instant};
 

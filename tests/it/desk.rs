@@ -1,4 +1,4 @@
-//! The desk from outside: what waits, what is refused when the queue is full, and clients that disconnect.
+//! The desk from outside: what waits, which requests a full queue refuses, and clients that disconnect.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -128,7 +128,7 @@ impl Rounds {
         let before = self.newest_booking().await;
         let load = (self.load)(self);
         let stop = Arc::clone(&load.stop);
-        let meanwhile = async {
+        let fault_and_probe = async {
             let began = Instant::now();
             while self.newest_booking().await == before {
                 assert!(began.elapsed() < Duration::from_secs(20), "the load does not start");
@@ -139,7 +139,7 @@ impl Rounds {
             tokio::time::sleep(Duration::from_millis(200)).await;
             stop.store(true, Ordering::Relaxed);
         };
-        let (report, ()) = join!(load::run(load), meanwhile);
+        let (report, ()) = join!(load::run(load), fault_and_probe);
         let verdict = report.referee.as_ref().expect("the referee was asked");
         assert!(verdict.is_clean(), "round {}: {report}", self.done);
         // A round can end before groups have ordered the seats they hold.

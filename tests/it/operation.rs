@@ -784,7 +784,7 @@ async fn a_login_storm_leaves_bookings_alone(engine: Engine) {
 }
 
 /// However many clients of one network log in and sign up, even with right passwords, the next one served is from
-/// another network, in the API and in the panel. Requests beyond the network's places are told to retry later.
+/// another network, in the API and in the panel. Requests beyond the network's places get a refusal with Retry-After.
 async fn a_flood_of_logins_lets_other_networks_in(engine: Engine) {
     let app = start(engine, &[("TRUSTED_PROXIES", "1")]).await;
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];

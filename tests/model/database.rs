@@ -1,4 +1,4 @@
-//! A database with one show: what the statements of `booking/store.rs` read and write, and on what conditions.
+//! A database with one show: what the statements of `booking/store.rs` read and write, and under which conditions.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Database {
     pub now: i64,
-    /// The latest that its clock has shown; more than `now` once that was set back.
+    /// The latest time its clock has shown; more than `now` if the clock was set back.
     pub latest: i64,
     pub starts: i64,
     pub total_seats: i64,
@@ -42,15 +42,15 @@ pub struct Database {
     pub seats_taken: i64,
     pub version: i64,
     pub seat_version: i64,
-    /// How often it was committed that somebody has another seat, or for another time.
+    /// How many commits changed who has a seat, or until when.
     pub changes: i64,
     pub rows: BTreeMap<i64, Row>,
     pub orders: BTreeMap<i64, Order>,
-    /// Payload, status, body, moment.
+    /// Payload, status, body, time.
     pub keys: BTreeMap<(i64, i64), (i64, u16, String, i64)>,
 }
 
-/// What may refuse a write.
+/// The conditions that may refuse a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     Capacity,
@@ -90,10 +90,10 @@ pub const ALL_GUARDS: [Guard; 16] = [
     Guard::OneReplyPerKey,
 ];
 
-/// The guards of a statement of `store::write`, as they stand in its text, and whether it counts its rows.
+/// Returns the guards of a statement of `store::write`, with their SQL text, and whether its rows are counted.
 ///
 /// # Panics
-/// When the statement is none that [`Database::write`] models.
+/// If [`Database::write`] does not model the statement.
 pub fn guards_of(sql: &Sql, statement: &str) -> (&'static [(Guard, &'static str)], bool) {
     let guards: &[(Guard, &str)] = if statement == UPDATE_SHOW {
         &[
@@ -137,12 +137,12 @@ pub fn guards_of(sql: &Sql, statement: &str) -> (&'static [(Guard, &'static str)
         assert!(is_known || statement == INSERT_BOOKING, "the model does not know {statement}");
         &[]
     };
-    // Of a hold that is over several seats may go, and an old key may be gone; a key that is there already is refused.
+    // An expired hold may lose several seats, and an old key may be gone; an existing key is refused.
     let counts = ![&sql.end_holds, &sql.forget_keys, &sql.insert_keys].contains(&&statement.to_owned());
     (guards, counts)
 }
 
-/// What the schema refuses, as each engine writes it.
+/// The unique keys of the schema, in each engine's syntax.
 pub const KEYS: [(&str, &str); 4] = [
     (
         include_str!("../../migrations/sqlite/0003_orders.sql"),
@@ -159,7 +159,7 @@ pub const KEYS: [(&str, &str); 4] = [
     (include_str!("../../migrations/mysql/0002_idempotency_keys.sql"), "PRIMARY KEY (key_high, key_low)"),
 ];
 
-/// What [`Database::load`] reads, in the order in which `store::load` does.
+/// The reads of [`Database::load`], in the order of `store::load`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Read {
     Bookings,
@@ -169,7 +169,7 @@ pub enum Read {
     Keys,
 }
 
-/// The statements that a batch is loaded with.
+/// The statements that load a batch.
 pub fn reads(asks: &[Ask], keys: &[Option<Key>], limits: &Limits) -> Vec<Read> {
     use Ask::*;
     let any = |is: fn(&Ask) -> bool| asks.iter().any(is);
@@ -191,7 +191,7 @@ impl Database {
         row.status != "cancelled" && until.is_none_or(|until| until > self.now)
     }
 
-    /// Who has a seat at this moment.
+    /// Returns the rows that have a seat at this time.
     pub fn holders(&self, seat: i64) -> impl Iterator<Item = (&i64, &Row)> {
         self.rows.iter().filter(move |(_, row)| row.seat == seat && self.is_live(row))
     }
@@ -203,11 +203,11 @@ impl Database {
         ShowFacts { movie_id, movie_title, screen_name, date_time, total_seats, version, sales, cancelled: false }
     }
 
-    /// What `store::load` finds where each statement found the database as it stands here.
+    /// Returns what `store::load` finds if each statement sees the database in the given state.
     pub fn load(found: &[(Read, std::rc::Rc<Database>)], asks: &[Ask], keys: &[Key], limits: &Limits) -> Loaded {
         let mut loaded = Loaded { now: found[0].1.now, ..Loaded::default() };
         let see = |loaded: &mut Loaded, database: &Database| {
-            // What was seen of a show first is what is decided on, at that moment.
+            // The decision uses the first version of a show that was read, and that time.
             if !loaded.shows.contains_key(&SHOW) {
                 loaded.now = database.now;
                 loaded.shows.insert(SHOW, database.facts());
@@ -325,7 +325,7 @@ impl Database {
         }
     }
 
-    /// What a user has, at the moment that a batch was decided.
+    /// What a user has at the time of the decision.
     fn usage(&self, user: i64, now: i64, counts_booked: bool) -> Usage {
         let mine = || self.orders.iter().filter(move |(_, order)| order.user == user);
         let live = || mine().filter(move |(_, order)| order.expires_at.is_some_and(|until| until > now));
@@ -339,8 +339,8 @@ impl Database {
         }
     }
 
-    /// `store::write`: the statements in their order, each with its guards, all or none. One of them may be missing.
-    /// SQLite's guards know the moment of the decision only.
+    /// `store::write`: the statements in order, each with its guards, all or none. `missing` leaves out one guard.
+    /// SQLite's guards only know the time of the decision.
     pub fn write(&mut self, change: &Change, missing: Option<Guard>, has_clock: bool) -> Result<(), Guard> {
         let is = |guard: Guard, holds: bool| if holds || missing == Some(guard) { Ok(()) } else { Err(guard) };
         let mut after = self.clone();
@@ -459,7 +459,7 @@ impl Database {
         }
     }
 
-    /// `store::forget_ended_holds`, as if an hour were no time.
+    /// `store::forget_ended_holds`, without waiting an hour.
     pub fn tidy(&mut self) {
         let now = self.now;
         let is_over = |order: &Order| order.status == "held" && order.expires_at.is_some_and(|until| until < now);

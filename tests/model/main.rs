@@ -1,9 +1,9 @@
-//! The life of a seat, gone through in full for small cinemas: every order of everything that can happen with two users,
-//! two instances, passing time, crashes between any two steps and commits whose reply is lost. What is decided, and what
-//! is to be written and answered, is the program's own code (`rules::decide`, `desk::outcomes`); the database is a model
-//! (`database.rs`) with each guard of `booking/store.rs` by its name.
+//! Explores the whole life of a seat for small cinemas: every order of events with two users, two instances, passing
+//! time, crashes between any two steps, and commits whose reply is lost. The program's own code (`rules::decide`,
+//! `desk::outcomes`) makes the decisions, writes and answers; the database is a model (`database.rs`) that has each
+//! guard of `booking/store.rs` under its name.
 //!
-//! `cargo test --test model -- --nocapture` tells the number of states, and the shortest way to each broken promise.
+//! `cargo test --test model -- --nocapture` prints the number of states, and the shortest path to each broken promise.
 
 mod database;
 mod promises;
@@ -24,7 +24,7 @@ use world::{Answer, Missing, Model, Request, Stage, Step, World};
 const ANN: i64 = 1;
 const BEN: i64 = 2;
 
-/// The hold that is there at first: Ann's, of the seats 1 and 2.
+/// The hold that exists at the start: Ann's, of seats 1 and 2.
 const HELD: i64 = 10;
 
 fn book(user_id: i64, seats: &[i64]) -> Request {
@@ -91,7 +91,7 @@ fn empty(total_seats: i64) -> Database {
     }
 }
 
-/// Ann holds the seats 1 and 2 until 2.
+/// Ann holds seats 1 and 2 until time 2.
 fn held(total_seats: i64) -> Database {
     let order = Order { user: ANN, status: "held", created_at: 0, expires_at: Some(2), version: HELD };
     Database {
@@ -151,25 +151,25 @@ fn show(model: &Model, found: &Found<Step>) {
     }
 }
 
-/// Every promise is kept, and what there is to reach was reached.
+/// Checks that every promise is kept, and that the expected outcomes were reached.
 fn is_kept(name: &str, model: &Model, reached: &[&str]) {
     let mut all = BTreeSet::new();
     let found = explore(model, &mut all);
     println!("{name}: {} states; {all:?}", found.states);
     show(model, &found);
-    assert!(found.broken.is_none(), "{name}: a promise is broken");
+    assert!(found.broken.is_none(), "{name}: a promise was broken");
     for one in reached {
         assert!(all.contains(*one), "{name}: {one:?} was not reached");
     }
 }
 
-/// Everyone wants the same seats; lanes remember what they have read.
+/// Everyone wants the same seats; lanes remember the rows they have read.
 fn free_seats() -> Model {
     let menu = vec![book(ANN, &[1]), book(BEN, &[1]), book(BEN, &[3]), hold(BEN, &[1, 2])];
     Model { remembers: true, clocks: [1, -1], staff: Some((2, 1)), ..model(Database { starts: 3, ..held(3) }, menu) }
 }
 
-/// A hold that ends at 2, its owner, and others.
+/// A hold that ends at time 2, its owner, and others.
 fn end_of_a_hold() -> Model {
     let menu = vec![
         confirm(ANN, HELD),
@@ -183,13 +183,13 @@ fn end_of_a_hold() -> Model {
     model(held(3), menu)
 }
 
-/// The same, where the clock is set back and staff have other plans.
+/// The same, but the clock is set back and staff change the show.
 fn clock_set_back() -> Model {
     let menu = vec![confirm(ANN, HELD), extend(ANN, HELD), change(ANN, HELD, &[2]), book(BEN, &[2])];
     Model { clock_goes_back: true, staff: Some((1, 9)), tidies: true, until: 2, ..model(held(2), menu) }
 }
 
-/// Bookings, orders and what is blocked.
+/// Bookings, orders and blocked seats.
 fn cancelling() -> Model {
     let order = Order { user: ANN, status: "awaiting_payment", created_at: 0, expires_at: None, version: HELD };
     let first = Database {
@@ -217,7 +217,7 @@ fn cancelling() -> Model {
     Model { until: 2, ..model(first, menu) }
 }
 
-/// Repeats.
+/// Repeats with a key.
 fn keys() -> Model {
     let menu = vec![
         book(ANN, &[3]).with_key(1),
@@ -230,14 +230,14 @@ fn keys() -> Model {
     Model { until: 1, ..model(held(3), menu) }
 }
 
-/// Repeats that come before the first of them is answered.
+/// Repeats that arrive before the first request is answered.
 fn repeats_at_once() -> Model {
     let menu =
         vec![book(ANN, &[3]).with_key(1), book(ANN, &[1]).with_key(1), confirm(ANN, HELD).with_key(2), book(BEN, &[3])];
     Model { batch: 2, requests: 3, until: 1, ..model(held(3), menu) }
 }
 
-/// What one user may have, asked for at two instances.
+/// Limits of one user, tested at two instances.
 fn hoarding() -> Model {
     let menu =
         vec![hold(ANN, &[3]), hold(ANN, &[4]), change(ANN, HELD, &[1, 2, 3]), book(ANN, &[4]), confirm(ANN, HELD)];
@@ -245,7 +245,7 @@ fn hoarding() -> Model {
     Model { limits, until: 2, ..model(held(4), menu) }
 }
 
-/// From free to booked and back, and what is free again.
+/// From free to booked and back, and booked again.
 fn a_life() -> Model {
     let menu = vec![hold(ANN, &[1, 2]), confirm(ANN, 100), cancel(ANN, 101), book(BEN, &[1]), release(ANN, 100)];
     Model { requests: 3, until: 2, ..model(empty(2), menu) }
@@ -258,7 +258,7 @@ fn batches() -> Model {
     Model { batch: 2, requests: 3, until: 1, ..model(held(3), menu) }
 }
 
-/// On SQLite, whose guards know the moment of the decision only.
+/// On SQLite, whose guards only know the time of the decision.
 fn without_a_clock() -> Model {
     Model { has_clock: false, until: 2, ..end_of_a_hold() }
 }
@@ -278,13 +278,13 @@ fn promises_are_kept_for_free_seats_and_holds() {
 }
 
 #[test]
-fn promises_are_kept_for_all_a_life() {
+fn promises_are_kept_for_the_whole_life_of_a_seat() {
     is_kept("a life", &a_life(), &["booked", "held", "cancelled", TAKEN, CONFIRMED]);
     let denied = "You do not have permission to perform this action.";
     is_kept("cancelling", &cancelling(), &["blocked", "cancelled", "This booking is already cancelled.", denied]);
     is_kept("keys", &keys(), &["booked", "held", "This Idempotency-Key was used for another request."]);
     let reused = "This Idempotency-Key was used for another request.";
-    is_kept("repeats at once", &repeats_at_once(), &["booked", "held", TAKEN, reused]);
+    is_kept("concurrent repeats", &repeats_at_once(), &["booked", "held", TAKEN, reused]);
     is_kept("hoarding", &hoarding(), &["booked", "You can have at most 3 seats for this show."]);
 }
 
@@ -293,14 +293,14 @@ fn promises_are_kept_in_batches() {
     is_kept("batches", &batches(), &["booked", "held", TAKEN, CONFIRMED, "no such hold or order"]);
 }
 
-/// What is broken, where that is found, and which promise says so.
+/// A missing part, the model that detects it, and the promise that is broken.
 type Broken = (Missing, fn() -> Model, &'static str);
 
 fn are_found(broken: &[Broken]) {
     for (missing, model, promise) in broken {
         let model = Model { missing: Some(*missing), ..model() };
         let found = explore(&model, &mut BTreeSet::new());
-        println!("without {missing:?}: found in {} states", found.states);
+        println!("without {missing:?}: detected in {} states", found.states);
         show(&model, &found);
         assert_eq!(found.broken.map(|(_, promise)| promise).as_deref(), Some(*promise), "{missing:?}");
     }
@@ -310,42 +310,42 @@ fn are_found(broken: &[Broken]) {
 fn a_missing_guard_is_found() {
     are_found(&[
         (Missing::Guard(Guard::OneHolderPerSeat), free_seats, "a seat has one holder"),
-        (Missing::Guard(Guard::Capacity), clock_set_back, "nobody has a seat that the show does not have"),
+        (Missing::Guard(Guard::Capacity), clock_set_back, "nobody has a seat beyond the capacity"),
         (Missing::Guard(Guard::ShowVersion), free_seats, "no order has more seats than allowed"),
         (Missing::Guard(Guard::Room), hoarding, "a user holds no more seats than allowed"),
-        (Missing::Guard(Guard::OrderVersion), cancelling, "a hold or an order is whole"),
-        (Missing::Guard(Guard::HoldLives), end_of_a_hold, "a hold that is over is over"),
-        (Missing::Guard(Guard::HoldsEnd), clock_set_back, "a hold or an order is whole"),
-        (Missing::Guard(Guard::HoldOver), without_a_clock, "a held seat is nobody else's until its hold is over"),
-        (Missing::Guard(Guard::ExpiredHeld), without_a_clock, "seats_taken is what is booked and blocked"),
-        (Missing::Guard(Guard::CancelBooked), cancelling, "seats_taken is what is booked and blocked"),
+        (Missing::Guard(Guard::OrderVersion), cancelling, "a hold or an order is complete"),
+        (Missing::Guard(Guard::HoldLives), end_of_a_hold, "an expired hold stays expired"),
+        (Missing::Guard(Guard::HoldsEnd), clock_set_back, "a hold or an order is complete"),
+        (Missing::Guard(Guard::HoldOver), without_a_clock, "nobody else gets a held seat before its hold expires"),
+        (Missing::Guard(Guard::ExpiredHeld), without_a_clock, "seats_taken counts the booked and blocked seats"),
+        (Missing::Guard(Guard::CancelBooked), cancelling, "seats_taken counts the booked and blocked seats"),
         (Missing::Guard(Guard::EveryRow), clock_set_back, "each change has the next number"),
-        (Missing::Guard(Guard::OneReplyPerKey), keys, "a request is done once"),
+        (Missing::Guard(Guard::OneReplyPerKey), keys, "a request is executed once"),
     ]);
 }
 
 #[test]
 fn a_broken_desk_and_a_broken_decision_are_found() {
-    let true_no = "a refusal was true at some moment since it was asked for";
+    let true_refusal = "a refusal was true at some time after the request";
     are_found(&[
-        (Missing::NoFromReadsOnly, free_seats, true_no),
+        (Missing::NoFromReadsOnly, free_seats, true_refusal),
         (Missing::ClockOfTheDatabase, free_seats, "nobody gets a seat once the show has started"),
-        (Missing::AnswerAfterWrite, end_of_a_hold, "what was told was done"),
-        (Missing::KeysInTheWrite, keys, true_no),
-        (Missing::KeysReadLast, keys, true_no),
-        (Missing::LookBeforeRepeating, end_of_a_hold, "what was refused was not done"),
-        (Missing::LookBeforeBelieving, end_of_a_hold, "what was told was done"),
-        (Missing::EndOfHolds, end_of_a_hold, true_no),
-        (Missing::Ownership, end_of_a_hold, "only its owner changes what is theirs"),
-        (Missing::AllOrNone, end_of_a_hold, "a hold or an order is whole"),
+        (Missing::AnswerAfterWrite, end_of_a_hold, "a reported success happened"),
+        (Missing::KeysInTheWrite, keys, true_refusal),
+        (Missing::KeysReadLast, keys, true_refusal),
+        (Missing::LookBeforeRepeating, end_of_a_hold, "a refused request changed nothing"),
+        (Missing::LookBeforeBelieving, end_of_a_hold, "a reported success happened"),
+        (Missing::EndOfHolds, end_of_a_hold, true_refusal),
+        (Missing::Ownership, end_of_a_hold, "only the owner changes a hold or booking"),
+        (Missing::AllOrNone, end_of_a_hold, "a hold or an order is complete"),
     ]);
 }
 
-/// These stand behind others: the show's version tells a new start, too; one row in a seat is enough for its count; only
-/// a held order has an end; a hold's rows change with its version. A decision that takes live holds for ended ones is
-/// refused by the write, each time.
+/// These guards only back up others: the show's version also detects a new start; one row in a seat is enough for its
+/// count; only a held order has an end; a hold's rows change with its version. If a decision confuses live and expired
+/// holds, the write refuses it each time.
 #[test]
-fn what_stands_behind_another_guard_is_not_missed_alone() {
+fn redundant_guards_are_not_missed_alone() {
     let behind: [(Missing, fn() -> Model); 5] = [
         (Missing::Guard(Guard::Start), free_seats),
         (Missing::Guard(Guard::SeatsTaken), cancelling),
@@ -361,7 +361,7 @@ fn what_stands_behind_another_guard_is_not_missed_alone() {
     }
 }
 
-/// A change that needs every statement, of this many shows and new bookings.
+/// A change that uses every statement, with this many shows and new bookings.
 fn everything(rows: i64) -> Change {
     let show = ShowChange { taken: 1, highest_seat: 1 };
     Change {
@@ -381,9 +381,9 @@ fn everything(rows: i64) -> Change {
     }
 }
 
-/// What is run has the guards that are modelled, on each engine, for one row and for several.
+/// Checks that the real statements have the modelled guards, on each engine, for one row and for several.
 #[test]
-fn every_guard_is_the_stores() {
+fn modelled_guards_are_in_the_statements() {
     for (dialect, rows) in [(Dialect::Sqlite, 1), (Dialect::Sqlite, 2), (Dialect::Mysql, 1), (Dialect::Mysql, 2)] {
         let sql = Sql::new(dialect);
         let statements = store::statements(dialect, &sql, &everything(rows));

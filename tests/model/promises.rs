@@ -1,4 +1,4 @@
-//! What is promised in every state, whatever happens.
+//! The promises that must hold in every state.
 
 use marquee::booking::rules::{self, Ask, RELEASED};
 
@@ -10,7 +10,7 @@ fn promise(name: &str, is_kept: bool) -> Result<(), String> {
 }
 
 /// # Errors
-/// The promise that is broken.
+/// The broken promise.
 pub fn all(model: &Model, world: &World) -> Result<(), String> {
     let database = &*world.database;
     if let Some(fault) = world.fault {
@@ -20,12 +20,12 @@ pub fn all(model: &Model, world: &World) -> Result<(), String> {
         promise("a seat has one holder", database.holders(seat).count() <= 1)?;
     }
     let counted = database.rows.values().filter(|row| ["booked", "blocked"].contains(&row.status)).count() as i64;
-    promise("seats_taken is what is booked and blocked", database.seats_taken == counted)?;
+    promise("seats_taken counts the booked and blocked seats", database.seats_taken == counted)?;
     promise("each change has the next number", database.seat_version == database.changes)?;
-    // Where the clock went back, a hold whose seat was taken from the show may be live again; it can't be confirmed.
+    // If the clock went back, a hold whose seat was removed from the show may be live again; it can't be confirmed.
     for row in database.rows.values().filter(|row| database.is_live(row) && !(world.went_back && row.status == "held"))
     {
-        promise("nobody has a seat that the show does not have", row.seat <= database.total_seats)?;
+        promise("nobody has a seat beyond the capacity", row.seat <= database.total_seats)?;
         promise("nobody gets a seat once the show has started", row.created_at < database.starts)?;
     }
     for (id, seats) in &world.orders {
@@ -34,23 +34,24 @@ pub fn all(model: &Model, world: &World) -> Result<(), String> {
             let of = database.rows.iter().filter(|(_, row)| row.order == Some(*id));
             let mut now: Vec<_> = of.map(|(id, row)| (*id, row.seat, row.status)).collect();
             now.sort_unstable_by_key(|(_, seat, _)| *seat);
-            promise("a hold or an order is whole", now == *seats)?;
+            promise("a hold or an order is complete", now == *seats)?;
         }
     }
     limits(model, database)?;
     for (name, progress) in &world.asked {
         let done = model.done_with_key(world, *name);
-        promise("a request is done once", done <= 1)?;
+        promise("a request is executed once", done <= 1)?;
         match &progress.stage {
             Stage::Answered(Answer::No(_)) => {
-                promise("what was refused was not done", progress.done == 0)?;
+                promise("a refused request changed nothing", progress.done == 0)?;
                 promise("a repeat gets the first reply", !progress.is_repeat)?;
             }
             Stage::Answered(yes) => {
-                // Two may do the same at the same moment; when the reply of one is lost it is taken for done, which it is.
+                // Two requests may do the same at the same time; if one's reply is lost, it counts as done, which is
+                // true.
                 let ask = &model.request(*name).ask;
                 let is_twin = matches!(ask, Ask::Cancel { .. } | Ask::CancelOrder { .. });
-                promise("what was told was done", done == 1 || is_twin)?;
+                promise("a reported success happened", done == 1 || is_twin)?;
                 let takes = matches!(ask, Ask::Book { .. } | Ask::Hold { .. } | Ask::Confirm { .. });
                 promise("nobody gets a seat once the show has started", !(progress.is_late && takes))?;
                 kept(model, world, *name, yes)?;
@@ -84,11 +85,11 @@ fn limits(model: &Model, database: &Database) -> Result<(), String> {
     Ok(())
 }
 
-/// What was told to someone is so until they end it, or time does.
+/// What a reply said stays true until the user or time ends it.
 fn kept(model: &Model, world: &World, name: Name, told: &Answer) -> Result<(), String> {
     let database = &*world.database;
     let ask = &model.request(name).ask;
-    // What the same user asked for beside it, and was not refused.
+    // Other requests of the same user that were not refused.
     let others = || {
         let others = world.asked.iter().filter(move |(other, _)| **other != name);
         let others = others.filter(|(_, progress)| !matches!(progress.stage, Stage::Answered(Answer::No(_))));
@@ -100,18 +101,18 @@ fn kept(model: &Model, world: &World, name: Name, told: &Answer) -> Result<(), S
         Answer::Bookings(bookings) | Answer::Order { bookings, .. } => {
             for (id, seat, was_booked) in bookings {
                 let row = database.rows.get(id).filter(|row| row.seat == *seat);
-                let row = row.ok_or("a booking that was told is there")?;
-                promise("only its owner changes what is theirs", row.user == user(ask))?;
+                let row = row.ok_or("a reported booking exists")?;
+                promise("only the owner changes a hold or booking", row.user == user(ask))?;
                 let is_kept = if *was_booked { row.status == "booked" || cancels } else { row.status == "cancelled" };
-                promise("a booking that was told is there", is_kept)?;
+                promise("a reported booking exists", is_kept)?;
             }
             Ok(())
         }
         Answer::Hold { id, seats, until } => {
             let Some(order) = database.orders.get(id) else {
-                return promise("a hold that was told is there", model.tidies && *until <= database.latest);
+                return promise("a reported hold exists", model.tidies && *until <= database.latest);
             };
-            promise("only its owner changes what is theirs", order.user == user(ask))?;
+            promise("only the owner changes a hold or booking", order.user == user(ask))?;
             let has: Vec<i64> = world.orders[id].iter().map(|(_, seat, _)| *seat).collect();
             if matches!(ask, Ask::Release { .. }) {
                 return promise(
@@ -121,12 +122,12 @@ fn kept(model: &Model, world: &World, name: Name, told: &Answer) -> Result<(), S
             }
             let is_alone = !others().any(|ask| hold_of(ask) == Some(*id) || matches!(ask, Ask::CancelOrder { .. }));
             let is_kept = order.expires_at == Some(*until) && has == *seats;
-            promise("a hold that was told is there", is_kept || !is_alone || *until <= database.latest)
+            promise("a reported hold exists", is_kept || !is_alone || *until <= database.latest)
         }
     }
 }
 
-/// Whoever asks alone for a seat that nobody has gets it, at that very moment.
+/// A request for a free seat succeeds if there are no others at the same time.
 fn free_seats_can_be_had(model: &Model, database: &Database) -> Result<(), String> {
     for seat in 1..=database.total_seats {
         if database.holders(seat).count() > 0 || database.starts <= database.now {

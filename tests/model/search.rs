@@ -1,4 +1,4 @@
-//! All states that a system can be in, nearest first.
+//! Breadth-first search through all states of a system.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,14 +6,14 @@ use std::rc::Rc;
 
 pub struct Found<Step> {
     pub states: usize,
-    /// The shortest way to a state that breaks a promise, and the promise.
+    /// The shortest path to a state that breaks a promise, and the promise.
     pub broken: Option<(Vec<Step>, String)>,
 }
 
-/// A state, and the place of the one before it with the step from there.
+/// A state, and the index of the previous one with the step from there.
 type Visited<State, Step> = (Rc<State>, Option<(usize, Step)>);
 
-/// Goes to every state that can be reached from the first. It ends at one that breaks a promise.
+/// Visits every state that can be reached from the first. Stops at one that breaks a promise.
 pub fn search<State: Eq + Hash, Step: Clone>(
     first: State,
     steps: impl Fn(&State) -> Vec<(Step, State)>,

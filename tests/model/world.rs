@@ -1,4 +1,4 @@
-//! Two instances at one database, what is asked of them, and everything that can happen next.
+//! Two instances on one database, the requests to them, and everything that can happen next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,30 +15,30 @@ use serde_json::Value;
 
 use crate::database::{self, Database, Guard, Read, SHOW};
 
-/// What is missing in a program that is broken on purpose.
+/// The part that is missing in a program that is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     Guard(Guard),
-    /// What is remembered says no, too.
+    /// Refusals are also decided from memory.
     NoFromReadsOnly,
-    /// What is remembered is decided on by this machine's clock as it is.
+    /// Decisions from memory use this machine's clock without correction.
     ClockOfTheDatabase,
-    /// Success is told when it was decided.
+    /// Success is reported after the decision, before the write.
     AnswerAfterWrite,
-    /// Keys are stored when the answer is told.
+    /// Keys are stored with the answer, not in the write.
     KeysInTheWrite,
     KeysReadLast,
-    /// A commit whose connection died is taken for none, or for one.
+    /// A commit whose connection died is assumed to have failed, or to have succeeded.
     LookBeforeRepeating,
     LookBeforeBelieving,
-    /// In the decision: a hold that is over is live for others, a live one is over; whose it is; all of its seats.
+    /// In the decision: expired holds are live for others, or live ones expired; ownership; all or none of the seats.
     EndOfHolds,
     LifeOfHolds,
     Ownership,
     AllOrNone,
 }
 
-/// A request as clients send it, any number of times; repeats of one with a key are the same to their sender.
+/// A request that clients may send any number of times; with a key, repeats count as one to their sender.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub ask: Ask,
@@ -48,31 +48,31 @@ pub struct Request {
 pub struct Model {
     pub first: Database,
     pub menu: Vec<Request>,
-    /// How many requests there are in all, and how many an instance takes at once.
+    /// The total number of requests, and how many an instance takes in one batch.
     pub requests: usize,
     pub batch: usize,
     pub until: i64,
     pub limits: Limits,
-    /// Whether what was read is remembered.
+    /// Whether lanes remember what they read.
     pub remembers: bool,
     /// How far the instances' clocks are ahead of the database's.
     pub clocks: [i64; 2],
-    /// Whether the database has a clock of its own (or else this machine's counts, as with SQLite), and whether that is
-    /// once set back.
+    /// Whether the database has its own clock (otherwise the instance's clock counts, as with SQLite), and whether it
+    /// is set back once.
     pub has_clock: bool,
     pub clock_goes_back: bool,
-    /// How many seats, in all and in an order, staff once give the show; whether holds that are over are forgotten.
+    /// The seats and the order limit that staff set once; whether expired holds are deleted.
     pub staff: Option<(i64, i64)>,
     pub tidies: bool,
     pub missing: Option<Missing>,
 }
 
-/// The place of a request in the menu, and which of those it is.
+/// The index of a request in the menu, and the number of the repeat.
 pub type Name = (usize, usize);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// Id, seat, whether it is booked or was cancelled.
+    /// Id, seat, whether it is booked or cancelled.
     Bookings(Vec<(i64, i64, bool)>),
     Hold {
         id: i64,
@@ -90,26 +90,26 @@ pub enum Answer {
 pub enum Stage {
     Asked,
     Answered(Answer),
-    /// Its client knows nothing: the reply was lost, or the instance.
+    /// Its client does not know the outcome: the reply was lost, or the instance died.
     Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Progress {
     pub stage: Stage,
-    /// How often it was done.
+    /// How often it was executed.
     pub done: u8,
-    /// Whether since it was asked one of its seats had a holder, its hold was over, its show had started.
+    /// Whether, since it was sent, one of its seats was taken, its hold had expired, or its show had started.
     pub seen: [bool; 3],
-    /// Whether when it was asked it had been done before, by its key, and whether its show had started.
+    /// Whether, when it was sent, it had been executed before with its key, and whether its show had started.
     pub is_repeat: bool,
     pub is_late: bool,
 }
 
-/// Those of a hold or an order: row, number, status.
+/// The seats of a hold or an order: row, number, status.
 pub type Seats = Vec<(i64, i64, &'static str)>;
 
-/// What a lane is at.
+/// What a lane is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Work {
     Nothing,
@@ -124,9 +124,9 @@ pub enum Work {
 pub struct Batch {
     pub change: Change,
     pub answers: Vec<Answer>,
-    /// Which of them are for what this very batch does.
+    /// Which of the requests this batch itself executes.
     does: Vec<bool>,
-    /// Holds and orders as this change leaves them.
+    /// Holds and orders after this change.
     orders: Vec<(i64, Seats)>,
     read: Option<Memory>,
 }
@@ -144,7 +144,7 @@ pub struct Memory {
 pub struct Lane {
     pub batch: Vec<Name>,
     pub work: Work,
-    /// How often its batch was decided anew after a commit of which nothing was found.
+    /// How often its batch was decided again after a commit that left no trace.
     attempt: i64,
     memory: Option<Memory>,
 }
@@ -154,14 +154,14 @@ pub struct World {
     pub database: Rc<Database>,
     pub lanes: [Lane; 2],
     pub asked: BTreeMap<Name, Progress>,
-    /// The seats of every hold and order as it was last written.
+    /// The seats of every hold and order as last written.
     pub orders: BTreeMap<i64, Seats>,
     pub went_back: bool,
     changed_show: bool,
     pub fault: Option<&'static str>,
 }
 
-/// What happens, in words.
+/// A description of what happens.
 pub type Step = String;
 
 impl fmt::Display for World {
@@ -186,7 +186,7 @@ impl fmt::Display for World {
     }
 }
 
-/// Who asks. No one asks for the house here.
+/// The user who sends a request. The model has no requests from staff.
 pub fn user(ask: &Ask) -> i64 {
     let (Ask::Book { user_id, .. }
     | Ask::Hold { user_id, .. }
@@ -197,12 +197,12 @@ pub fn user(ask: &Ask) -> i64 {
     | Ask::Confirm { user_id, .. }
     | Ask::CancelOrder { user_id, .. }) = ask
     else {
-        unreachable!("the house asks for nothing in the model")
+        unreachable!("the model has no requests from staff")
     };
     *user_id
 }
 
-/// The hold that a request of a hold's owner is about.
+/// The hold that a request is about.
 pub fn hold_of(ask: &Ask) -> Option<i64> {
     match ask {
         Ask::Change { hold_id, .. }
@@ -213,7 +213,7 @@ pub fn hold_of(ask: &Ask) -> Option<i64> {
     }
 }
 
-/// The id of the first row, hold or order that a request makes; which is known when it is a batch of its own.
+/// The id of the first row, hold or order that a request creates.
 pub fn first_id(name: Name) -> i64 {
     100 * (name.0 as i64 + 1) + 30 * name.1 as i64
 }
@@ -231,7 +231,7 @@ fn answer(outcome: &Outcome) -> Answer {
     }
 }
 
-/// What a client reads in a reply.
+/// The answer that a client reads from a reply.
 fn sent(body: &Value) -> Answer {
     let number = |value: &Value| value.as_i64().expect("a number");
     let booking = |b: &Value| (number(&b["id"]), number(&b["seat_number"]), b["status"] == "booked");
@@ -315,10 +315,10 @@ impl Model {
             });
         }
         if self.tidies {
-            add("ended holds are forgotten".to_owned(), &|world| Rc::make_mut(&mut world.database).tidy());
+            add("expired holds are deleted".to_owned(), &|world| Rc::make_mut(&mut world.database).tidy());
         }
         for instance in 0..2 {
-            // Of two instances that are the same, the first begins.
+            // If both instances are in the same state, only the first begins.
             let is_twin = instance == 1 && world.lanes[0] == world.lanes[1] && self.clocks[0] == self.clocks[1];
             match &world.lanes[instance].work {
                 Work::Nothing if is_twin => {}
@@ -329,7 +329,7 @@ impl Model {
                             if from_memory && self.recall(world, instance, &batch).is_none() {
                                 continue;
                             }
-                            let step = format!("{instance} begins with {asks:?}; from memory: {from_memory}");
+                            let step = format!("{instance} starts {asks:?}; from memory: {from_memory}");
                             add(step, &|world| self.begin(world, instance, &batch, from_memory));
                         }
                     }
@@ -337,7 +337,7 @@ impl Model {
                 Work::Reading(_) => add(format!("{instance} reads"), &|world| self.read(world, instance)),
                 Work::Decided(batch) => {
                     add(format!("{instance} writes"), &|world| self.write(world, instance, batch));
-                    // Once for each batch.
+                    // Only once for each batch.
                     for committed in [false, true].into_iter().filter(|_| world.lanes[instance].attempt == 0) {
                         let mut after = Database::clone(&world.database);
                         if committed && self.commit(&mut after, batch).is_err() {
@@ -362,7 +362,7 @@ impl Model {
                         Some(true) => self.written(world, instance, batch),
                         Some(false) => {
                             world.lanes[instance].attempt += 1;
-                            self.anew(world, instance);
+                            self.read_again(world, instance);
                         }
                         None => self.leave(world, instance),
                     }
@@ -386,7 +386,7 @@ impl Model {
         steps
     }
 
-    /// Nobody learns what became of the batch.
+    /// The outcome of the batch stays unknown to its clients.
     fn leave(&self, world: &mut World, instance: usize) {
         for name in &world.lanes[instance].batch {
             let progress = world.asked.get_mut(name).expect("it was asked");
@@ -397,7 +397,7 @@ impl Model {
         world.lanes[instance].rest();
     }
 
-    /// What an instance may take from its queue.
+    /// The batches that an instance may take from its queue.
     fn batches(&self, world: &World) -> Vec<Vec<Name>> {
         let next = |item: usize, more: usize| (item, more + world.asked.keys().filter(|name| name.0 == item).count());
         let left = self.requests - world.asked.len();
@@ -411,7 +411,7 @@ impl Model {
         batches
     }
 
-    /// As `Memory::recall`; what is remembered may be of any age here.
+    /// Like `Memory::recall`, but memory may be of any age here.
     fn recall(&self, world: &World, instance: usize, batch: &[Name]) -> Option<Loaded> {
         let memory = world.lanes[instance].memory.as_ref().filter(|_| self.remembers)?;
         let is_off = self.is_missing(Missing::ClockOfTheDatabase);
@@ -445,12 +445,12 @@ impl Model {
         world.lanes[instance].batch = batch.to_vec();
         match self.recall(world, instance, batch).filter(|_| from_memory) {
             Some(loaded) => self.decide(world, instance, loaded, true),
-            None => self.anew(world, instance),
+            None => self.read_again(world, instance),
         }
     }
 
-    /// Begins to read what a batch touches.
-    fn anew(&self, world: &mut World, instance: usize) {
+    /// Starts reading the rows that a batch touches.
+    fn read_again(&self, world: &mut World, instance: usize) {
         world.lanes[instance].work = Work::Reading(Vec::new());
         self.read(world, instance);
     }
@@ -459,7 +459,7 @@ impl Model {
         world.lanes[instance].batch.iter().map(|name| self.request(*name)).map(|r| (r.ask.clone(), r.key)).unzip()
     }
 
-    /// One statement finds what is committed by now; the last one is followed by the decision.
+    /// Each statement sees all commits so far; the decision follows the last one.
     fn read(&self, world: &mut World, instance: usize) {
         let (asks, keys) = self.asks(world, instance);
         let mut reads = database::reads(&asks, &keys, &self.limits);
@@ -480,7 +480,7 @@ impl Model {
         let fresh: Vec<&Ask> = desk::fresh(&asks, &keys, &loaded).collect();
         let decided = self.rules(loaded.state.clone(), &fresh, loaded.now);
         if remembered && !self.is_missing(Missing::NoFromReadsOnly) && decided.outcomes.iter().any(Result::is_err) {
-            return self.anew(world, instance);
+            return self.read_again(world, instance);
         }
         let lane = &mut world.lanes[instance];
         let first = first_id(lane.batch[0]) + 10 * lane.attempt;
@@ -518,7 +518,7 @@ impl Model {
         world.lanes[instance].work = Work::Decided(batch);
     }
 
-    /// The program's own decision, unless it is broken on purpose.
+    /// The program's own decision, unless this part is broken on purpose.
     fn rules(&self, mut state: State, asks: &[&Ask], now: i64) -> Decided {
         let until = if self.is_missing(Missing::EndOfHolds) { i64::MAX } else { RELEASED };
         if self.is_missing(Missing::EndOfHolds) || self.is_missing(Missing::LifeOfHolds) {
@@ -561,13 +561,13 @@ impl Model {
                     let until = before.orders.get(&id).and_then(|order| order.expires_at);
                     let now = if self.has_clock { before.now } else { now };
                     if is_held && until.is_some_and(|until| until <= now) {
-                        world.fault = Some("a hold that is over is over");
+                        world.fault = Some("an expired hold stays expired");
                     }
                 }
                 for (id, _) in &batch.change.expired {
                     let order = before.rows.get(id).and_then(|row| before.orders.get(&row.order?));
                     if order.and_then(|order| order.expires_at).is_some_and(|until| until > before.latest) {
-                        world.fault = Some("a held seat is nobody else's until its hold is over");
+                        world.fault = Some("nobody else gets a held seat before its hold expires");
                     }
                 }
                 self.done(world, instance, batch);
@@ -575,12 +575,12 @@ impl Model {
             }
             Err(_) => {
                 world.lanes[instance].memory = None;
-                self.anew(world, instance);
+                self.read_again(world, instance);
             }
         }
     }
 
-    /// Notes what a commit has done.
+    /// Records what a commit has done.
     fn done(&self, world: &mut World, instance: usize, batch: &Batch) {
         for (name, _) in world.lanes[instance].batch.iter().zip(&batch.does).filter(|(_, does)| **does) {
             world.asked.get_mut(name).expect("it was asked").done += 1;
@@ -595,7 +595,7 @@ impl Model {
                     let after = batch.orders.iter().find(|(id, _)| id == hold_id);
                     if self.batch == 1 && after.is_some_and(|(id, after)| numbers(after) != numbers(&world.orders[id]))
                     {
-                        world.fault = Some("a hold or an order is whole");
+                        world.fault = Some("a hold or an order is complete");
                     }
                 }
                 _ => {}
@@ -604,7 +604,7 @@ impl Model {
         world.orders.extend(batch.orders.iter().cloned());
     }
 
-    /// As `Memory::learn`.
+    /// Like `Memory::learn`.
     fn written(&self, world: &mut World, instance: usize, batch: &Rc<Batch>) {
         let lane = &mut world.lanes[instance];
         if let Some(read) = &batch.read {
@@ -626,7 +626,7 @@ impl Model {
                     || (*why == text(BookingError::HoldExpired) && !over)
                     || (*why == text(BookingError::ShowStarted) && !started);
                 if false_no {
-                    world.fault = Some("a refusal was true at some moment since it was asked for");
+                    world.fault = Some("a refusal was true at some time after the request");
                 }
             }
             let progress = world.asked.get_mut(&name).expect("it was asked");
@@ -636,13 +636,13 @@ impl Model {
         }
     }
 
-    /// Notes for every request that waits what would refuse it at this moment.
+    /// Records for every waiting request the reasons to refuse it at this time.
     fn look(&self, world: &mut World) {
         let database = Rc::clone(&world.database);
         let names: Vec<Name> = world.lanes.iter().flat_map(|lane| lane.batch.clone()).collect();
         for name in names {
             let Request { ask, key } = self.request(name);
-            // What a repeat of it was given does not speak against it.
+            // Seats that its own repeats have are no reason to refuse it.
             let own = first_id((name.0, 0))..first_id((name.0 + 1, 0));
             let is_own = |row: &i64| key.is_some() && own.contains(row);
             let taken = match ask {
@@ -664,7 +664,7 @@ impl Model {
         }
     }
 
-    /// How often a request was done, by all who sent it with its key.
+    /// How often a request was executed, counting all repeats with its key.
     pub fn done_with_key(&self, world: &World, name: Name) -> u8 {
         match self.request(name).key {
             None => world.asked.get(&name).map_or(0, |progress| progress.done),

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Fuzzes a running server by its own schema, with Schemathesis.
+"""Fuzzes a running server with its own schema, using Schemathesis.
 
     pip install -r tests/schema/requirements.txt
     tests/schema/fuzz.py target/debug/marquee                        # CI, about two minutes
     tests/schema/fuzz.py target/debug/marquee --at-least 20000       # a release
 
-Starts the server with the sample data in a directory of its own, on a free port. Fails when a check of
-schemathesis.toml does or when the server's log has a reply of 5xx. Repeats the run with other seeds until there were
-as many requests as asked for, by the server's log.
+Starts the server with the sample data in a directory of its own, on a free port. Fails if a check of
+schemathesis.toml fails or if the server's log has a 5xx reply. Repeats the run with other seeds until the server's log
+shows enough requests.
 """
 
 import argparse
@@ -29,10 +29,10 @@ SETTINGS = {
     "SECRET_KEY": "a key for tests only, of more than fifty characters, 0123456789",
     "LOG_FORMAT": "json",
     "LOG_LEVEL": "info",
-    # Wrong logins are what a fuzzer sends; the throttle has its own tests.
+    # A fuzzer sends wrong logins; the throttle has its own tests.
     "LOGIN_FAILURES_PER_ACCOUNT": "1000000",
     "LOGIN_FAILURES_PER_ADDRESS": "1000000",
-    # As many holds as it likes, for the same reason.
+    # No limit on holds, for the same reason.
     "HOLDS_PER_USER": "1000",
     "HOLD_SEATS_PER_USER": "1000",
     "HOLDS_PER_MINUTE": "1000000",
@@ -45,10 +45,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=pathlib.Path, help="the marquee binary")
     parser.add_argument("--examples", type=int, default=600, help="cases per operation and phase (default: %(default)s)")
-    parser.add_argument("--at-least", type=int, default=8000, help="requests to make (default: %(default)s)")
+    parser.add_argument("--at-least", type=int, default=8000, help="minimum number of requests (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="requests at a time (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="repeats a run")
-    parser.add_argument("--keep", type=pathlib.Path, help="a directory for the server's log and the report")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="seed of a run to repeat")
+    parser.add_argument("--keep", type=pathlib.Path, help="keep the server's log and the report in this directory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="marquee-fuzz-") as directory:
         sys.exit(run(options, pathlib.Path(options.keep or directory)))
@@ -69,7 +69,7 @@ def run(options, directory):
                     break
             else:
                 return fail(f"the server did not start (exit status {server.wait()})")
-            # The rest of its output is the log; a pipe nobody reads would stop the server.
+            # The rest of its output is the log; a pipe that nobody reads would block the server.
             copier = subprocess.Popen(["cat"], stdin=server.stdout, stdout=sink)
             book_as_another(found[1])
             status = 0
@@ -78,7 +78,7 @@ def run(options, directory):
                 if status or server.poll() is not None or sum(replies(log).values()) >= options.at_least:
                     break
             if server.poll() is not None:
-                return fail(f"the server ended by itself (exit status {server.returncode})")
+                return fail(f"the server ended unexpectedly (exit status {server.returncode})")
         finally:
             server.terminate()
             server.wait(30)
@@ -87,7 +87,7 @@ def run(options, directory):
 
 
 def book_as_another(url):
-    """Makes bookings that the fuzzing user may not cancel."""
+    """Creates bookings that the fuzzing user may not cancel."""
 
     def call(path, body=None, token=None):
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -111,10 +111,10 @@ def schemathesis(options, url, seed, directory):
 
 
 def replies(log):
-    """How often each operation was answered with each status."""
+    """Counts how often each operation was answered with each status."""
     counts = collections.Counter()
     for line in log.read_text().splitlines():
-        # The last line may not be whole yet.
+        # The last line may not be complete yet.
         if '"answered"' in line and line.endswith("}"):
             entry = json.loads(line)
             path = re.sub(r"/[^/]+/(shows|book|cancel|holds|extend|change|release|confirm)/$", r"/{id}/\1/", entry["path"])
@@ -124,7 +124,7 @@ def replies(log):
 
 
 def verdict(options, status, log):
-    """Says what the server's log says."""
+    """Prints what the server's log shows, and returns the exit code."""
     counts = replies(log)
     rows = collections.defaultdict(dict)
     for (operation, code), count in sorted(counts.items()):

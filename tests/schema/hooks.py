@@ -1,4 +1,4 @@
-"""What Schemathesis can't know about the API: which ids exist, and what is taken beyond the schema."""
+"""What Schemathesis can't know about the API: which ids exist, and which input is accepted beyond the schema."""
 
 import json
 import re
@@ -6,14 +6,14 @@ import zlib
 
 import schemathesis
 
-# The sample data has some 120 shows and 150 bookings; those of another user come next.
+# The sample data has some 120 shows and 150 bookings; the bookings of another user come next.
 ID_RANGE = 160
 SEAT_RANGE = 130
 
 
 @schemathesis.hook
 def before_load_schema(ctx, raw_schema):
-    """Forms and multipart are understood too; the schema leaves them out to keep generated clients plain."""
+    """Adds forms and multipart, which the API accepts; the schema leaves them out to keep generated clients simple."""
     for methods in raw_schema["paths"].values():
         for operation in methods.values():
             if body := operation.get("requestBody"):
@@ -24,7 +24,7 @@ def before_load_schema(ctx, raw_schema):
 
 @schemathesis.hook
 def map_path_parameters(ctx, path_parameters):
-    """Half of the ids drawn become ids that may exist; else nearly every reply is 404."""
+    """Turns half of the generated ids into ids that may exist; otherwise nearly every reply would be a 404."""
     for name, value in (path_parameters or {}).items():
         if type(value) is int and value > ID_RANGE and value % 2:
             path_parameters[name] = 1 + value % ID_RANGE
@@ -33,7 +33,7 @@ def map_path_parameters(ctx, path_parameters):
 
 @schemathesis.hook
 def map_body(ctx, body):
-    """Likewise for seats. And half of the accounts get a good name, email and password."""
+    """Does the same for seats, and gives half of the accounts a valid name, email and password."""
     if isinstance(body, dict):
         seat, seats, username = body.get("seat_number"), body.get("seats"), body.get("username")
         if type(seat) is int and seat > SEAT_RANGE and seat % 2:
@@ -50,7 +50,7 @@ def map_body(ctx, body):
     return body
 
 
-# The fields that a body must have; a number is taken as text, and a text as a number.
+# Required fields of a body; numbers are accepted as text, and text as numbers.
 FIELDS = {
     "/api/signup/": ("username", "email", "password", "password2"),
     "/api/login/": ("username", "password"),
@@ -60,7 +60,7 @@ FIELDS = {
 
 @schemathesis.check
 def accepted_bodies_are_readable(ctx, response, case):
-    """Stands in for negative_data_rejection where more is taken than promised."""
+    """Replaces negative_data_rejection for operations that accept more than they promise."""
     fields = FIELDS.get(case.operation.path)
     is_plain = response.request.method == "POST" and case.media_type == "application/json"
     if response.status_code not in (200, 201) or not fields or not is_plain:

@@ -1,4 +1,4 @@
-"""The tables of a Django deployment, each with one column that Marquee has no place for."""
+"""The tables of a Django deployment, each with one column that Marquee does not have."""
 
 from django.conf import settings
 from django.db import models

@@ -83,7 +83,7 @@ impl Test {
     }
 }
 
-/// Runs the tests that the command line selects, stops what they started, and reports what was not tested.
+/// Runs the tests that the command line selects, stops what they started, and reports the engines and tests left out.
 pub fn run(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     if arguments.test_threads.is_none() {

@@ -1,4 +1,4 @@
-// Makes a client of the server's schema with a public generator, compiles an app that uses it, and runs that app
+// Generates a client from the server's schema with a public generator, compiles an app that uses it, and runs that app
 // against a server.
 //
 //   npm ci --prefix tests/schema/client

@@ -1,5 +1,5 @@
-// What an app does, through the client that openapi-typescript and openapi-fetch make of the schema. Every field and
-// status below is checked by the compiler.
+// What an app does, with the client that openapi-typescript and openapi-fetch generate from the schema. The compiler
+// checks every field and status below.
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
@@ -33,7 +33,7 @@ export async function journey(baseUrl: string, login: components["schemas"]["Log
   const show = shows.data?.findLast((show) => show.available_seats === show.total_seats);
   assert.ok(show, "a show with free seats");
   assert.equal(show.movie_title, movie.title);
-  assert.ok(new Date(show.date_time) > new Date(), "it lies in the future");
+  assert.ok(new Date(show.date_time) > new Date(), "it is in the future");
 
   const seat = { params: { path: { show_id: show.id } }, body: { seat_number: 3 } };
   const booked = await api.POST("/api/shows/{show_id}/book/", seat);
@@ -49,7 +49,7 @@ export async function journey(baseUrl: string, login: components["schemas"]["Log
 
   const wrong = await api.POST("/api/shows/{show_id}/book/", { ...seat, body: { seat_number: 1_000_000 } });
   assert.equal(wrong.response.status, 400);
-  assert.ok(wrong.error && "seat_number" in wrong.error, "the field at fault is named");
+  assert.ok(wrong.error && "seat_number" in wrong.error, "the wrong field is named");
 
   const own = await api.GET("/api/my-bookings/");
   assert.deepEqual(own.data?.[0], booking);
@@ -61,7 +61,7 @@ export async function journey(baseUrl: string, login: components["schemas"]["Log
   const twice = await api.POST("/api/bookings/{booking_id}/cancel/", { params: { path: { booking_id: booking.id } } });
   assert.equal(twice.response.status, 409);
 
-  // The compiler refuses what the schema does not allow.
+  // The compiler refuses anything that the schema does not allow.
   // @ts-expect-error a seat number is a number
   const _text: components["schemas"]["BookSeat"] = { seat_number: "3" };
   // @ts-expect-error a login needs a password

@@ -158,7 +158,7 @@ pub async fn extend(
         (status = 200, description = "The hold with its new seats", body = Hold),
         (
             status = 409,
-            description = "A seat is taken, sales are closed, a limit is reached, or the hold has ended; it is unchanged",
+            description = "A seat is taken, sales are closed, a limit is reached, or the hold is over; it is unchanged",
             body = Detail,
             examples(
                 ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_programme_is_as_large_as_asked_and_no_screen_is_used_twice() {
+    fn the_programme_has_the_requested_size_and_no_overlaps() {
         let mut out = Vec::new();
         write(&mut out, 7, 1_000, 55).unwrap();
         let programme: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn mixed_has_its_shares() {
+    fn mixed_has_the_right_proportions() {
         let shows = [show(100_000, 100_000)];
         let scenario = Scenario::Mixed;
         let plan = Plan::new(&scenario, &shows, 5, 3);

@@ -395,7 +395,7 @@ fn chunked_replies_are_reported_not_guessed() {
 }
 
 #[test]
-fn a_broken_connection_ends_the_run_unless_told_to_go_on() {
+fn a_broken_connection_ends_the_run_without_keep_going() {
     let (_folder, who) = tokens();
     let load = Load { keep_going: false, ..load(Fake::start(Vice::CutsAfterWriting), who, Scenario::Spread) };
     let report = run(&load).unwrap();

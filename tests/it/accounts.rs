@@ -17,21 +17,30 @@ const DJANGO_HASHES: [&str; 2] = [
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::new("accounts::names_without_regard_to_letter_case", names_without_regard_to_letter_case),
-        Test::new("accounts::two_sign_up_in_different_letter_case", two_sign_up_in_different_letter_case),
-        Test::new("accounts::accents_make_another_name", accents_make_another_name),
-        Test::new("accounts::any_text_is_only_text", any_text_is_only_text),
+        Test::new("accounts::names_ignore_letter_case", names_ignore_letter_case),
+        Test::new("accounts::concurrent_signups_in_different_letter_case", concurrent_signups_in_different_letter_case),
+        Test::new("accounts::accents_distinguish_names", accents_distinguish_names),
+        Test::new("accounts::any_text_is_stored_as_text", any_text_is_stored_as_text),
         Test::new("accounts::hashes_of_django", hashes_of_django),
         Test::new("accounts::deleted_users", deleted_users),
-        Test::new("accounts::a_new_password_ends_what_was_begun_before", a_new_password_ends_what_was_begun_before),
+        Test::new(
+            "accounts::a_new_password_ends_earlier_sessions_and_tokens",
+            a_new_password_ends_earlier_sessions_and_tokens,
+        ),
         Test::new("accounts::a_login_while_the_password_changes", a_login_while_the_password_changes),
-        Test::new("accounts::a_renewed_hash_is_no_new_password", a_renewed_hash_is_no_new_password),
+        Test::new("accounts::a_renewed_hash_is_not_a_new_password", a_renewed_hash_is_not_a_new_password),
         Test::new("accounts::clocks_may_differ_by_seconds", clocks_may_differ_by_seconds),
         Test::on(&Engine::SHARED, "accounts::deactivated_on_the_other_instance", deactivated_on_the_other_instance),
         Test::new("accounts::nothing_shows_a_password", nothing_shows_a_password),
-        Test::new("accounts::an_unknown_user_takes_as_long", an_unknown_user_takes_as_long),
-        Test::new("accounts::what_is_whose", what_is_whose),
-        Test::new("accounts::tokens_too_large_or_of_another_key", tokens_too_large_or_of_another_key),
+        Test::new(
+            "accounts::an_unknown_user_takes_as_long_as_a_known_one",
+            an_unknown_user_takes_as_long_as_a_known_one,
+        ),
+        Test::new(
+            "accounts::users_see_and_cancel_only_their_own_bookings",
+            users_see_and_cancel_only_their_own_bookings,
+        ),
+        Test::new("accounts::tokens_too_large_or_with_another_key", tokens_too_large_or_with_another_key),
     ]
 }
 
@@ -58,7 +67,7 @@ async fn get(app: &App, path: &str, token: &str) -> Reply {
     Call::get(path).bearer(token).send(app).await
 }
 
-async fn names_without_regard_to_letter_case(engine: Engine) {
+async fn names_ignore_letter_case(engine: Engine) {
     let app = App::start_with(engine, unthrottled()).await;
     let taken = json!({"username": ["A user with that username already exists."]});
     for (shown, same, other) in [
@@ -83,7 +92,7 @@ async fn names_without_regard_to_letter_case(engine: Engine) {
     of_another_case.expect(401);
 }
 
-async fn two_sign_up_in_different_letter_case(engine: Engine) {
+async fn concurrent_signups_in_different_letter_case(engine: Engine) {
     let app = App::start(engine).await;
     for round in 0..5 {
         let names = ["Max", "MAX", "max", "mAX"].map(|name| format!("{name}{round}"));
@@ -101,7 +110,7 @@ async fn two_sign_up_in_different_letter_case(engine: Engine) {
     assert_eq!(app.sql("SELECT COUNT(*) FROM users").await, [["5"]]);
 }
 
-async fn accents_make_another_name(engine: Engine) {
+async fn accents_distinguish_names(engine: Engine) {
     let app = App::start_with(engine, unthrottled()).await;
     let names = ["zoe", "zoë", "zoé", "żoe", "zoe_", "0", "٠"];
     for name in names {
@@ -131,7 +140,7 @@ fn user_id(token: &str) -> i64 {
 }
 
 /// Quotes, markup, characters of four bytes and NUL come back as they were sent, or are refused.
-async fn any_text_is_only_text(engine: Engine) {
+async fn any_text_is_stored_as_text(engine: Engine) {
     let app = App::start_with(engine, unthrottled()).await;
     let nasty = [
         "' OR '1'='1",
@@ -275,7 +284,7 @@ fn change_by_command(app: &App, username: &str, password: &str) {
 }
 
 /// However the password is set, and also for tokens created by Django.
-async fn a_new_password_ends_what_was_begun_before(engine: Engine) {
+async fn a_new_password_ends_earlier_sessions_and_tokens(engine: Engine) {
     const NEW: &str = "Quiet-Harbour-71";
     let app = App::start_with(engine, unthrottled()).await;
     let mut boss = app.superuser("boss").await;
@@ -370,7 +379,7 @@ async fn a_login_while_the_password_changes(engine: Engine) {
 }
 
 /// A login that renews an old hash ends no token, and does not make an open form of the user outdated.
-async fn a_renewed_hash_is_no_new_password(engine: Engine) {
+async fn a_renewed_hash_is_not_a_new_password(engine: Engine) {
     let app = App::start(engine).await;
     let mut boss = app.superuser("boss").await;
     let ann = app.customer("ann").await;
@@ -445,7 +454,7 @@ async fn nothing_shows_a_password(engine: Engine) {
     }
 }
 
-async fn an_unknown_user_takes_as_long(engine: Engine) {
+async fn an_unknown_user_takes_as_long_as_a_known_one(engine: Engine) {
     let app = App::start_with(engine, unthrottled()).await;
     app.customer("ann").await;
     app.customer("off").await;
@@ -469,7 +478,7 @@ async fn an_unknown_user_takes_as_long(engine: Engine) {
     }
 }
 
-async fn what_is_whose(engine: Engine) {
+async fn users_see_and_cancel_only_their_own_bookings(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let book = async |user: &User, seat: i64| {
@@ -518,7 +527,7 @@ async fn what_is_whose(engine: Engine) {
     Call::post(format!("/api/bookings/{}/cancel/", ann[0])).bearer(&root).send(&app).await.expect(403);
 }
 
-async fn tokens_too_large_or_of_another_key(engine: Engine) {
+async fn tokens_too_large_or_with_another_key(engine: Engine) {
     let app = App::start(engine).await;
     let ann = app.customer("ann").await;
     let other = App::start(engine).await.customer("ann").await;

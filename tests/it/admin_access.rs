@@ -17,32 +17,30 @@ use crate::support::{App, Browser, Call, Engine, Options, Reply, Test};
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::plain("admin_access::few_paths_are_for_anyone", few_paths_are_for_anyone),
-        Test::new("admin_access::every_path_refuses_who_may_not", every_path_refuses_who_may_not),
+        Test::plain("admin_access::few_paths_are_public", few_paths_are_public),
+        Test::new(
+            "admin_access::every_path_refuses_users_without_permission",
+            every_path_refuses_users_without_permission,
+        ),
         Test::new("admin_access::every_form_needs_its_token", every_form_needs_its_token),
         Test::new("admin_access::only_active_staff_log_in", only_active_staff_log_in),
         Test::new("admin_access::a_session_ends", a_session_ends),
-        Test::new("admin_access::rights_are_those_of_the_moment", rights_are_those_of_the_moment),
-        Test::new("admin_access::another_password_ends_other_sessions", another_password_ends_other_sessions),
-        Test::new("admin_access::a_session_outlives_the_server", a_session_outlives_the_server),
-        Test::on(
-            &Engine::SHARED,
-            "admin_access::sessions_are_those_of_all_instances",
-            sessions_are_those_of_all_instances,
-        ),
+        Test::new("admin_access::permissions_apply_immediately", permissions_apply_immediately),
+        Test::new("admin_access::a_password_change_ends_other_sessions", a_password_change_ends_other_sessions),
+        Test::new("admin_access::a_session_survives_a_restart", a_session_survives_a_restart),
+        Test::on(&Engine::SHARED, "admin_access::all_instances_share_sessions", all_instances_share_sessions),
         Test::new("admin_access::guesses_are_throttled", guesses_are_throttled),
         Test::new("admin_access::the_login_leads_to_pages_of_the_panel", the_login_leads_to_pages_of_the_panel),
-        Test::new("admin_access::nobody_gives_themselves_more", nobody_gives_themselves_more),
-        Test::new("admin_access::a_superuser_remains", a_superuser_remains),
+        Test::new("admin_access::nobody_can_raise_their_own_permissions", nobody_can_raise_their_own_permissions),
+        Test::new("admin_access::one_active_superuser_always_remains", the_last_superuser_cannot_be_deactivated),
         Test::new("admin_access::refusals_are_pages", refusals_are_pages),
-        Test::on(
-            &Engine::SHARED,
-            "admin_access::without_a_database_there_is_a_page",
-            without_a_database_there_is_a_page,
+        Test::on(&Engine::SHARED, "admin_access::a_page_reports_a_missing_database", a_page_reports_a_missing_database),
+        Test::new("admin_access::the_session_cookie_is_protected", the_session_cookie_is_protected),
+        Test::on(&[Engine::Sqlite], "admin_access::foreign_cookies_do_no_harm", foreign_cookies_do_no_harm),
+        Test::new(
+            "admin_access::an_action_needs_permission_for_all_its_changes",
+            an_action_needs_permission_for_all_its_changes,
         ),
-        Test::new("admin_access::the_cookie_is_kept_close", the_cookie_is_kept_close),
-        Test::on(&[Engine::Sqlite], "admin_access::cookies_of_others_do_no_harm", cookies_of_others_do_no_harm),
-        Test::new("admin_access::an_action_needs_all_that_it_changes", an_action_needs_all_that_it_changes),
     ]
 }
 
@@ -156,7 +154,7 @@ async fn state(app: &App) -> Vec<Vec<Vec<String>>> {
     state
 }
 
-async fn few_paths_are_for_anyone() {
+async fn few_paths_are_public() {
     let routes = admin_panel();
     let named = |wanted: &dyn Fn(&Route) -> bool| -> BTreeSet<&str> {
         routes.iter().map(|(route, _)| route).filter(|route| wanted(route)).map(|route| route.path).collect()
@@ -184,7 +182,7 @@ fn is_sent_to_login(step: &Step, reply: &Reply) -> bool {
     }
 }
 
-async fn every_path_refuses_who_may_not(engine: Engine) {
+async fn every_path_refuses_users_without_permission(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let boss = app.superuser("boss").await;
@@ -445,7 +443,7 @@ async fn a_session_ends(engine: Engine) {
     clerk.get(&app, "/admin/").await.expect(200);
 }
 
-async fn rights_are_those_of_the_moment(engine: Engine) {
+async fn permissions_apply_immediately(engine: Engine) {
     let app = App::start(engine).await;
     app.world().await;
     let mut clerk = app.staff("clerk", &["movies.view"]).await;
@@ -468,7 +466,7 @@ async fn rights_are_those_of_the_moment(engine: Engine) {
     }
 }
 
-async fn another_password_ends_other_sessions(engine: Engine) {
+async fn a_password_change_ends_other_sessions(engine: Engine) {
     const NEW: &str = "Quiet-Harbour-71";
     let app = App::start(engine).await;
     let mut browser = app.staff("clerk", &[]).await;
@@ -510,7 +508,7 @@ async fn another_password_ends_other_sessions(engine: Engine) {
     app.at_the_panel("clerk").await;
 }
 
-async fn a_session_outlives_the_server(engine: Engine) {
+async fn a_session_survives_a_restart(engine: Engine) {
     let app = App::start(engine).await;
     let mut browser = app.superuser("boss").await;
     app.instance(0).kill9();
@@ -520,7 +518,7 @@ async fn a_session_outlives_the_server(engine: Engine) {
     browser.post(&app, "/admin/logout/", &[]).await.expect(303);
 }
 
-async fn sessions_are_those_of_all_instances(engine: Engine) {
+async fn all_instances_share_sessions(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
     let mut browser = app.superuser("boss").await;
     let [here, there] = [0, 1].map(|number| app.instance(number).base.clone());
@@ -608,7 +606,7 @@ async fn post_account(app: &App, browser: &Browser, id: &str, changes: &[(&'stat
     browser.clone().post(app, format!("/admin/users/{id}/change/"), &fields).await
 }
 
-async fn nobody_gives_themselves_more(engine: Engine) {
+async fn nobody_can_raise_their_own_permissions(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let boss = app.superuser("boss").await;
@@ -716,7 +714,7 @@ async fn nobody_gives_themselves_more(engine: Engine) {
 }
 
 /// Two superusers deactivate each other at the same time: one of them remains.
-async fn a_superuser_remains(engine: Engine) {
+async fn one_active_superuser_always_remains(engine: Engine) {
     let app = App::start(engine).await;
     for round in 0..5 {
         app.sql("UPDATE users SET is_active = 0").await;
@@ -793,7 +791,7 @@ async fn refusals_are_pages(engine: Engine) {
 }
 
 /// Any program on the same host, on any port, can set cookies that the browser sends too.
-async fn cookies_of_others_do_no_harm(engine: Engine) {
+async fn foreign_cookies_do_no_harm(engine: Engine) {
     let app = App::start(engine).await;
     let boss = app.superuser("boss").await;
     let ours = boss.cookie();
@@ -828,7 +826,7 @@ async fn with_cookie(app: &App, request: &str, cookie: &[u8], form: &str) -> u16
     reply.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{reply}"))
 }
 
-async fn an_action_needs_all_that_it_changes(engine: Engine) {
+async fn an_action_needs_permission_for_all_its_changes(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let held = hold(&world.ann, 1, &[5, 6]).send(&app).await.expect(201).json();
@@ -851,7 +849,7 @@ async fn an_action_needs_all_that_it_changes(engine: Engine) {
     }
 }
 
-async fn without_a_database_there_is_a_page(engine: Engine) {
+async fn a_page_reports_a_missing_database(engine: Engine) {
     let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
     app.world().await;
     let mut boss = app.superuser("boss").await;
@@ -899,7 +897,7 @@ async fn without_a_database_there_is_a_page(engine: Engine) {
     assert_eq!(app.sql("SELECT title FROM movies WHERE id = 1").await, [["The Long Take"]]);
 }
 
-async fn the_cookie_is_kept_close(engine: Engine) {
+async fn the_session_cookie_is_protected(engine: Engine) {
     for (proxies, sent, is_secure) in [
         ("0", "https", false),
         ("1", "https", true),

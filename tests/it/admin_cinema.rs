@@ -14,28 +14,22 @@ use crate::support::{
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new(
-            "admin_cinema::a_show_never_becomes_smaller_than_its_seats",
-            a_show_never_becomes_smaller_than_its_seats,
+            "admin_cinema::a_show_never_shrinks_below_its_taken_seats",
+            a_show_never_shrinks_below_its_taken_seats,
         ),
         Test::new("admin_cinema::a_screen_has_one_show_at_a_time", a_screen_has_one_show_at_a_time),
-        Test::new(
-            "admin_cinema::whoever_moves_a_show_is_told_of_its_bookings",
-            whoever_moves_a_show_is_told_of_its_bookings,
-        ),
-        Test::new("admin_cinema::a_week_is_copied_by_the_clocks", a_week_is_copied_by_the_clocks),
+        Test::new("admin_cinema::moving_a_show_warns_about_its_bookings", moving_a_show_warns_about_its_bookings),
+        Test::new("admin_cinema::copies_of_a_week_keep_the_local_time", copies_of_a_week_keep_the_local_time),
         Test::new("admin_cinema::a_show_is_cancelled_while_people_book_it", a_show_is_cancelled_while_people_book_it),
-        Test::new(
-            "admin_cinema::a_show_half_cancelled_is_cancelled_by_the_same_again",
-            a_show_half_cancelled_is_cancelled_by_the_same_again,
-        ),
-        Test::new("admin_cinema::the_house_cancels_bookings_at_any_time", the_house_cancels_bookings_at_any_time),
-        Test::new("admin_cinema::many_are_done_in_parts", many_are_done_in_parts),
+        Test::new("admin_cinema::repeating_finishes_a_half_cancelled_show", repeating_finishes_a_half_cancelled_show),
+        Test::new("admin_cinema::staff_can_cancel_bookings_at_any_time", staff_can_cancel_bookings_at_any_time),
+        Test::new("admin_cinema::large_actions_run_in_parts", large_actions_run_in_parts),
         Test::new("admin_cinema::orders_are_paid_refunded_and_cancelled", orders_are_paid_refunded_and_cancelled),
         Test::new("admin_cinema::sales_are_closed", sales_are_closed),
-        Test::new("admin_cinema::the_board_tells_todays_numbers", the_board_tells_todays_numbers),
-        Test::new("admin_cinema::what_is_in_use_is_not_deleted", what_is_in_use_is_not_deleted),
-        Test::new("admin_cinema::a_new_title_is_told_at_once", a_new_title_is_told_at_once),
-        Test::new("admin_cinema::files_of_the_look_are_kept_by_browsers", files_of_the_look_are_kept_by_browsers),
+        Test::new("admin_cinema::the_board_shows_todays_numbers", the_board_shows_todays_numbers),
+        Test::new("admin_cinema::objects_in_use_are_not_deleted", objects_in_use_are_not_deleted),
+        Test::new("admin_cinema::a_new_title_is_shown_immediately", a_new_title_is_shown_immediately),
+        Test::new("admin_cinema::browsers_cache_static_files", browsers_cache_static_files),
     ]
 }
 
@@ -79,7 +73,7 @@ async fn statuses(app: &App, user: &User) -> Vec<String> {
     mine.as_array().expect("a list").iter().map(status).collect()
 }
 
-async fn a_show_never_becomes_smaller_than_its_seats(engine: Engine) {
+async fn a_show_never_shrinks_below_its_taken_seats(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
@@ -136,7 +130,7 @@ async fn a_screen_has_one_show_at_a_time(engine: Engine) {
     change_show(&app, &mut staff, 1, &[("total_seats", "60")]).await.expect(303);
 }
 
-async fn whoever_moves_a_show_is_told_of_its_bookings(engine: Engine) {
+async fn moving_a_show_warns_about_its_bookings(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
@@ -157,7 +151,7 @@ async fn whoever_moves_a_show_is_told_of_its_bookings(engine: Engine) {
     assert!(refused.text.contains("close before they open"), "{}", refused.text);
 }
 
-async fn a_week_is_copied_by_the_clocks(engine: Engine) {
+async fn copies_of_a_week_keep_the_local_time(engine: Engine) {
     let app = start(engine, &[("TIME_ZONE", "Europe/Berlin")]).await;
     // The clocks go forward on 2035-03-25 at two. A show each day of the week before, and one at half past two.
     let days = (12..19).map(|day| {
@@ -259,7 +253,7 @@ async fn a_show_is_cancelled_while_people_book_it(engine: Engine) {
     assert!(told.contains("this show is already cancelled"), "{told}");
 }
 
-async fn a_show_half_cancelled_is_cancelled_by_the_same_again(engine: Engine) {
+async fn repeating_finishes_a_half_cancelled_show(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
@@ -285,7 +279,7 @@ async fn a_show_half_cancelled_is_cancelled_by_the_same_again(engine: Engine) {
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows WHERE cancelled_at IS NOT NULL").await, [["1"]]);
 }
 
-async fn the_house_cancels_bookings_at_any_time(engine: Engine) {
+async fn staff_can_cancel_bookings_at_any_time(engine: Engine) {
     let app = start(engine, &[("CANCEL_UNTIL_MINUTES", "525600")]).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
@@ -324,7 +318,7 @@ async fn the_house_cancels_bookings_at_any_time(engine: Engine) {
 }
 
 /// A school has booked a whole arena in one order.
-async fn many_are_done_in_parts(engine: Engine) {
+async fn large_actions_run_in_parts(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
@@ -431,7 +425,7 @@ async fn sales_are_closed(engine: Engine) {
     assert!(refused.text.contains("close before they open"), "{}", refused.text);
 }
 
-async fn the_board_tells_todays_numbers(engine: Engine) {
+async fn the_board_shows_todays_numbers(engine: Engine) {
     // In one of these two time zones, the date always differs from UTC, and the day is not about to end.
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let is_late = (now.hour(), now.minute()) >= (10, 5);
@@ -464,7 +458,7 @@ async fn the_board_tells_todays_numbers(engine: Engine) {
     assert!(!page.contains("seats sold") && !page.contains("/admin/shows/") && !page.contains("Add<"), "{page}");
 }
 
-async fn what_is_in_use_is_not_deleted(engine: Engine) {
+async fn objects_in_use_are_not_deleted(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
@@ -487,7 +481,7 @@ async fn what_is_in_use_is_not_deleted(engine: Engine) {
     assert_eq!(movies.as_array().map(Vec::len), Some(1));
 }
 
-async fn a_new_title_is_told_at_once(engine: Engine) {
+async fn a_new_title_is_shown_immediately(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
@@ -502,7 +496,7 @@ async fn a_new_title_is_told_at_once(engine: Engine) {
     assert_eq!(shows(&world.ann, app.base()).await[0]["screen_name"], "The Dome");
 }
 
-async fn files_of_the_look_are_kept_by_browsers(engine: Engine) {
+async fn browsers_cache_static_files(engine: Engine) {
     let app = App::start(engine).await;
     let page = Call::get("/admin/login/").send(&app).await.expect(200).text;
     for (name, kind) in [("admin.css", "text/css; charset=utf-8"), ("admin.js", "text/javascript; charset=utf-8")] {

@@ -18,15 +18,15 @@ use crate::support::{App, Browser, Call, Engine, Reply, Test, booking};
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new("admin_forms::a_new_model_needs_only_its_description", a_new_model_needs_only_its_description),
-        Test::new("admin_forms::permissions_hold_for_a_new_model", permissions_hold_for_a_new_model),
-        Test::new("admin_forms::what_was_read_must_still_be_so", what_was_read_must_still_be_so),
-        Test::new("admin_forms::two_who_save_at_once", two_who_save_at_once),
-        Test::new("admin_forms::clocks_that_change", clocks_that_change),
+        Test::new("admin_forms::permissions_apply_to_a_new_model", permissions_apply_to_a_new_model),
+        Test::new("admin_forms::outdated_forms_are_refused", outdated_forms_are_refused),
+        Test::new("admin_forms::concurrent_saves_conflict", concurrent_saves_conflict),
+        Test::new("admin_forms::local_times_on_clock_change_days", local_times_on_clock_change_days),
         Test::new("admin_forms::rows_are_saved_with_their_object", rows_are_saved_with_their_object),
-        Test::new("admin_forms::what_something_depends_on_stays", what_something_depends_on_stays),
-        Test::new("admin_forms::stored_markup_is_text_everywhere", stored_markup_is_text_everywhere),
-        Test::new("admin_forms::what_takes_too_long_is_stopped", what_takes_too_long_is_stopped),
-        Test::plain("admin_forms::the_example_of_the_documents_compiles", the_example_of_the_documents_compiles),
+        Test::new("admin_forms::objects_that_others_depend_on_stay", objects_that_others_depend_on_stay),
+        Test::new("admin_forms::stored_markup_is_escaped_everywhere", stored_markup_is_escaped_everywhere),
+        Test::new("admin_forms::slow_queries_are_stopped", slow_queries_are_stopped),
+        Test::plain("admin_forms::the_example_in_the_documents_compiles", the_example_in_the_documents_compiles),
     ]
 }
 
@@ -222,7 +222,7 @@ async fn a_new_model_needs_only_its_description(engine: Engine) {
     assert_eq!(log(&app).await.iter().filter(|line| line[0] == "delete").count(), 2);
 }
 
-async fn permissions_hold_for_a_new_model(engine: Engine) {
+async fn permissions_apply_to_a_new_model(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
     fill(&mut root, &base, "/admin/planets/add/", MARS).await.expect(303);
@@ -248,7 +248,7 @@ async fn permissions_hold_for_a_new_model(engine: Engine) {
     assert_eq!(planets(&app).await, [["Mars", "rock", "2"]]);
 }
 
-async fn what_was_read_must_still_be_so(engine: Engine) {
+async fn outdated_forms_are_refused(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
     fill(&mut root, &base, "/admin/planets/add/", MARS).await.expect(303);
@@ -269,7 +269,7 @@ async fn what_was_read_must_still_be_so(engine: Engine) {
     assert_eq!(send(&mut root, &base, change, &filled(&read.text, &[("moons", "1")])).await.status, 404);
 }
 
-async fn two_who_save_at_once(engine: Engine) {
+async fn concurrent_saves_conflict(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
     let (mut one, mut two) = (root.clone(), root.clone());
@@ -295,7 +295,7 @@ async fn two_who_save_at_once(engine: Engine) {
     assert_eq!(app.sql("SELECT version FROM planets").await, [["2"]]);
 }
 
-async fn clocks_that_change(engine: Engine) {
+async fn local_times_on_clock_change_days(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
     let rises = |time| [MARS, &[("rises", time)]].concat();
@@ -377,7 +377,7 @@ async fn rows_are_saved_with_their_object(engine: Engine) {
     assert_eq!(app.sql("SELECT total_seats FROM shows WHERE id = 1").await, [["50"]]);
 }
 
-async fn what_something_depends_on_stays(engine: Engine) {
+async fn objects_that_others_depend_on_stay(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     booking(&world.ann, 1, 7).send(&app).await.expect(201);
@@ -406,7 +406,7 @@ async fn what_something_depends_on_stays(engine: Engine) {
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["3"]]);
     let user = root.send(&base, Call::get("/admin/users/1/change/")).await.expect(200);
     assert!(!user.text.contains("/delete/"), "{}", user.text);
-    says(&root.send(&base, Call::get("/admin/users/1/delete/")).await, 200, "Switch the account off instead.");
+    says(&root.send(&base, Call::get("/admin/users/1/delete/")).await, 200, "Deactivate the account instead.");
     assert_eq!(app.sql("SELECT COUNT(*) FROM movies").await, [["2"]]);
     assert_eq!(app.sql("SELECT COUNT(*) FROM admin_log").await, [["0"]]);
     let asked = root.send(&base, Call::get("/admin/movies/actions/delete/?all=1")).await.expect(200);
@@ -418,7 +418,7 @@ async fn what_something_depends_on_stays(engine: Engine) {
 
 const MARKUP: &str = "<script>alert(1)</script>\"onx=\"{{7*7}}";
 
-async fn stored_markup_is_text_everywhere(engine: Engine) {
+async fn stored_markup_is_escaped_everywhere(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     booking(&world.ann, 1, 7).send(&app).await.expect(201);
@@ -484,7 +484,7 @@ async fn stored_markup_is_text_everywhere(engine: Engine) {
 }
 
 /// If the query were not stopped, the answer would be different, and come much later.
-async fn what_takes_too_long_is_stopped(engine: Engine) {
+async fn slow_queries_are_stopped(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
     app.sql("INSERT INTO planets (name, kind, moons) VALUES ('Mars', 'rock', 2)").await;
@@ -498,7 +498,7 @@ async fn what_takes_too_long_is_stopped(engine: Engine) {
     assert!(!all.text.contains("too long"), "{}", all.text);
 }
 
-async fn the_example_of_the_documents_compiles() {
+async fn the_example_in_the_documents_compiles() {
     let example = include_str!("planets.rs");
     let document = include_str!("../../docs/admin.md");
     assert!(document.contains(example), "docs/admin.md shows another text than tests/it/planets.rs");

@@ -10,17 +10,20 @@ use crate::support::{App, Browser, Engine, Options, Reply, Test, booking};
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::new("admin_lists::each_word_begins_some_field", each_word_begins_some_field),
-        Test::new("admin_lists::both_forms_of_an_accent_are_one", both_forms_of_an_accent_are_one),
-        Test::new("admin_lists::what_belongs_to_others_is_found_by_them", what_belongs_to_others_is_found_by_them),
-        Test::new("admin_lists::days_are_those_of_the_cinema", days_are_those_of_the_cinema),
+        Test::new(
+            "admin_lists::each_search_word_matches_the_start_of_a_field",
+            each_search_word_matches_the_start_of_a_field,
+        ),
+        Test::new("admin_lists::both_encodings_of_an_accent_match", both_encodings_of_an_accent_match),
+        Test::new("admin_lists::search_finds_objects_through_their_owner", search_finds_objects_through_their_owner),
+        Test::new("admin_lists::days_are_in_the_cinemas_time_zone", days_are_in_the_cinemas_time_zone),
         Test::new("admin_lists::lists_have_an_order_and_pages", lists_have_an_order_and_pages),
         Test::new("admin_lists::any_url_has_an_answer", any_url_has_an_answer),
-        Test::new("admin_lists::what_matches_leaves_as_a_file", what_matches_leaves_as_a_file),
-        Test::new("admin_lists::a_file_that_nobody_takes_holds_nothing", a_file_that_nobody_takes_holds_nothing),
-        Test::new("admin_lists::a_column_is_edited_in_the_list", a_column_is_edited_in_the_list),
-        Test::new("admin_lists::nothing_is_offered_that_may_not_be_used", nothing_is_offered_that_may_not_be_used),
-        Test::new("admin_lists::more_than_ten_thousand_are_walked", more_than_ten_thousand_are_walked),
+        Test::new("admin_lists::matches_can_be_exported", matches_can_be_exported),
+        Test::new("admin_lists::an_unread_export_blocks_nothing", an_unread_export_blocks_nothing),
+        Test::new("admin_lists::a_column_can_be_edited_in_the_list", a_column_can_be_edited_in_the_list),
+        Test::new("admin_lists::controls_without_permission_are_hidden", controls_without_permission_are_hidden),
+        Test::new("admin_lists::lists_of_more_than_ten_thousand", lists_of_more_than_ten_thousand),
     ]
 }
 
@@ -49,7 +52,7 @@ fn count(page: &str) -> &str {
     page.split("<p class=\"count\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or_default()
 }
 
-async fn each_word_begins_some_field(engine: Engine) {
+async fn each_search_word_matches_the_start_of_a_field(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     let titles = [
         "The Long Take",
@@ -104,7 +107,7 @@ async fn each_word_begins_some_field(engine: Engine) {
     assert!(page.contains("Nothing matches") && !page.contains("<script>"), "{page}");
 }
 
-async fn what_belongs_to_others_is_found_by_them(engine: Engine) {
+async fn search_finds_objects_through_their_owner(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     let world = app.world().await;
     app.sql("UPDATE users SET first_name = 'Åsa', last_name = 'de Vries' WHERE username = 'ann'").await;
@@ -152,7 +155,7 @@ async fn what_belongs_to_others_is_found_by_them(engine: Engine) {
     assert_eq!(ids(&app, &mut root, "users/?q=de+vr").await, [world.ann.id]);
 }
 
-async fn days_are_those_of_the_cinema(engine: Engine) {
+async fn days_are_in_the_cinemas_time_zone(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     let times = [
         "2026-03-28T22:59:00Z", // 28 March, 23:59
@@ -277,7 +280,7 @@ async fn any_url_has_an_answer(engine: Engine) {
 }
 
 /// A Mac writes a letter and its accent as two characters, other systems as one.
-async fn both_forms_of_an_accent_are_one(engine: Engine) {
+async fn both_encodings_of_an_accent_match(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     for title in ["Mu\u{308}ller", "M\u{fc}ller", "MU\u{308}LLER", "Muller"] {
         app.sql(&format!("INSERT INTO movies (title, duration_minutes) VALUES ('{title}', 90)")).await;
@@ -288,7 +291,7 @@ async fn both_forms_of_an_accent_are_one(engine: Engine) {
     }
 }
 
-async fn what_matches_leaves_as_a_file(engine: Engine) {
+async fn matches_can_be_exported(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     let titles =
         ["=1+1", "+49", "-5", "@home", "\t=1", "Quote \"x\", and more", "Two\r\nlines", "Plain", "Ödland; ünd"];
@@ -375,7 +378,7 @@ fn csv_rows(reply: &Reply) -> Vec<Vec<String>> {
     reader.records().map(|row| row.expect("CSV").iter().map(str::to_owned).collect()).collect()
 }
 
-async fn a_column_is_edited_in_the_list(engine: Engine) {
+async fn a_column_can_be_edited_in_the_list(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     app.world().await;
     let page = open(&app, &mut root, "movies/?o=-title").await;
@@ -410,7 +413,7 @@ async fn a_column_is_edited_in_the_list(engine: Engine) {
     assert_eq!(changes.len(), 1, "{changes:?}");
 }
 
-async fn nothing_is_offered_that_may_not_be_used(engine: Engine) {
+async fn controls_without_permission_are_hidden(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     let world = app.world().await;
     booking(&world.ann, 1, 5).send(&app).await.expect(201);
@@ -437,7 +440,7 @@ async fn nothing_is_offered_that_may_not_be_used(engine: Engine) {
 }
 
 /// A client that requests a long file and does not read it, or disconnects halfway, blocks nothing that others need.
-async fn a_file_that_nobody_takes_holds_nothing(engine: Engine) {
+async fn an_unread_export_blocks_nothing(engine: Engine) {
     const AT_ONCE: usize = 12;
     let env = vec![("DATABASE_CONNECTIONS", "4".to_owned())];
     let app = App::start_with(engine, Options { env, ..Options::default() }).await;
@@ -472,7 +475,7 @@ async fn a_file_that_nobody_takes_holds_nothing(engine: Engine) {
 }
 
 /// Lists of more than 10,000 use other queries than short ones.
-async fn more_than_ten_thousand_are_walked(engine: Engine) {
+async fn lists_of_more_than_ten_thousand(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     app.world().await;
     let digits = (0..10).map(|digit| format!("SELECT {digit} AS d")).collect::<Vec<_>>().join(" UNION ALL ");

@@ -10,8 +10,8 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::new("churn::changes_are_limited", changes_are_limited),
         Test::on(&Engine::SHARED, "churn::a_repeat_is_answered_at_the_limit", a_repeat_is_answered_at_the_limit),
-        Test::new("churn::my_bookings_are_the_newest_thousand", my_bookings_are_the_newest_thousand),
-        Test::new("churn::the_user_limit_counts_what_is_booked", the_user_limit_counts_what_is_booked),
+        Test::new("churn::my_bookings_lists_the_newest_thousand", my_bookings_lists_the_newest_thousand),
+        Test::new("churn::the_user_limit_counts_booked_seats", the_user_limit_counts_booked_seats),
     ]
 }
 
@@ -87,7 +87,7 @@ async fn add_cancelled(app: &App, user: &User, numbers: std::ops::RangeInclusive
     }
 }
 
-async fn my_bookings_are_the_newest_thousand(engine: Engine) {
+async fn my_bookings_lists_the_newest_thousand(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     add_cancelled(&app, &world.ann, 1..=1_500).await;
@@ -119,7 +119,7 @@ async fn my_bookings_are_the_newest_thousand(engine: Engine) {
 }
 
 /// Earlier cancelled bookings do not count.
-async fn the_user_limit_counts_what_is_booked(engine: Engine) {
+async fn the_user_limit_counts_booked_seats(engine: Engine) {
     let app = start(engine, 1, &[("SEATS_PER_USER", "3")]).await;
     let world = app.world().await;
     add_cancelled(&app, &world.ann, 1..=500).await;

@@ -19,10 +19,14 @@ pub fn tests() -> Vec<Test> {
         return Vec::new();
     }
     vec![
-        Test::on(&Engine::SHARED, "clocks::a_hold_ends_at_one_moment", a_hold_ends_at_one_moment),
+        Test::on(
+            &Engine::SHARED,
+            "clocks::a_hold_ends_at_the_same_time_for_all_instances",
+            a_hold_ends_at_the_same_time_for_all_instances,
+        ),
         Test::on(&Engine::SHARED, "clocks::sales_have_one_clock", sales_have_one_clock),
         Test::on(&Engine::SHARED, "clocks::a_key_counts_for_a_day", a_key_counts_for_a_day),
-        Test::new("clocks::what_is_long_over_is_forgotten", what_is_long_over_is_forgotten),
+        Test::new("clocks::old_holds_and_keys_are_deleted", old_holds_and_keys_are_deleted),
     ]
 }
 
@@ -72,7 +76,7 @@ async fn available(base: &str, user: &User) -> Value {
     shows.as_array().expect("a list").iter().find(|show| show["id"] == 1).expect("show 1")["available_seats"].clone()
 }
 
-async fn a_hold_ends_at_one_moment(engine: Engine) {
+async fn a_hold_ends_at_the_same_time_for_all_instances(engine: Engine) {
     let app = start(engine, &[("HOLDS_PER_MINUTE", "100"), ("HOLDS_PER_USER", "100")]).await;
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
@@ -222,7 +226,7 @@ async fn a_key_counts_for_a_day(engine: Engine) {
 }
 
 /// The servers delete it on their own: a minute after they started, then every ten minutes.
-async fn what_is_long_over_is_forgotten(engine: Engine) {
+async fn old_holds_and_keys_are_deleted(engine: Engine) {
     let app = start(engine, &[("HOLDS_PER_USER", "10")]).await;
     let world = app.world().await;
     let ann = &world.ann;

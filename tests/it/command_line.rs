@@ -35,11 +35,11 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::plain("command_line::demo_needs_nothing", demo_needs_nothing),
         Test::plain("command_line::usage", usage),
-        Test::plain("command_line::all_faults_of_the_settings_are_told_at_once", settings_faults),
+        Test::plain("command_line::all_errors_of_the_settings_are_reported_together", settings_faults),
         Test::plain("command_line::env_files", env_files),
         Test::plain("command_line::prompts", prompts),
-        Test::plain("command_line::no_database_is_made_unasked", no_database_is_made_unasked),
-        Test::plain("command_line::two_slashes_or_three", two_slashes_or_three),
+        Test::plain("command_line::no_database_is_created_without_migrate", no_database_is_created_without_migrate),
+        Test::plain("command_line::relative_and_absolute_sqlite_paths", relative_and_absolute_sqlite_paths),
         Test::new("command_line::demo_and_secret", demo_and_secret),
         Test::new("command_line::the_sample_stays_out_of_other_databases", the_sample_stays_out_of_other_databases),
         Test::new("command_line::serve_logs_what_it_serves", serve_logs_what_it_serves),
@@ -58,9 +58,9 @@ pub fn tests() -> Vec<Test> {
         Test::new("command_line::loaddata_never_shrinks_below_a_taken_seat", loaddata_never_shrinks_below_a_taken_seat),
         Test::new("command_line::loaddata_twice_changes_nothing", loaddata_twice_changes_nothing),
         Test::new("command_line::loaddata_matches_without_ids", loaddata_matches_without_ids),
-        Test::new("command_line::loaddata_reports_what_the_panel_would", loaddata_reports_what_the_panel_would),
-        Test::plain("command_line::loaddata_reads_what_windows_writes", loaddata_reads_what_windows_writes),
-        Test::plain("command_line::loaddata_names_what_it_cannot_read", loaddata_names_what_it_cannot_read),
+        Test::new("command_line::loaddata_reports_the_panels_warnings", loaddata_reports_the_panels_warnings),
+        Test::plain("command_line::loaddata_reads_files_from_windows", loaddata_reads_files_from_windows),
+        Test::plain("command_line::loaddata_names_unreadable_input", loaddata_names_unreadable_input),
         Test::new("command_line::load_sample_data", load_sample_data),
         Test::new("command_line::backup", backup),
         Test::new("command_line::openapi", openapi),
@@ -354,7 +354,7 @@ async fn demo_and_secret(engine: Engine) {
     assert_eq!(database.query("SELECT COUNT(*) FROM users WHERE password LIKE '%Demo-%'").await, [["0"]]);
 }
 
-async fn no_database_is_made_unasked() {
+async fn no_database_is_created_without_migrate() {
     let mut place = Place::empty();
     place.set("SECRET_KEY", SECRET);
     for url in ["", "sqlite://here.sqlite3", "sqlite://folder/there.sqlite3"] {
@@ -377,7 +377,7 @@ async fn no_database_is_made_unasked() {
 }
 
 /// A path that is relative in Django's URLs is absolute here.
-async fn two_slashes_or_three() {
+async fn relative_and_absolute_sqlite_paths() {
     let mut place = Place::empty();
     let name = format!("marquee-test-{}.sqlite3", std::process::id());
     place.set("SECRET_KEY", SECRET);
@@ -1030,7 +1030,7 @@ async fn loaddata_matches_without_ids(engine: Engine) {
     assert_eq!(app.sql("SELECT total_seats, cancelled_at FROM shows").await, [["6", "1"]]);
 }
 
-async fn loaddata_reports_what_the_panel_would(engine: Engine) {
+async fn loaddata_reports_the_panels_warnings(engine: Engine) {
     let app = App::start(engine).await;
     let zone = [("TIME_ZONE", "Europe/Berlin")];
     app.load(
@@ -1087,7 +1087,7 @@ async fn loaddata_reports_what_the_panel_would(engine: Engine) {
     load(&app, json!({"movies": [{"title": good, "duration_minutes": 90}]}).to_string(), &[]).exits(0);
 }
 
-async fn loaddata_reads_what_windows_writes() {
+async fn loaddata_reads_files_from_windows() {
     let app = App::start(Engine::Sqlite).await;
     let file = |title: &str| {
         format!("{{\"movies\": [{{\"id\": 5.0, \"title\": \"{title}\", \"duration_minutes\": 90.0}}]}}\r\n")
@@ -1114,7 +1114,7 @@ async fn loaddata_reads_what_windows_writes() {
     }
 }
 
-async fn loaddata_names_what_it_cannot_read() {
+async fn loaddata_names_unreadable_input() {
     let app = App::start(Engine::Sqlite).await;
     let dump = r#"[{"model": "booking.movie", "pk": 1, "fields": {"title": "A", "duration_minutes": 90}}]"#;
     let files: [(&[u8], &str); 11] = [

@@ -13,15 +13,23 @@ pub fn tests() -> Vec<Test> {
     // Tests that never use the database need only one engine.
     const ONE: &[Engine] = &[Engine::Sqlite];
     vec![
-        Test::on(ONE, "connections::ipv4_clients_of_an_ipv6_socket_are_told_apart", ipv4_clients_are_told_apart),
+        Test::on(ONE, "connections::ipv4_clients_of_an_ipv6_socket_are_distinguished", ipv4_clients_are_distinguished),
         Test::on(ONE, "connections::a_proxy_may_write_addresses_its_own_way", a_proxy_may_write_addresses_its_own_way),
-        Test::on(ONE, "connections::those_that_wait_make_way_for_newcomers", those_that_wait_make_way),
-        Test::on(ONE, "connections::a_network_has_a_quarter_of_the_places", a_network_has_a_quarter_of_the_places),
-        Test::on(ONE, "connections::proxies_have_all_the_places", proxies_have_all_the_places),
-        Test::on(ONE, "connections::a_busy_server_still_says_that_it_lives", a_busy_server_still_says_that_it_lives),
-        Test::on(ONE, "connections::waiting_has_an_end", waiting_has_an_end),
-        Test::on(ONE, "connections::large_requests_share_what_memory_there_is", large_requests_share_memory),
-        Test::on(ONE, "connections::bodies_have_the_size_their_senders_need", bodies_have_the_size_their_senders_need),
+        Test::on(ONE, "connections::idle_connections_are_closed_for_new_ones", idle_connections_are_closed),
+        Test::on(
+            ONE,
+            "connections::one_network_gets_a_quarter_of_the_connections",
+            one_network_gets_a_quarter_of_the_connections,
+        ),
+        Test::on(ONE, "connections::proxies_get_all_the_connections", proxies_get_all_the_connections),
+        Test::on(
+            ONE,
+            "connections::a_busy_server_still_answers_health_checks",
+            a_busy_server_still_answers_health_checks,
+        ),
+        Test::on(ONE, "connections::waiting_connections_time_out", waiting_connections_time_out),
+        Test::on(ONE, "connections::large_requests_share_the_buffer_memory", large_requests_share_memory),
+        Test::on(ONE, "connections::body_limits_depend_on_the_sender", body_limits_depend_on_the_sender),
     ]
 }
 
@@ -42,7 +50,7 @@ async fn send_from(source: [u8; 4], app: &App, call: Call) -> Reply {
 }
 
 /// R02.
-async fn ipv4_clients_are_told_apart(engine: Engine) {
+async fn ipv4_clients_are_distinguished(engine: Engine) {
     let env = [("LOGIN_FAILURES_PER_ACCOUNT", "2"), ("LOGIN_FAILURES_PER_ADDRESS", "4"), ("ALLOWED_HOSTS", "*")];
     let env = env.map(|(name, value)| (name, value.to_owned())).to_vec();
     // This is how IPv4 clients reach `[::]`.
@@ -107,7 +115,7 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 
 const HALF_A_HEAD: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
 
-async fn those_that_wait_make_way(engine: Engine) {
+async fn idle_connections_are_closed(engine: Engine) {
     let app = start(engine, &[("MAX_CONNECTIONS", "4"), ("MAX_CONNECTIONS_PER_NETWORK", "4")]).await;
     const CROWD: [u8; 4] = [127, 0, 0, 2];
     let mut idle = Vec::new();
@@ -140,7 +148,7 @@ async fn those_that_wait_make_way(engine: Engine) {
     }
 }
 
-async fn a_network_has_a_quarter_of_the_places(engine: Engine) {
+async fn one_network_gets_a_quarter_of_the_connections(engine: Engine) {
     let app = start(engine, &[("MAX_CONNECTIONS", "8")]).await;
     let mut bystander = half_open([127, 0, 0, 3], &app, HALF_A_HEAD).await;
     let mut crowd = Vec::new();
@@ -156,7 +164,7 @@ async fn a_network_has_a_quarter_of_the_places(engine: Engine) {
     assert!(!is_closed(&mut bystander).await);
 }
 
-async fn proxies_have_all_the_places(engine: Engine) {
+async fn proxies_get_all_the_connections(engine: Engine) {
     let app = start(engine, &[("MAX_CONNECTIONS", "8"), ("TRUSTED_PROXIES", "1")]).await;
     let mut of_the_proxy = Vec::new();
     for _ in 0..8 {
@@ -167,7 +175,7 @@ async fn proxies_have_all_the_places(engine: Engine) {
     }
 }
 
-async fn a_busy_server_still_says_that_it_lives(engine: Engine) {
+async fn a_busy_server_still_answers_health_checks(engine: Engine) {
     let app = start(engine, &[("MAX_CONNECTIONS", "6"), ("MAX_CONNECTIONS_PER_NETWORK", "6")]).await;
     let world = app.world().await;
     let file = app.database_url().strip_prefix("sqlite://").expect("only on SQLite");
@@ -198,7 +206,7 @@ async fn a_busy_server_still_says_that_it_lives(engine: Engine) {
     send_from([127, 0, 0, 2], &app, Call::get("/api/movies/")).await.expect(401);
 }
 
-async fn waiting_has_an_end(engine: Engine) {
+async fn waiting_connections_time_out(engine: Engine) {
     let app = start(engine, &[("HEAD_SECONDS", "1"), ("KEEP_ALIVE_SECONDS", "3")]).await;
     const HERE: [u8; 4] = [127, 0, 0, 1];
     let took = async |sent: &str, more: Option<&str>| {
@@ -254,7 +262,7 @@ async fn large_requests_share_memory(engine: Engine) {
     }
 }
 
-async fn bodies_have_the_size_their_senders_need(engine: Engine) {
+async fn body_limits_depend_on_the_sender(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let post = |path: &str, content_type: &str, body: String| Call::post(path).body(Some(content_type), body);

@@ -16,10 +16,14 @@ use crate::support::{App, Call, Engine, Options, Reply, Test, User, not_tested};
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::new("desk::a_full_queue_refuses_at_once", a_full_queue_refuses_at_once),
-        Test::new("desk::who_leaves_before_the_batch_is_not_written", who_leaves_before_the_batch_is_not_written),
-        Test::new("desk::who_waited_too_long_is_not_written", who_waited_too_long_is_not_written),
-        Test::on(&Engine::SHARED, "desk::a_fault_of_one_is_not_the_others", a_fault_of_one_is_not_the_others),
+        Test::new("desk::a_full_queue_refuses_immediately", a_full_queue_refuses_immediately),
+        Test::new("desk::disconnected_client_is_not_written", disconnected_client_is_not_written),
+        Test::new("desk::a_request_that_waited_too_long_is_not_written", a_request_that_waited_too_long_is_not_written),
+        Test::on(
+            &Engine::SHARED,
+            "desk::one_failing_request_does_not_fail_the_batch",
+            one_failing_request_does_not_fail_the_batch,
+        ),
         Test::new("desk::every_change_has_the_next_number", every_change_has_the_next_number),
         Test::on(&Engine::SHARED, "desk::lanes_do_not_wait_for_each_other", lanes_do_not_wait_for_each_other),
         Test::new("desk::repeats_of_a_key_share_a_batch", repeats_of_a_key_share_a_batch),
@@ -106,7 +110,7 @@ fn may_open(files: usize) -> bool {
     Command::new("sh").args(["-c", script, "sh", &files.to_string(), &me]).status().expect("a shell starts").success()
 }
 
-async fn a_full_queue_refuses_at_once(engine: Engine) {
+async fn a_full_queue_refuses_immediately(engine: Engine) {
     let count = LARGEST_BATCH + QUEUE + SURPLUS;
     if !may_open(count + 1_000) {
         return not_tested("a full queue (too few files may be open)", "ulimit -n 12000 allows it.");
@@ -161,7 +165,7 @@ async fn a_full_queue_refuses_at_once(engine: Engine) {
     }
 }
 
-async fn who_leaves_before_the_batch_is_not_written(engine: Engine) {
+async fn disconnected_client_is_not_written(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     booking(&world.ann, 1, 50).send(&app).await.expect(201);
@@ -193,7 +197,7 @@ async fn who_leaves_before_the_batch_is_not_written(engine: Engine) {
     app.succeed(&["check"]);
 }
 
-async fn who_waited_too_long_is_not_written(engine: Engine) {
+async fn a_request_that_waited_too_long_is_not_written(engine: Engine) {
     let app = start(engine, &[("REQUEST_TIMEOUT_SECONDS", "9")]).await;
     let world = app.world().await;
     booking(&world.ann, 1, 50).send(&app).await.expect(201);
@@ -230,7 +234,7 @@ async fn who_waited_too_long_is_not_written(engine: Engine) {
 }
 
 /// The user of one request is deleted while it waits: the foreign key makes the whole batch's statement fail.
-async fn a_fault_of_one_is_not_the_others(engine: Engine) {
+async fn one_failing_request_does_not_fail_the_batch(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let cyd = app.customer("cyd").await;

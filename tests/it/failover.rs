@@ -20,14 +20,14 @@ pub fn tests() -> Vec<Test> {
         Test::on(&Engine::SHARED, "failover::a_demoted_server_is_left", a_demoted_server_is_left),
         Test::on(
             &Engine::SHARED,
-            "failover::what_the_next_server_lacks_is_unknown",
-            what_the_next_server_lacks_is_unknown,
+            "failover::a_commit_missing_on_the_next_server_is_unknown",
+            a_commit_missing_on_the_next_server_is_unknown,
         ),
         Test::on(&Engine::SHARED, "failover::another_server_is_noticed", another_server_is_noticed),
-        Test::on(&Engine::SHARED, "failover::a_server_that_only_reads_is_kept", a_server_that_only_reads_is_kept),
-        Test::on(&Engine::SHARED, "failover::sessions_end_when_nobody_is_there", sessions_end_when_nobody_is_there),
+        Test::on(&Engine::SHARED, "failover::a_read_only_server_is_kept", a_read_only_server_is_kept),
+        Test::on(&Engine::SHARED, "failover::sessions_of_vanished_instances_end", sessions_of_vanished_instances_end),
         Test::on(&Engine::SHARED, "failover::one_connection_is_enough", one_connection_is_enough),
-        Test::on(&Engine::SHARED, "failover::who_migrates_waits_for_the_other", who_migrates_waits_for_the_other),
+        Test::on(&Engine::SHARED, "failover::migrations_wait_for_each_other", migrations_wait_for_each_other),
         Test::plain("failover::errors_name_the_servers", errors_name_the_servers),
     ]
 }
@@ -166,7 +166,7 @@ async fn a_demoted_server_is_left(engine: Engine) {
 }
 
 /// A server that took a commit dies before it answers; the next one lacks it, but may still receive it.
-async fn what_the_next_server_lacks_is_unknown(engine: Engine) {
+async fn a_commit_missing_on_the_next_server_is_unknown(engine: Engine) {
     let Some(app) = two_servers(engine, 1).await else { return };
     let ann = app.customer("ann").await;
     copy(&app, &ann).await;
@@ -203,7 +203,7 @@ async fn another_server_is_noticed(engine: Engine) {
 }
 
 /// If no server accepts writes, one serves the reads; a refused write is no reason to try the next.
-async fn a_server_that_only_reads_is_kept(engine: Engine) {
+async fn a_read_only_server_is_kept(engine: Engine) {
     let Some(app) = two_servers(engine, 0).await else { return };
     let ann = app.customer("ann").await;
     copy(&app, &ann).await;
@@ -225,7 +225,7 @@ async fn a_server_that_only_reads_is_kept(engine: Engine) {
 }
 
 /// An instance that freezes or vanishes in a transaction keeps its locks for 20 seconds, on both kinds of connections.
-async fn sessions_end_when_nobody_is_there(engine: Engine) {
+async fn sessions_of_vanished_instances_end(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
     let target = parse_database_url(app.database_url()).expect("well formed");
     let db = Db::open(&target, 2).expect("it can be opened");
@@ -246,7 +246,7 @@ async fn one_connection_is_enough(engine: Engine) {
 }
 
 /// A migrating process locks a row; when the process is gone, so is its lock.
-async fn who_migrates_waits_for_the_other(engine: Engine) {
+async fn migrations_wait_for_each_other(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
     let target = parse_database_url(app.database_url()).expect("well formed");
     let db = Db::open(&target, 2).expect("it can be opened");

@@ -28,7 +28,7 @@ pub fn tests() -> Vec<Test> {
         Test::on(&Engine::SHARED, "fault_rounds::one_of_two_instances_is_killed", one_of_two_instances_is_killed),
         Test::new("fault_rounds::groups_hold_while_instances_are_killed", groups_hold_while_instances_are_killed),
         Test::on(&Engine::SHARED, "fault_rounds::connections_are_cut", connections_are_cut),
-        Test::on(&Engine::SHARED, "fault_rounds::a_commit_that_is_not_done_is_seen", a_commit_that_is_not_done_is_seen),
+        Test::on(&Engine::SHARED, "fault_rounds::a_faked_commit_is_noticed", a_faked_commit_is_noticed),
     ]
 }
 
@@ -353,7 +353,7 @@ async fn connections_are_cut(engine: Engine) {
 }
 
 /// Proves that the referee notices a 201 sent before its commit: here the database's answer is a lie.
-async fn a_commit_that_is_not_done_is_seen(engine: Engine) {
+async fn a_faked_commit_is_noticed(engine: Engine) {
     let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
     let all = Rounds::on(app).await;
     // Ids are reserved in blocks, each with its own commit: reserve one first.

@@ -22,9 +22,12 @@ use crate::support::{
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new("faults::the_unique_key_has_the_last_word", the_unique_key_has_the_last_word),
-        Test::new("faults::without_the_unique_key_the_race_is_seen", without_the_unique_key_the_race_is_seen),
+        Test::new("faults::without_the_unique_key_the_race_is_noticed", without_the_unique_key_the_race_is_noticed),
         Test::new("faults::shrinking_never_oversells", shrinking_never_oversells),
-        Test::new("faults::a_booking_that_waited_for_a_shrink_decides_anew", a_booking_that_waited_decides_anew),
+        Test::new(
+            "faults::a_booking_that_waited_for_a_shrink_is_decided_again",
+            a_booking_that_waited_is_decided_again,
+        ),
         Test::new("faults::four_migrate_at_once", four_migrate_at_once),
         Test::new("faults::a_newer_database_is_refused", a_newer_database_is_refused),
         Test::new("faults::ids_are_never_used_twice", ids_are_never_used_twice),
@@ -150,7 +153,7 @@ async fn the_unique_key_has_the_last_word(engine: Engine) {
 }
 
 /// Proves that the test above, and the referee, would notice a race.
-async fn without_the_unique_key_the_race_is_seen(engine: Engine) {
+async fn without_the_unique_key_the_race_is_noticed(engine: Engine) {
     let report = both_decide_before_either_writes(engine, false).await;
     assert_eq!(report.outcomes["201"], 2, "{report}");
     assert!(load::violations(&report).contains(&"sold twice"), "{report}");
@@ -220,7 +223,7 @@ async fn shrinking_never_oversells(engine: Engine) {
     assert!(changed > 5 && refused > 0 && count(201) > 5 && count(400) > 5, "{changed} {refused} {seen:?}");
 }
 
-async fn a_booking_that_waited_decides_anew(engine: Engine) {
+async fn a_booking_that_waited_is_decided_again(engine: Engine) {
     let app = App::start(engine).await;
     one_show(&app, 10);
     let ann = app.customer("ann").await;

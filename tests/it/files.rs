@@ -16,7 +16,7 @@ const SQL_ELSEWHERE: &[(&str, &str)] =
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::plain("files::vendored_files_are_what_their_readme_says", vendored_files_are_what_their_readme_says),
+        Test::plain("files::vendored_files_match_their_readme", vendored_files_match_their_readme),
         Test::plain("files::only_stores_contain_sql", only_stores_contain_sql),
         Test::plain("files::the_log_only_grows", the_log_only_grows),
         Test::plain("files::the_rules_of_booking_are_pure", the_rules_of_booking_are_pure),
@@ -50,7 +50,7 @@ fn sources() -> BTreeMap<String, String> {
     sources
 }
 
-async fn vendored_files_are_what_their_readme_says() {
+async fn vendored_files_match_their_readme() {
     let readme = read("static/vendor/README.md");
     let mut listed = BTreeSet::new();
     for row in readme.lines().filter(|line| line.starts_with("| `")) {

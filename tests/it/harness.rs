@@ -9,12 +9,12 @@ use crate::support::{App, Call, Engine, Options, Test, User, others_changes_are_
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new("harness::world_has_the_contracts_ids", world_has_the_contracts_ids),
-        Test::new("harness::databases_are_apart", databases_are_apart),
-        Test::new("harness::instances_stop_and_come_back", instances_stop_and_come_back),
-        Test::on(&Engine::SHARED, "harness::a_cut_wire_is_an_outage", a_cut_wire_is_an_outage),
+        Test::new("harness::tests_have_separate_databases", tests_have_separate_databases),
+        Test::new("harness::instances_stop_and_restart", instances_stop_and_restart),
+        Test::on(&Engine::SHARED, "harness::a_cut_connection_is_an_outage", a_cut_connection_is_an_outage),
         Test::plain("harness::a_killed_run_leaves_nothing", a_killed_run_leaves_nothing),
-        Test::plain("harness::a_missing_engine_is_not_passed_over", a_missing_engine_is_not_passed_over),
-        Test::on(&Engine::SHARED, "harness::two_instances_answer_at_once", two_instances_answer_at_once),
+        Test::plain("harness::a_missing_engine_is_reported", a_missing_engine_is_reported),
+        Test::on(&Engine::SHARED, "harness::two_instances_answer_together", two_instances_answer_together),
     ]
 }
 
@@ -29,7 +29,7 @@ async fn world_has_the_contracts_ids(engine: Engine) {
     get(&world.inactive).send(&app).await.expect(401);
 }
 
-async fn databases_are_apart(engine: Engine) {
+async fn tests_have_separate_databases(engine: Engine) {
     let (one, other) = (App::start(engine).await, App::start(engine).await);
     one.customer("ann").await;
     let users = "SELECT COUNT(*), NULL FROM users";
@@ -37,7 +37,7 @@ async fn databases_are_apart(engine: Engine) {
     assert_eq!(other.sql(users).await, [["0", "NULL"]]);
 }
 
-async fn instances_stop_and_come_back(engine: Engine) {
+async fn instances_stop_and_restart(engine: Engine) {
     let app = App::start(engine).await;
     let instance = app.instance(0);
     let before = instance.pid();
@@ -51,7 +51,7 @@ async fn instances_stop_and_come_back(engine: Engine) {
     Call::get("/api/movies/").send(&app).await.expect(401);
 }
 
-async fn two_instances_answer_at_once(engine: Engine) {
+async fn two_instances_answer_together(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 2, ..Options::default() }).await;
     let user = app.customer("ann").await;
     let call = Call::get("/api/movies/").bearer(&user.access);
@@ -62,7 +62,7 @@ async fn two_instances_answer_at_once(engine: Engine) {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
-async fn a_cut_wire_is_an_outage(engine: Engine) {
+async fn a_cut_connection_is_an_outage(engine: Engine) {
     let app = App::start_with(engine, Options { relay: true, ..Options::default() }).await;
     let login =
         || Call::post("/api/login/").json(serde_json::json!({"username": "ann", "password": "Other-Lantern-42"}));
@@ -98,7 +98,7 @@ fn another_run(directory: &Path, test: &str) -> Command {
 async fn a_killed_run_leaves_nothing() {
     let directory = process::directory();
     let mut run =
-        another_run(directory.path(), "sqlite::harness::instances_stop_and_come_back").spawn().expect("it starts");
+        another_run(directory.path(), "sqlite::harness::instances_stop_and_restart").spawn().expect("it starts");
     let server = loop {
         assert!(run.try_wait().expect("a child can be waited for").is_none(), "it ended before it was killed");
         if let Some(base) = running_server(directory.path()) {
@@ -126,7 +126,7 @@ fn running_server(directory: &Path) -> Option<String> {
     })
 }
 
-async fn a_missing_engine_is_not_passed_over() {
+async fn a_missing_engine_is_reported() {
     let directory = process::directory();
     let run = |databases: &str| {
         let mut command = another_run(directory.path(), "no::such_test");

@@ -14,20 +14,23 @@ pub fn tests() -> Vec<Test> {
         Test::new("holds::the_life_of_a_hold", the_life_of_a_hold),
         Test::new("holds::all_or_none", all_or_none),
         Test::new("holds::bad_bodies_are_refused", bad_bodies_are_refused),
-        Test::new("holds::what_has_expired_is_free_at_once", what_has_expired_is_free_at_once),
-        Test::new("holds::a_change_keeps_what_is_kept", a_change_keeps_what_is_kept),
-        Test::new("holds::one_of_confirm_and_expiry_wins", one_of_confirm_and_expiry_wins),
-        Test::new("holds::what_one_user_may_hold", what_one_user_may_hold),
-        Test::new("holds::limits_stand_against_many_at_once", limits_stand_against_many_at_once),
+        Test::new("holds::expired_seats_are_free_immediately", expired_seats_are_free_immediately),
+        Test::new("holds::a_change_keeps_common_seats", a_change_keeps_common_seats),
+        Test::new("holds::either_confirm_or_expiry_wins", either_confirm_or_expiry_wins),
+        Test::new("holds::hold_limits_for_one_user", hold_limits_for_one_user),
+        Test::new("holds::limits_hold_for_concurrent_requests", limits_hold_for_concurrent_requests),
         Test::new("holds::nobody_else_can_touch_a_hold", nobody_else_can_touch_a_hold),
-        Test::new("holds::a_repeat_is_not_done_twice", a_repeat_is_not_done_twice),
-        Test::new("holds::a_change_of_nothing_is_remembered_too", a_change_of_nothing_is_remembered_too),
-        Test::new("holds::only_what_is_long_over_is_forgotten", only_what_is_long_over_is_forgotten),
-        Test::new("holds::a_hold_whose_seats_went_is_over", a_hold_whose_seats_went_is_over),
+        Test::new("holds::a_repeat_is_not_executed_twice", a_repeat_is_not_executed_twice),
+        Test::new(
+            "holds::a_change_to_the_same_seats_is_stored_with_its_key",
+            a_change_to_the_same_seats_is_stored_with_its_key,
+        ),
+        Test::new("holds::only_long_expired_holds_are_deleted", only_long_expired_holds_are_deleted),
+        Test::new("holds::a_hold_that_lost_seats_is_over", a_hold_that_lost_seats_is_over),
         Test::new("holds::a_hold_can_be_extended_up_to_a_limit", a_hold_can_be_extended_up_to_a_limit),
         Test::new("holds::a_show_does_not_shrink_below_a_live_hold", a_show_does_not_shrink_below_a_live_hold),
-        Test::new("holds::sales_have_their_times_and_limits", sales_have_their_times_and_limits),
-        Test::new("holds::time_that_passes_before_the_write_counts", time_that_passes_before_the_write_counts),
+        Test::new("holds::sales_times_and_limits_apply", sales_times_and_limits_apply),
+        Test::new("holds::a_hold_can_expire_before_the_write", a_hold_can_expire_before_the_write),
         Test::new("holds::an_extension_before_the_write_counts", an_extension_before_the_write_counts),
         Test::on(&Engine::SHARED, "holds::two_instances_are_one", two_instances_are_one),
     ]
@@ -205,7 +208,7 @@ async fn bad_bodies_are_refused(engine: Engine) {
     is_refused(&hold(&world.ann, 2, &[1]).send(&app).await, "show_full");
 }
 
-async fn what_has_expired_is_free_at_once(engine: Engine) {
+async fn expired_seats_are_free_immediately(engine: Engine) {
     let app = start(engine, &[]).await;
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
@@ -239,7 +242,7 @@ async fn what_has_expired_is_free_at_once(engine: Engine) {
     app.succeed(&["check"]);
 }
 
-async fn a_change_keeps_what_is_kept(engine: Engine) {
+async fn a_change_keeps_common_seats(engine: Engine) {
     let app = start(engine, &[]).await;
     let world = app.world().await;
     let bases = app.bases();
@@ -262,7 +265,7 @@ async fn a_change_keeps_what_is_kept(engine: Engine) {
 }
 
 /// The hold expires while both requests arrive: one user gets the seats, and the other is refused.
-async fn one_of_confirm_and_expiry_wins(engine: Engine) {
+async fn either_confirm_or_expiry_wins(engine: Engine) {
     let app = start(engine, &[("HOLDS_PER_MINUTE", "1000"), ("HOLDS_PER_USER", "100")]).await;
     let world = app.world().await;
     let bases = app.bases();
@@ -296,7 +299,7 @@ async fn one_of_confirm_and_expiry_wins(engine: Engine) {
     is_consistent(&app).await;
 }
 
-async fn what_one_user_may_hold(engine: Engine) {
+async fn hold_limits_for_one_user(engine: Engine) {
     let env = [("HOLD_SEATS_PER_USER", "5"), ("HOLDS_PER_USER", "2"), ("HOLDS_PER_MINUTE", "6")];
     let app = start(engine, &env).await;
     let world = app.world().await;
@@ -326,7 +329,7 @@ async fn what_one_user_may_hold(engine: Engine) {
     hold(ann, 1, &[24]).send(&app).await.expect(201);
 }
 
-async fn limits_stand_against_many_at_once(engine: Engine) {
+async fn limits_hold_for_concurrent_requests(engine: Engine) {
     let app = start(engine, &[("HOLDS_PER_USER", "3"), ("SEATS_PER_USER", "4")]).await;
     let world = app.world().await;
     let bases = app.bases();
@@ -380,7 +383,7 @@ async fn nobody_else_can_touch_a_hold(engine: Engine) {
     }
 }
 
-async fn a_repeat_is_not_done_twice(engine: Engine) {
+async fn a_repeat_is_not_executed_twice(engine: Engine) {
     let app = start(engine, &[]).await;
     let world = app.world().await;
     let ann = &world.ann;
@@ -444,7 +447,7 @@ async fn a_show_does_not_shrink_below_a_live_hold(engine: Engine) {
     assert_eq!(available(&app, &world.ann, 1).await, 30);
 }
 
-async fn sales_have_their_times_and_limits(engine: Engine) {
+async fn sales_times_and_limits_apply(engine: Engine) {
     let env = [("SEATS_PER_ORDER", "3"), ("SEATS_PER_USER", "4"), ("SALES_OPEN_DAYS", "1")];
     let app = start(engine, &env).await;
     let world = app.world().await;
@@ -515,7 +518,7 @@ async fn two_instances_are_one(engine: Engine) {
     is_consistent(&app).await;
 }
 
-async fn a_change_of_nothing_is_remembered_too(engine: Engine) {
+async fn a_change_to_the_same_seats_is_stored_with_its_key(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let ann = &world.ann;
@@ -530,7 +533,7 @@ async fn a_change_of_nothing_is_remembered_too(engine: Engine) {
     assert_eq!(now["seats"], json!([6, 7]));
 }
 
-async fn only_what_is_long_over_is_forgotten(engine: Engine) {
+async fn only_long_expired_holds_are_deleted(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let ann = &world.ann;
@@ -558,7 +561,7 @@ async fn only_what_is_long_over_is_forgotten(engine: Engine) {
 }
 
 /// The hold is over for good: even if a clock goes back, it does not revive without some of its seats.
-async fn a_hold_whose_seats_went_is_over(engine: Engine) {
+async fn a_hold_that_lost_seats_is_over(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
@@ -576,7 +579,7 @@ async fn a_hold_whose_seats_went_is_over(engine: Engine) {
 }
 
 /// The hold is live when the batch is decided, and expired when it is written.
-async fn time_that_passes_before_the_write_counts(engine: Engine) {
+async fn a_hold_can_expire_before_the_write(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let ann = &world.ann;

@@ -12,9 +12,9 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::new("idempotency::a_repeat_gets_the_first_reply", a_repeat_gets_the_first_reply),
         Test::new("idempotency::a_key_counts_for_its_user_and_path", a_key_counts_for_its_user_and_path),
-        Test::new("idempotency::repeats_at_once_do_it_once", repeats_at_once_do_it_once),
-        Test::new("idempotency::refusals_are_decided_anew", refusals_are_decided_anew),
-        Test::new("idempotency::a_key_is_forgotten_after_a_day", a_key_is_forgotten_after_a_day),
+        Test::new("idempotency::concurrent_repeats_execute_once", concurrent_repeats_execute_once),
+        Test::new("idempotency::refusals_are_decided_again", refusals_are_decided_again),
+        Test::new("idempotency::a_key_is_deleted_after_a_day", a_key_is_deleted_after_a_day),
         Test::new("idempotency::bad_keys_are_refused", bad_keys_are_refused),
         Test::new("idempotency::every_reply_is_repeated_as_it_was_sent", every_reply_is_repeated_as_it_was_sent),
         Test::new(
@@ -22,7 +22,7 @@ pub fn tests() -> Vec<Test> {
             replies_of_the_previous_version_are_repeated,
         ),
         Test::new("idempotency::a_large_reply_is_repeated", a_large_reply_is_repeated),
-        Test::new("idempotency::repeats_at_once_are_refused_alike", repeats_at_once_are_refused_alike),
+        Test::new("idempotency::concurrent_repeats_get_the_same_refusal", concurrent_repeats_get_the_same_refusal),
     ]
 }
 
@@ -74,7 +74,7 @@ async fn a_key_counts_for_its_user_and_path(engine: Engine) {
     assert_eq!(bookings(&app).await, "3");
 }
 
-async fn repeats_at_once_do_it_once(engine: Engine) {
+async fn concurrent_repeats_execute_once(engine: Engine) {
     let instances = if engine == Engine::Sqlite { 1 } else { 2 };
     let app = App::start_with(engine, Options { instances, ..Options::default() }).await;
     let world = app.world().await;
@@ -87,7 +87,7 @@ async fn repeats_at_once_do_it_once(engine: Engine) {
     assert_eq!(bookings(&app).await, "5");
 }
 
-async fn refusals_are_decided_anew(engine: Engine) {
+async fn refusals_are_decided_again(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let held = book(&world.bob, 1, 5, "x").send(&app).await.expect(201);
@@ -98,7 +98,7 @@ async fn refusals_are_decided_anew(engine: Engine) {
     book(&world.ann, 1, 50, "z").send(&app).await.expect(201);
 }
 
-async fn a_key_is_forgotten_after_a_day(engine: Engine) {
+async fn a_key_is_deleted_after_a_day(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let first = book(&world.ann, 1, 5, "old").send(&app).await.expect(201);
@@ -229,7 +229,7 @@ async fn a_large_reply_is_repeated(engine: Engine) {
 }
 
 /// A repeat sent before the first reply gets the same refusal; another request with the key is a misuse.
-async fn repeats_at_once_are_refused_alike(engine: Engine) {
+async fn concurrent_repeats_get_the_same_refusal(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     book(&world.bob, 1, 5, "x").send(&app).await.expect(201);

@@ -18,7 +18,7 @@ const PASSWORD: &str = "Sturdy-Lantern-42";
 pub fn tests() -> Vec<Test> {
     let mut tests = vec![
         Test::plain("import_django::names_that_cannot_be_shown_are_listed", names_that_cannot_be_shown_are_listed),
-        Test::plain("import_django::refuses_what_is_not_djangos", refuses_what_is_not_djangos),
+        Test::plain("import_django::refuses_other_databases", refuses_other_databases),
     ];
     let required = std::env::var("MARQUEE_TEST_REQUIRE_PYTHON").is_ok_and(|value| value == "1");
     if std::env::var_os("MARQUEE_TEST_PYTHON").is_none() && !required {
@@ -467,7 +467,7 @@ async fn names_that_cannot_be_shown_are_listed() {
     assert_eq!(app.sql("SELECT title FROM movies ORDER BY id").await[0], ["A\n(OV)"]);
 }
 
-async fn refuses_what_is_not_djangos() {
+async fn refuses_other_databases() {
     let directory = process::directory();
     let app = App::start(Engine::Sqlite).await;
     let file = directory.path().join("other.sqlite3");

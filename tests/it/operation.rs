@@ -20,27 +20,33 @@ pub fn tests() -> Vec<Test> {
     // Tests that never use the database need only one engine.
     const ONE: &[Engine] = &[Engine::Sqlite];
     vec![
-        Test::on(&Engine::SHARED, "operation::an_outage_is_answered_and_healed", an_outage_is_answered_and_healed),
+        Test::on(&Engine::SHARED, "operation::an_outage_is_answered_and_ends", an_outage_is_answered_and_ends),
         Test::on(&Engine::SHARED, "operation::a_silent_database_is_answered", a_silent_database_is_answered),
         Test::on(&Engine::SHARED, "operation::a_cut_commit_tells_the_truth", a_cut_commit_tells_the_truth),
         Test::new("operation::a_stopping_server_answers_what_it_accepted", a_stopping_server_answers),
         Test::on(ONE, "operation::heads_and_bodies_have_limits", heads_and_bodies_have_limits),
         Test::on(ONE, "operation::a_slow_request_is_answered_in_time", a_slow_request_is_answered_in_time),
-        Test::new("operation::clients_that_leave_harm_nobody", clients_that_leave_harm_nobody),
+        Test::new("operation::disconnected_clients_affect_nobody_else", disconnected_clients_affect_nobody_else),
         Test::on(ONE, "operation::unknown_hosts_are_refused", unknown_hosts_are_refused),
         Test::on(ONE, "operation::every_reply_has_an_id_and_the_security_headers", every_reply_has_an_id),
         Test::new("operation::the_log_has_every_request_and_no_secret", the_log_has_every_request_and_no_secret),
         Test::on(ONE, "operation::log_lines_are_few_and_short", log_lines_are_few_and_short),
-        Test::on(ONE, "operation::a_log_that_nobody_reads_stops_nothing", a_log_that_nobody_reads_stops_nothing),
-        Test::on(ONE, "operation::only_listed_origins_are_let_in", only_listed_origins_are_let_in),
+        Test::on(ONE, "operation::an_unread_log_blocks_nothing", an_unread_log_blocks_nothing),
+        Test::on(ONE, "operation::only_listed_origins_are_allowed", only_listed_origins_are_allowed),
         Test::on(ONE, "operation::pages_can_read_every_refusal", pages_can_read_every_refusal),
         Test::on(ONE, "operation::failed_logins_are_throttled", failed_logins_are_throttled),
         Test::on(ONE, "operation::a_burst_of_guesses_is_counted", a_burst_of_guesses_is_counted),
-        Test::on(ONE, "operation::proxies_are_believed_as_far_as_told", proxies_are_believed_as_far_as_told),
+        Test::on(ONE, "operation::only_configured_proxies_are_trusted", only_configured_proxies_are_trusted),
         Test::new("operation::a_login_storm_leaves_bookings_alone", a_login_storm_leaves_bookings_alone),
-        Test::new("operation::a_flood_of_logins_lets_other_networks_in", a_flood_of_logins_lets_other_networks_in),
-        Test::new("operation::logins_of_those_who_left_are_not_hashed", logins_of_those_who_left_are_not_hashed),
-        Test::new("operation::a_new_password_forgets_failed_logins", a_new_password_forgets_failed_logins),
+        Test::new(
+            "operation::a_flood_of_logins_does_not_block_other_networks",
+            a_flood_of_logins_does_not_block_other_networks,
+        ),
+        Test::new(
+            "operation::logins_of_disconnected_clients_are_not_hashed",
+            logins_of_disconnected_clients_are_not_hashed,
+        ),
+        Test::new("operation::a_new_password_clears_failed_logins", a_new_password_clears_failed_logins),
     ]
 }
 
@@ -96,7 +102,7 @@ fn is_unavailable(reply: &Reply, code: &str) {
     assert!(seconds.is_some_and(|seconds| (1..=60).contains(&seconds)), "{reply:?}");
 }
 
-async fn an_outage_is_answered_and_healed(engine: Engine) {
+async fn an_outage_is_answered_and_ends(engine: Engine) {
     let app = behind_a_relay(engine, &[]).await;
     let world = app.world().await;
     let calls = || {
@@ -312,7 +318,7 @@ async fn a_slow_request_is_answered_in_time(engine: Engine) {
 
 /// A client that disconnects during its booking gets all of it or nothing, and nobody gets the reply meant for another
 /// client.
-async fn clients_that_leave_harm_nobody(engine: Engine) {
+async fn disconnected_clients_affect_nobody_else(engine: Engine) {
     let app = start(engine, &[("DATABASE_CONNECTIONS", "4")]).await;
     let world = app.world().await;
     booking(&world.bob, 1, 50).send(&app).await.expect(201);
@@ -550,7 +556,7 @@ async fn log_lines_are_few_and_short(engine: Engine) {
 }
 
 /// A pipe buffers 64 KiB; after that the writer must wait, and that must not be the server.
-async fn a_log_that_nobody_reads_stops_nothing(engine: Engine) {
+async fn an_unread_log_blocks_nothing(engine: Engine) {
     let app = App::start_with(engine, Options { unread_log: true, ..Options::default() }).await;
     let mut connection = Connection::open(app.base()).await.expect("the server accepts");
     for _ in 0..1_500 {
@@ -562,7 +568,7 @@ async fn a_log_that_nobody_reads_stops_nothing(engine: Engine) {
     assert!(app.instance(0).stop().await.success(), "it stops without waiting for its log");
 }
 
-async fn only_listed_origins_are_let_in(engine: Engine) {
+async fn only_listed_origins_are_allowed(engine: Engine) {
     const LISTED: &str = "https://tickets.example";
     let preflight = |origin: &str| {
         Call::method("OPTIONS", "/api/shows/1/book/")
@@ -729,7 +735,7 @@ async fn a_burst_of_guesses_is_counted(engine: Engine) {
     }
 }
 
-async fn proxies_are_believed_as_far_as_told(engine: Engine) {
+async fn only_configured_proxies_are_trusted(engine: Engine) {
     let app = start(engine, &[("TRUSTED_PROXIES", "1"), ("LOGIN_FAILURES_PER_ACCOUNT", "2")]).await;
     let ann = app.customer("ann").await;
     let from = |forwarded: &str, password: &str| login("ann", password).header("X-Forwarded-For", forwarded);
@@ -785,7 +791,7 @@ async fn a_login_storm_leaves_bookings_alone(engine: Engine) {
 
 /// However many clients of one network log in and sign up, even with right passwords, the next one served is from
 /// another network, in the API and in the panel. Requests beyond the network's places get a refusal with Retry-After.
-async fn a_flood_of_logins_lets_other_networks_in(engine: Engine) {
+async fn a_flood_of_logins_does_not_block_other_networks(engine: Engine) {
     let app = start(engine, &[("TRUSTED_PROXIES", "1")]).await;
     let [ann, bob] = [app.customer("ann").await, app.customer("bob").await];
     app.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {}", bob.id)).await;
@@ -837,7 +843,7 @@ async fn a_flood_of_logins_lets_other_networks_in(engine: Engine) {
     }
 }
 
-async fn logins_of_those_who_left_are_not_hashed(engine: Engine) {
+async fn logins_of_disconnected_clients_are_not_hashed(engine: Engine) {
     let app = App::start(engine).await;
     let ann = app.customer("ann").await;
     let timed = async || {
@@ -866,7 +872,7 @@ async fn logins_of_those_who_left_are_not_hashed(engine: Engine) {
 }
 
 /// A locked-out user can log in with a password that staff have set.
-async fn a_new_password_forgets_failed_logins(engine: Engine) {
+async fn a_new_password_clears_failed_logins(engine: Engine) {
     let app = start(engine, &[("LOGIN_FAILURES_PER_ACCOUNT", "2")]).await;
     let ann = app.customer("ann").await;
     for _ in 0..2 {

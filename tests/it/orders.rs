@@ -10,15 +10,15 @@ use crate::support::{App, Call, Engine, Test, User, booking, is_consistent, race
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new("orders::codes", codes),
-        Test::new("orders::cancelling_seats_and_the_whole", cancelling_seats_and_the_whole),
+        Test::new("orders::cancelling_seats_and_whole_orders", cancelling_seats_and_whole_orders),
         Test::new("orders::a_booking_is_an_order_of_one_seat", a_booking_is_an_order_of_one_seat),
-        Test::new("orders::seats_cancelled_at_once", seats_cancelled_at_once),
-        Test::new("orders::the_last_two_seats_at_once", the_last_two_seats_at_once),
+        Test::new("orders::concurrent_cancels_count_once", concurrent_cancels_count_once),
+        Test::new("orders::concurrent_cancels_of_the_last_two_seats", concurrent_cancels_of_the_last_two_seats),
         Test::new("orders::pages", pages),
         Test::new("orders::cancelling_may_end_before_the_show", cancelling_may_end_before_the_show),
         Test::new(
-            "orders::every_operation_as_nobody_as_another_as_staff",
-            every_operation_as_nobody_as_another_as_staff,
+            "orders::every_operation_without_login_as_another_and_as_staff",
+            every_operation_without_login_as_another_and_as_staff,
         ),
     ]
 }
@@ -61,7 +61,7 @@ async fn codes(engine: Engine) {
     get(&world.ann, &format!("/api/orders/{plain}/")).send(&app).await.expect(200);
 }
 
-async fn cancelling_seats_and_the_whole(engine: Engine) {
+async fn cancelling_seats_and_whole_orders(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
@@ -132,7 +132,7 @@ async fn a_booking_is_an_order_of_one_seat(engine: Engine) {
 }
 
 /// Cancels each seat of an order at all instances, by code and by booking: each counts once, and so does the order.
-async fn seats_cancelled_at_once(engine: Engine) {
+async fn concurrent_cancels_count_once(engine: Engine) {
     let app = start(engine, &[]).await;
     let world = app.world().await;
     let bases = app.bases();
@@ -157,7 +157,7 @@ async fn seats_cancelled_at_once(engine: Engine) {
 }
 
 /// Each of two lanes or instances sees a seat left when it decides; the order is still cancelled.
-async fn the_last_two_seats_at_once(engine: Engine) {
+async fn concurrent_cancels_of_the_last_two_seats(engine: Engine) {
     let app = start(engine, &[]).await;
     let world = app.world().await;
     let bases = app.bases();
@@ -241,7 +241,7 @@ async fn cancelling_may_end_before_the_show(engine: Engine) {
 }
 
 /// Goes through the whole schema, so that operations added later are tested too.
-async fn every_operation_as_nobody_as_another_as_staff(engine: Engine) {
+async fn every_operation_without_login_as_another_and_as_staff(engine: Engine) {
     const OPEN: [&str; 3] = ["/api/signup/", "/api/login/", "/api/token/refresh/"];
     let app = App::start(engine).await;
     let world = app.world().await;

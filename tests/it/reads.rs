@@ -7,9 +7,9 @@ use crate::support::{App, Call, Engine, Options, Test, User, others_changes_are_
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::new("reads::own_changes_are_seen_at_once", own_changes_are_seen_at_once),
-        Test::new("reads::my_bookings_are_never_old", my_bookings_are_never_old),
-        Test::new("reads::changes_of_others_are_seen_within_a_second", changes_of_others_are_seen_within_a_second),
+        Test::new("reads::own_changes_appear_immediately", own_changes_appear_immediately),
+        Test::new("reads::my_bookings_is_never_stale", my_bookings_is_never_stale),
+        Test::new("reads::others_changes_appear_within_a_second", others_changes_appear_within_a_second),
     ]
 }
 
@@ -40,7 +40,7 @@ async fn cancel(app: &App, instance: usize, user: &User, booking: i64) {
     call.send_to(&app.instance(instance).base).await.expect(200);
 }
 
-async fn own_changes_are_seen_at_once(engine: Engine) {
+async fn own_changes_appear_immediately(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     // Many times within a second, so that most requests find a list that was cached a moment ago.
@@ -53,7 +53,7 @@ async fn own_changes_are_seen_at_once(engine: Engine) {
     }
 }
 
-async fn my_bookings_are_never_old(engine: Engine) {
+async fn my_bookings_is_never_stale(engine: Engine) {
     let app = two_instances(engine).await;
     let world = app.world().await;
     for seat in 1..=10 {
@@ -78,7 +78,7 @@ async fn my_bookings_are_never_old(engine: Engine) {
 }
 
 /// For a user who is deactivated elsewhere, see `accounts::deactivated_on_the_other_instance`.
-async fn changes_of_others_are_seen_within_a_second(engine: Engine) {
+async fn others_changes_appear_within_a_second(engine: Engine) {
     let app = two_instances(engine).await;
     let world = app.world().await;
     let titles = async |instance: usize| {

@@ -11,10 +11,10 @@ use crate::support::{App, Browser, Call, Engine, Options, Test, is_consistent};
 pub fn tests() -> Vec<Test> {
     const ONE: &[Engine] = &[Engine::Sqlite];
     vec![
-        Test::new("stopping::a_file_is_whole_or_says_that_it_is_not", a_file_is_whole_or_says_that_it_is_not),
-        Test::new("stopping::an_action_says_how_far_it_came", an_action_says_how_far_it_came),
+        Test::new("stopping::a_file_is_complete_or_says_so", a_file_is_complete_or_says_so),
+        Test::new("stopping::an_action_reports_how_far_it_got", an_action_reports_how_far_it_got),
         Test::on(ONE, "stopping::a_hang_up_changes_nothing", a_hang_up_changes_nothing),
-        Test::on(ONE, "stopping::a_second_signal_stops_at_once", a_second_signal_stops_at_once),
+        Test::on(ONE, "stopping::a_second_signal_stops_immediately", a_second_signal_stops_immediately),
     ]
 }
 
@@ -67,7 +67,7 @@ async fn rest(stream: &mut TcpStream, mut read: Vec<u8>) -> (String, bool) {
     (String::from_utf8_lossy(&read).into_owned(), is_whole)
 }
 
-async fn a_file_is_whole_or_says_that_it_is_not(engine: Engine) {
+async fn a_file_is_complete_or_says_so(engine: Engine) {
     let download = async |app: &App, root: &Browser, format: &str| {
         let line = format!("GET /admin/movies/export/?format={format}");
         let (mut stream, head) = asked(app, root, &line, "", "HTTP/1.1 200").await;
@@ -98,7 +98,7 @@ async fn a_file_is_whole_or_says_that_it_is_not(engine: Engine) {
     assert_eq!(films(&text), FILMS);
 }
 
-async fn an_action_says_how_far_it_came(engine: Engine) {
+async fn an_action_reports_how_far_it_got(engine: Engine) {
     const ALL: usize = 5_000;
     let env = vec![("STOP_GRACE_SECONDS", "0".to_owned())];
     let app = App::start_with(engine, Options { env, ..Options::default() }).await;
@@ -147,7 +147,7 @@ async fn a_hang_up_changes_nothing(engine: Engine) {
     Call::get("/healthz").send(&app).await.expect(200);
 }
 
-async fn a_second_signal_stops_at_once(engine: Engine) {
+async fn a_second_signal_stops_immediately(engine: Engine) {
     let (app, root) = with_films(engine, "60").await;
     let (stream, _) = asked(&app, &root, "GET /admin/movies/export/", "", "HTTP/1.1 200").await;
     app.instance(0).signal("INT");

@@ -8,11 +8,11 @@ use crate::support::{App, Call, Engine, Reply, Test, User, World, booking, is_co
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test::new("strict::own_endpoints_refuse_what_they_do_not_know", own_endpoints_refuse_what_they_do_not_know),
+        Test::new("strict::own_endpoints_refuse_unknown_fields", own_endpoints_refuse_unknown_fields),
         Test::new("strict::a_bracketed_list_is_a_list", a_bracketed_list_is_a_list),
         Test::new("strict::cancelling_all_needs_an_empty_body", cancelling_all_needs_an_empty_body),
         Test::on(&[Engine::Sqlite], "strict::compressed_bodies_are_refused", compressed_bodies_are_refused),
-        Test::on(&[Engine::Sqlite], "strict::the_schema_says_so", the_schema_says_so),
+        Test::on(&[Engine::Sqlite], "strict::the_schema_forbids_unknown_fields", the_schema_forbids_unknown_fields),
     ]
 }
 
@@ -95,7 +95,7 @@ fn names(reply: &Reply, name: &str, what: &str) {
     assert!(told[name][0].as_str().is_some_and(|text| text.contains("This endpoint takes: ")), "{what}: {told}");
 }
 
-async fn own_endpoints_refuse_what_they_do_not_know(engine: Engine) {
+async fn own_endpoints_refuse_unknown_fields(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let ann = &world.ann;
@@ -254,7 +254,7 @@ async fn compressed_bodies_are_refused(engine: Engine) {
     assert!(reply.text.contains("uncompressed"), "{}", reply.text);
 }
 
-async fn the_schema_says_so(engine: Engine) {
+async fn the_schema_forbids_unknown_fields(engine: Engine) {
     let app = App::start(engine).await;
     let schema = Call::get("/api/schema/?format=json").send(&app).await.expect(200).json();
     for (path, is_needed) in [

@@ -61,7 +61,7 @@ fn one_hold_after_the_other_is_clean() {
 }
 
 #[test]
-fn a_seat_held_by_two() {
+fn a_seat_held_by_two_users() {
     for (second, expected) in [(held(2, seats(3, 2), 200), 1), (held(2, seats(2, 2), 9_000), 2)] {
         assert_eq!(kinds(&judged(&[held(1, seats(1, 3), 100), second])), vec!["held twice"; expected]);
     }

@@ -88,10 +88,10 @@ impl Actor {
 /// The limits of an installation. Times are in microseconds; `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a hold lasts after it was made or extended, and at most after it was made.
+    /// How long a hold lasts after it was made or extended, and how long it lasts in total at most.
     pub hold: i64,
     pub hold_in_all: i64,
-    /// How many seats, and how many holds, a user may have on hold in a show.
+    /// How many seats a user may hold in a show, and in how many holds.
     pub held_seats: i64,
     pub holds: i64,
     /// Holds that a user may make in a minute.
@@ -99,13 +99,13 @@ pub struct Limits {
     /// How often a user may book, hold and change a hold in a minute at one instance. The desk counts this before
     /// anything is decided.
     pub changes_per_minute: u32,
-    /// How long before the show begins sales open, and close.
+    /// How long before the show begins sales open, and how long before it they close.
     pub opens_before: Option<i64>,
     pub closes_before: Option<i64>,
     /// The most seats in an order, and of a user in a show.
     pub order_seats: Option<i64>,
     pub user_seats: Option<i64>,
-    /// How long before the show begins a booking can last be cancelled.
+    /// How long before the show begins bookings can no longer be cancelled.
     pub cancel_before: Option<i64>,
 }
 

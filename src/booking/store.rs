@@ -949,7 +949,7 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
     Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }
 
-/// The longest that counting the taken seats of all shows may take.
+/// The time limit for counting the taken seats of all shows.
 const COUNTING: Duration = Duration::from_secs(120);
 
 /// Returns the shows whose count of taken seats differs from the number of seats that are booked or blocked. There

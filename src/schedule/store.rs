@@ -283,7 +283,7 @@ pub async fn planned(tx: &mut Tx, plan: &Plan) -> Result<Option<i64>> {
 }
 
 /// Cancels a show for good. This changes the version of its row, so batches that were decided on the old version can't
-/// be written: from here on, nobody gets a seat. Returns whether the show was not cancelled before.
+/// be written: from here on, nobody gets a seat. Returns false if the show was already cancelled.
 pub async fn cancel_show(db: &Db, id: i64) -> Result<bool> {
     let sql = "UPDATE shows SET cancelled_at = ?, version = version + 1 WHERE id = ? AND cancelled_at IS NULL";
     Ok(db.execute(sql, vec![clock::now().into(), id.into()]).await?.changed == 1)

@@ -401,7 +401,7 @@ async fn sales_are_closed(engine: Engine) {
     let mut staff = app.superuser("chief").await;
     let held = hold(&world.ann, 1, &[1]).send(&app).await.expect(201).json();
     let told = run(&app, &mut staff, "shows.close", &[1, 3], &[]).await;
-    assert!(told.contains("closed already"), "{told}");
+    assert!(told.contains("already closed"), "{told}");
     assert_eq!(booking(&world.bob, 1, 2).send(&app).await.expect(409).json()["code"], "sales_closed");
     act(&world.ann, &held, "confirm").send(&app).await.expect(201);
     let list = staff.get(&app, "/admin/shows/?when=upcoming").await.expect(200).text;

@@ -32,7 +32,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("admin_access::guesses_are_throttled", guesses_are_throttled),
         Test::new("admin_access::the_login_leads_to_pages_of_the_panel", the_login_leads_to_pages_of_the_panel),
         Test::new("admin_access::nobody_can_raise_their_own_permissions", nobody_can_raise_their_own_permissions),
-        Test::new("admin_access::one_active_superuser_always_remains", the_last_superuser_cannot_be_deactivated),
+        Test::new("admin_access::one_active_superuser_always_remains", one_active_superuser_always_remains),
         Test::new("admin_access::refusals_are_pages", refusals_are_pages),
         Test::on(&Engine::SHARED, "admin_access::a_page_reports_a_missing_database", a_page_reports_a_missing_database),
         Test::new("admin_access::the_session_cookie_is_protected", the_session_cookie_is_protected),

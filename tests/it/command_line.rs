@@ -122,8 +122,8 @@ impl Place {
     async fn serve(&self, args: &[&str]) -> Serving {
         let [out, log] = [self.path("serve.out"), self.path("serve.log")];
         let mut command = self.command(&["serve", "--bind", "127.0.0.1:0"]);
-        command.args(args).stdout(fs::File::create(&out).expect("a file can be made"));
-        command.stderr(fs::File::create(&log).expect("a file can be made"));
+        command.args(args).stdout(fs::File::create(&out).expect("a file can be created"));
+        command.stderr(fs::File::create(&log).expect("a file can be created"));
         let mut server = Server::spawn(&mut command);
         let began = Instant::now();
         loop {
@@ -370,8 +370,8 @@ async fn no_database_is_created_without_migrate() {
     }
     place.unset("SECRET_KEY");
     place.run(&["serve", "--demo"]).exits(3);
-    assert_eq!(fs::read_dir(place.directory.path()).expect("a directory").count(), 0, "nothing was made");
-    fs::create_dir(place.path("folder")).expect("a folder can be made");
+    assert_eq!(fs::read_dir(place.directory.path()).expect("a directory").count(), 0, "nothing was created");
+    fs::create_dir(place.path("folder")).expect("a folder can be created");
     place.run(&["migrate"]).exits(0);
     assert!(place.path("folder/there.sqlite3").is_file());
 }

@@ -180,7 +180,7 @@ async fn a_busy_server_still_answers_health_checks(engine: Engine) {
     let world = app.world().await;
     let file = app.database_url().strip_prefix("sqlite://").expect("only on SQLite");
     let holder = rusqlite::Connection::open(file).expect("the file can be opened");
-    holder.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be taken");
     let mut at_work = Vec::new();
     for seat in 1..=6 {
         let (call, base) = (booking(&world.ann, 1, seat), app.base().to_owned());

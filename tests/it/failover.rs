@@ -119,7 +119,7 @@ async fn copy(app: &App, user: &User) {
         "screens": [{"id": 1, "name": "Screen 1"}],
         "shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 100}],
     });
-    let file = tempfile::Builder::new().suffix(".json").tempfile().expect("a file can be made");
+    let file = tempfile::Builder::new().suffix(".json").tempfile().expect("a file can be created");
     std::fs::write(file.path(), show.to_string()).expect("a file can be written");
     run(&["loaddata", file.path().to_str().expect("the path is UTF-8")]);
     let id = user.id;
@@ -232,7 +232,7 @@ async fn sessions_of_vanished_instances_end(engine: Engine) {
     let is_short =
         "SELECT 1 FROM id_blocks WHERE @@session.wait_timeout <= 20 AND @@session.lock_wait_timeout < 10 LIMIT 1";
     db.write(vec![Statement::finding(1, is_short, vec![])]).await.expect("the writers' end");
-    let mut tx = db.begin().await.expect("a transaction can be begun");
+    let mut tx = db.begin().await.expect("a transaction can be started");
     let found: Vec<(i64,)> = tx.query(is_short, vec![]).await.expect("it can be asked");
     assert_eq!(found.len(), 1, "so do the others'");
 }
@@ -250,7 +250,7 @@ async fn migrations_wait_for_each_other(engine: Engine) {
     let app = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
     let target = parse_database_url(app.database_url()).expect("well formed");
     let db = Db::open(&target, 2).expect("it can be opened");
-    let mut other = db.begin().await.expect("a transaction can be begun");
+    let mut other = db.begin().await.expect("a transaction can be started");
     let lock = "SELECT number FROM marquee_migrations WHERE number = 0 FOR UPDATE";
     let found: Vec<(i64,)> = other.query(lock, vec![]).await.expect("the row can be locked");
     assert_eq!(found, [(0,)]);

@@ -60,12 +60,12 @@ impl Hold {
     pub async fn show_1(app: &App) -> Hold {
         if let Some(file) = app.database_url().strip_prefix("sqlite://") {
             let connection = rusqlite::Connection::open(file).expect("the file can be opened");
-            connection.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
+            connection.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be taken");
             return Hold::Sqlite(connection);
         }
         let opts = mysql_async::Opts::from_url(app.database_url()).expect("well formed");
         let mut connection = mysql_async::Conn::new(opts).await.expect("the server answers");
-        connection.query_drop("START TRANSACTION").await.expect("a transaction can be begun");
+        connection.query_drop("START TRANSACTION").await.expect("a transaction can be started");
         connection.query_drop("SELECT id FROM shows WHERE id = 1 FOR UPDATE").await.expect("the row can be locked");
         Hold::Server(Box::new(connection))
     }
@@ -82,8 +82,8 @@ impl Hold {
     async fn end_with(mut self, statements: &[&str]) {
         for sql in statements {
             match &mut self {
-                Hold::Sqlite(connection) => connection.execute_batch(sql).expect("sound SQL"),
-                Hold::Server(connection) => connection.query_drop(*sql).await.expect("sound SQL"),
+                Hold::Sqlite(connection) => connection.execute_batch(sql).expect("valid SQL"),
+                Hold::Server(connection) => connection.query_drop(*sql).await.expect("valid SQL"),
             }
         }
     }
@@ -182,7 +182,7 @@ async fn shrinking_never_oversells(engine: Engine) {
         let mut outcomes = [0, 0];
         while Instant::now() < until {
             for total_seats in [12, 9, 6, 3, 1] {
-                let mut tx = other.begin().await.expect("a transaction can be begun");
+                let mut tx = other.begin().await.expect("a transaction can be started");
                 match put_show(&mut tx, Some(1), show_with(total_seats)).await.expect("the show can be changed") {
                     Put::Done(_) => {
                         tx.commit().await.expect("the change can be committed");
@@ -230,7 +230,7 @@ async fn a_booking_that_waited_is_decided_again(engine: Engine) {
     booking(&ann, 1, 1).send(&app).await.expect(201);
     let other = another_instance(&app);
     let shrink = async |total_seats: i64| {
-        let mut tx = other.begin().await.expect("a transaction can be begun");
+        let mut tx = other.begin().await.expect("a transaction can be started");
         assert_eq!(put_show(&mut tx, Some(1), show_with(total_seats)).await, Ok(Put::Done(1)));
         tx
     };
@@ -251,7 +251,7 @@ async fn a_booking_that_waited_is_decided_again(engine: Engine) {
     let (reply, ()) = join!(booking(&ann, 1, 9).send(&app), roll_back);
     reply.expect(201);
     // The reverse: the booking comes first, and the shrink finds it.
-    let mut tx = other.begin().await.expect("a transaction can be begun");
+    let mut tx = other.begin().await.expect("a transaction can be started");
     assert_eq!(put_show(&mut tx, Some(1), show_with(8)).await, Ok(Put::SeatTaken(9)));
     drop(tx);
     is_consistent(&app).await;
@@ -261,7 +261,7 @@ async fn a_booking_that_waited_is_decided_again(engine: Engine) {
 async fn schema(app: &App, file: Option<&str>) -> Vec<Vec<String>> {
     if let Some(file) = file {
         let connection = rusqlite::Connection::open(file).expect("the file can be opened");
-        let mut rows = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").expect("sound SQL");
+        let mut rows = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").expect("valid SQL");
         let text = |row: &rusqlite::Row| Ok(vec![row.get(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default()]);
         return rows.query_map([], text).and_then(Iterator::collect).expect("the file can be read");
     }

@@ -433,7 +433,7 @@ async fn a_show_does_not_shrink_below_a_live_hold(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let held = hold(&world.ann, 1, &[40]).send(&app).await.expect(201).json();
-    let file = tempfile::Builder::new().suffix(".json").tempfile().expect("a file can be made");
+    let file = tempfile::Builder::new().suffix(".json").tempfile().expect("a file can be created");
     let smaller = json!({"shows": [
         {"id": 1, "movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 30}
     ]});

@@ -286,7 +286,7 @@ async fn a_slow_request_is_answered_in_time(engine: Engine) {
     booking(&world.ann, 1, 1).send(&app).await.expect(201);
     let file = app.database_url().strip_prefix("sqlite://").expect("only on SQLite");
     let holder = rusqlite::Connection::open(file).expect("the file can be opened");
-    holder.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be had");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the writer's lock can be taken");
     let began = Instant::now();
     let reply = booking(&world.ann, 1, 2).send(&app).await;
     is_unavailable(&reply, "timeout");

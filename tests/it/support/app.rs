@@ -107,7 +107,7 @@ impl App {
         };
         let secret_key = format!("only-for-tests-{}", directory.path().display()).repeat(3);
         let working_directory = directory.path().join("empty");
-        std::fs::create_dir(&working_directory).expect("a directory can be made");
+        std::fs::create_dir(&working_directory).expect("a directory can be created");
         let relays = options.relays.max(options.relay.into());
         let relays: Vec<Relay> = (0..relays).map(|_| Relay::to(&database.url)).collect();
         let mut urls: Vec<String> = relays.iter().map(|relay| relay.url.clone()).collect();
@@ -235,7 +235,7 @@ impl App {
     /// Loads movies, screens and shows with `marquee loaddata`.
     pub fn load(&self, fixture: Value) {
         let mut file =
-            tempfile::Builder::new().suffix(".json").tempfile_in(&self.directory).expect("a file can be made");
+            tempfile::Builder::new().suffix(".json").tempfile_in(&self.directory).expect("a file can be created");
         file.write_all(fixture.to_string().as_bytes()).expect("a file can be written");
         self.succeed(&["loaddata", file.path().to_str().expect("the path is UTF-8")]);
     }
@@ -313,8 +313,8 @@ impl Instance {
     pub async fn restart(&self) {
         self.kill9();
         let ready = self.log.with_extension("out");
-        let stdout = File::create(&ready).expect("a file can be made");
-        let stderr = File::options().create(true).append(true).open(&self.log).expect("a file can be made");
+        let stdout = File::create(&ready).expect("a file can be created");
+        let stderr = File::options().create(true).append(true).open(&self.log).expect("a file can be created");
         let stderr = if self.log_is_read { stderr.into() } else { Stdio::piped() };
         let mut command = self.setting.marquee();
         command.args(["serve", "--bind", self.base.trim_start_matches("http://")]).args(&self.args);

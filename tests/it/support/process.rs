@@ -26,7 +26,7 @@ static PLACE: OnceLock<(i32, &'static Path)> = OnceLock::new();
 impl Run {
     /// Call this once, before anything is started.
     pub fn begin() -> Run {
-        let directory = tempfile::Builder::new().prefix("marquee-it-").tempdir().expect("a directory can be made");
+        let directory = tempfile::Builder::new().prefix("marquee-it-").tempdir().expect("a directory can be created");
         let directory: &Path = directory.keep().leak();
         let leader = shell("read -r _").spawn().expect("a shell starts");
         // A killed process may still be writing, so the shell waits for it; not forever, since in a
@@ -61,7 +61,7 @@ fn shell(script: &str) -> Command {
 /// A fresh directory, removed when dropped, at the latest when the run ends.
 pub fn directory() -> TempDir {
     let (_, directory) = PLACE.get().expect("the run has begun");
-    TempDir::new_in(directory).expect("a directory can be made")
+    TempDir::new_in(directory).expect("a directory can be created")
 }
 
 /// Makes `command` end with the run.

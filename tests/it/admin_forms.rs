@@ -456,7 +456,7 @@ async fn stored_markup_is_escaped_everywhere(engine: Engine) {
         let ids = app
             .sql(&format!("SELECT t.id FROM {} t {} WHERE {only} ORDER BY t.id LIMIT 2", model.table, model.joins))
             .await;
-        assert!(!ids.is_empty(), "there are no {name} to look at");
+        assert!(!ids.is_empty(), "there are no {name} to check");
         for row in ids {
             paths.extend(["change", "history", "delete"].map(|page| format!("/admin/{name}/{}/{page}/", row[0])));
             let actions = model.actions.iter().map(|action| action.name).chain(model.delete.map(|_| "delete"));

@@ -81,17 +81,17 @@ async fn reply(mut stream: TcpStream) -> String {
         if body.is_some_and(|body| body >= whole) {
             return text.into_owned();
         }
-        let read = stream.read_buf(&mut reply).await.expect("the connection stands");
+        let read = stream.read_buf(&mut reply).await.expect("the connection is open");
         assert!(read > 0, "the server closed the connection");
     }
 }
 
 /// Disconnects, and waits until the server has noticed.
 async fn leave(mut stream: TcpStream) {
-    stream.shutdown().await.expect("the connection stands");
+    stream.shutdown().await.expect("the connection is open");
     let mut rest = Vec::new();
     let noticed = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
-    noticed.expect("the server closes too").expect("the connection stands");
+    noticed.expect("the server closes too").expect("the connection is open");
     assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
 }
 
@@ -132,7 +132,7 @@ async fn a_full_queue_refuses_immediately(engine: Engine) {
     }
     let mut next = async || {
         let next = tokio::time::timeout(Duration::from_secs(60), answers.recv()).await;
-        next.expect("everyone is answered").expect("the senders live")
+        next.expect("everyone is answered").expect("the senders exist")
     };
     // The desk is blocked, but these are answered anyway.
     let mut refused = BTreeSet::new();

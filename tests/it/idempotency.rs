@@ -172,7 +172,7 @@ async fn replies_of_the_previous_version_are_repeated(engine: Engine) {
         app.sql(&format!("UPDATE idempotency_keys SET reply = '{body}', status = NULL, body = NULL")).await;
     };
     let micros = |moment: &serde_json::Value| {
-        moment.as_str().expect("a text").parse::<jiff::Timestamp>().expect("a moment").as_microsecond()
+        moment.as_str().expect("a text").parse::<jiff::Timestamp>().expect("a time").as_microsecond()
     };
     let fields = |b: &serde_json::Value| {
         json!([

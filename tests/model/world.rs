@@ -241,7 +241,7 @@ fn sent(body: &Value) -> Answer {
         return Answer::Order { id: CODES.id(code).expect("a code"), bookings };
     }
     if let Some(until) = body["expires_at"].as_str() {
-        let until = until.parse::<jiff::Timestamp>().expect("a moment").as_microsecond();
+        let until = until.parse::<jiff::Timestamp>().expect("a time").as_microsecond();
         return Answer::Hold {
             id: number(&body["id"]),
             seats: list(&body["seats"]).iter().map(number).collect(),

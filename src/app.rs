@@ -18,6 +18,7 @@ use crate::db::Db;
 use crate::orders::codes::Codes;
 use crate::reads::Reads;
 use crate::tasks::Tasks;
+use crate::web::long_lists::LongLists;
 
 /// What every request can reach; cheap to clone, which each request does many times over.
 #[derive(Clone)]
@@ -32,6 +33,7 @@ pub struct Parts {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub reads: Arc<SharedReads>,
+    pub long_lists: LongLists,
     pub tasks: Tasks,
     /// Read when it is first needed.
     pub codes: Arc<OnceCell<Codes>>,
@@ -84,6 +86,7 @@ impl App {
             ),
             desk,
             reads,
+            long_lists: LongLists::default(),
             tasks: Tasks::default(),
             codes,
             db,

@@ -18,6 +18,7 @@ use crate::db::Db;
 use crate::orders::codes::Codes;
 use crate::reads::Reads;
 use crate::tasks::Tasks;
+use crate::web::long_lists::LongLists;
 
 /// The state that every request can reach. It is cheap to clone, because each request clones it many times.
 #[derive(Clone)]
@@ -32,6 +33,7 @@ pub struct Parts {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub reads: Arc<SharedReads>,
+    pub long_lists: LongLists,
     pub tasks: Tasks,
     /// Loaded on first use.
     pub codes: Arc<OnceCell<Codes>>,
@@ -85,6 +87,7 @@ impl App {
             ),
             desk,
             reads,
+            long_lists: LongLists::default(),
             tasks: Tasks::default(),
             codes,
             db,

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::idempotency::KeyHeader;
 use super::rules::Ask;
@@ -117,6 +117,9 @@ pub async fn cancel(
 /// The most bookings in the list.
 const NEWEST: i64 = 1_000;
 
+/// How many bookings are read at once where they are asked for; few users have more.
+const FEW: i64 = 50;
+
 /// List your own bookings
 ///
 /// The newest 1,000 bookings, including cancelled ones, newest first. `/api/orders/` lists all of them, in pages.
@@ -124,6 +127,11 @@ const NEWEST: i64 = 1_000;
     get, path = "/api/my-bookings/", tag = "Bookings", operation_id = "list_my_bookings",
     responses((status = 200, description = "Your bookings", body = [Booking])),
 )]
-pub async fn my_bookings(State(app): State<App>, user: User) -> Result<Json<Vec<Booking>>, ApiError> {
-    Ok(Json(store::bookings_of(&app.db, user.id, NEWEST).await?))
+pub async fn my_bookings(State(app): State<App>, user: User) -> Result<Response, ApiError> {
+    let few = store::bookings_of(&app.db, user.id, FEW).await?;
+    if i64::try_from(few.len()).is_ok_and(|found| found < FEW) {
+        return Ok(Json(few).into_response());
+    }
+    let db = app.db.clone();
+    app.long_lists.reply(user.id, async move { Ok(store::bookings_of(&db, user.id, NEWEST).await?) }).await
 }

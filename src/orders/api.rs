@@ -64,10 +64,16 @@ pub struct SeatsToCancel {
         ),
     ),
 )]
-pub async fn list(State(app): State<App>, user: User, query: RawQuery) -> Result<Json<OrderPage>, ApiError> {
+pub async fn list(State(app): State<App>, user: User, query: RawQuery) -> Result<Response, ApiError> {
     let (behind, limit) = page(query.0.as_deref().unwrap_or_default())?;
+    // Each order has many seats.
+    app.long_lists.reply(user.id, read_page(app.clone(), user.id, behind, limit)).await
+}
+
+/// The orders of a user from behind the one with this moment and id.
+async fn read_page(app: App, user_id: i64, behind: (i64, i64), limit: usize) -> Result<OrderPage, ApiError> {
     // Reads one more, to know whether there is a next page.
-    let mut results = store::orders_of(&app.db, user.id, behind, limit + 1).await?;
+    let mut results = store::orders_of(&app.db, user_id, behind, limit + 1).await?;
     let is_last = results.len() <= limit;
     results.truncate(limit);
     let codes = codes(&app).await?;
@@ -76,7 +82,7 @@ pub async fn list(State(app): State<App>, user: User, query: RawQuery) -> Result
     }
     let last = results.last().filter(|_| !is_last);
     let next = last.map(|last| format!("/api/orders/?cursor={}&limit={limit}", cursor(last.created_at, last.id)));
-    Ok(Json(OrderPage { next, results }))
+    Ok(OrderPage { next, results })
 }
 
 /// Get one of your orders

@@ -5,4 +5,5 @@ pub mod docs;
 pub mod endpoint;
 pub mod health;
 pub mod layers;
+pub mod long_lists;
 pub mod negotiation;

@@ -17,7 +17,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -73,13 +73,38 @@ impl Test {
     fn trials(&self, available: &[Engine]) -> Vec<Trial> {
         if self.engines.is_empty() {
             let run = self.run.clone();
-            return vec![Trial::test(self.name, move || run_trial(|| run(None)))];
+            return vec![timed(self.name.to_owned(), move || run(None))];
         }
         let trial = |&engine: &Engine| {
             let run = self.run.clone();
-            Trial::test(format!("{engine}::{}", self.name), move || run_trial(|| run(Some(engine))))
+            timed(format!("{engine}::{}", self.name), move || run(Some(engine)))
         };
         self.engines.iter().filter(|engine| available.contains(engine)).map(trial).collect()
+    }
+}
+
+/// A trial whose duration [`print_the_slowest`] knows.
+fn timed(name: String, run: impl FnOnce() -> Running + Send + 'static) -> Trial {
+    Trial::test(name.clone(), move || {
+        let began = Instant::now();
+        let outcome = run_trial(run);
+        TIMES.lock().expect("no holder panics").push((began.elapsed(), name));
+        outcome
+    })
+}
+
+/// How long each trial took.
+static TIMES: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+
+/// Prints as many of the slowest trials as `MARQUEE_TEST_SLOWEST` says.
+fn print_the_slowest() {
+    let Some(most) = std::env::var("MARQUEE_TEST_SLOWEST").ok().and_then(|most| most.parse().ok()) else { return };
+    let mut times = TIMES.lock().expect("no holder panics").clone();
+    times.sort();
+    let sum: Duration = times.iter().map(|(time, _)| *time).sum();
+    println!("{} trials, {:.0} s in all; the slowest:", times.len(), sum.as_secs_f64());
+    for (time, name) in times.iter().rev().take(most) {
+        println!("{:7.1} s  {name}", time.as_secs_f64());
     }
 }
 
@@ -103,6 +128,7 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     engine::stop();
     drop(run);
     if !arguments.list {
+        print_the_slowest();
         survey.note();
         print_what_was_not_tested();
     }

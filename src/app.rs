@@ -13,10 +13,10 @@ use crate::accounts::passwords::Passwords;
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
 use crate::booking::desk::Desk;
+use crate::cache::ReadCache;
 use crate::config::Config;
 use crate::db::Db;
 use crate::orders::codes::Codes;
-use crate::reads::Reads;
 use crate::tasks::Tasks;
 use crate::web::long_lists::LongLists;
 
@@ -32,7 +32,7 @@ pub struct Parts {
     pub tokens: TokenKeys,
     pub passwords: Passwords,
     pub throttle: Throttle,
-    pub reads: Arc<SharedReads>,
+    pub caches: Arc<Caches>,
     pub long_lists: LongLists,
     pub tasks: Tasks,
     /// Loaded on first use.
@@ -49,22 +49,22 @@ impl Deref for App {
 
 /// Caches of reads that many requests share.
 #[derive(Default)]
-pub struct SharedReads {
+pub struct Caches {
     /// Users by id; every request with a token reads one.
-    pub users: Reads<i64, Option<Known>>,
+    pub users: ReadCache<i64, Option<Known>>,
     /// The list of movies as JSON.
-    pub movies: Reads<(), Bytes>,
+    pub movies: ReadCache<(), Bytes>,
     /// The shows of a movie as JSON; `None` if there is no such movie.
-    pub shows: Reads<i64, Option<Bytes>>,
+    pub shows: ReadCache<i64, Option<Bytes>>,
     /// Why the server is not ready, if it is not.
-    pub problem: Reads<(), Option<&'static str>>,
+    pub problem: ReadCache<(), Option<&'static str>>,
 }
 
 impl App {
     /// `secret_key` signs the tokens. Must be called on the runtime that serves.
     pub fn new(config: Config, db: Db, secret_key: &secrecy::SecretString) -> App {
-        let reads = Arc::<SharedReads>::default();
-        let changed = Arc::clone(&reads);
+        let caches = Arc::<Caches>::default();
+        let changed = Arc::clone(&caches);
         let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
         // Shorter than the request timeout, so that a request answered "timeout" was in most cases dropped without a
         // write.
@@ -86,7 +86,7 @@ impl App {
                 config.login_failure_window,
             ),
             desk,
-            reads,
+            caches,
             long_lists: LongLists::default(),
             tasks: Tasks::default(),
             codes,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::accounts::{AccountError, tokens::TokenFault};
 use crate::booking::BookingError;
 use crate::db::DbError;
-use crate::log::cut;
+use crate::telemetry::log::cut;
 
 /// The errors of a body by field, in the order of the fields; `non_field_errors` is for the body as a whole.
 pub type FieldFaults = Vec<(Cow<'static, str>, Vec<String>)>;

@@ -1,33 +1,35 @@
 //! Marquee, the box office of a cinema. `ARCHITECTURE.md` explains the architecture; this is the code map.
 //!
-//! - [`config`]: the settings; [`app`]: the state of a running server; [`connections`]: connection limits, timeouts and
-//!   shutdown; [`router`]: every URL
+//! - [`config`]: the settings; [`app`]: the state of a running server; [`server`]: connection limits, timeouts and
+//!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
-//! - [`accounts`], [`catalog`], [`schedule`], [`booking`], [`holds`], [`orders`]: the features, each with its types and
-//!   rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
-//! - [`reads`]: a cache for reads that many requests share; [`db`]: one interface to both database engines
+//! - [`accounts`], [`movies`], [`screens`], [`shows`], [`booking`], [`holds`], [`orders`]: the features, named as in the
+//!   URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
+//! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
 //! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
 pub mod accounts;
 pub mod admin;
+pub mod admin_site;
 pub mod app;
-pub mod back_office;
 pub mod booking;
-pub mod catalog;
-pub mod clock;
+pub mod cache;
 pub mod commands;
 pub mod config;
-pub mod connections;
 pub mod data;
 pub mod db;
 pub mod error;
 pub mod holds;
-pub mod log;
+pub mod movies;
+pub mod openapi;
 pub mod orders;
-pub mod reads;
 pub mod router;
-pub mod schedule;
+pub mod screens;
+pub mod server;
+pub mod shows;
 pub mod tasks;
+pub mod telemetry;
+pub mod time;
 pub mod web;
 
 /// With the C library's allocator, memory stayed ten times as high after a burst of logins and requests, partly for

@@ -10,8 +10,8 @@ use crate::admin::guard::Route;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::{Access, CREATE, Endpoint, Query, READ, mount, redirecting};
-use crate::web::{docs, health, layers};
-use crate::{accounts, admin, back_office, booking, catalog, holds, orders, schedule};
+use crate::web::{health, layers};
+use crate::{accounts, admin, admin_site, booking, holds, movies, openapi, orders, shows};
 
 /// Returns the whole program as one service.
 pub fn router(app: &App) -> Router {
@@ -19,8 +19,8 @@ pub fn router(app: &App) -> Router {
         ("/api/signup/", "Signup", Access::Guest, CREATE, post(accounts::api::signup)),
         ("/api/login/", "Login", Access::Public, CREATE, post(accounts::api::login)),
         ("/api/token/refresh/", "Token Refresh", Access::Public, CREATE, post(accounts::api::refresh)),
-        ("/api/movies/", "Movie List", Access::User, READ, get(catalog::api::list_movies)),
-        ("/api/movies/{movie_id}/shows/", "Show List", Access::User, READ, get(schedule::api::list_shows)),
+        ("/api/movies/", "Movie List", Access::User, READ, get(movies::api::list_movies)),
+        ("/api/movies/{movie_id}/shows/", "Show List", Access::User, READ, get(shows::api::list_shows)),
         ("/api/shows/{show_id}/book/", "Book Seat", Access::User, CREATE, post(booking::api::book)),
         ("/api/bookings/{booking_id}/cancel/", "Cancel Booking", Access::User, CREATE, post(booking::api::cancel)),
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(booking::api::my_bookings)),
@@ -47,16 +47,16 @@ pub fn router(app: &App) -> Router {
         router = mount(router, app, endpoint, handler);
     }
     for (path, handler) in
-        [("/api/schema/", get(docs::schema)), ("/swagger/", get(docs::swagger)), ("/redoc/", get(docs::redoc))]
+        [("/api/schema/", get(openapi::schema)), ("/swagger/", get(openapi::swagger)), ("/redoc/", get(openapi::redoc))]
     {
         router = redirecting(router, path).route(path, handler);
     }
     for (route, handler) in admin_panel() {
-        router = admin::guard::mount(router, app, &back_office::SITE, route, handler);
+        router = admin::guard::mount(router, app, &admin_site::SITE, route, handler);
     }
     let router = router
-        .route("/swagger/{*file}", get(docs::swagger_file))
-        .route("/redoc/{*file}", get(docs::redoc_file))
+        .route("/swagger/{*file}", get(openapi::swagger_file))
+        .route("/redoc/{*file}", get(openapi::redoc_file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(async || ApiError::NotFound.into_response())

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::log;
+use crate::telemetry::log;
 
 /// How long to wait before work that panicked is restarted.
 const RESTART_DELAY: Duration = Duration::from_secs(1);

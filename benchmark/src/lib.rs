@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use marquee::booking::BookingError;
-use marquee::clock;
 use marquee::config::DatabaseTarget;
 use marquee::db::{Db, DbError, mysql, sqlite};
+use marquee::time::clock;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Pool, Transaction, TxOpts};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};

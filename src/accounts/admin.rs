@@ -214,7 +214,7 @@ pub static USERS: Model = Model {
     ],
     save: Some(|work, id, values| Box::pin(save_user(work, id, values))),
     kept: "Users are never deleted, because bookings and the log refer to them. Deactivate the account instead.",
-    changed: |app, id| app.reads.users.changed(&id),
+    changed: |app, id| app.caches.users.changed(&id),
     ..Model::PLAIN
 };
 
@@ -331,7 +331,7 @@ async fn set_password(
     match editing::set_password(&mut tx, editor(staff), id, plain, hash).await {
         Ok(()) => {
             tx.commit().await?;
-            app.reads.users.changed(&id);
+            app.caches.users.changed(&id);
             report.done.push((id, account.username, Vec::new()));
             Ok(())
         }
@@ -364,7 +364,7 @@ async fn switch_one(app: &App, staff: &Staff, id: i64, on: bool, report: &mut Re
     match editing::change(&mut tx, editor(staff), id, &after).await {
         Ok(()) => {
             tx.commit().await?;
-            app.reads.users.changed(&id);
+            app.caches.users.changed(&id);
             let word = |is_active| if is_active { "Yes" } else { "No" }.to_owned();
             let change = FieldChange { field: "Active".to_owned(), before: word(!on), after: word(on) };
             report.done.push((id, account.username, vec![change]));

@@ -1,23 +1,22 @@
-//! Signup, login, token refresh, and the authentication of requests by their token.
+//! Signup, login and token refresh.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::auth::now;
 use super::passwords::{Asker, Overloaded, Purpose};
-use super::tokens::{TokenFault, UserClaim};
+use super::tokens::TokenFault;
 use super::{AccountError, NewUser, User, email, password_rules, store, username};
 use crate::app::App;
-use crate::clock;
 use crate::error::ApiError;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
-use crate::web::docs::Detail;
 use crate::web::endpoint::Client;
 use crate::web::layers::ClientAddress;
+use crate::web::refusal::Detail;
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
 const EMAIL: TextRule = TextRule { not_text: "Enter a valid email address.", faults: email::faults };
@@ -187,39 +186,4 @@ pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<Acce
         Err(AccountError::TokenOutdated) => Err(ApiError::BadRefreshToken(TokenFault::Invalid)),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Returns the user of a request's access token, or `None` if the request has no Bearer token (A01 … A08).
-///
-/// # Errors
-/// A03, A04, A09 … A23.
-pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<User>, ApiError> {
-    match token_user(app, headers)? {
-        Some(claim) => Ok(Some(super::active_user(app, claim).await?)),
-        None => Ok(None),
-    }
-}
-
-/// Returns the user that a request's access token names. Does not check whether the user still exists and still has the
-/// same password.
-///
-/// # Errors
-/// A03, A04, A09 … A16, A19 … A23.
-pub fn token_user(app: &App, headers: &HeaderMap) -> Result<Option<UserClaim>, ApiError> {
-    let mut sent = headers.get_all(AUTHORIZATION).iter();
-    let (Some(header), next) = (sent.next(), sent.next()) else { return Ok(None) };
-    let mut words = header.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    if words.next() != Some(b"Bearer") {
-        return Ok(None);
-    }
-    let (Some(token), None, None) = (words.next(), words.next(), next) else {
-        return Err(ApiError::BadAuthorizationHeader);
-    };
-    let token = std::str::from_utf8(token).unwrap_or_default();
-    app.tokens.verify_access(token, now()).map(Some).map_err(ApiError::BadAccessToken)
-}
-
-/// Returns the current time in whole seconds, the unit of tokens.
-fn now() -> i64 {
-    clock::now() / clock::SECOND
 }

@@ -2,8 +2,8 @@
 
 use super::{email, password_rules, store, username};
 use crate::admin::store::sessions;
-use crate::clock;
 use crate::db::{DbError, Tx};
+use crate::time::clock;
 
 /// The member of staff who edits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

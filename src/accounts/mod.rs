@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod auth;
 pub mod editing;
 pub mod email;
 pub mod hashing;
@@ -21,8 +22,8 @@ use tokens::UserClaim;
 
 use crate::admin::store::sessions;
 use crate::app::App;
-use crate::clock;
 use crate::db::{Db, DbError, Tx};
+use crate::time::clock;
 
 /// Why registration or authentication failed. Most texts are fixed by the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,13 +102,13 @@ pub async fn create(db: &Db, new: NewUser) -> Result<User, AccountError> {
     }
 }
 
-/// Returns the user that a token was issued to. They are read from a cache that is at most [`crate::reads::MAX_AGE`]
+/// Returns the user that a token was issued to. They are read from a cache that is at most [`crate::cache::MAX_AGE`]
 /// old: an account that was deleted or deactivated, or has a new password, is refused within a second.
 ///
 /// # Errors
 /// A17, A18, [`AccountError::TokenOutdated`].
 pub async fn active_user(app: &App, claim: UserClaim) -> Result<User, AccountError> {
-    match app.reads.users.get_with_others(claim.user_id, |ids| store::by_ids(&app.db, ids)).await? {
+    match app.caches.users.get_with_others(claim.user_id, |ids| store::by_ids(&app.db, ids)).await? {
         Some(known) if !known.is_active => Err(AccountError::UserInactive),
         Some(known) if claim.issued_at < known.tokens_valid_from => Err(AccountError::TokenOutdated),
         Some(known) => Ok(known.user),
@@ -177,7 +178,7 @@ async fn renew_hash(app: &App, account: store::Credentials, key: &str, hash: Str
 
 /// Sets a new password, given as its hash, and ends everything that was started with the old one: sessions in the
 /// panel, and tokens issued before the next full second, since tokens count in seconds. The caller must invalidate the
-/// user in [`crate::app::SharedReads`].
+/// user in [`crate::app::Caches`].
 ///
 /// # Errors
 /// [`DbError`].

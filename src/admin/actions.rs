@@ -14,7 +14,6 @@ use super::delete;
 use super::fields::{self, Control, Names, Shape};
 use super::guard::{Of, Page, Posted};
 use super::list::{Query, capital};
-use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::objects::{self, Reader};
 use super::store::{lists, log};
@@ -22,6 +21,7 @@ use super::{Action, Field, Given, Kind, Model, Permission, Refused, Report, Valu
 use crate::db::{DbError, Result};
 use crate::error::ApiError;
 use crate::tasks::{Tasks, caught};
+use crate::web::html::flash::see_other;
 
 /// How many objects an action gets in one call, unless it is [`Action::whole`].
 pub const CHUNK: usize = 500;

@@ -15,7 +15,6 @@ use inlines::Rows;
 use super::fields::{self, Names, Read};
 use super::guard::{Id, Of, Page, Posted};
 use super::list::Query;
-use super::notes::see_other;
 use super::render::moment;
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
@@ -23,6 +22,7 @@ use super::{Action, Field, FieldAccess, FieldChange, Given, Kind, Model, Permiss
 use crate::accounts::passwords::Purpose;
 use crate::db::{DbError, Result, Tx};
 use crate::error::ApiError;
+use crate::web::html::flash::see_other;
 
 /// How often a change that conflicts with another transaction is retried.
 pub const TRIES: usize = 3;

@@ -8,13 +8,13 @@ use axum::response::{IntoResponse, Response};
 use super::change::{action_url, answer, in_query, keeping, list_url, refusal};
 use super::guard::{Id, Of, Page, Posted};
 use super::list::capital;
-use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::log;
 use super::store::objects::{self, Object, Reader};
 use super::{Action, Model, Refused, Work};
 use crate::db::DbError;
 use crate::error::ApiError;
+use crate::web::html::flash::see_other;
 
 /// Dependent objects are counted up to this number, and at most the second number of them are named.
 const COUNTED: i64 = 10_000;

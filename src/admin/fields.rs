@@ -497,7 +497,7 @@ mod tests {
 
     #[test]
     fn times_are_read_in_the_cinemas_time_zone() {
-        let micros = |text: &str| Given::Int(crate::clock::parse(text).unwrap());
+        let micros = |text: &str| Given::Int(crate::time::clock::parse(text).unwrap());
         assert_eq!(read_text(&STARTS, "2026-11-23T19:30", None), Ok(micros("2026-11-23T18:30:00Z")));
         assert_eq!(read_text(&STARTS, "2026-07-23 19:30:15", None), Ok(micros("2026-07-23T17:30:15Z")));
         for wrong in ["", "2026-11-23", "19:30", "23.11.2026 19:30", "2026-02-30T10:00", "2026-11-23T24:30"] {
@@ -514,14 +514,14 @@ mod tests {
     #[test]
     fn earlier_of_two_equal_hours_is_used() {
         let read = read(&STARTS, &["2026-10-25T02:30".into()], None, &berlin(), &SITE).unwrap();
-        assert_eq!(read.given, Given::Int(crate::clock::parse("2026-10-25T00:30:00Z").unwrap()));
+        assert_eq!(read.given, Given::Int(crate::time::clock::parse("2026-10-25T00:30:00Z").unwrap()));
         assert!(read.note.unwrap().contains("twice"));
     }
 
     #[test]
     fn unedited_time_keeps_its_microseconds() {
         for stored in ["2026-11-23T18:30:00.123456Z", "2026-11-23T18:30:07.5Z", "2026-10-25T01:30:00Z"] {
-            let stored = Given::Int(crate::clock::parse(stored).unwrap());
+            let stored = Given::Int(crate::time::clock::parse(stored).unwrap());
             let posted = raw(&STARTS.kind, &stored, &berlin());
             let read = read(&STARTS, &posted, Some(&stored), &berlin(), &SITE).unwrap();
             assert_eq!((read.given, read.note), (stored, None));

@@ -14,7 +14,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any_service};
 use tower::ServiceBuilder;
 
-use super::notes;
 use super::render::Frame;
 use super::session::{self, Secret};
 use super::{Action, Model, Permission, Site};
@@ -23,6 +22,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::web::body;
 use crate::web::endpoint::redirecting;
+use crate::web::html::flash;
 use crate::web::layers::came_over_tls;
 
 /// The logged-in user of the panel: active, and staff.
@@ -189,7 +189,7 @@ async fn check(
     // The path is not UTF-8, and no page has such a path.
     let Ok(params) = params else { return ApiError::NotFound.into_response() };
     let secret = Secret::of(request.headers());
-    let notes_wait = request.method() == Method::GET && !notes::of(request.headers()).is_empty();
+    let notes_wait = request.method() == Method::GET && !flash::of(request.headers()).is_empty();
     let over_tls = came_over_tls(request.headers(), app.config.trusted_proxies);
     let visitor = Visitor { app, site, secret, asker, over_tls };
     let mut staff = None;
@@ -201,7 +201,7 @@ async fn check(
         // A page with an error shows the menu, too.
         response.extensions_mut().insert(staff);
         if notes_wait && response.status().is_success() {
-            response.headers_mut().append(SET_COOKIE, notes::told());
+            response.headers_mut().append(SET_COOKIE, flash::forget());
         }
     }
     response
@@ -249,7 +249,7 @@ async fn admit(
             request.extensions_mut().insert(Id(id));
         }
         model.map(|model| request.extensions_mut().insert(Of(model)));
-        let notes = if request.method() == Method::GET { notes::of(request.headers()) } else { Vec::new() };
+        let notes = if request.method() == Method::GET { flash::of(request.headers()) } else { Vec::new() };
         let (app, asker) = (visitor.app.clone(), visitor.asker.clone());
         request.extensions_mut().insert(Page { app, site: visitor.site, staff, asker, notes });
     }

@@ -9,13 +9,13 @@ use jiff::{Timestamp, ToSpan};
 
 use super::change::{self, NotSaved};
 use super::guard::{Of, Page, Posted};
-use super::notes::see_other;
 use super::render::{Frame, html};
 use super::store::lists::{self, BOUND, Count, List, Shot};
 use super::{Column, Filter, FilterBy, Model, Permission, Shown};
 use crate::app::App;
-use crate::clock;
 use crate::db::{DbError, Decode, Result, Value};
+use crate::time::clock;
+use crate::web::html::flash::see_other;
 
 /// The most words of a search; further ones are ignored.
 const MOST_WORDS: usize = 8;

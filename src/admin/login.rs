@@ -147,6 +147,6 @@ pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Resul
     let secret = session::begin_anew(&mut tx, staff.user_id).await?;
     log::add(&mut tx, &staff, "users", staff.user_id, &staff.username, "password", &[]).await?;
     tx.commit().await?;
-    app.reads.users.changed(&staff.user_id);
+    app.caches.users.changed(&staff.user_id);
     Ok(to("/admin/password/?done=1", &secret, &visitor))
 }

@@ -14,11 +14,10 @@ pub mod index;
 pub mod list;
 pub mod login;
 pub mod lookup;
-pub mod moments;
-pub mod notes;
 pub mod render;
 pub mod session;
 pub mod store;
+pub mod time_sql;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -84,7 +83,7 @@ impl Permission {
 }
 
 /// A kind of object, described as data. Texts called SQL are expressions over `t`, the model's table, and the tables in
-/// `joins`; `{now}`, `{today}` and `{tomorrow}` in them are timestamps, see [`moments`]. They are constants of the
+/// `joins`; `{now}`, `{today}` and `{tomorrow}` in them are timestamps, see [`time_sql`]. They are constants of the
 /// program; values are parameters.
 #[derive(Debug)]
 pub struct Model {

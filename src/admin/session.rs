@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,9 +13,10 @@ use super::guard::Staff;
 use super::store::sessions;
 use crate::accounts::store::Credentials;
 use crate::app::App;
-use crate::clock;
 use crate::config::Config;
 use crate::db::{Result, Tx};
+use crate::time::clock;
+use crate::web::html::cookies;
 
 const NAME: &str = "marquee_admin";
 
@@ -43,7 +43,7 @@ impl Secret {
     /// Returns the secret in the request's cookie. Other programs on the host may have set a cookie with the same name,
     /// so values that are not secrets are ignored.
     pub fn of(headers: &HeaderMap) -> Option<Secret> {
-        cookies(headers, NAME).find_map(|value| {
+        cookies::values(headers, NAME).find_map(|value| {
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
             Some(Secret(bytes.try_into().ok()?))
         })
@@ -73,13 +73,6 @@ impl Secret {
     pub fn is_csrf(&self, sent: &str) -> bool {
         self.csrf().as_bytes().ct_eq(sent.as_bytes()).into()
     }
-}
-
-/// Returns the values of all cookies with this name. They are bytes, since a header also has the cookies of other
-/// programs on the host, in any encoding.
-pub fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let lines = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    lines.filter_map(move |cookie| cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 fn set_cookie(value: &str, over_tls: bool, age: &str) -> HeaderValue {

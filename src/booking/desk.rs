@@ -15,10 +15,10 @@ use super::idempotency::{self, Key};
 use super::rules::{self, Ask, Decided, Limits};
 use super::store::{self, Change, Loaded, ShowFacts, Sql};
 use super::{BookingError, Reply};
-use crate::clock;
 use crate::db::{Db, DbError, Dialect};
 use crate::orders::codes::Codes;
 use crate::tasks;
+use crate::time::clock;
 
 /// The most requests that are decided and written together.
 const LARGEST_BATCH: usize = 1_024;

@@ -16,12 +16,12 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use super::rules::Ask;
 use super::{Booking, BookingError, Reply};
 use crate::accounts::User;
-use crate::clock::SECOND;
 use crate::db::DbError;
 use crate::error::ApiError;
 use crate::holds::Hold;
 use crate::orders::Order;
 use crate::orders::codes::Codes;
+use crate::time::clock::SECOND;
 
 /// How long a key is remembered, in microseconds.
 pub const LIFETIME: i64 = 24 * 60 * 60 * SECOND;

@@ -16,12 +16,12 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::clock;
 use crate::db::DbError;
 use crate::error::ApiError;
 use crate::holds::Hold;
 use crate::orders::Order;
 use crate::orders::status::Status;
+use crate::time::clock;
 
 /// Why a request for seats was refused. Some texts are fixed by the contract (sections 11 and 12).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,12 +12,12 @@ use super::rules::{
     ShowChange, ShowState, State, Usage,
 };
 use super::{Booking, Reply};
-use crate::clock::{self, SECOND};
 use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Statement, Tx, Value};
 use crate::holds::Hold;
 use crate::orders::Order;
 use crate::orders::codes::Codes;
 use crate::orders::status::Status;
+use crate::time::clock::{self, SECOND};
 
 /// The columns of a show that decisions and replies need.
 #[derive(Debug, Clone)]

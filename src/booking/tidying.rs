@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::store;
-use crate::clock::SECOND;
 use crate::db::{Db, DbError};
 use crate::tasks::Tasks;
+use crate::time::clock::SECOND;
 
 /// How long an ended hold is kept, in microseconds. Until then its owner gets the reply that it has expired, and it
 /// counts towards the holds made in a minute.

@@ -7,9 +7,9 @@ use super::{Failure, advice, open_existing};
 use crate::booking;
 use crate::config::Config;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
-use crate::connections;
 use crate::data::{sample, store as data};
 use crate::db::MigrationState;
+use crate::server;
 
 enum Finding {
     Good(&'static str),
@@ -38,7 +38,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
     }
     let unreachable = check_database(config, &mut findings).await.err();
     findings.extend(notes(config));
-    findings.extend(connections::too_few_files(connections::raise_open_files(), config).map(Note));
+    findings.extend(server::too_few_files(server::raise_open_files(), config).map(Note));
     let bad = findings.iter().filter(|finding| matches!(finding, Wrong(_))).count();
     for finding in findings {
         match finding {

@@ -11,7 +11,7 @@ use crate::config::{Config, DatabaseTarget, Fault, Present, parse_database_url};
 use crate::data::{fixture, import_django, sample};
 use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
-use crate::web::docs;
+use crate::openapi;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -327,7 +327,7 @@ pub fn settings(config: &Config) {
 
 /// Prints the schema.
 pub fn openapi(yaml: bool) -> Result<(), Failure> {
-    let text = if yaml { docs::yaml() } else { docs::SCHEMA.to_pretty_json().map_err(|error| error.to_string()) };
+    let text = if yaml { openapi::yaml() } else { openapi::SCHEMA.to_pretty_json().map_err(|error| error.to_string()) };
     println!("{}", text.map_err(Failure::Refused)?);
     Ok(())
 }

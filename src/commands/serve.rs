@@ -14,10 +14,11 @@ use crate::app::App;
 use crate::booking::tidying;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
-use crate::connections;
 use crate::data::sample;
 use crate::db::MigrationState;
-use crate::{log, router};
+use crate::router;
+use crate::server;
+use crate::telemetry::log;
 
 /// How long a stopping server, after its last reply, waits for exports and bulk actions to end their current part.
 const LAST_PARTS: Duration = Duration::from_secs(5);
@@ -95,7 +96,7 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     let tidying = (app.db.clone(), tasks.clone());
     tasks.keep("tidying", move || tidying::keep_tidy(tidying.0.clone(), tidying.1.clone()));
     let serving = async {
-        connections::serve(listener, router::router(&app), limits, app.grace(), tasks.stopped()).await;
+        server::serve(listener, router::router(&app), limits, app.grace(), tasks.stopped()).await;
         if !tasks.finished(LAST_PARTS).await {
             tracing::warn!("some work was aborted; only its committed transactions took effect");
         }
@@ -118,13 +119,13 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
 }
 
 /// Returns the limits on connections, lowered if the system does not allow this process enough open files.
-fn connection_limits(config: &Config) -> connections::Limits {
-    let open_files = connections::raise_open_files();
-    let within = connections::connections_within(open_files, config);
-    if let Some(advice) = connections::too_few_files(open_files, config) {
+fn connection_limits(config: &Config) -> server::Limits {
+    let open_files = server::raise_open_files();
+    let within = server::connections_within(open_files, config);
+    if let Some(advice) = server::too_few_files(open_files, config) {
         tracing::warn!("{advice}");
     }
-    connections::Limits { connections: within, ..connections::Limits::of(config) }
+    server::Limits { connections: within, ..server::Limits::of(config) }
 }
 
 /// The signals that the operating system sends to the program.

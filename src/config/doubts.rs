@@ -1,6 +1,6 @@
 //! Settings that are valid but probably mistakes. They never stop a command: `check` reports them, `serve` warns.
 
-use super::{Config, SETTINGS, dotenv};
+use super::{Config, SETTINGS, decouple};
 
 /// Something an operator should look at. It repeats no value, and no text that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ fn note(text: String) -> Doubt {
 pub(super) fn of_file(text: &str) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let mut unknown = Vec::new();
-    for (number, name) in dotenv::names(text) {
+    for (number, name) in decouple::names(text) {
         let Some(name) = name else {
             doubts.push(mistake(format!("line {number} of the .env file has no =, so it sets nothing")));
             continue;

@@ -5,7 +5,7 @@
 //! them, so that the `.env` of a Django deployment works unchanged.
 
 mod database;
-pub mod dotenv;
+pub mod decouple;
 mod doubts;
 pub mod secret;
 mod settings;
@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::booking::rules::Limits;
-use crate::clock::SECOND;
+use crate::time::clock::SECOND;
 
 pub use database::{DatabaseTarget, Host, TlsMode, parse_database_url};
 pub use doubts::Doubt;
@@ -132,7 +132,7 @@ impl Config {
         let named = env_file.or(named.as_deref().map(Path::new));
         let path = named.unwrap_or(Path::new(".env"));
         let mut env_file = None;
-        let dotenv = match std::fs::read_to_string(path) {
+        let decouple = match std::fs::read_to_string(path) {
             Ok(text) => {
                 env_file = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
                 text
@@ -156,8 +156,8 @@ impl Config {
                 }
             }
         }
-        match Self::load(|name| env.get(name).cloned(), &dotenv) {
-            Ok(config) if faults.is_empty() => Ok(Self { env_file, present: present(&env, &dotenv), ..config }),
+        match Self::load(|name| env.get(name).cloned(), &decouple) {
+            Ok(config) if faults.is_empty() => Ok(Self { env_file, present: present(&env, &decouple), ..config }),
             result => {
                 faults.extend(result.err().unwrap_or_default());
                 Err(faults)
@@ -170,8 +170,8 @@ impl Config {
     ///
     /// # Errors
     /// Returns all faults.
-    pub fn load(env: impl Fn(&str) -> Option<String>, dotenv: &str) -> Result<Self, Vec<Fault>> {
-        let mut reader = Reader { dotenv: dotenv::parse(dotenv), env, faults: Vec::new() };
+    pub fn load(env: impl Fn(&str) -> Option<String>, decouple: &str) -> Result<Self, Vec<Fault>> {
+        let mut reader = Reader { decouple: decouple::parse(decouple), env, faults: Vec::new() };
         reader.refuse_hidden_names();
         let debug = reader.boolean("DEBUG");
         let mut config = Self {
@@ -227,7 +227,7 @@ impl Config {
             },
             turnaround: reader.integer::<i64>("TURNAROUND_MINUTES") * MINUTE,
             env_file: None,
-            doubts: doubts::of_file(dotenv),
+            doubts: doubts::of_file(decouple),
             present: Vec::new(),
         };
         let contradictions = doubts::of_config(&config);
@@ -261,10 +261,10 @@ impl Config {
 }
 
 /// Lists the settings with the values that this environment and the text of this file give them.
-fn present(env: &HashMap<&str, String>, dotenv: &str) -> Vec<Present> {
-    let dotenv = dotenv::parse(dotenv);
+fn present(env: &HashMap<&str, String>, decouple: &str) -> Vec<Present> {
+    let decouple = decouple::parse(decouple);
     let present = |setting: &'static Setting| {
-        let (value, from) = match (env.get(setting.name), dotenv.get(setting.name)) {
+        let (value, from) = match (env.get(setting.name), decouple.get(setting.name)) {
             (Some(value), _) => (Some(value.as_str()), "environment"),
             (None, Some(value)) => (Some(value.as_str()), ".env"),
             (None, None) => (setting.default, "default"),
@@ -372,14 +372,14 @@ fn origin(text: &str) -> Option<String> {
 /// other settings are still checked; the result is discarded.
 struct Reader<E> {
     env: E,
-    dotenv: BTreeMap<String, String>,
+    decouple: BTreeMap<String, String>,
     faults: Vec<Fault>,
 }
 
 impl<E: Fn(&str) -> Option<String>> Reader<E> {
     /// Returns the value in the environment, or else in `.env`.
     fn written(&self, name: &str) -> Option<String> {
-        (self.env)(name).or_else(|| self.dotenv.get(name).cloned())
+        (self.env)(name).or_else(|| self.decouple.get(name).cloned())
     }
 
     /// Returns the value unless it is empty.
@@ -406,7 +406,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
     }
 
     fn boolean(&mut self, name: &str) -> bool {
-        self.parsed(name, dotenv::boolean)
+        self.parsed(name, decouple::boolean)
     }
 
     fn integer<T: TryFrom<i64>>(&mut self, name: &str) -> T {
@@ -430,7 +430,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
 
     fn list(&mut self, name: &str) -> Vec<String> {
         let value = self.written(name).or(setting(name).default.map(str::to_owned));
-        dotenv::csv(&value.unwrap_or_default()).unwrap_or_else(|problem| {
+        decouple::csv(&value.unwrap_or_default()).unwrap_or_else(|problem| {
             self.fault(name, problem);
             Vec::new()
         })
@@ -548,7 +548,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         let hidden: Vec<_> = SETTINGS
             .iter()
             .filter(|setting| {
-                self.dotenv.keys().any(|key| {
+                self.decouple.keys().any(|key| {
                     let bare = key.trim_start_matches('\u{feff}');
                     let bare = bare.strip_prefix("export").unwrap_or(bare).trim_start();
                     bare == setting.name
@@ -575,7 +575,7 @@ fn integer_in_range(name: &str, value: &str) -> Option<i64> {
     let Accepts::Integer(min, max) = setting(name).accepts else {
         unreachable!("a test reads every setting");
     };
-    dotenv::integer(value).filter(|number| (min..=max).contains(number))
+    decouple::integer(value).filter(|number| (min..=max).contains(number))
 }
 
 /// Formats a value for a fault message: quoted, escaped, and shortened if it is long.

@@ -7,13 +7,13 @@ use secrecy::ExposeSecret;
 use super::*;
 
 /// Loads the configuration from an empty environment and this `.env`.
-fn load(dotenv: &str) -> Result<Config, Vec<Fault>> {
-    Config::load(|_| None, dotenv)
+fn load(decouple: &str) -> Result<Config, Vec<Fault>> {
+    Config::load(|_| None, decouple)
 }
 
 /// Returns the faults of this `.env`, one per line.
-fn faults(dotenv: &str) -> String {
-    let faults = load(dotenv).expect_err(dotenv);
+fn faults(decouple: &str) -> String {
+    let faults = load(decouple).expect_err(decouple);
     faults.iter().map(|fault| format!("{fault}\n")).collect()
 }
 
@@ -72,7 +72,7 @@ fn a_django_env_file_works_unchanged() {
 
 #[test]
 fn the_database_comes_from_its_url_else_the_db_variables() {
-    for (dotenv, expected) in [
+    for (decouple, expected) in [
         ("DATABASE_URL=sqlite://a.db\nDB_ENGINE=mysql\nDB_PORT=x", "a.db"),
         ("DATABASE_URL=\nDB_ENGINE=sqlite\nDB_NAME=b.db", "b.db"),
         ("DB_ENGINE=django.db.backends.sqlite3\nDB_NAME=/c d.db", "/c d.db"),
@@ -83,14 +83,14 @@ fn the_database_comes_from_its_url_else_the_db_variables() {
         ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=::1,db:33\nDB_PORT=1", "[::1]:1,db:33 Preferred"),
         ("DB_ENGINE=\nDB_NAME=\nDB_HOST=", "data/marquee.sqlite3"),
     ] {
-        let seen = match load(dotenv).expect(dotenv).database {
+        let seen = match load(decouple).expect(decouple).database {
             DatabaseTarget::Sqlite { path } => path.display().to_string(),
             DatabaseTarget::Mysql { hosts, tls, .. } => {
                 let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
                 format!("{} {tls:?}", hosts.join(","))
             }
         };
-        assert_eq!(seen, expected, "{dotenv}");
+        assert_eq!(seen, expected, "{decouple}");
     }
 }
 
@@ -102,8 +102,8 @@ fn the_environment_takes_precedence_even_if_empty() {
         "DB_NAME" => Some(" from env ".to_owned()),
         _ => None,
     };
-    let dotenv = "LOG_LEVEL=debug\nSECRET_KEY=x\nDB_ENGINE=sqlite\nDB_NAME=y\nBIND=[::1]:0";
-    let config = Config::load(env, dotenv).expect("valid");
+    let decouple = "LOG_LEVEL=debug\nSECRET_KEY=x\nDB_ENGINE=sqlite\nDB_NAME=y\nBIND=[::1]:0";
+    let config = Config::load(env, decouple).expect("valid");
     assert_eq!(config.log_level, "warn");
     assert!(config.secret_key.is_none());
     assert_eq!(config.bind.to_string(), "[::1]:0");
@@ -157,7 +157,7 @@ fn all_faults_are_reported_with_name_and_accepted_values() {
 
 #[test]
 fn faults_of_the_db_variables() {
-    for (dotenv, expected) in [
+    for (decouple, expected) in [
         ("DB_NAME=x\nDB_PORT=1", "DB_ENGINE: it is missing, but DB_NAME is set"),
         ("DB_ENGINE=django.db.backends.oracle", "DB_ENGINE: \"django.db.backends.oracle\" is not"),
         ("DB_ENGINE=Django.db.backends.mysql", "DB_ENGINE: "),
@@ -168,16 +168,16 @@ fn faults_of_the_db_variables() {
         ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_PORT=65536", "DB_PORT: \"65536\" is not"),
         ("DB_ENGINE=mysql\nDB_USER=u\nDB_NAME=n\nDB_HOST=/run/my.sock", "DB_HOST: "),
     ] {
-        let report = faults(dotenv);
-        assert!(report.starts_with(expected), "{dotenv}: {report}");
-        assert_eq!(report.lines().count(), 1, "{dotenv}: {report}");
+        let report = faults(decouple);
+        assert!(report.starts_with(expected), "{decouple}: {report}");
+        assert_eq!(report.lines().count(), 1, "{decouple}: {report}");
     }
 }
 
 #[test]
 fn a_name_that_decouple_would_miss_is_a_fault() {
-    for dotenv in ["\u{feff}SECRET_KEY=a", "export SECRET_KEY=a", "\u{feff}export\tSECRET_KEY = a"] {
-        let report = faults(dotenv);
+    for decouple in ["\u{feff}SECRET_KEY=a", "export SECRET_KEY=a", "\u{feff}export\tSECRET_KEY = a"] {
+        let report = faults(decouple);
         assert!(report.starts_with("SECRET_KEY: "), "{report}");
     }
     // A shell that reads the `export` line puts the variable into the environment.
@@ -195,8 +195,8 @@ fn a_long_value_is_cut_in_the_fault() {
 #[test]
 fn hosts_are_allowed_by_djangos_rule() {
     let allowed = |patterns: &str, host: &str| {
-        let dotenv = format!("ALLOWED_HOSTS={patterns}");
-        load(&dotenv).expect(&dotenv).host_allowed(host)
+        let decouple = format!("ALLOWED_HOSTS={patterns}");
+        load(&decouple).expect(&decouple).host_allowed(host)
     };
     for (patterns, host) in [
         ("a.example", "a.example"),
@@ -494,8 +494,8 @@ fn the_example_file_is_valid_with_every_setting_switched_on() {
     assert!(matches!(config.database, DatabaseTarget::Mysql { .. }));
 }
 
-fn doubts(dotenv: &str) -> Vec<(String, bool)> {
-    let doubts = load(dotenv).expect("it can be read").doubts;
+fn doubts(decouple: &str) -> Vec<(String, bool)> {
+    let doubts = load(decouple).expect("it can be read").doubts;
     doubts.into_iter().map(|doubt| (doubt.text, doubt.is_mistake)).collect()
 }
 
@@ -534,7 +534,7 @@ fn lines_that_set_nothing_are_found_and_not_repeated() {
 
 #[test]
 fn contradictions_are_found() {
-    for (dotenv, named) in [
+    for (decouple, named) in [
         ("HOLD_MINUTES=60\nHOLD_LIMIT_MINUTES=10", "HOLD_MINUTES"),
         ("SEATS_PER_ORDER=5\nSEATS_PER_USER=4", "SEATS_PER_ORDER"),
         ("SALES_OPEN_DAYS=1\nSALES_CLOSE_MINUTES=1440", "SALES_CLOSE_MINUTES"),
@@ -542,7 +542,7 @@ fn contradictions_are_found() {
         ("ADMIN_IDLE_MINUTES=61\nADMIN_SESSION_HOURS=1", "ADMIN_IDLE_MINUTES"),
         ("LOGIN_FAILURES_PER_ACCOUNT=11\nLOGIN_FAILURES_PER_ADDRESS=10", "LOGIN_FAILURES_PER_ACCOUNT"),
     ] {
-        let found = doubts(dotenv);
+        let found = doubts(decouple);
         assert!(found.len() == 1 && found[0].0.starts_with(named) && found[0].1, "{found:?}");
     }
     for fine in [

@@ -8,12 +8,13 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::booking::rules::Sales;
-use crate::catalog::{self, store as catalog_store};
-use crate::clock;
 use crate::config::Config;
 use crate::db::{Db, DbError, Tx};
-use crate::schedule::admin::{counted, overlaps};
-use crate::schedule::store::{self as schedule, Plan, Put};
+use crate::movies::{self, store as movie_store};
+use crate::screens::store as screen_store;
+use crate::shows::admin::{counted, overlaps};
+use crate::shows::store::{self as show_store, Plan, Put};
+use crate::time::clock;
 
 /// The content of a file.
 #[derive(Deserialize)]
@@ -261,7 +262,7 @@ fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>, warnings:
         if text.is_empty() || text.chars().count() > MAX_TEXT_CHARS {
             return Err("must have 1 to 255 characters".to_owned());
         }
-        match catalog::unshowable(text) {
+        match movies::unshowable(text) {
             Some(bad) => Err(format!("has the character U+{:04X}, which can't be shown", u32::from(bad))),
             None => Ok(()),
         }
@@ -346,7 +347,7 @@ async fn put_movies(
     let mut matched: HashSet<i64> = ids.iter().flatten().copied().collect();
     let mut known = Vec::with_capacity(movies.len());
     for movie in movies {
-        known.push(catalog_store::movies_titled(tx, movie.title.trim()).await?);
+        known.push(movie_store::movies_titled(tx, movie.title.trim()).await?);
     }
     // Exact matches come first, so that a movie with another duration does not take their row.
     for must_be_exact in [true, false] {
@@ -374,14 +375,14 @@ async fn put_movies(
     for (position, (movie, id)) in movies.iter().zip(ids).enumerate() {
         let (title, minutes) = (movie.title.trim(), movie.duration_minutes.0);
         if let Some(id) = id
-            && catalog_store::movie(tx, id).await?.is_some_and(|(was, long)| was == title && long == minutes)
+            && movie_store::movie(tx, id).await?.is_some_and(|(was, long)| was == title && long == minutes)
         {
             loaded.movies.there += 1;
             continue;
         }
-        catalog_store::put_movie(tx, id, title, minutes).await?;
+        movie_store::put_movie(tx, id, title, minutes).await?;
         loaded.movies.loaded += 1;
-        let called = catalog_store::movies_titled(tx, title).await?.len();
+        let called = movie_store::movies_titled(tx, title).await?.len();
         if called > 1 {
             loaded.warnings.push(format!("movies[{position}]: {called} movies are now called {title:?}"));
         }
@@ -398,18 +399,18 @@ async fn put_screens(
     for (position, screen) in screens.iter().enumerate() {
         let (name, id) = (screen.name.trim(), screen.id.map(|Whole(id)| id));
         // A screen without an id is the one with the same name.
-        let known = catalog_store::screen_named(tx, name).await?;
+        let known = screen_store::screen_named(tx, name).await?;
         if known.is_some() && id.is_some() && known != id {
             faults.push(format!("screens[{position}].name: another screen has this name"));
             continue;
         }
         let id = id.or(known);
         if let Some(id) = id
-            && catalog_store::screen(tx, id).await?.is_some_and(|was| was == name)
+            && screen_store::screen(tx, id).await?.is_some_and(|was| was == name)
         {
             loaded.screens.there += 1;
         } else {
-            catalog_store::put_screen(tx, id, name).await?;
+            screen_store::put_screen(tx, id, name).await?;
             loaded.screens.loaded += 1;
         }
     }
@@ -438,10 +439,10 @@ async fn put_shows<'f>(
         let mut warn = |text: String| loaded.warnings.push(format!("shows[{position}]: {text}"));
         let id = match show.id {
             Some(Whole(id)) => Some(id),
-            None => schedule::planned(tx, &plan).await?,
+            None => show_store::planned(tx, &plan).await?,
         };
         let before = match id {
-            Some(id) => schedule::shows(tx, &[id]).await?.pop(),
+            Some(id) => show_store::shows(tx, &[id]).await?.pop(),
             None => None,
         };
         if let Some(before) = &before {
@@ -473,7 +474,7 @@ async fn put_shows<'f>(
                 ));
             }
         }
-        let id = match schedule::put_show(tx, id, plan).await? {
+        let id = match show_store::put_show(tx, id, plan).await? {
             Put::Done(id) => id,
             Put::SeatTaken(seat) => {
                 faults.push(format!("shows[{position}].total_seats: seat {seat} is taken"));
@@ -498,9 +499,9 @@ async fn put_shows<'f>(
 
 async fn find_movie(tx: &mut Tx, movie: &Reference) -> Result<Result<i64, String>, DbError> {
     Ok(match movie {
-        Reference::Id(id) if catalog_store::has_movie(tx, *id).await? => Ok(*id),
+        Reference::Id(id) if movie_store::has_movie(tx, *id).await? => Ok(*id),
         Reference::Id(id) => Err(format!("there is no movie {id}")),
-        Reference::Name(title) => match catalog_store::movies_titled(tx, title.trim()).await?[..] {
+        Reference::Name(title) => match movie_store::movies_titled(tx, title.trim()).await?[..] {
             [(id, _)] => Ok(id),
             [] => Err(format!("there is no movie called {:?}", title.trim())),
             ref several => Err(format!("{} movies are called {:?}; use its id", several.len(), title.trim())),
@@ -510,9 +511,9 @@ async fn find_movie(tx: &mut Tx, movie: &Reference) -> Result<Result<i64, String
 
 async fn find_screen(tx: &mut Tx, screen: &Reference) -> Result<Result<i64, String>, DbError> {
     Ok(match screen {
-        Reference::Id(id) if catalog_store::has_screen(tx, *id).await? => Ok(*id),
+        Reference::Id(id) if screen_store::has_screen(tx, *id).await? => Ok(*id),
         Reference::Id(id) => Err(format!("there is no screen {id}")),
-        Reference::Name(name) => match catalog_store::screen_named(tx, name.trim()).await? {
+        Reference::Name(name) => match screen_store::screen_named(tx, name.trim()).await? {
             Some(id) => Ok(id),
             None => Err(format!("there is no screen called {:?}", name.trim())),
         },

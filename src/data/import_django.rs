@@ -12,10 +12,10 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::accounts::username;
-use crate::catalog;
-use crate::clock;
 use crate::config::DatabaseTarget;
 use crate::db::{Db, DbError, Decode, Dialect, FromRow, Tx, Value};
+use crate::movies;
+use crate::time::clock;
 
 /// A table of Django's, and the table of ours that its rows are copied to.
 struct Table {
@@ -463,7 +463,7 @@ impl Import {
             match held(cell, holds) {
                 Ok(value) => {
                     if let (Value::Text(text), Holds::Text { may_be_blank: false, .. }) = (&value, holds)
-                        && let Some(bad) = catalog::unshowable(text)
+                        && let Some(bad) = movies::unshowable(text)
                     {
                         let bad = u32::from(bad);
                         self.report.unshowable.add(format!("{} {id}: {name} has U+{bad:04X}", table.one));

@@ -11,11 +11,12 @@ use jiff::{ToSpan, Zoned};
 use crate::accounts::{self, AccountError, NewUser, hashing, store as users, username};
 use crate::booking::desk::Desk;
 use crate::booking::rules::{Ask, Limits};
-use crate::catalog::store as catalog;
-use crate::clock;
 use crate::data::store::{self, Contents};
 use crate::db::{Db, DbError};
-use crate::schedule::store::{self as schedule, Plan};
+use crate::movies::store as movie_store;
+use crate::screens::store as screen_store;
+use crate::shows::store::{self as show_store, Plan, Put};
+use crate::time::clock;
 
 /// Printed whenever the sample data is loaded.
 pub const LOGINS: &str = "\
@@ -114,7 +115,7 @@ pub async fn public_accounts(db: &Db) -> Result<Vec<&'static str>, DbError> {
 pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
     refuse_foreign(db).await?;
     let customer = ensure_users(db).await?;
-    let (movies, screens) = ensure_catalog(db).await?;
+    let (movies, screens) = ensure_programme(db).await?;
     let now = jiff::Timestamp::now().to_zoned(zone.clone());
     let mut added = Vec::new();
     let mut tx = db.begin().await?;
@@ -123,7 +124,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
             for (slot, (hour, minute)) in STARTS.into_iter().enumerate() {
                 let Some(start) = start(&now, day, hour, minute).filter(|start| *start > now) else { continue };
                 let date_time = start.timestamp().as_microsecond();
-                if schedule::screen_is_used_at(&mut tx, *screen_id, date_time).await? {
+                if show_store::screen_is_used_at(&mut tx, *screen_id, date_time).await? {
                     continue;
                 }
                 // Counted from a fixed day, so that a day gets the same movies on every run.
@@ -131,7 +132,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
                 let movie_id = movies[turn % movies.len()];
                 let (screen_id, total_seats) = (*screen_id, *total_seats);
                 let plan = Plan { movie_id, screen_id, date_time, total_seats, ..Plan::default() };
-                if let schedule::Put::Done(id) = schedule::put_show(&mut tx, None, plan).await? {
+                if let Put::Done(id) = show_store::put_show(&mut tx, None, plan).await? {
                     added.push((id, total_seats));
                 }
             }
@@ -176,20 +177,20 @@ async fn ensure_users(db: &Db) -> Result<i64, DbError> {
 }
 
 /// Creates the missing movies and screens. Returns the movies' ids, and the screens' ids with their numbers of seats.
-async fn ensure_catalog(db: &Db) -> Result<(Vec<i64>, Vec<(i64, i64)>), DbError> {
+async fn ensure_programme(db: &Db) -> Result<(Vec<i64>, Vec<(i64, i64)>), DbError> {
     let mut tx = db.begin().await?;
     let (mut movies, mut screens) = (Vec::new(), Vec::new());
     for (title, minutes) in MOVIES {
-        let known = catalog::movies_titled(&mut tx, title).await?;
+        let known = movie_store::movies_titled(&mut tx, title).await?;
         movies.push(match known.first() {
             Some((id, _)) => *id,
-            None => catalog::put_movie(&mut tx, None, title, minutes).await?,
+            None => movie_store::put_movie(&mut tx, None, title, minutes).await?,
         });
     }
     for (name, seats) in SCREENS {
-        let id = match catalog::screen_named(&mut tx, name).await? {
+        let id = match screen_store::screen_named(&mut tx, name).await? {
             Some(id) => id,
-            None => catalog::put_screen(&mut tx, None, name).await?,
+            None => screen_store::put_screen(&mut tx, None, name).await?,
         };
         screens.push((id, seats));
     }

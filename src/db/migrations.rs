@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::mysql::Mysql;
 use super::{Db, DbError, Dialect, Engine, Result};
-use crate::clock;
+use crate::time::clock;
 
 /// One step of the schema, with its SQL for each engine.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ pub mod store;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::clock;
+use crate::time::clock;
 
 /// Seats of a show that nobody else can get until the hold expires.
 #[derive(Debug, Clone, Serialize, ToSchema)]

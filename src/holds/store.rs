@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Hold;
-use crate::clock;
 use crate::db::{Db, Result, Row, Value};
+use crate::time::clock;
 
 /// Returns the live holds of a user, newest first.
 pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<Hold>> {

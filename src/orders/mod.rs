@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::booking::Booking;
-use crate::clock;
+use crate::time::clock;
 
 /// Seats of a show that were booked together.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::app::App;
-use crate::connections::NoRoom;
 use crate::error::{ApiError, FieldFaults};
+use crate::server::NoRoom;
 
 /// A longer integer is malformed JSON (B30).
 const MAX_INTEGER_DIGITS: usize = 4_300;

@@ -19,7 +19,7 @@ use tower::ServiceBuilder;
 
 use super::body;
 use super::negotiation::{self, HTML, JSON};
-use crate::accounts::{User, api as accounts};
+use crate::accounts::{User, auth};
 use crate::app::App;
 use crate::error::{ApiError, FieldFaults};
 
@@ -108,7 +108,7 @@ async fn serve(
 
 async fn checked(app: &App, endpoint: Endpoint, mut request: Request, next: Next) -> Response {
     if endpoint.access != Access::Public {
-        match accounts::authenticate(app, request.headers()).await {
+        match auth::authenticate(app, request.headers()).await {
             Ok(Some(user)) => drop(request.extensions_mut().insert(user)),
             Ok(None) if endpoint.access == Access::User => return ApiError::NotAuthenticated.into_response(),
             Ok(None) => {}

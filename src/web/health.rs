@@ -19,7 +19,7 @@ pub async fn healthz() -> Response {
 /// Checks that the database accepts writes and has the schema that this binary needs. Anyone may send this request, so
 /// the result is cached for up to a second.
 pub async fn readyz(State(app): State<App>) -> Response {
-    let Ok(problem) = app.reads.problem.get((), async { Ok::<_, Infallible>(problem(&app).await) }).await;
+    let Ok(problem) = app.caches.problem.get((), async { Ok::<_, Infallible>(problem(&app).await) }).await;
     match problem {
         None => Json(json!({ "status": "ready" })).into_response(),
         Some(problem) => {

@@ -18,10 +18,11 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::connections::NoPlace;
 use crate::error::ApiError;
+use crate::server::NoPlace;
+use crate::telemetry::log;
 use crate::web::endpoint::Client;
-use crate::{admin, back_office, log};
+use crate::{admin, admin_site};
 
 /// Sent with every reply. The id is also in every log line of the request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -73,7 +74,7 @@ async fn answer(app: App, id: Uuid, mut request: Request, next: Next) -> Respons
     }
     let id = id.simple().to_string();
     if admin::render::is_of_the_panel(&path) {
-        response = admin::render::dress(&back_office::SITE, response, &id).await;
+        response = admin::render::dress(&admin_site::SITE, response, &id).await;
     }
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);

@@ -1,9 +1,10 @@
 //! Code shared by all HTTP endpoints: negotiation, bodies, tokens, limits, request ids and the documentation pages.
 
 pub mod body;
-pub mod docs;
 pub mod endpoint;
 pub mod health;
+pub mod html;
 pub mod layers;
 pub mod long_lists;
 pub mod negotiation;
+pub mod refusal;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::join;
 use marquee::admin::guard::{Needs, Route};
 use marquee::admin::{Model, Permission};
-use marquee::back_office::SITE;
+use marquee::admin_site::SITE;
 use marquee::router::admin_panel;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

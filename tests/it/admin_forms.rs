@@ -2,8 +2,8 @@
 
 use axum::Router;
 use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
+use marquee::admin_site::SITE;
 use marquee::app;
-use marquee::back_office::SITE;
 use marquee::config::Config;
 use marquee::connections;
 use marquee::db::Db;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use marquee::config::{Config, dotenv};
+use marquee::config::{Config, decouple};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -104,10 +104,10 @@ fn agrees_with_decouple_and_django() -> Result<(), Skipped> {
 fn ours(kind: &str, question: &Value) -> Value {
     let text = question.as_str().unwrap_or_default();
     match kind {
-        "files" => json!(dotenv::parse(text)),
-        "lists" => json!(dotenv::csv(text).ok()),
-        "booleans" => json!(dotenv::boolean(text)),
-        "integers" => json!(dotenv::integer(text)),
+        "files" => json!(decouple::parse(text)),
+        "lists" => json!(decouple::csv(text).ok()),
+        "booleans" => json!(decouple::boolean(text)),
+        "integers" => json!(decouple::integer(text)),
         "hosts" => {
             let patterns: Vec<String> = serde_json::from_value(question[0].clone()).expect("strings");
             // Set directly, because the settings refuse a pattern that no host can match.

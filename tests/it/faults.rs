@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::join;
 use marquee::config::parse_database_url;
 use marquee::db::Db;
-use marquee::schedule::store::{Plan, Put, put_show};
+use marquee::shows::store::{Plan, Put, put_show};
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 use stampede::Load;

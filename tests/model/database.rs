@@ -448,7 +448,7 @@ impl Database {
         Some(change.cancels.iter().all(is_cancelled) && are_stored)
     }
 
-    /// `schedule::store::put_show`.
+    /// `shows::store::put_show`.
     pub fn put_show(&mut self, total_seats: i64, order_limit: i64) {
         let highest = self.rows.values().filter(|row| self.is_live(row)).map(|row| row.seat).max();
         if highest.is_none_or(|seat| seat <= total_seats) {

@@ -14,8 +14,8 @@ use marquee::booking::rules::Ask;
 use marquee::clock::{self, SECOND};
 use marquee::commands::read_config;
 use marquee::db::{Db, DbError, Dialect, Value, mysql};
-use marquee::schedule::store::{Plan, Put, put_show};
-use marquee::{accounts, catalog};
+use marquee::shows::store::{Plan, Put, put_show};
+use marquee::{accounts, movies, screens};
 use marquee_benchmark::{Database, INSERT, NewBooking};
 use mysql_async::prelude::Queryable;
 use serde_json::json;
@@ -303,8 +303,8 @@ async fn users(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Erro
 async fn shows_of(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::Error + Send + Sync>> {
     let date_time = clock::now() + 365 * 24 * 3600 * SECOND;
     let mut tx = db.begin().await?;
-    let movie_id = catalog::store::put_movie(&mut tx, None, "Feature 1", 90).await?;
-    let screen_id = catalog::store::put_screen(&mut tx, None, &format!("Screen {date_time}")).await?;
+    let movie_id = movies::store::put_movie(&mut tx, None, "Feature 1", 90).await?;
+    let screen_id = screens::store::put_screen(&mut tx, None, &format!("Screen {date_time}")).await?;
     let mut shows = Vec::new();
     for _ in 0..count {
         let plan = Plan { movie_id, screen_id, date_time, total_seats: SEATS, ..Plan::default() };

@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::accounts::username;
 use crate::admin::list::{Chosen, Period, Query};
-use crate::admin::moments::told;
+use crate::admin::time_sql::told;
 use crate::admin::{Model, Search, SearchKind, Shown};
 use crate::app::App;
 use crate::db::{DbError, Decode, Dialect, FromRow, Result, Row, Value};

@@ -1,8 +1,8 @@
 //! The change log. Entries are only ever added.
 
 use crate::admin::{FieldChange, Staff};
-use crate::clock;
 use crate::db::{Db, DbError, FromRow, Result, Row, Tx};
+use crate::time::clock;
 
 /// Logs what `staff` did with an object, in the transaction that does it. `label` is the object's current display name;
 /// `action` is `add`, `change`, `delete` or the name of an action.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::admin::fields::given;
-use crate::admin::{Given, Inline, Model, UsedBy, moments};
+use crate::admin::{Given, Inline, Model, UsedBy, time_sql};
 use crate::app::App;
 use crate::db::{DbError, Decode, Dialect, FromRow, Result, Tx, Value};
 
@@ -27,7 +27,7 @@ impl Reader<'_> {
     /// Runs a query that is made of a description's expressions.
     async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let (Reader::Db(app) | Reader::Tx(app, _)) = self;
-        let sql = moments::told(sql, app.db.dialect(), &app.config.time_zone);
+        let sql = time_sql::told(sql, app.db.dialect(), &app.config.time_zone);
         match self {
             Reader::Db(app) => app.db.query(&sql, params).await,
             Reader::Tx(_, tx) => tx.query(&sql, params).await,

@@ -4,8 +4,8 @@ use axum::extract::State;
 
 use super::{Show, store};
 use crate::app::App;
-use crate::catalog;
 use crate::error::ApiError;
+use crate::movies;
 use crate::web::body::RawJson;
 use crate::web::endpoint::PathId;
 
@@ -20,10 +20,10 @@ use crate::web::endpoint::PathId;
 pub async fn list_shows(State(app): State<App>, PathId(movie_id): PathId) -> Result<RawJson, ApiError> {
     let read = async {
         let shows = store::shows_of_movie(&app.db, movie_id).await?;
-        if shows.is_empty() && !catalog::store::movie_exists(&app.db, movie_id).await? {
+        if shows.is_empty() && !movies::store::movie_exists(&app.db, movie_id).await? {
             return Ok(None);
         }
         RawJson::of(&shows).map(Some)
     };
-    app.reads.shows.get(movie_id, read).await?.map(RawJson).ok_or(ApiError::NotFound)
+    app.caches.shows.get(movie_id, read).await?.map(RawJson).ok_or(ApiError::NotFound)
 }

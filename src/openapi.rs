@@ -9,51 +9,19 @@ use axum::extract::{Path, Request};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Content, ContentBuilder, HeaderBuilder, ObjectBuilder, OneOfBuilder, OpenApi as Schema, Ref, RefOr, Required,
     Response as Reply, ResponseBuilder, Schema as ObjectSchema, SecurityRequirement, Type,
 };
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::{Modify, OpenApi};
 
-use super::endpoint::{accept, format};
-use super::negotiation::{self, Form, JSON};
 use crate::error::ApiError;
-use crate::{accounts, booking, catalog, holds, orders, schedule};
-
-/// Why a request was refused.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "detail": "Not found." }))]
-pub struct Detail {
-    /// The reason, for people.
-    detail: String,
-    /// The reason, for programs, if a status has several. 401: `token_not_valid`, `bad_authorization_header`,
-    /// `user_not_found`, `user_inactive`. 503: `busy`, `unavailable` (nothing was changed, repeat the request),
-    /// `timeout`, `outcome_unknown` (check the state before you repeat the request).
-    #[schema(value_type = String, required = false)]
-    code: Option<String>,
-    /// If several seats were requested: those that are not free.
-    #[schema(value_type = Vec<i64>, required = false)]
-    seats: Option<Vec<i64>>,
-    /// The errors of an access token.
-    #[schema(value_type = Vec<TokenMessage>, required = false)]
-    messages: Option<Vec<TokenMessage>>,
-}
-
-/// Why an access token was refused.
-#[derive(Serialize, ToSchema)]
-pub struct TokenMessage {
-    token_class: String,
-    token_type: String,
-    message: String,
-}
-
-/// The errors of the fields of a body; `non_field_errors` is about the body as a whole.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "seat_number": ["A valid integer is required."] }))]
-pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<String>>);
+use crate::web::endpoint::{accept, format};
+use crate::web::negotiation::{self, Form, JSON};
+use crate::web::refusal::{Detail, FieldErrors};
+use crate::{accounts, booking, holds, movies, orders, shows};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -70,7 +38,7 @@ pub struct FieldErrors(#[schema(inline)] std::collections::BTreeMap<String, Vec<
     ),
     paths(
         accounts::api::signup, accounts::api::login, accounts::api::refresh,
-        catalog::api::list_movies, schedule::api::list_shows,
+        movies::api::list_movies, shows::api::list_shows,
         booking::api::book, booking::api::cancel, booking::api::my_bookings,
         holds::api::hold, holds::api::list, holds::api::get, holds::api::extend, holds::api::change,
         holds::api::release, holds::api::confirm,
@@ -250,7 +218,7 @@ static SWAGGER: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::ne
 
 /// Serves Swagger UI (D01). The page is our own: the vendored one is not made for phones.
 pub async fn swagger() -> Response {
-    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../../static/swagger.html"))).into_response()
+    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../static/swagger.html"))).into_response()
 }
 
 /// Serves a file of Swagger UI.
@@ -268,7 +236,7 @@ pub async fn swagger_file(path: Result<Path<String>, PathRejection>) -> Result<R
 
 /// Serves ReDoc (D02).
 pub async fn redoc() -> Response {
-    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../../static/redoc.html"))).into_response()
+    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../static/redoc.html"))).into_response()
 }
 
 /// Serves the only script of ReDoc's page.
@@ -277,7 +245,7 @@ pub async fn redoc_file(path: Result<Path<String>, PathRejection>) -> Result<Res
     if file != "redoc.standalone.js" {
         return Err(ApiError::NotFound);
     }
-    let script = include_str!("../../static/vendor/redoc.standalone.js");
+    let script = include_str!("../static/vendor/redoc.standalone.js");
     Ok(([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, FILE_CACHE)], script).into_response())
 }
 

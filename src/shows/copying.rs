@@ -9,8 +9,8 @@ use super::store::{self, Plan, Put};
 use crate::admin::{FieldChange, Refused, Report, Values};
 use crate::app::App;
 use crate::booking::rules::Sales;
-use crate::clock;
 use crate::db::DbError;
+use crate::time::clock;
 
 /// The most copies that one action makes.
 const MOST: usize = 2_000;
@@ -70,7 +70,7 @@ pub async fn copy(app: &App, ids: &[i64], values: &Values) -> Result<Report, Ref
         return Err(Refused::Warnings(warnings));
     }
     tx.commit().await?;
-    app.reads.shows.all_changed();
+    app.caches.shows.all_changed();
     if known > 0 {
         let text = counted(known, "show already exists and was", "shows already exist and were");
         report.not_done.push(format!("{text} skipped."));

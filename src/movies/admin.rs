@@ -1,10 +1,10 @@
-//! Movies and screens in the admin panel.
+//! Movies in the admin panel.
 
 use super::store;
 use crate::admin::{
     Column, Field, Fieldset, Inline, Kind, Model, Refused, Search, SearchKind, Shown, UsedBy, Values, Work,
 };
-use crate::db::DbError;
+use crate::shows::admin::refuse_with_shows;
 
 pub static MOVIES: Model = Model {
     name: "movies",
@@ -43,7 +43,7 @@ pub static MOVIES: Model = Model {
         ],
     }],
     save: Some(|work, id, values| Box::pin(save_movie(work, id, values))),
-    delete: Some(|work, id| Box::pin(async move { has_shows(store::delete_movie(work.tx, id).await) })),
+    delete: Some(|work, id| Box::pin(async move { refuse_with_shows(store::delete_movie(work.tx, id).await) })),
     used_by: &[UsedBy { model: "shows", by: "t.movie_id" }],
     inlines: &[Inline {
         model: "shows",
@@ -55,8 +55,8 @@ pub static MOVIES: Model = Model {
         extra: 3,
     }],
     changed: |app, id| {
-        app.reads.movies.changed(&());
-        app.reads.shows.changed(&id);
+        app.caches.movies.changed(&());
+        app.caches.shows.changed(&id);
     },
     ..Model::PLAIN
 };
@@ -64,47 +64,4 @@ pub static MOVIES: Model = Model {
 async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
     let minutes = values.int("duration_minutes").unwrap_or_default();
     Ok(store::put_movie(work.tx, id, values.text("title"), minutes).await?)
-}
-
-/// Explains why a movie or screen with shows can't be deleted: shows that were ever booked must be kept.
-fn has_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
-    match deleted {
-        Err(DbError::ForeignKey(_)) => {
-            let why = "It still has shows. Delete them first. If one of them was ever booked, it must be kept.".into();
-            Err(Refused::Stays { why, instead: None })
-        }
-        deleted => Ok(deleted?),
-    }
-}
-
-pub static SCREENS: Model = Model {
-    name: "screens",
-    one: "screen",
-    many: "screens",
-    table: "screens",
-    label: "t.name",
-    version: "t.version",
-    columns: &[Column { name: "name", label: "Name", sql: "t.name", sort: Some("t.name"), ..Column::PLAIN }],
-    order: "name",
-    search: &[Search { column: "t.name", kind: SearchKind::Text }],
-    fieldsets: &[Fieldset {
-        title: "",
-        help: "",
-        fields: &[Field { name: "name", label: "Name", sql: "t.name", ..Field::PLAIN }],
-    }],
-    save: Some(|work, id, values| Box::pin(save_screen(work, id, values))),
-    delete: Some(|work, id| Box::pin(async move { has_shows(store::delete_screen(work.tx, id).await) })),
-    used_by: &[UsedBy { model: "shows", by: "t.screen_id" }],
-    changed: |app, _| app.reads.shows.all_changed(),
-    ..Model::PLAIN
-};
-
-async fn save_screen(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
-    let name = values.text("name");
-    match store::screen_named(work.tx, name).await? {
-        Some(other) if Some(other) != id => {
-            Err(Refused::Faults(vec![("name", "A screen with this name already exists.".into())]))
-        }
-        _ => Ok(store::put_screen(work.tx, id, name).await?),
-    }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Show;
 use crate::booking::rules::Sales;
-use crate::clock::{self, SECOND};
 use crate::db::{Db, Dialect, FromRow, Result, Row, Tx, Value};
+use crate::time::clock::{self, SECOND};
 
 impl FromRow for Show {
     fn from_row(mut row: Row) -> Result<Self> {

@@ -4,16 +4,17 @@ use askama::Template;
 use jiff::Timestamp;
 
 use crate::accounts::admin::{GROUPS, USERS};
-use crate::admin::moments::beginning;
+use crate::admin::time_sql::beginning;
 use crate::admin::{Permission, Site, Staff};
 use crate::app::App;
 use crate::booking::admin::BOOKINGS;
-use crate::catalog::admin::{MOVIES, SCREENS};
-use crate::clock;
 use crate::db::DbError;
+use crate::movies::admin::MOVIES;
 use crate::orders::admin::{HOLDS, ORDERS};
-use crate::schedule::admin::SHOWS;
-use crate::schedule::store::{self, Day};
+use crate::screens::admin::SCREENS;
+use crate::shows::admin::SHOWS;
+use crate::shows::store::{self, Day};
+use crate::time::clock;
 
 pub static SITE: Site = Site {
     title: "Marquee",

@@ -1,4 +1,4 @@
-//! The SQL of movies and screens.
+//! The SQL of movies.
 
 use super::Movie;
 use crate::db::{Db, FromRow, Result, Row, Tx};
@@ -26,11 +26,6 @@ pub async fn has_movie(tx: &mut Tx, id: i64) -> Result<bool> {
     Ok(tx.query_one::<(i64,)>(MOVIE, vec![id.into()]).await?.is_some())
 }
 
-/// Checks within a transaction whether a screen exists.
-pub async fn has_screen(tx: &mut Tx, id: i64) -> Result<bool> {
-    Ok(tx.query_one::<(i64,)>("SELECT id FROM screens WHERE id = ?", vec![id.into()]).await?.is_some())
-}
-
 /// Adds a movie, or changes the one with this id; returns its id.
 pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minutes: i64) -> Result<i64> {
     if let Some(id) = id
@@ -52,34 +47,12 @@ pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minut
     Ok(id.unwrap_or(done.last_id))
 }
 
-/// Adds a screen, or changes the one with this id; returns its id.
-pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64> {
-    if let Some(id) = id
-        && has_screen(tx, id).await?
-    {
-        tx.execute("UPDATE screens SET name = ?, version = version + 1 WHERE id = ?", vec![name.into(), id.into()])
-            .await?;
-        return Ok(id);
-    }
-    let done = tx.execute("INSERT INTO screens (id, name) VALUES (?, ?)", vec![id.into(), name.into()]).await?;
-    Ok(id.unwrap_or(done.last_id))
-}
-
 /// Deletes a movie.
 ///
 /// # Errors
 /// [`crate::db::DbError::ForeignKey`] if it has shows.
 pub async fn delete_movie(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM movies WHERE id = ?", vec![id.into()]).await?;
-    Ok(())
-}
-
-/// Deletes a screen.
-///
-/// # Errors
-/// [`crate::db::DbError::ForeignKey`] if it has shows.
-pub async fn delete_screen(tx: &mut Tx, id: i64) -> Result<()> {
-    tx.execute("DELETE FROM screens WHERE id = ?", vec![id.into()]).await?;
     Ok(())
 }
 
@@ -95,16 +68,4 @@ pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<(i64, i64)>> 
 /// Returns the title and minutes of a movie.
 pub async fn movie(tx: &mut Tx, id: i64) -> Result<Option<(String, i64)>> {
     tx.query_one("SELECT title, duration_minutes FROM movies WHERE id = ?", vec![id.into()]).await
-}
-
-/// Returns the name of a screen.
-pub async fn screen(tx: &mut Tx, id: i64) -> Result<Option<String>> {
-    let found: Option<(String,)> = tx.query_one("SELECT name FROM screens WHERE id = ?", vec![id.into()]).await?;
-    Ok(found.map(|(name,)| name))
-}
-
-/// Returns the id of the screen with this name.
-pub async fn screen_named(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
-    let found: Option<(i64,)> = tx.query_one("SELECT id FROM screens WHERE name = ?", vec![name.into()]).await?;
-    Ok(found.map(|(id,)| id))
 }

@@ -8,7 +8,7 @@ pub mod store;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::clock;
+use crate::time::clock;
 
 /// A movie on a screen at a certain time, with the number of its seats that are available.
 #[derive(Debug, Clone, Serialize, ToSchema)]

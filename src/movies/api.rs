@@ -16,5 +16,5 @@ use crate::web::body::RawJson;
 )]
 pub async fn list_movies(State(app): State<App>) -> Result<RawJson, ApiError> {
     let read = async { RawJson::of(&store::movies(&app.db).await?) };
-    Ok(RawJson(app.reads.movies.get((), read).await?))
+    Ok(RawJson(app.caches.movies.get((), read).await?))
 }

@@ -62,7 +62,7 @@ pub fn beginning(moment: &Zoned, days: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
+    use crate::time::clock;
 
     #[test]
     fn days_begin_in_the_cinemas_time_zone() {

@@ -1,7 +1,7 @@
 //! A cache for reads that many requests share, so that concurrent requests cost one statement.
 //!
 //! Staleness: changes made by this instance are visible immediately, because the code that changes something calls
-//! [`Reads::changed`] before it answers. Changes made by other instances become visible within [`MAX_AGE`].
+//! [`ReadCache::changed`] before it answers. Changes made by other instances become visible within [`MAX_AGE`].
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -27,7 +27,7 @@ const BATCH_MAX: usize = 1_000;
 const KEYS_MAX: u64 = 50_000;
 
 /// The last value read for each key. Only one caller at a time reads a key again.
-pub struct Reads<K, T> {
+pub struct ReadCache<K, T> {
     slots: Cache<K, Arc<Slot<T>>>,
     /// Counts the changes made by this instance that may affect any key.
     changes_of_all: AtomicU64,
@@ -64,14 +64,14 @@ impl<T: Clone> Slot<T> {
     }
 }
 
-impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Default for Reads<K, T> {
+impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Default for ReadCache<K, T> {
     fn default() -> Self {
         let slots = Cache::builder().max_capacity(KEYS_MAX).time_to_idle(Duration::from_secs(60)).build();
-        Reads { slots, changes_of_all: AtomicU64::new(0), due: Mutex::default() }
+        ReadCache { slots, changes_of_all: AtomicU64::new(0), due: Mutex::default() }
     }
 }
 
-impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Reads<K, T> {
+impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> ReadCache<K, T> {
     /// Returns the value that `read` finds, or that it has just found for another caller.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
         Ok(found)
     }
 
-    /// Like [`Reads::get`], for a `read` that can read many keys together. It also receives the keys that must be read
+    /// Like [`ReadCache::get`], for a `read` that can read many keys together. It also receives the keys that must be read
     /// soon, so that a thousand keys in use don't cost a statement each. Keys that it doesn't find get the default
     /// value.
     ///
@@ -169,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_callers_share_a_read_and_see_a_change_immediately() {
-        let reads = Reads::<i64, u64>::default();
+        let reads = ReadCache::<i64, u64>::default();
         let count = AtomicU64::new(0);
         let read = async || {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn aging_values_are_refreshed_together_with_the_next_read() {
-        let reads = Reads::<i64, i64>::default();
+        let reads = ReadCache::<i64, i64>::default();
         let batches = Mutex::new(Vec::new());
         let get = |key: i64| {
             reads.get_with_others(key, |mut keys: Vec<i64>| {

@@ -1,4 +1,4 @@
-//! Movies and screens.
+//! Movies.
 
 pub mod admin;
 pub mod api;

@@ -4,7 +4,7 @@ use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::session::cookies;
+use super::cookies;
 
 const NAME: &str = "marquee_notes";
 
@@ -13,7 +13,7 @@ const LONGEST: usize = 3_000;
 
 /// Returns the messages to show.
 pub fn of(headers: &HeaderMap) -> Vec<String> {
-    let found = cookies(headers, NAME).find(|value| !value.is_empty()).unwrap_or_default();
+    let found = cookies::values(headers, NAME).find(|value| !value.is_empty()).unwrap_or_default();
     form_urlencoded::parse(found).map(|(_, note)| note.into_owned()).collect()
 }
 
@@ -33,7 +33,7 @@ pub fn see_other(url: &str, notes: &[String]) -> Response {
 }
 
 /// Returns the `Set-Cookie` that deletes the messages after they were shown.
-pub fn told() -> HeaderValue {
+pub fn forget() -> HeaderValue {
     cookie("", 0)
 }
 

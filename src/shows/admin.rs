@@ -11,10 +11,10 @@ use crate::app::App;
 use crate::booking::admin::{BOOKINGS, by_house, told};
 use crate::booking::rules::{Act, Limits, Sales};
 use crate::booking::store::left_of_show;
-use crate::clock::{self, SECOND};
 use crate::config::Config;
 use crate::db::{DbError, Tx};
 use crate::orders::admin::{HOLDS, ORDERS};
+use crate::time::clock::{self, SECOND};
 
 /// SQL for the number of seats that are on hold.
 macro_rules! held {
@@ -270,7 +270,7 @@ pub static SHOWS: Model = Model {
     ],
     save: Some(|work, id, values| Box::pin(save(work, id, values))),
     delete: Some(|work, id| Box::pin(delete(work, id))),
-    changed: |app, _| app.reads.shows.all_changed(),
+    changed: |app, _| app.caches.shows.all_changed(),
     ..Model::PLAIN
 };
 
@@ -438,7 +438,7 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
             Ok(is_new) => is_new,
             Err(error) => return report.broken_off(&name, error),
         };
-        app.reads.shows.changed(&show.plan.movie_id);
+        app.caches.shows.changed(&show.plan.movie_id);
         let mut cancelled = 0;
         let mut left = Vec::new();
         for _ in 0..ROUNDS {
@@ -523,6 +523,17 @@ fn sales_text(limits: &Limits, state: i64, now: i64) -> &'static str {
                 () => "Open",
             }
         }
+    }
+}
+
+/// Explains why a movie or screen with shows can't be deleted: shows that were ever booked must be kept.
+pub fn refuse_with_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
+    match deleted {
+        Err(DbError::ForeignKey(_)) => {
+            let why = "It still has shows. Delete them first. If one of them was ever booked, it must be kept.".into();
+            Err(Refused::Stays { why, instead: None })
+        }
+        deleted => Ok(deleted?),
     }
 }
 

@@ -1,0 +1,37 @@
+//! Screens in the admin panel.
+
+use super::store;
+use crate::admin::{Column, Field, Fieldset, Model, Refused, Search, SearchKind, UsedBy, Values, Work};
+use crate::shows::admin::refuse_with_shows;
+
+pub static SCREENS: Model = Model {
+    name: "screens",
+    one: "screen",
+    many: "screens",
+    table: "screens",
+    label: "t.name",
+    version: "t.version",
+    columns: &[Column { name: "name", label: "Name", sql: "t.name", sort: Some("t.name"), ..Column::PLAIN }],
+    order: "name",
+    search: &[Search { column: "t.name", kind: SearchKind::Text }],
+    fieldsets: &[Fieldset {
+        title: "",
+        help: "",
+        fields: &[Field { name: "name", label: "Name", sql: "t.name", ..Field::PLAIN }],
+    }],
+    save: Some(|work, id, values| Box::pin(save_screen(work, id, values))),
+    delete: Some(|work, id| Box::pin(async move { refuse_with_shows(store::delete_screen(work.tx, id).await) })),
+    used_by: &[UsedBy { model: "shows", by: "t.screen_id" }],
+    changed: |app, _| app.caches.shows.all_changed(),
+    ..Model::PLAIN
+};
+
+async fn save_screen(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+    let name = values.text("name");
+    match store::screen_named(work.tx, name).await? {
+        Some(other) if Some(other) != id => {
+            Err(Refused::Faults(vec![("name", "A screen with this name already exists.".into())]))
+        }
+        _ => Ok(store::put_screen(work.tx, id, name).await?),
+    }
+}

@@ -1,0 +1,3 @@
+//! Time: the clock and the cinema's local time.
+
+pub mod clock;

@@ -1,0 +1,4 @@
+//! What pages share.
+
+pub mod cookies;
+pub mod flash;

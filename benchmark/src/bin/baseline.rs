@@ -22,20 +22,21 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use clap::{Parser, ValueEnum};
-use marquee::accounts::{User, api as accounts};
+use marquee::accounts::{User, auth};
 use marquee::app::App;
 use marquee::booking::{Booking, BookingError};
 use marquee::commands::serve::Signals;
 use marquee::commands::{Failure, read_config};
 use marquee::config::{Config, DatabaseTarget};
-use marquee::connections;
 use marquee::db::Db;
 use marquee::error::ApiError;
 use marquee::router::router;
+use marquee::server;
+use marquee::telemetry::log;
+use marquee::time::clock::{self, SECOND};
 use marquee::web::body::Form;
 use marquee::web::endpoint::{Access, CREATE, Endpoint, PathId, Query, mount};
 use marquee::web::layers;
-use marquee::{clock, clock::SECOND, log};
 use marquee_benchmark::{Database, NewBooking, Show, shows};
 use tokio::net::TcpListener;
 
@@ -113,13 +114,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     };
     let _log = log::start(&config);
     let secret_key = config.secret_key.clone().ok_or_else(|| Failure::Refused("SECRET_KEY is not set".to_owned()))?;
-    let limits = connections::Limits::of(&config);
+    let limits = server::Limits::of(&config);
     let db = Db::open(&config.database, config.database_connections)?;
     let baseline = Arc::new(baseline(&cli, &config, &db).await?);
     let app = App::new(config, db, &secret_key);
     let router = around(&app, baseline);
     ready();
-    connections::serve(listener, router, limits, app.grace(), stop).await;
+    server::serve(listener, router, limits, app.grace(), stop).await;
     Ok(())
 }
 
@@ -150,7 +151,7 @@ fn around(app: &App, baseline: Arc<Baseline>) -> Router {
         // The handler reads the token itself: the usual check would ask the database for the user.
         Way::Answer => {
             let book = async move |State(app): State<App>, headers: HeaderMap, PathId(show_id): PathId, form: Form| {
-                let user_id = accounts::token_user(&app, &headers)?.ok_or(ApiError::NotAuthenticated)?.user_id;
+                let user_id = auth::token_user(&app, &headers)?.ok_or(ApiError::NotAuthenticated)?.user_id;
                 baseline.book(user_id, show_id, form).await
             };
             (Access::Public, post(book))

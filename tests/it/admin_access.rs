@@ -193,7 +193,7 @@ async fn every_path_refuses_users_without_permission(engine: Engine) {
     let row = format!(
         "INSERT INTO admin_sessions (token_hash, user_id, created_at, seen_at) VALUES (X'{hash}', {}, {now}, {now})",
         world.ann.id,
-        now = marquee::clock::now(),
+        now = marquee::time::clock::now(),
     );
     app.sql(&row).await;
     let mut forged = boss.clone();

@@ -413,7 +413,7 @@ async fn sales_are_closed(engine: Engine) {
     run(&app, &mut staff, "shows.close", &[2], &[]).await;
     let closed = app.sql("SELECT sales_close_at FROM shows WHERE id = 2").await[0][0].parse::<i64>().expect("a time");
     // As the form shows the time.
-    let closed = marquee::clock::iso(closed / 1_000_000 * 1_000_000);
+    let closed = marquee::time::clock::iso(closed / 1_000_000 * 1_000_000);
     let closed = closed.trim_end_matches('Z');
     let closed = closed.strip_suffix(":00").unwrap_or(closed);
     let again = [&opens[..], &[("sales_close_at", closed), ("total_seats", "3")]].concat();

@@ -5,8 +5,8 @@ use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
 use marquee::admin_site::SITE;
 use marquee::app;
 use marquee::config::Config;
-use marquee::connections;
 use marquee::db::Db;
+use marquee::server;
 use marquee::web::layers;
 use marquee::{admin::guard, router::admin_panel};
 use secrecy::SecretString;
@@ -71,7 +71,7 @@ async fn sky(app: &App) -> String {
         _ => None,
     };
     let config = Config::load(setting, "").expect("valid settings");
-    let limits = connections::Limits::of(&config);
+    let limits = server::Limits::of(&config);
     let db = Db::open(&config.database, 8).expect("the database is there");
     let inner = app::App::new(config, db, &SecretString::from(app.secret_key.clone()));
     let routes = admin_panel().into_iter();
@@ -81,7 +81,7 @@ async fn sky(app: &App) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let base = format!("http://{}", listener.local_addr().expect("it listens"));
     let grace = std::time::Duration::ZERO;
-    tokio::spawn(connections::serve(listener, router, limits, grace, std::future::pending()));
+    tokio::spawn(server::serve(listener, router, limits, grace, std::future::pending()));
     base
 }
 
@@ -304,7 +304,7 @@ async fn local_times_on_clock_change_days(engine: Engine) {
     let fold = fill(&mut root, &base, "/admin/planets/add/", &rises("2026-10-25T02:30")).await;
     goes_to(&fold, "/admin/planets/");
     says(&root.send(&base, Call::get("/admin/planets/")).await, 200, "occurs twice");
-    let micros = |text| marquee::clock::parse(text).expect("a time").to_string();
+    let micros = |text| marquee::time::clock::parse(text).expect("a time").to_string();
     assert_eq!(app.sql("SELECT rises FROM planets").await, [[micros("2026-10-25T00:30:00Z")]]);
     // A time that the control can't show stays when other fields are edited.
     for stored in ["2026-10-25T01:30:00Z", "2026-07-01T10:00:07.123456Z"].map(micros) {

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ToSpan};
-use marquee::clock::{self, SECOND};
+use marquee::time::clock::{self, SECOND};
 use serde_json::{Value, json};
 
 use crate::holds::{act, change, get, hold, is_refused, post};

@@ -96,7 +96,7 @@ async fn the_life_of_a_hold(engine: Engine) {
     }
     assert_eq!(held["date_time"], "2035-06-01T18:30:00Z");
     let minutes = |hold: &Value| {
-        let time = |field: &str| marquee::clock::parse(hold[field].as_str().expect("a time")).expect("a time");
+        let time = |field: &str| marquee::time::clock::parse(hold[field].as_str().expect("a time")).expect("a time");
         (time("expires_at") - time("created_at")) as f64 / 60e6
     };
     assert_eq!(minutes(&held), 8.0);
@@ -274,7 +274,7 @@ async fn either_confirm_or_expiry_wins(engine: Engine) {
     for round in 0..12 {
         let seats = [1 + 2 * round, 2 + 2 * round];
         let held = hold(&world.ann, 1, &seats).send_to(here).await.expect(201).json();
-        let moment = marquee::clock::now() + 60_000;
+        let moment = marquee::time::clock::now() + 60_000;
         app.sql(&format!("UPDATE orders SET expires_at = {moment} WHERE id = {}", held["id"])).await;
         let confirm = async {
             tokio::time::sleep(std::time::Duration::from_millis(45 + 2 * round as u64)).await;
@@ -282,7 +282,7 @@ async fn either_confirm_or_expiry_wins(engine: Engine) {
         };
         let take = async {
             let mut took = false;
-            while !took && marquee::clock::now() < moment + 100_000 {
+            while !took && marquee::time::clock::now() < moment + 100_000 {
                 took = booking(&world.bob, 1, seats[1]).send_to(there).await.status == 201;
             }
             took
@@ -420,7 +420,7 @@ async fn a_hold_can_be_extended_up_to_a_limit(engine: Engine) {
     let world = app.world().await;
     let held = hold(&world.ann, 1, &[5]).send(&app).await.expect(201).json();
     let time =
-        |hold: &Value, field: &str| marquee::clock::parse(hold[field].as_str().expect("a time")).expect("a time");
+        |hold: &Value, field: &str| marquee::time::clock::parse(hold[field].as_str().expect("a time")).expect("a time");
     // Four minutes later.
     app.sql("UPDATE orders SET created_at = created_at - 240000000, expires_at = expires_at - 240000000").await;
     let extended = act(&world.ann, &held, "extend").send(&app).await.expect(200).json();
@@ -537,7 +537,7 @@ async fn only_long_expired_holds_are_deleted(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let ann = &world.ann;
-    let hour = 60 * 60 * marquee::clock::SECOND;
+    let hour = 60 * 60 * marquee::time::clock::SECOND;
     let (mut holds, mut ids) = (Vec::new(), Vec::new());
     for seat in 1..=4 {
         let held = hold(ann, 1, &[seat, seat + 10]).send(&app).await.expect(201).json();
@@ -547,7 +547,7 @@ async fn only_long_expired_holds_are_deleted(engine: Engine) {
     act(ann, &holds[3], "confirm").send(&app).await.expect(201);
     // Expired long ago; just expired; a live hold and an order, both created long ago.
     app.sql(&format!("UPDATE orders SET created_at = 1, expires_at = 2 WHERE id = {}", ids[0])).await;
-    let now = marquee::clock::now();
+    let now = marquee::time::clock::now();
     app.sql(&format!("UPDATE orders SET created_at = 1, expires_at = {now} WHERE id = {}", ids[1])).await;
     app.sql(&format!("UPDATE orders SET created_at = 1 WHERE id IN ({}, {})", ids[2], ids[3])).await;
     let target = marquee::config::parse_database_url(app.database_url()).expect("the app's own");
@@ -566,7 +566,7 @@ async fn a_hold_that_lost_seats_is_over(engine: Engine) {
     let world = app.world().await;
     let (ann, bob) = (&world.ann, &world.bob);
     let held = hold(ann, 1, &[5, 6, 7]).send(&app).await.expect(201).json();
-    let just_now = marquee::clock::now() - marquee::clock::SECOND;
+    let just_now = marquee::time::clock::now() - marquee::time::clock::SECOND;
     app.sql(&format!("UPDATE orders SET expires_at = {just_now} WHERE id = {}", held["id"])).await;
     booking(bob, 1, 5).send(&app).await.expect(201);
     booking(bob, 1, 6).send(&app).await.expect(201);
@@ -610,7 +610,7 @@ async fn an_extension_before_the_write_counts(engine: Engine) {
         let lock = faults::Hold::show_1(&app).await;
         let extended = async {
             faults::have_decided(&app, 1).await;
-            let later = marquee::clock::now() + 60 * marquee::clock::SECOND;
+            let later = marquee::time::clock::now() + 60 * marquee::time::clock::SECOND;
             lock.commit(&format!("UPDATE orders SET expires_at = {later} WHERE id = {}", held["id"])).await;
         };
         let (reply, ()) = join!(call.send(&app), extended);

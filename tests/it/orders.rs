@@ -226,8 +226,8 @@ async fn cancelling_may_end_before_the_show(engine: Engine) {
     let booked = booking(&world.ann, 1, 1).send(&app).await.expect(201).json();
     let ordered = order(&app, &world.ann, &[5, 6]).await;
     cancel(&world.ann, &ordered).json(json!({"seats": [6]})).send(&app).await.expect(200);
-    let start = marquee::clock::now() + 89 * 60_000_000;
-    let soon = marquee::clock::iso(start);
+    let start = marquee::time::clock::now() + 89 * 60_000_000;
+    let soon = marquee::time::clock::iso(start);
     app.load(json!({"shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": soon, "total_seats": 50}]}));
     let by_booking = post(&world.ann, &format!("/api/bookings/{}/cancel/", booked["id"])).send(&app).await;
     is_refused(&by_booking, "cancel_too_late");
@@ -235,7 +235,7 @@ async fn cancelling_may_end_before_the_show(engine: Engine) {
     is_refused(&cancel(&world.ann, &ordered).send(&app).await, "cancel_too_late");
     // A cancelled seat stays cancelled.
     is_refused(&cancel(&world.ann, &ordered).json(json!({"seats": [6]})).send(&app).await, "already_cancelled");
-    let later = marquee::clock::iso(start + 5 * 60_000_000);
+    let later = marquee::time::clock::iso(start + 5 * 60_000_000);
     app.load(json!({"shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": later, "total_seats": 50}]}));
     cancel(&world.ann, &ordered).send(&app).await.expect(200);
 }

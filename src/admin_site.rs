@@ -7,7 +7,7 @@ use crate::accounts::admin::{GROUPS, USERS};
 use crate::admin::time_sql::beginning;
 use crate::admin::{Permission, Site, Staff};
 use crate::app::App;
-use crate::booking::admin::BOOKINGS;
+use crate::bookings::admin::BOOKINGS;
 use crate::db::DbError;
 use crate::movies::admin::MOVIES;
 use crate::orders::admin::{HOLDS, ORDERS};

@@ -12,10 +12,10 @@ use crate::accounts::Known;
 use crate::accounts::passwords::Passwords;
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
-use crate::booking::desk::Desk;
 use crate::cache::ReadCache;
 use crate::config::Config;
 use crate::db::Db;
+use crate::desk::Desk;
 use crate::orders::codes::Codes;
 use crate::tasks::Tasks;
 use crate::web::long_lists::LongLists;
@@ -71,7 +71,9 @@ impl App {
         let patience = config.request_timeout * 2 / 3;
         let codes = Arc::<OnceCell<Codes>>::default();
         let limits = config.limits.clone();
-        let desk = Desk::open(&db, config.desk_lanes, patience, limits, Arc::clone(&codes), listener);
+        let known_codes = Arc::clone(&codes);
+        let code_of = Arc::new(move |id| known_codes.get().map(|codes| codes.of(id)));
+        let desk = Desk::open(&db, config.desk_lanes, patience, limits, code_of, listener);
         let seconds = |lifetime: Duration| lifetime.as_secs().try_into().unwrap_or(i64::MAX);
         App(Arc::new(Parts {
             tokens: TokenKeys::new(

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::accounts::{AccountError, tokens::TokenFault};
-use crate::booking::BookingError;
 use crate::db::DbError;
+use crate::desk::error::BookingError;
 use crate::telemetry::log::cut;
 
 /// The errors of a body by field, in the order of the fields; `non_field_errors` is for the body as a whole.

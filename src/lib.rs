@@ -3,8 +3,9 @@
 //! - [`config`]: the settings; [`app`]: the state of a running server; [`server`]: connection limits, timeouts and
 //!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
-//! - [`accounts`], [`movies`], [`screens`], [`shows`], [`booking`], [`holds`], [`orders`]: the features, named as in the
+//! - [`accounts`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`]: the features, named as in the
 //!   URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
+//! - [`desk`]: decides and writes every change of a seat
 //! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
 //! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
@@ -12,12 +13,13 @@ pub mod accounts;
 pub mod admin;
 pub mod admin_site;
 pub mod app;
-pub mod booking;
+pub mod bookings;
 pub mod cache;
 pub mod commands;
 pub mod config;
 pub mod data;
 pub mod db;
+pub mod desk;
 pub mod error;
 pub mod holds;
 pub mod movies;

@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::web::endpoint::{accept, format};
 use crate::web::negotiation::{self, Form, JSON};
 use crate::web::refusal::{Detail, FieldErrors};
-use crate::{accounts, booking, holds, movies, orders, shows};
+use crate::{accounts, bookings, holds, movies, orders, shows};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,7 +39,7 @@ use crate::{accounts, booking, holds, movies, orders, shows};
     paths(
         accounts::api::signup, accounts::api::login, accounts::api::refresh,
         movies::api::list_movies, shows::api::list_shows,
-        booking::api::book, booking::api::cancel, booking::api::my_bookings,
+        bookings::api::book, bookings::api::cancel, bookings::api::my_bookings,
         holds::api::hold, holds::api::list, holds::api::get, holds::api::extend, holds::api::change,
         holds::api::release, holds::api::confirm,
         orders::api::list, orders::api::get, orders::api::cancel,

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::{Access, CREATE, Endpoint, Query, READ, mount, redirecting};
 use crate::web::{health, layers};
-use crate::{accounts, admin, admin_site, booking, holds, movies, openapi, orders, shows};
+use crate::{accounts, admin, admin_site, bookings, holds, movies, openapi, orders, shows};
 
 /// Returns the whole program as one service.
 pub fn router(app: &App) -> Router {
@@ -21,9 +21,9 @@ pub fn router(app: &App) -> Router {
         ("/api/token/refresh/", "Token Refresh", Access::Public, CREATE, post(accounts::api::refresh)),
         ("/api/movies/", "Movie List", Access::User, READ, get(movies::api::list_movies)),
         ("/api/movies/{movie_id}/shows/", "Show List", Access::User, READ, get(shows::api::list_shows)),
-        ("/api/shows/{show_id}/book/", "Book Seat", Access::User, CREATE, post(booking::api::book)),
-        ("/api/bookings/{booking_id}/cancel/", "Cancel Booking", Access::User, CREATE, post(booking::api::cancel)),
-        ("/api/my-bookings/", "My Bookings", Access::User, READ, get(booking::api::my_bookings)),
+        ("/api/shows/{show_id}/book/", "Book Seat", Access::User, CREATE, post(bookings::api::book)),
+        ("/api/bookings/{booking_id}/cancel/", "Cancel Booking", Access::User, CREATE, post(bookings::api::cancel)),
+        ("/api/my-bookings/", "My Bookings", Access::User, READ, get(bookings::api::my_bookings)),
     ];
     // With the query parameters that each endpoint accepts.
     let own: [(_, _, _, &[&str], _); 10] = [

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use marquee::booking::BookingError;
 use marquee::config::DatabaseTarget;
 use marquee::db::{Db, DbError, mysql, sqlite};
+use marquee::desk::BookingError;
 use marquee::time::clock;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Pool, Transaction, TxOpts};

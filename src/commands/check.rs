@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 
 use super::{Failure, advice, open_existing};
-use crate::booking;
+use crate::bookings;
 use crate::config::Config;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::data::{sample, store as data};
@@ -87,7 +87,7 @@ async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<
         return Ok(());
     }
     findings.push(Good("the database answers and is up to date"));
-    let wrong = booking::store::shows_with_wrong_counts(&db).await?;
+    let wrong = bookings::store::shows_with_wrong_counts(&db).await?;
     findings.push(if wrong.is_empty() {
         Good("the count of taken seats is right for every show")
     } else {

@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::booking::rules::Limits;
+use crate::desk::policy::Limits;
 use crate::time::clock::SECOND;
 
 pub use database::{DatabaseTarget, Host, TlsMode, parse_database_url};

@@ -7,9 +7,9 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::booking::rules::Sales;
 use crate::config::Config;
 use crate::db::{Db, DbError, Tx};
+use crate::desk::policy::Sales;
 use crate::movies::{self, store as movie_store};
 use crate::screens::store as screen_store;
 use crate::shows::admin::{counted, overlaps};

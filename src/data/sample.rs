@@ -9,10 +9,11 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 
 use crate::accounts::{self, AccountError, NewUser, hashing, store as users, username};
-use crate::booking::desk::Desk;
-use crate::booking::rules::{Ask, Limits};
 use crate::data::store::{self, Contents};
 use crate::db::{Db, DbError};
+use crate::desk::Desk;
+use crate::desk::command::Origin;
+use crate::desk::policy::Limits;
 use crate::movies::store as movie_store;
 use crate::screens::store as screen_store;
 use crate::shows::store::{self as show_store, Plan, Put};
@@ -140,12 +141,13 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
     }
     tx.commit().await?;
     let limits = Limits { changes_per_minute: u32::MAX, ..Limits::default() };
-    let desk = Desk::open(db, 1, Duration::from_secs(30), limits, Arc::default(), Arc::new(|_| {}));
+    let desk = Desk::open(db, 1, Duration::from_secs(30), limits, Arc::new(|_| None), Arc::new(|_| {}));
     let present = Arc::new(());
     for (show_id, total_seats) in added.iter().copied().step_by(5) {
         let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();
         // If another user books first, the refusal does not matter for the sample.
-        let _ = desk.ask(Ask::Book { user_id: customer, show_id, seats }, None, Arc::downgrade(&present)).await;
+        let from = Origin { user_id: customer, key: None, client: Arc::downgrade(&present) };
+        let _ = desk.book_all(from, show_id, seats).await;
     }
     Ok(added.len())
 }

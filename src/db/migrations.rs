@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::mysql::Mysql;
-use super::{Db, DbError, Dialect, Engine, Result};
+use super::{Db, DbError, Dialect, Engine, Result, Statement};
 use crate::time::clock;
 
 /// One step of the schema, with its SQL for each engine.
@@ -13,7 +13,8 @@ pub struct Migration {
     pub name: &'static str,
     pub sqlite: &'static str,
     /// Each statement ends with `;` at the end of a line and must be safe to run again, because DDL commits by itself
-    /// in MySQL: it says IF NOT EXISTS, or it is an ALTER TABLE that starts with a new column or key.
+    /// in MySQL: it says IF NOT EXISTS, or it is an ALTER TABLE that starts with a new column, key or check. Statements
+    /// between the lines `-- repeat` and `-- until nothing changes` are one transaction, which is repeated.
     pub mysql: &'static str,
 }
 
@@ -37,6 +38,7 @@ migrations![
     5 "0005_indexes",
     6 "0006_new_passwords",
     7 "0007_desk",
+    8 "0008_every_booking_has_an_order",
 ];
 
 /// The state of a database compared with this binary.
@@ -151,7 +153,14 @@ async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
         if db.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
         }
-        for statement in statements(migration.mysql) {
+        for step in steps(migration.mysql) {
+            let statement = match step {
+                Step::Once(statement) => statement,
+                Step::Repeat(statements) => {
+                    repeat(db, migration.name, &statements).await?;
+                    continue;
+                }
+            };
             if was_altered(db, &statement).await? {
                 continue;
             }
@@ -170,7 +179,54 @@ async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Checks whether an ALTER TABLE was done before a crash: it is atomic, and starts with a new column or key.
+/// Runs a transaction again and again until it changes nothing. The log shows the progress.
+async fn repeat(db: &Db, name: &str, statements: &[String]) -> Result<()> {
+    let (mut changed, mut tries) = (0, 0);
+    let mut said = Instant::now();
+    loop {
+        let batch = statements.iter().map(|sql| Statement::new(sql.clone(), vec![])).collect();
+        match db.write(batch).await {
+            Ok(done) if done.iter().all(|done| done.changed == 0) => return Ok(()),
+            Ok(done) => {
+                changed += done.last().map_or(0, |done| done.changed);
+                tries = 0;
+            }
+            // Bookings that are made at the same time come first.
+            Err(DbError::Conflict(_) | DbError::Unique(_)) if tries < REPEAT_TRIES => tries += 1,
+            Err(error) => return Err(error),
+        }
+        if said.elapsed() > Duration::from_secs(2) {
+            said = Instant::now();
+            tracing::info!(migration = name, rows = changed, "migrating");
+        }
+    }
+}
+
+/// How often a batch of [`repeat`] may fail in a row because others change the same rows.
+const REPEAT_TRIES: usize = 20;
+
+/// A part of a migration.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Once(String),
+    /// Statements of one transaction, which is repeated until it changes nothing.
+    Repeat(Vec<String>),
+}
+
+/// Splits a migration for a server into its steps.
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (place, part) in text.split("-- repeat\n").enumerate() {
+        let (repeated, rest) = part.split_once("-- until nothing changes\n").unwrap_or(("", part));
+        if place > 0 {
+            steps.push(Step::Repeat(statements(repeated)));
+        }
+        steps.extend(statements(rest).into_iter().map(Step::Once));
+    }
+    steps
+}
+
+/// Checks whether an ALTER TABLE was done before a crash: it is atomic, and starts with a new column, key or check.
 async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
     let words: Vec<&str> = statement.split_whitespace().take(6).collect();
     let (sql, table, name) = match words[..] {
@@ -185,6 +241,12 @@ async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
              WHERE table_schema = DATABASE() AND table_name = ? AND index_name = ? LIMIT 1",
             table,
             key,
+        ),
+        ["ALTER", "TABLE", table, "ADD", "CONSTRAINT", check] => (
+            "SELECT 1 FROM information_schema.table_constraints
+             WHERE table_schema = DATABASE() AND table_name = ? AND constraint_name = ?",
+            table,
+            check,
         ),
         _ => return Ok(false),
     };

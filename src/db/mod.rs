@@ -6,6 +6,7 @@
 //! text: every value is passed as a parameter.
 
 pub mod backup;
+pub mod list;
 mod migrations;
 pub mod mysql;
 pub mod sqlite;
@@ -99,6 +100,11 @@ impl Dialect {
         }
     }
 
+    /// Whether the database runs in this process, without a network in between, and its one writer at a time.
+    pub fn is_embedded(self) -> bool {
+        self == Dialect::Sqlite
+    }
+
     /// Goes after a SELECT and locks the rows it finds until the transaction ends. In SQLite the
     /// one writer has locked everything already.
     pub fn for_update(self) -> &'static str {
@@ -130,6 +136,8 @@ impl Dialect {
 /// One statement of a list that [`Db::write`] runs as one transaction.
 #[derive(Debug, Clone)]
 pub struct Statement {
+    /// For tests and figures; empty for most.
+    pub name: &'static str,
     pub sql: Cow<'static, str>,
     pub params: Vec<Value>,
     /// The number of rows it must change; any other number rolls back the whole list.
@@ -141,7 +149,7 @@ pub struct Statement {
 impl Statement {
     /// A statement that may change any number of rows.
     pub fn new(sql: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
-        Statement { sql: sql.into(), params, must_change: None, must_find: None }
+        Statement { name: "", sql: sql.into(), params, must_change: None, must_find: None }
     }
 
     /// A statement that must change exactly this many rows.

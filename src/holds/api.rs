@@ -8,12 +8,12 @@ use axum::response::Response;
 use super::{Hold, store};
 use crate::accounts::User;
 use crate::app::App;
-use crate::booking::idempotency::KeyHeader;
-use crate::booking::rules::Ask;
+use crate::desk::command::Origin;
 use crate::error::ApiError;
 use crate::orders::{Order, api as orders};
 use crate::web::body::{Form, NoFields};
 use crate::web::endpoint::{Client, PathId};
+use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Detail;
 
 /// The body of a request for several seats.
@@ -81,9 +81,8 @@ pub async fn hold(
 ) -> Result<Response, ApiError> {
     let seats = form.integers("seats", 1);
     form.check_whole()?;
-    let key = key.of(&seats);
-    let ask = Ask::Hold { user_id: user.id, show_id, seats };
-    app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?.response(StatusCode::CREATED)
+    let from = Origin { user_id: user.id, key: key.of(&seats), client };
+    app.desk.hold(from, show_id, seats).await.map_err(ApiError::Order)?.response(StatusCode::CREATED)
 }
 
 /// List your live holds
@@ -140,8 +139,8 @@ pub async fn extend(
     Client(client): Client,
     _: NoFields,
 ) -> Result<Response, ApiError> {
-    let ask = Ask::Extend { user_id: user.id, hold_id };
-    app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?.response(StatusCode::OK)
+    let from = Origin { user_id: user.id, key: key.of(&[]), client };
+    app.desk.extend(from, hold_id).await.map_err(ApiError::Order)?.response(StatusCode::OK)
 }
 
 /// Change the seats of a hold
@@ -196,9 +195,8 @@ pub async fn change(
 ) -> Result<Response, ApiError> {
     let seats = form.integers("seats", 1);
     form.check_whole()?;
-    let key = key.of(&seats);
-    let ask = Ask::Change { user_id: user.id, hold_id, seats };
-    app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?.response(StatusCode::OK)
+    let from = Origin { user_id: user.id, key: key.of(&seats), client };
+    app.desk.change_hold(from, hold_id, seats).await.map_err(ApiError::Order)?.response(StatusCode::OK)
 }
 
 /// Release a hold
@@ -229,8 +227,8 @@ pub async fn release(
     Client(client): Client,
     _: NoFields,
 ) -> Result<Response, ApiError> {
-    let ask = Ask::Release { user_id: user.id, hold_id };
-    app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?.response(StatusCode::OK)
+    let from = Origin { user_id: user.id, key: key.of(&[]), client };
+    app.desk.release(from, hold_id).await.map_err(ApiError::Order)?.response(StatusCode::OK)
 }
 
 /// Confirm a hold
@@ -264,6 +262,6 @@ pub async fn confirm(
 ) -> Result<Response, ApiError> {
     // The desk writes the order's code into the reply, so the codes must be loaded.
     orders::codes(&app).await?;
-    let ask = Ask::Confirm { user_id: user.id, hold_id };
-    app.desk.ask(ask, key.of(&[]), client).await.map_err(ApiError::Order)?.response(StatusCode::CREATED)
+    let from = Origin { user_id: user.id, key: key.of(&[]), client };
+    app.desk.confirm(from, hold_id).await.map_err(ApiError::Order)?.response(StatusCode::CREATED)
 }

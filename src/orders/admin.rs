@@ -5,10 +5,11 @@ use crate::admin::{
     Action, Column, Fieldset, Filter, FilterBy, Kind, Model, Permission, Refused, Report, Search, SearchKind, Shown,
 };
 use crate::app::App;
-use crate::booking::admin::{BOOKINGS, by_house, code, shown};
-use crate::booking::rules::Act;
-use crate::booking::store::order_names;
+use crate::bookings::admin::{BOOKINGS, code, shown};
+use crate::bookings::store::order_names;
 use crate::db::DbError;
+use crate::desk::command::StaffAction;
+use crate::desk::staff;
 
 const JOINS: &str = "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
                      JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
@@ -59,7 +60,7 @@ const BY_MOVIE: Filter =
     Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "s.movie_id", model: "movies" } };
 const DATES: Option<&str> = Some("s.date_time");
 
-/// Confirmed orders. A seat that was booked individually is only listed among the bookings.
+/// Orders, including those of single bookings.
 pub static ORDERS: Model = Model {
     name: "orders",
     one: "order",
@@ -109,7 +110,7 @@ pub static ORDERS: Model = Model {
             label: "Mark as paid",
             about: "Confirm that the payment was received at the counter.",
             needs: Permission::Change,
-            run: |app, _, ids, _| Box::pin(act(app, Act::Pay, ["Awaiting payment", "Paid"], ids)),
+            run: |app, _, ids, _| Box::pin(act(app, StaffAction::Pay, ["Awaiting payment", "Paid"], ids)),
             ..Action::PLAIN
         },
         Action {
@@ -118,7 +119,7 @@ pub static ORDERS: Model = Model {
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
             needs: Permission::Change,
             also: &[(&BOOKINGS, Permission::Change)],
-            run: |app, _, ids, _| Box::pin(act(app, Act::Refund, ["Paid", "Refunded"], ids)),
+            run: |app, _, ids, _| Box::pin(act(app, StaffAction::Refund, ["Paid", "Refunded"], ids)),
             ..Action::PLAIN
         },
         Action {
@@ -127,7 +128,7 @@ pub static ORDERS: Model = Model {
             about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
             needs: Permission::Change,
             also: &[(&BOOKINGS, Permission::Change)],
-            run: |app, _, ids, _| Box::pin(act(app, Act::CancelOrder, ["Booked", "Cancelled"], ids)),
+            run: |app, _, ids, _| Box::pin(act(app, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
             ..Action::PLAIN
         },
     ],
@@ -135,11 +136,11 @@ pub static ORDERS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn act(app: &App, act: Act, change: [&str; 2], ids: &[i64]) -> Result<Report, Refused> {
+async fn act(app: &App, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, Refused> {
     let names = order_names(&app.db, ids).await?;
-    let field = if act == Act::CancelOrder { "Seats" } else { "Status" };
+    let field = if action == StaffAction::CancelOrder { "Seats" } else { "Status" };
     let mut report = Report::default();
-    for (id, outcome) in by_house(app, act, ids).await {
+    for (id, outcome) in staff::for_each(&app.desk, action, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, field, change, outcome);
     }
@@ -205,7 +206,7 @@ pub static HOLDS: Model = Model {
         label: "Release…",
         about: "The holds end, and their seats go back on sale immediately.",
         needs: Permission::Change,
-        run: |app, _, ids, _| Box::pin(act(app, Act::Release, ["Held", "Released"], ids)),
+        run: |app, _, ids, _| Box::pin(act(app, StaffAction::Release, ["Held", "Released"], ids)),
         ..Action::PLAIN
     }],
     adds: false,

@@ -12,12 +12,12 @@ use super::codes::Codes;
 use super::{Order, store};
 use crate::accounts::User;
 use crate::app::App;
-use crate::booking::idempotency::KeyHeader;
-use crate::booking::rules::Ask;
 use crate::db::DbError;
+use crate::desk::command::Origin;
 use crate::error::ApiError;
 use crate::web::body::Form;
 use crate::web::endpoint::{Client, PathCode};
+use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::{Detail, FieldErrors};
 
 /// The number of orders on a page: by default, and at most.
@@ -137,9 +137,8 @@ pub async fn cancel(
     let seats = form.optional_integers("seats", 1);
     form.check_whole()?;
     let order_id = codes(&app).await?.id(&code).ok_or(ApiError::NotFound)?;
-    let key = key.of(&seats);
-    let ask = Ask::CancelOrder { user_id: user.id, order_id, seats };
-    app.desk.ask(ask, key, client).await.map_err(ApiError::Order)?.response(StatusCode::OK)
+    let from = Origin { user_id: user.id, key: key.of(&seats), client };
+    app.desk.cancel_order(from, order_id, seats).await.map_err(ApiError::Order)?.response(StatusCode::OK)
 }
 
 /// Returns the codes of this installation.

@@ -8,11 +8,13 @@ use crate::admin::{
     Refused, Report, Search, SearchKind, Shown, UsedBy, Values, Work,
 };
 use crate::app::App;
-use crate::booking::admin::{BOOKINGS, by_house, told};
-use crate::booking::rules::{Act, Limits, Sales};
-use crate::booking::store::left_of_show;
+use crate::bookings::admin::{BOOKINGS, told};
+use crate::bookings::store::left_of_show;
 use crate::config::Config;
 use crate::db::{DbError, Tx};
+use crate::desk::command::StaffAction;
+use crate::desk::policy::{Limits, Sales};
+use crate::desk::staff;
 use crate::orders::admin::{HOLDS, ORDERS};
 use crate::time::clock::{self, SECOND};
 
@@ -450,11 +452,11 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
                     break;
                 }
             };
-            for (act, ids) in [(Act::CancelBooking, bookings), (Act::Release, holds)] {
+            for (act, ids) in [(StaffAction::CancelBooking, bookings), (StaffAction::Release, holds)] {
                 for some in ids.chunks(TOGETHER) {
-                    for (_, outcome) in by_house(app, act, some).await {
+                    for (_, outcome) in staff::for_each(&app.desk, act, some).await {
                         match outcome {
-                            Ok(_) => cancelled += i64::from(act == Act::CancelBooking),
+                            Ok(_) => cancelled += i64::from(act == StaffAction::CancelBooking),
                             Err(error) => left.push(told(error)),
                         }
                     }

@@ -8,8 +8,8 @@ use super::admin::{counted, overlaps};
 use super::store::{self, Plan, Put};
 use crate::admin::{FieldChange, Refused, Report, Values};
 use crate::app::App;
-use crate::booking::rules::Sales;
 use crate::db::DbError;
+use crate::desk::policy::Sales;
 use crate::time::clock;
 
 /// The most copies that one action makes.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Show;
-use crate::booking::rules::Sales;
 use crate::db::{Db, Dialect, FromRow, Result, Row, Tx, Value};
+use crate::desk::policy::Sales;
 use crate::time::clock::{self, SECOND};
 
 impl FromRow for Show {

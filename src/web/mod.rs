@@ -4,6 +4,7 @@ pub mod body;
 pub mod endpoint;
 pub mod health;
 pub mod html;
+pub mod idempotency_key;
 pub mod layers;
 pub mod long_lists;
 pub mod negotiation;

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use marquee::booking::BookingError;
-use marquee::booking::desk::Desk;
-use marquee::booking::rules::Ask;
 use marquee::commands::read_config;
 use marquee::db::{Db, DbError, Dialect, Value, mysql};
+use marquee::desk::BookingError;
+use marquee::desk::desk::Desk;
+use marquee::desk::rules::Ask;
 use marquee::shows::store::{Plan, Put, put_show};
 use marquee::time::clock::{self, SECOND};
 use marquee::{accounts, movies, screens};

@@ -5,14 +5,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::idempotency::KeyHeader;
-use super::rules::Ask;
 use super::{Booking, store};
 use crate::accounts::User;
 use crate::app::App;
+use crate::desk::command::Origin;
 use crate::error::ApiError;
 use crate::web::body::Form;
 use crate::web::endpoint::{Client, PathId};
+use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Detail;
 
 /// The body of a booking request.
@@ -70,8 +70,8 @@ pub async fn book(
 ) -> Result<Response, ApiError> {
     let seat_number = form.integer("seat_number", 1);
     form.check()?;
-    let ask = Ask::Book { user_id: user.id, show_id, seats: vec![seat_number] };
-    app.desk.ask(ask, key.of(&[seat_number]), client).await?.response(StatusCode::CREATED)
+    let from = Origin { user_id: user.id, key: key.of(&[seat_number]), client };
+    app.desk.book(from, show_id, seat_number).await?.response(StatusCode::CREATED)
 }
 
 /// Cancel a booking
@@ -110,8 +110,8 @@ pub async fn cancel(
     key: KeyHeader,
     Client(client): Client,
 ) -> Result<Response, ApiError> {
-    let ask = Ask::Cancel { user_id: user.id, booking_id };
-    app.desk.ask(ask, key.of(&[]), client).await?.response(StatusCode::OK)
+    let from = Origin { user_id: user.id, key: key.of(&[]), client };
+    app.desk.cancel(from, booking_id).await?.response(StatusCode::OK)
 }
 
 /// The most bookings in the list.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 
+use super::command::Command;
 use super::idempotency::Key;
-use super::rules::Ask;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -27,12 +27,9 @@ struct Minute {
     keys: HashSet<i64>,
 }
 
-/// Returns the user of a request that counts as a change: one that can leave new rows behind.
-pub fn user(ask: &Ask) -> Option<i64> {
-    match ask {
-        Ask::Book { user_id, .. } | Ask::Hold { user_id, .. } | Ask::Change { user_id, .. } => Some(*user_id),
-        _ => None,
-    }
+/// Whether a request counts as a change: one that can leave new rows behind.
+pub fn counts(command: &Command) -> bool {
+    matches!(command, Command::Book { .. } | Command::Hold { .. } | Command::Change { .. })
 }
 
 impl Churn {

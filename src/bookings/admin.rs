@@ -1,12 +1,6 @@
 //! Bookings in the admin panel.
 
-use std::sync::Arc;
-
-use tokio::task::JoinSet;
-
-use super::rules::{Act, Ask};
-use super::store::Name;
-use super::{BookingError, Reply, store};
+use super::store::{self, Name};
 use crate::admin::render::moment;
 use crate::admin::{
     Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
@@ -14,6 +8,9 @@ use crate::admin::{
 };
 use crate::app::App;
 use crate::db::DbError;
+use crate::desk::command::StaffAction;
+use crate::desk::error::BookingError;
+use crate::desk::staff;
 use crate::orders::{self, admin::ORDERS};
 
 const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
@@ -22,7 +19,8 @@ const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled
 /// them.
 const COMMON_STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled")];
 
-/// SQL for the order that a booking belongs to. A booking without an order is an order of its own.
+/// SQL for the order that a booking belongs to. The order of a booking by an earlier version has the booking's id, even
+/// before it is added.
 const ORDER: &str = "COALESCE(t.order_id, t.id)";
 
 /// Returns a read-only field.
@@ -120,24 +118,11 @@ pub static BOOKINGS: Model = Model {
 async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
     let names = store::names(&app.db, ids).await?;
     let mut report = Report::default();
-    for (id, outcome) in by_house(app, Act::CancelBooking, ids).await {
+    for (id, outcome) in staff::for_each(&app.desk, StaffAction::CancelBooking, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, "Status", ["Booked", "Cancelled"], outcome);
     }
     Ok(report)
-}
-
-/// Requests this action of staff for each id. Requests for the same show are mostly decided and written together.
-pub async fn by_house(app: &App, act: Act, ids: &[i64]) -> Vec<(i64, Result<Reply, BookingError>)> {
-    let waiting = Arc::new(());
-    let mut asked = JoinSet::new();
-    for id in ids.iter().copied() {
-        let (desk, client) = (app.desk.clone(), Arc::downgrade(&waiting));
-        asked.spawn(async move { (id, desk.ask(Ask::House { id, act }, None, client).await) });
-    }
-    let mut outcomes = asked.join_all().await;
-    outcomes.sort_unstable_by_key(|(id, _)| *id);
-    outcomes
 }
 
 impl Name {
@@ -157,10 +142,10 @@ impl Report {
         name: String,
         field: &str,
         [before, after]: [&str; 2],
-        outcome: Result<Reply, BookingError>,
+        outcome: Result<(), BookingError>,
     ) {
         match outcome {
-            Ok(_) => {
+            Ok(()) => {
                 let change =
                     FieldChange { field: field.to_owned(), before: before.to_owned(), after: after.to_owned() };
                 self.done.push((id, name, vec![change]));

@@ -1,0 +1,21 @@
+-- Seats that staff block will belong to nobody.
+ALTER TABLE orders
+    ADD CONSTRAINT orders_belong_to_a_user CHECK (user_id IS NOT NULL),
+    MODIFY COLUMN user_id BIGINT NULL;
+
+ALTER TABLE bookings
+    ADD CONSTRAINT bookings_belong_to_a_user CHECK (status = 'blocked' OR user_id IS NOT NULL),
+    MODIFY COLUMN user_id BIGINT NULL;
+
+-- A booking without a hold gets an order with its own id, and so do those made before. Not a constraint yet: during an
+-- upgrade, an instance of the previous version may still book without an order.
+-- repeat
+INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+    SELECT b.id, b.user_id, b.show_id, CASE b.status WHEN 'booked' THEN 'awaiting_payment' ELSE 'cancelled' END,
+        b.created_at, NULL, b.id
+    FROM bookings b FORCE INDEX (bookings_of_an_order)
+    WHERE b.order_id IS NULL AND b.status <> 'blocked' ORDER BY b.id LIMIT 5000;
+UPDATE bookings SET order_id = id
+    WHERE order_id IS NULL AND status <> 'blocked' AND EXISTS (SELECT 1 FROM orders o WHERE o.id = bookings.id)
+    ORDER BY id LIMIT 5000;
+-- until nothing changes

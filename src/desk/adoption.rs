@@ -1,0 +1,81 @@
+//! Adds the orders that bookings of earlier versions lack: those versions booked a seat without an order, and one of
+//! them may still run beside this one during an upgrade.
+
+use std::time::Duration;
+
+use super::records::RowId;
+use crate::db::{Db, DbError, Dialect, Result, Statement, Value};
+use crate::tasks::Tasks;
+
+/// How many bookings get their orders in one transaction.
+const TOGETHER: usize = 2_000;
+
+/// Adds the orders of those of these bookings that have none; returns how many were added.
+///
+/// # Errors
+/// [`DbError::Conflict`] if another instance does the same.
+pub async fn adopt(db: &Db, bookings: &[RowId]) -> Result<u64> {
+    let rows = db.dialect().table(RowId::COLUMNS);
+    let lacking = "b.order_id IS NULL AND b.status <> 'blocked'";
+    let insert = format!(
+        "INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+         SELECT b.id, b.user_id, b.show_id, CASE b.status WHEN 'booked' THEN 'awaiting_payment' ELSE 'cancelled' END,
+             b.created_at, NULL, b.id
+         FROM {rows} AS d JOIN bookings b ON b.id = d.id WHERE {lacking}"
+    );
+    let update = match db.dialect() {
+        Dialect::Sqlite => {
+            format!("UPDATE bookings AS b SET order_id = b.id FROM {rows} AS d WHERE b.id = d.id AND {lacking}")
+        }
+        Dialect::Mysql => {
+            format!("UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id SET b.order_id = b.id WHERE {lacking}")
+        }
+    };
+    let list = vec![Value::list(bookings)];
+    let done = db.write(vec![Statement::new(insert, list.clone()), Statement::new(update, list)]).await;
+    match done {
+        Ok(done) => Ok(done[0].changed),
+        Err(DbError::Unique(_)) => Err(DbError::Conflict("another instance adds the same orders".into())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Adds the next orders that are lacking; returns how many bookings were looked at, 0 once none lacks its order.
+///
+/// # Errors
+/// See [`adopt`].
+pub async fn adopt_some(db: &Db) -> Result<usize> {
+    let sql = format!(
+        "SELECT b.id FROM bookings b {} WHERE b.order_id IS NULL AND b.status <> 'blocked' LIMIT {TOGETHER}",
+        db.dialect().by_index(if db.dialect().is_embedded() {
+            "bookings_without_order"
+        } else {
+            "bookings_of_an_order"
+        })
+    );
+    let found: Vec<(i64,)> = db.query(&sql, vec![]).await?;
+    let mut rows: Vec<RowId> = found.into_iter().map(|(id,)| RowId { id }).collect();
+    rows.sort_unstable();
+    if !rows.is_empty() {
+        adopt(db, &rows).await?;
+    }
+    Ok(rows.len())
+}
+
+/// How often new bookings without an order are looked for.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Adds lacking orders for as long as the server runs.
+pub async fn run(db: Db, tasks: Tasks) {
+    let mut wait = INTERVAL;
+    while tasks.pause(wait).await {
+        wait = match adopt_some(&db).await {
+            Ok(found) if found == TOGETHER => Duration::ZERO,
+            Ok(_) | Err(DbError::Conflict(_)) => INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "the orders of bookings by an earlier version could not be added");
+                Duration::from_secs(60)
+            }
+        };
+    }
+}

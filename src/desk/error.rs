@@ -1,0 +1,72 @@
+//! Why a request for seats is refused.
+
+use crate::db::DbError;
+use crate::desk::order_status::Status;
+
+/// Why a request for seats was refused. Some texts are fixed by the contract (sections 11 and 12).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BookingError {
+    #[error("no such show")]
+    UnknownShow,
+    #[error("no such booking")]
+    UnknownBooking,
+    #[error("the show has {total_seats} seats")]
+    SeatBeyondCapacity { total_seats: i64 },
+    #[error("This show has already started.")]
+    ShowStarted,
+    #[error("This show is fully booked.")]
+    ShowFull,
+    #[error("This seat is already booked.")]
+    SeatTaken,
+    #[error("This booking is already cancelled.")]
+    AlreadyCancelled,
+    #[error("You do not have permission to perform this action.")]
+    NotYours,
+    /// Several seats were requested, and these are not free.
+    #[error("This seat is already booked.")]
+    SeatsTaken { seats: Vec<i64> },
+    /// There is no such hold or order, or it belongs to another user.
+    #[error("no such hold or order")]
+    UnknownOrder,
+    #[error("This hold has expired.")]
+    HoldExpired,
+    #[error("This hold is already confirmed.")]
+    HoldConfirmed,
+    #[error("This hold can't be extended any further.")]
+    HoldAtItsLimit,
+    #[error("You can hold at most {limit} seats per show.")]
+    TooManySeatsHeld { limit: i64 },
+    #[error("You can have at most {limit} holds per show.")]
+    TooManyHolds { limit: i64 },
+    #[error("You can make at most {limit} holds per minute.")]
+    HoldsTooFast { limit: i64 },
+    #[error("Sales for this show have not begun.")]
+    SalesNotOpen,
+    #[error("Sales for this show are closed.")]
+    SalesClosed,
+    #[error("An order can have at most {limit} seats.")]
+    OrderLimit { limit: i64 },
+    #[error("You can have at most {limit} seats for this show.")]
+    UserLimit { limit: i64 },
+    #[error("Seat {seat} is not in this order.")]
+    NotInOrder { seat: i64 },
+    #[error("It is too late to cancel this booking.")]
+    CancelTooLate,
+    /// Staff requested a step that is not possible for an order with this status.
+    #[error("This order is {}.", status.name().replace('_', " "))]
+    OrderIs { status: Status },
+    /// The key was sent before with another payload.
+    #[error("This Idempotency-Key was used for another request.")]
+    KeyReused,
+    /// The user has made too many changes, and has to wait `seconds`.
+    #[error("You can make at most {limit} changes per minute.")]
+    ChangesTooFast { limit: u32, seconds: u64 },
+    /// Too many requests are waiting.
+    #[error("the desk's queue is full")]
+    Busy,
+    /// The request waited for too long and was dropped; nothing was written.
+    #[error("the request waited for too long")]
+    Late,
+    #[error(transparent)]
+    Db(#[from] DbError),
+}

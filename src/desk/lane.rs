@@ -1,0 +1,270 @@
+//! A lane: one queue of requests, served by one task.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::batch::{Batch, Job};
+use super::command::Command;
+use super::error::BookingError;
+use super::load::Loaded;
+use super::outcome::{Outcome, fresh, outcomes};
+use super::show_cache::ShowCache;
+use super::write::Change;
+use super::{HoldShows, Listener, Tools, rules, settle, write};
+use crate::db::DbError;
+use crate::tasks;
+
+/// The most requests that are decided and written together.
+const LARGEST_BATCH: usize = 1_024;
+
+/// The most requests that may wait in a lane.
+pub const QUEUE: usize = 8 * LARGEST_BATCH;
+
+/// How often a batch is tried if other instances keep changing the same rows.
+const TRIES: usize = 12;
+
+/// How long we try to find out whether a commit succeeded after its connection was lost.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// If a write fails after waiting for a lock at least this long, the lane checks which shows are locked.
+const LONG_WAIT: Duration = Duration::from_millis(800);
+
+/// How often a lane checks whether a locked show is free again.
+const LOOKING: Duration = Duration::from_millis(100);
+
+/// One queue of requests, served by one task.
+pub struct Lane {
+    tools: Tools,
+    shows: HoldShows,
+    listener: Listener,
+    cache: ShowCache,
+    aside: SetAside,
+}
+
+impl Lane {
+    pub fn new(tools: Tools, shows: HoldShows, listener: Listener) -> Lane {
+        Lane { tools, shows, listener, cache: ShowCache::default(), aside: SetAside::default() }
+    }
+
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
+        let mut waiting = Vec::new();
+        while !waiting.is_empty() || self.receive(&mut inbox, &mut waiting).await {
+            while waiting.len() < LARGEST_BATCH
+                && let Ok(job) = inbox.try_recv()
+            {
+                waiting.push(job);
+            }
+            self.look_aside(&mut waiting).await;
+            let later = waiting.split_off(waiting.len().min(LARGEST_BATCH));
+            self.serve(Batch::of(std::mem::replace(&mut waiting, later))).await;
+        }
+    }
+
+    /// Waits for requests, or until those put aside have to be checked. Returns false once the desk is closed.
+    async fn receive(&self, inbox: &mut mpsc::Receiver<Job>, waiting: &mut Vec<Job>) -> bool {
+        let received = inbox.recv_many(waiting, LARGEST_BATCH);
+        if self.aside.shows.is_empty() {
+            return received.await > 0;
+        }
+        timeout(LOOKING, received).await.unwrap_or(1) > 0
+    }
+
+    /// Takes back the requests that were put aside for shows that are free again.
+    async fn look_aside(&mut self, waiting: &mut Vec<Job>) {
+        if self.aside.shows.is_empty() || self.aside.looked.elapsed() < LOOKING {
+            return;
+        }
+        let now = Instant::now();
+        self.aside.shows.retain(|_, jobs| {
+            for job in jobs.extract_if(.., |job| job.waiter.has_left(now)) {
+                job.waiter.answer(Err(BookingError::Late));
+            }
+            !jobs.is_empty()
+        });
+        let shows: Vec<i64> = self.aside.shows.keys().copied().collect();
+        let free = if shows.is_empty() { Ok(Vec::new()) } else { settle::unlocked(&self.tools.db, &shows).await };
+        self.aside.looked = Instant::now();
+        for show in free.unwrap_or_default() {
+            waiting.extend(self.aside.shows.remove(&show).unwrap_or_default());
+        }
+    }
+
+    /// Decides and writes a batch, and answers its requests.
+    async fn serve(&mut self, batch: Batch) {
+        let mut parts = vec![batch];
+        while let Some(mut batch) = parts.pop() {
+            match tasks::caught(self.perform(&mut batch)).await {
+                Some(Ok(outcomes)) => batch.answer(outcomes),
+                // A fault in one request, or a lock on one show, must not fail the others.
+                Some(Err(error))
+                    if batch.commands.len() > 1
+                        && !matches!(error, DbError::Unavailable(_) | DbError::OutcomeUnknown(_)) =>
+                {
+                    parts.extend(batch.split(&self.shows).into_iter().rev());
+                }
+                Some(Err(error)) => batch.fail(&error),
+                None => {
+                    self.cache = ShowCache::default();
+                    batch.fail(&DbError::Other("a batch panicked".into()));
+                }
+            }
+        }
+    }
+
+    /// Loads everything that a batch touches, decides, and writes the outcome, guarded against concurrent changes. If a
+    /// guard or a unique key shows that the data has changed, decides again on fresh data. The requests that remain in
+    /// the batch are those that the outcomes belong to; the others are answered or put aside.
+    async fn perform(&mut self, batch: &mut Batch) -> Result<Vec<Outcome>, DbError> {
+        let mut known = self.cache.recall(&batch.commands, &batch.keys, &self.tools.limits);
+        let mut waits = 0;
+        for _ in 0..TRIES {
+            batch.dismiss();
+            if batch.is_empty() {
+                return Ok(Vec::new());
+            }
+            let remembered = known.is_some();
+            let loaded = match known.take() {
+                Some(loaded) => loaded,
+                None => match self.tools.load(&batch.commands, &batch.keys).await {
+                    Err(DbError::Conflict(_)) => continue,
+                    loaded => loaded?,
+                },
+            };
+            self.put_aside(batch, &loaded);
+            if batch.is_empty() {
+                return Ok(Vec::new());
+            }
+            let (commands, keys, limits) = (&batch.commands, &batch.keys, &*self.tools.limits);
+            let decided = rules::decide(loaded.state.clone(), fresh(commands, keys, &loaded), loaded.now, limits);
+            if remembered && decided.outcomes.iter().any(Result::is_err) {
+                // Remembered data is good enough to grant a request, since the write checks it, but not to refuse one.
+                continue;
+            }
+            let ids = match usize::try_from(decided.changes.ids) {
+                Ok(wanted @ 1..) => match self.tools.db.booking_ids(wanted).await {
+                    Err(DbError::Conflict(_)) => continue,
+                    ids => ids?,
+                },
+                _ => 0..0,
+            };
+            let (outcomes, change) = outcomes(commands, keys, decided, &loaded, &ids, limits, &*self.tools.code_of)?;
+            if change.is_empty() {
+                self.cache.learn(&loaded, &change);
+                return Ok(outcomes);
+            }
+            let began = Instant::now();
+            match self.write(&change).await {
+                Ok(()) => {
+                    self.cache.learn(&loaded, &change);
+                    let holds = change.new_orders.iter().filter(|order| order.status == "held");
+                    self.shows.remember(holds.map(|hold| (hold.id, hold.show_id)));
+                    let mut movies: Vec<i64> = change.shows().map(|show| loaded.shows[&show].movie_id).collect();
+                    movies.sort_unstable();
+                    movies.dedup();
+                    (self.listener)(&movies);
+                    return Ok(outcomes);
+                }
+                Err(error @ (DbError::Conflict(_) | DbError::Guard(_) | DbError::Unique(_))) => {
+                    for show in change.shows() {
+                        self.cache.forget(show);
+                    }
+                    // On a server, one locked row holds up the whole batch.
+                    let has_waited = matches!(error, DbError::Conflict(_)) && began.elapsed() >= LONG_WAIT;
+                    if has_waited && !self.tools.db.dialect().is_embedded() && !self.find_locked(&change).await? {
+                        waits += 1;
+                        if waits > 1 || batch.commands.len() == 1 {
+                            return Err(error);
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(DbError::Conflict("others changed the same seats each time".into()))
+    }
+
+    /// Marks the shows of a change that are locked, so that their requests are put aside. Returns whether there are
+    /// any.
+    async fn find_locked(&mut self, change: &Change) -> Result<bool, DbError> {
+        let shows: Vec<i64> = change.shows().collect();
+        let free = settle::unlocked(&self.tools.db, &shows).await?;
+        let locked: Vec<i64> = shows.into_iter().filter(|show| !free.contains(show)).collect();
+        if !locked.is_empty() {
+            tracing::warn!(shows = ?locked, "shows are locked by another session; requests for other shows go on");
+        }
+        let is_any = !locked.is_empty();
+        for show in locked {
+            self.aside.shows.entry(show).or_default();
+        }
+        self.aside.looked = Instant::now();
+        Ok(is_any)
+    }
+
+    /// Puts the requests aside whose shows are locked.
+    fn put_aside(&mut self, batch: &mut Batch, loaded: &Loaded) {
+        let locked = &self.aside.shows;
+        if locked.is_empty() {
+            return;
+        }
+        let show_of = |command: &Command| {
+            let (orders, of_bookings) = (&loaded.state.orders, &loaded.state.orders_of_bookings);
+            let order_id = of_bookings.get(&command.subject()).copied().unwrap_or(command.subject());
+            command.show().or_else(|| orders.get(&order_id).map(|order| order.show_id))
+        };
+        let is_locked = |command: &Command| show_of(command).is_some_and(|show| locked.contains_key(&show));
+        for job in batch.take(|command, _| is_locked(command)) {
+            if let Some(show) = show_of(&job.command) {
+                self.aside.put(show, job);
+            }
+        }
+    }
+
+    /// Writes a change. If the connection is lost during the commit, finds out whether that succeeded.
+    async fn write(&self, change: &Change) -> Result<(), DbError> {
+        let epoch = self.tools.db.epoch();
+        match write::write(&self.tools.db, &self.tools.sql, change).await {
+            Err(DbError::OutcomeUnknown(cause)) => {
+                let until = Instant::now() + SETTLING;
+                while Instant::now() < until {
+                    match timeout(SETTLING, settle::is_written(&self.tools.db, &self.tools.sql, change)).await {
+                        Ok(Ok(Some(true))) => return Ok(()),
+                        Ok(Ok(None)) => break,
+                        // Another server may still receive the write, so its "no" does not count.
+                        Ok(Ok(Some(false))) if self.tools.db.epoch() == epoch => {
+                            return Err(DbError::Conflict("the connection died before the commit".into()));
+                        }
+                        _ => tokio::time::sleep(Duration::from_millis(100)).await,
+                    }
+                }
+                Err(DbError::OutcomeUnknown(cause))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// Requests for shows that another session has locked for long. They wait here while the others go on.
+struct SetAside {
+    shows: HashMap<i64, Vec<Job>>,
+    looked: Instant,
+}
+
+impl Default for SetAside {
+    fn default() -> Self {
+        SetAside { shows: HashMap::new(), looked: Instant::now() }
+    }
+}
+
+impl SetAside {
+    /// Puts a request aside, or refuses it if too many are waiting already.
+    fn put(&mut self, show: i64, job: Job) {
+        let count: usize = self.shows.values().map(Vec::len).sum();
+        match self.shows.get_mut(&show) {
+            Some(jobs) if count < QUEUE => jobs.push(job),
+            _ => job.waiter.answer(Err(BookingError::Busy)),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The desk decides and writes every change of a seat, in batches: requests that arrive during a commit wait, are
+//! decided together and written by one transaction. There is no timer: an idle desk serves a single request
+//! immediately, and the batches of a busy one grow by themselves.
+//!
+//! A request goes through these files: [`Desk`] counts it and puts it into the queue of a lane; [`lane`] forms batches;
+//! [`load`] reads what a batch touches; [`rules`] decides; [`outcome`] turns decisions into replies and rows; [`write`]
+//! writes them, guarded against what others did since.
+
+pub mod adoption;
+mod batch;
+pub mod churn;
+pub mod cleanup;
+pub mod command;
+pub mod error;
+pub mod idempotency;
+mod lane;
+pub mod load;
+pub mod order_status;
+pub mod outcome;
+pub mod policy;
+pub mod records;
+pub mod reply;
+pub mod rules;
+pub mod settle;
+mod show_cache;
+pub mod sql;
+pub mod staff;
+pub mod state;
+#[cfg(test)]
+mod tests;
+pub mod write;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::batch::{Job, Waiter};
+use self::churn::Churn;
+use self::command::{Command, Origin, StaffAction};
+use self::error::BookingError;
+use self::idempotency::Key;
+use self::lane::{Lane, QUEUE};
+use self::load::Loaded;
+use self::outcome::{Outcome, Success};
+use self::policy::Limits;
+use self::reply::{Booking, Hold, Order, Receipt, Reply};
+use self::sql::Sql;
+use crate::db::{Db, DbError};
+use crate::tasks;
+
+/// Capacity of the map from hold to show.
+const REMEMBERED_HOLDS: usize = 100_000;
+
+/// The queue for every change of a seat. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    lanes: Arc<[mpsc::Sender<Job>]>,
+    tools: Tools,
+    shows: HoldShows,
+    churn: Arc<Churn>,
+    patience: Duration,
+}
+
+/// Everything that is needed to decide and write a batch. Cheap to clone.
+#[derive(Clone)]
+struct Tools {
+    db: Db,
+    sql: Arc<Sql>,
+    limits: Arc<Limits>,
+    code_of: CodeOf,
+}
+
+/// Returns the code of an order; `None` while the key of the codes has not been read.
+pub type CodeOf = Arc<dyn Fn(i64) -> Option<String> + Send + Sync>;
+
+/// Receives the ids of the movies whose shows have changed, after the commit and before any reply is sent.
+pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
+
+/// The shows of holds that this process made.
+#[derive(Clone, Default)]
+struct HoldShows(Arc<Mutex<HashMap<i64, i64>>>);
+
+impl HoldShows {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, i64>> {
+        // The map is intact even if a thread panicked while it held the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, hold_id: i64) -> Option<i64> {
+        self.lock().get(&hold_id).copied()
+    }
+
+    /// Adds pairs of hold and show.
+    fn remember(&self, new: impl Iterator<Item = (i64, i64)>) {
+        let mut new = new.peekable();
+        if new.peek().is_none() {
+            return;
+        }
+        let mut shows = self.lock();
+        if shows.len() >= REMEMBERED_HOLDS {
+            shows.clear();
+        }
+        shows.extend(new);
+    }
+}
+
+impl Desk {
+    /// Opens a desk with this many lanes, each of which serves one batch at a time. It closes when the last clone is
+    /// dropped. A request that has waited for `patience` is dropped unwritten. `code_of` must know the codes before a
+    /// hold is confirmed or an order is changed.
+    pub fn open(
+        db: &Db,
+        lanes: usize,
+        patience: Duration,
+        limits: Limits,
+        code_of: CodeOf,
+        listener: Listener,
+    ) -> Desk {
+        let churn = Arc::new(Churn::new(limits.changes_per_minute));
+        let sql = Arc::new(Sql::new(db.dialect()));
+        let tools = Tools { db: db.clone(), sql, limits: Arc::new(limits), code_of };
+        let shows = HoldShows::default();
+        let lanes = (0..lanes).map(|_| {
+            let (sender, inbox) = mpsc::channel(QUEUE);
+            let lane = Lane::new(tools.clone(), shows.clone(), Arc::clone(&listener));
+            tasks::essential("a lane of the desk", lane.run(inbox));
+            sender
+        });
+        Desk { lanes: lanes.collect(), tools, shows, churn, patience }
+    }
+
+    /// Whether all lanes are running.
+    pub fn is_open(&self) -> bool {
+        self.lanes.iter().all(|lane| !lane.is_closed())
+    }
+
+    /// Books a seat.
+    ///
+    /// Like every request to the desk, it returns once the change is durable or refused. If the client disconnects
+    /// before a try to write the request begins, the request is dropped unwritten.
+    ///
+    /// # Errors
+    /// The refusals of [`rules`], [`BookingError::ChangesTooFast`], [`BookingError::Busy`], [`BookingError::Late`] and
+    /// errors of the database. Nothing was written, except after [`DbError::OutcomeUnknown`].
+    pub async fn book(&self, from: Origin, show_id: i64, seat: i64) -> Result<Reply<Booking>, BookingError> {
+        self.book_all(from, show_id, vec![seat]).await
+    }
+
+    /// Books all of these seats or none, as one order; the reply is the first booking. None may be named twice.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn book_all(&self, from: Origin, show_id: i64, seats: Vec<i64>) -> Result<Reply<Booking>, BookingError> {
+        let command = Command::Book { user_id: from.user_id, show_id, seats };
+        self.ask(command, from, Receipt::booking).await
+    }
+
+    /// Cancels a booking.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn cancel(&self, from: Origin, booking_id: i64) -> Result<Reply<Booking>, BookingError> {
+        self.ask(Command::Cancel { user_id: from.user_id, booking_id }, from, Receipt::booking).await
+    }
+
+    /// Holds all of these seats or none. None may be named twice.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn hold(&self, from: Origin, show_id: i64, seats: Vec<i64>) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::Hold { user_id: from.user_id, show_id, seats }, from, Receipt::hold).await
+    }
+
+    /// Replaces the seats of a hold. None may be named twice.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn change_hold(&self, from: Origin, hold_id: i64, seats: Vec<i64>) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::Change { user_id: from.user_id, hold_id, seats }, from, Receipt::hold).await
+    }
+
+    /// Extends a hold.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn extend(&self, from: Origin, hold_id: i64) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::Extend { user_id: from.user_id, hold_id }, from, Receipt::hold).await
+    }
+
+    /// Ends a hold; the reply has the seats that it had.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn release(&self, from: Origin, hold_id: i64) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::Release { user_id: from.user_id, hold_id }, from, Receipt::hold).await
+    }
+
+    /// Turns a hold into an order.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn confirm(&self, from: Origin, hold_id: i64) -> Result<Reply<Order>, BookingError> {
+        self.ask(Command::Confirm { user_id: from.user_id, hold_id }, from, Receipt::order).await
+    }
+
+    /// Cancels these seats of an order, or all remaining ones if none is named.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn cancel_order(
+        &self,
+        from: Origin,
+        order_id: i64,
+        seats: Vec<i64>,
+    ) -> Result<Reply<Order>, BookingError> {
+        self.ask(Command::CancelOrder { user_id: from.user_id, order_id, seats }, from, Receipt::order).await
+    }
+
+    /// Does something to anyone's booking, order or hold, at any time.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn by_staff(&self, action: StaffAction, id: i64, client: Weak<()>) -> Result<(), BookingError> {
+        self.queue(Command::ByStaff { id, action }, None, client).await.map(drop)
+    }
+
+    async fn ask<T>(&self, command: Command, from: Origin, read: fn(Receipt) -> T) -> Result<Reply<T>, BookingError> {
+        let Origin { user_id, key, client } = from;
+        let success = if churn::counts(&command) {
+            self.counted(command, user_id, key, client).await?
+        } else {
+            self.queue(command, key, client).await?
+        };
+        Ok(match success {
+            Success::New(receipt) => Reply::New(read(receipt)),
+            Success::Stored(stored) => Reply::Stored(stored),
+        })
+    }
+
+    /// Asks for a change that leaves new rows behind, of which each user can make only so many in a minute.
+    async fn counted(&self, command: Command, user: i64, key: Option<Key>, client: Weak<()>) -> Outcome {
+        match self.churn.count(user, key) {
+            Ok(is_counted) => {
+                let outcome = self.queue(command, key, client).await;
+                let may_be_done = matches!(outcome, Ok(_) | Err(BookingError::Db(DbError::OutcomeUnknown(_))));
+                if is_counted && !may_be_done {
+                    self.churn.give_back(user, key);
+                }
+                outcome
+            }
+            Err(seconds) => {
+                let refused = BookingError::ChangesTooFast { limit: self.tools.limits.changes_per_minute, seconds };
+                // A repeat is not a new change, even if it is the first request with its key at this instance.
+                let Some(key) = key else { return Err(refused) };
+                let stored = self.tools.load(&[], &[Some(key)]).await?.stored.remove(&key.hash).ok_or(refused)?;
+                stored.repeat(&key, &command, &*self.tools.code_of).map(Success::Stored)
+            }
+        }
+    }
+
+    async fn queue(&self, command: Command, key: Option<Key>, client: Weak<()>) -> Outcome {
+        // Requests for one show go to one lane, to be decided together. If the show is not known, any lane can decide
+        // them as well, since the database has the last word.
+        let number = self.shows.of(&command).unwrap_or(command.subject());
+        let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
+        let (answer, answered) = oneshot::channel();
+        let job = Job { command, key, waiter: Waiter { deadline: Instant::now() + self.patience, client, answer } };
+        lane.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => BookingError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+impl HoldShows {
+    /// Returns the show that a request is for, if it is known without asking the database.
+    fn of(&self, command: &Command) -> Option<i64> {
+        command.show().or_else(|| self.get(command.subject()))
+    }
+}
+
+fn closed() -> BookingError {
+    DbError::Unavailable("the desk is closed".into()).into()
+}
+
+impl Tools {
+    async fn load(&self, commands: &[Command], keys: &[Option<Key>]) -> Result<Loaded, DbError> {
+        let sent: Vec<Key> = keys.iter().copied().flatten().collect();
+        load::load(&self.db, &self.sql, commands, &sent, &self.limits).await
+    }
+}

@@ -1,0 +1,115 @@
+//! The rows of a batch, as its statements take them.
+
+use crate::records;
+
+/// Stands for "no expiry" in [`NewOrder::expires_at`] and [`OrderUpdate::expires_at`].
+pub const NEVER: i64 = -1;
+
+records! {
+    /// A seat of a show.
+    #[derive(PartialOrd, Ord)]
+    pub struct ShowSeat {
+        show_id: i64,
+        seat: i64,
+    }
+
+    /// The id of a row.
+    #[derive(PartialOrd, Ord)]
+    pub struct RowId {
+        id: i64,
+    }
+
+    /// An Idempotency-Key.
+    #[derive(PartialOrd, Ord)]
+    pub struct KeyHash {
+        key_high: i64,
+        key_low: i64,
+    }
+
+    /// The guarded change of a show's row.
+    pub struct ShowUpdate {
+        id: i64,
+        /// How many more seats are booked than before; negative if fewer.
+        taken: i64,
+        /// The highest seat that someone gets; 0 if none.
+        highest_seat: i64,
+        /// The show must start after this time.
+        starts_after: i64,
+        /// The version of the row that the batch was decided on.
+        version: i64,
+    }
+
+    /// A user in a show: the question how much the user has, or the most that the user may have for the batch to be
+    /// written.
+    pub struct UserRoom {
+        user_id: i64,
+        show_id: i64,
+        now: i64,
+        minute_ago: i64,
+        /// Whether booked seats count, because there is a limit to them.
+        counts_booked: bool,
+        holds: i64,
+        held_seats: i64,
+        seats: i64,
+        recent_holds: i64,
+    }
+
+    /// The guarded change of a hold or an order.
+    pub struct OrderUpdate {
+        id: i64,
+        /// The version that the batch was decided on.
+        version: i64,
+        new_version: i64,
+        status: &'static str,
+        expires_at: i64,
+        /// Whether it must still be a hold that has not expired.
+        is_held: bool,
+        now: i64,
+    }
+
+    /// A new hold or order.
+    pub struct NewOrder {
+        id: i64,
+        user_id: i64,
+        show_id: i64,
+        status: &'static str,
+        created_at: i64,
+        expires_at: i64,
+        version: i64,
+    }
+
+    /// A row of `bookings`, and a time: when it changes, or when its hold must have expired.
+    #[derive(PartialOrd, Ord)]
+    pub struct SeatAt {
+        id: i64,
+        at: i64,
+    }
+
+    /// A new row of `bookings`.
+    pub struct NewBooking {
+        id: i64,
+        user_id: i64,
+        show_id: i64,
+        seat: i64,
+        status: &'static str,
+        at: i64,
+        order_id: i64,
+    }
+
+    /// A stored reply that is too old to count.
+    pub struct OldReply {
+        key_high: i64,
+        key_low: i64,
+        created_at: i64,
+    }
+
+    /// A reply to store for its key.
+    pub struct NewReply {
+        key_high: i64,
+        key_low: i64,
+        payload: i64,
+        status: u16,
+        body: String,
+        at: i64,
+    }
+}

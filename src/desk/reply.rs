@@ -1,0 +1,283 @@
+//! What granted requests are answered with: a booking, a hold or an order.
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::command::ReplyKind;
+use super::load::ShowFacts;
+use super::state::{OrderState, Seat};
+use crate::db::DbError;
+use crate::error::ApiError;
+use crate::time::clock;
+
+/// The reply to a granted request.
+#[derive(Debug, Clone)]
+pub enum Reply<T> {
+    New(T),
+    /// The reply to a request with an Idempotency-Key, which every repeat gets.
+    Stored(StoredReply),
+}
+
+/// The status and the JSON of a reply as they are stored.
+#[derive(Debug, Clone)]
+pub struct StoredReply {
+    pub status: u16,
+    pub body: Bytes,
+}
+
+impl<T: Serialize> Reply<T> {
+    /// Returns the reply as an HTTP response, with this status unless the reply was stored with one.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] if it can't be serialized, which no reply is known to cause.
+    pub fn response(self, status: StatusCode) -> Result<Response, ApiError> {
+        let (status, body) = match self {
+            Reply::Stored(StoredReply { status, body }) => {
+                (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
+            }
+            Reply::New(reply) => {
+                let json = serde_json::to_vec(&reply).map_err(|error| ApiError::Internal(error.to_string()))?;
+                (status, Bytes::from(json))
+            }
+        };
+        Ok((status, [(CONTENT_TYPE, "application/json")], body).into_response())
+    }
+}
+
+/// What became of an order, with everything that a reply can show of it.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    pub id: i64,
+    /// Empty unless the reply is an order.
+    pub code: String,
+    pub show_id: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    pub date_time: i64,
+    pub order: OrderState,
+    /// The booking that the request is about.
+    pub seat: Seat,
+}
+
+impl Receipt {
+    /// Returns the receipt of an order whose ids are final.
+    pub fn new(id: i64, code: String, order: OrderState, seat: Seat, facts: &ShowFacts) -> Receipt {
+        Receipt {
+            id,
+            code,
+            show_id: order.show_id,
+            movie_title: facts.movie_title.clone(),
+            screen_name: facts.screen_name.clone(),
+            date_time: facts.date_time,
+            order,
+            seat,
+        }
+    }
+
+    /// Returns the booking that the request is about.
+    pub fn booking(self) -> Booking {
+        Booking {
+            id: self.seat.row,
+            show: self.show_id,
+            movie_title: self.movie_title,
+            screen_name: self.screen_name,
+            date_time: self.date_time,
+            seat_number: self.seat.number,
+            status: self.seat.status.name().to_owned(),
+            created_at: self.seat.created_at,
+        }
+    }
+
+    /// Returns the order as a hold.
+    pub fn hold(self) -> Hold {
+        Hold {
+            id: self.id,
+            show: self.show_id,
+            movie_title: self.movie_title,
+            screen_name: self.screen_name,
+            date_time: self.date_time,
+            seats: self.order.seats.iter().map(|seat| seat.number).collect(),
+            created_at: self.order.created_at,
+            expires_at: self.order.expires_at.unwrap_or_default(),
+        }
+    }
+
+    /// Returns the order with all its bookings.
+    pub fn order(self) -> Order {
+        let booking = |seat: &Seat| Booking {
+            id: seat.row,
+            show: self.show_id,
+            movie_title: self.movie_title.clone(),
+            screen_name: self.screen_name.clone(),
+            date_time: self.date_time,
+            seat_number: seat.number,
+            status: seat.status.name().to_owned(),
+            created_at: seat.created_at,
+        };
+        let bookings: Vec<Booking> = self.order.seats.iter().map(booking).collect();
+        Order {
+            id: self.id,
+            code: self.code,
+            status: self.order.status.name().to_owned(),
+            show: self.show_id,
+            movie_title: self.movie_title,
+            screen_name: self.screen_name,
+            date_time: self.date_time,
+            seats: bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect(),
+            bookings,
+            created_at: self.order.created_at,
+        }
+    }
+
+    /// Returns the JSON of the reply, to be stored for repeats.
+    ///
+    /// # Errors
+    /// [`DbError::Other`] if it can't be serialized, which no reply is known to cause.
+    pub fn json(&self, kind: ReplyKind) -> Result<String, DbError> {
+        let receipt = self.clone();
+        let json = match kind {
+            ReplyKind::Booking => serde_json::to_string(&receipt.booking()),
+            ReplyKind::Hold => serde_json::to_string(&receipt.hold()),
+            ReplyKind::Order => serde_json::to_string(&receipt.order()),
+        };
+        json.map_err(|error| DbError::Other(error.to_string()))
+    }
+}
+
+/// A booking of one seat, which may have been cancelled since.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
+    "seat_number": 6, "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z"
+}))]
+pub struct Booking {
+    #[schema(minimum = 1)]
+    pub id: i64,
+    /// The id of the show.
+    #[schema(minimum = 1)]
+    pub show: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    /// When the show begins.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub date_time: i64,
+    #[schema(minimum = 1)]
+    pub seat_number: i64,
+    #[schema(value_type = BookingStatus)]
+    pub status: String,
+    /// When the seat was booked.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: i64,
+}
+
+/// The two states of a booking. A cancelled booking is never booked again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BookingStatus {
+    Booked,
+    Cancelled,
+}
+
+/// Seats of a show that nobody else can get until the hold expires.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": 123, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
+    "seats": [5, 6, 7], "created_at": "2026-11-22T20:33:56.164058Z", "expires_at": "2026-11-22T20:41:56.164058Z"
+}))]
+pub struct Hold {
+    #[schema(minimum = 1)]
+    pub id: i64,
+    /// The id of the show.
+    #[schema(minimum = 1)]
+    pub show: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    /// When the show begins.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub date_time: i64,
+    /// In ascending order.
+    pub seats: Vec<i64>,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: i64,
+    /// When the seats become available to everyone, unless the hold is confirmed before.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: i64,
+}
+
+/// Seats of a show that were booked together.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "code": "7KQ4M-92XRA", "status": "awaiting_payment", "show": 1, "movie_title": "The Long Take",
+    "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z", "seats": [5],
+    "bookings": [{
+        "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1",
+        "date_time": "2035-06-01T18:30:00Z", "seat_number": 5, "status": "booked",
+        "created_at": "2026-11-22T20:33:56.164058Z"
+    }],
+    "created_at": "2026-11-22T20:31:06.003127Z"
+}))]
+pub struct Order {
+    #[serde(skip)]
+    pub id: i64,
+    /// The code to show at the counter. Letter case and the dash are ignored.
+    #[schema(min_length = 10)]
+    pub code: String,
+    #[schema(value_type = OrderStatus)]
+    pub status: String,
+    /// The id of the show.
+    #[schema(minimum = 1)]
+    pub show: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    /// When the show begins.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub date_time: i64,
+    /// The seats that are not cancelled, in ascending order.
+    pub seats: Vec<i64>,
+    /// One for each seat, including cancelled ones.
+    pub bookings: Vec<Booking>,
+    /// When the seats were held, or when they were booked without a hold.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: i64,
+}
+
+/// The status of an order. Seats of a paid order can be cancelled; it stays paid until it is refunded.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    AwaitingPayment,
+    Paid,
+    Cancelled,
+    Refunded,
+}
+
+impl Order {
+    /// Returns the order with these bookings, still without a code; `None` if there are no bookings.
+    pub fn of(id: i64, status: String, created_at: i64, mut bookings: Vec<Booking>) -> Option<Order> {
+        bookings.sort_unstable_by_key(|booking| booking.seat_number);
+        let first = bookings.first()?;
+        Some(Order {
+            id,
+            code: String::new(),
+            status,
+            show: first.show,
+            movie_title: first.movie_title.clone(),
+            screen_name: first.screen_name.clone(),
+            date_time: first.date_time,
+            seats: bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect(),
+            bookings,
+            created_at,
+        })
+    }
+}

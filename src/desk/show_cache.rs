@@ -1,0 +1,86 @@
+//! What a lane remembers of shows.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::command::Command;
+use super::idempotency::Key;
+use super::load::{Loaded, ShowFacts};
+use super::policy::Limits;
+use super::write::Change;
+use crate::time::clock;
+
+/// How long a lane trusts what it remembers of a show.
+const MEMORY: Duration = Duration::from_secs(1);
+
+/// The most shows that a lane remembers.
+const REMEMBERED_SHOWS: usize = 10_000;
+
+/// What a lane saw of shows a moment ago. This only saves reading before a write, whose guards notice if it is
+/// outdated: a request is never refused because of it.
+#[derive(Default)]
+pub struct ShowCache {
+    shows: HashMap<i64, Remembered>,
+    /// The database's clock minus this machine's, in microseconds.
+    clock_ahead: i64,
+}
+
+struct Remembered {
+    seen: Instant,
+    facts: ShowFacts,
+    taken: HashSet<i64>,
+    seats_taken: i64,
+}
+
+impl ShowCache {
+    /// Returns everything that a batch touches, or `None` if some of it has to be read.
+    pub fn recall(&self, commands: &[Command], keys: &[Option<Key>], limits: &Limits) -> Option<Loaded> {
+        if keys.iter().any(Option::is_some) {
+            return None;
+        }
+        let mut loaded = Loaded { now: clock::now() + self.clock_ahead, ..Loaded::default() };
+        for command in commands {
+            let Command::Book { show_id, seats, .. } = command else { return None };
+            let show = self.shows.get(show_id).filter(|show| show.seen.elapsed() < MEMORY)?;
+            if seats.iter().any(|seat| show.taken.contains(seat)) || show.facts.limits_users(limits) {
+                return None;
+            }
+            loaded.shows.entry(*show_id).or_insert_with(|| show.facts.clone());
+            loaded.state.shows.entry(*show_id).or_insert_with(|| show.facts.state(show.seats_taken));
+        }
+        Some(loaded)
+    }
+
+    /// Remembers data that was read from the database, and seats that were written.
+    pub fn learn(&mut self, loaded: &Loaded, change: &Change) {
+        if self.shows.len() > REMEMBERED_SHOWS {
+            self.shows.clear();
+        }
+        if let Some(ahead) = loaded.clock_ahead {
+            self.clock_ahead = ahead;
+        }
+        if let Some(seen) = loaded.read {
+            for (id, facts) in &loaded.shows {
+                let Some(state) = loaded.state.shows.get(id) else { continue };
+                let (facts, taken) = (facts.clone(), state.holders.keys().copied().collect());
+                let mut new = Remembered { seen, facts, taken, seats_taken: state.seats_taken };
+                if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < MEMORY) {
+                    // A seat that was taken a moment ago mostly still is. It is forgotten together with the show.
+                    new.taken.extend(old.taken);
+                    new.seen = old.seen;
+                }
+                self.shows.insert(*id, new);
+            }
+        }
+        for (show, seat) in change.taken() {
+            if let Some(remembered) = self.shows.get_mut(&show) {
+                remembered.taken.insert(seat);
+            }
+        }
+    }
+
+    pub fn forget(&mut self, show: i64) {
+        self.shows.remove(&show);
+    }
+}

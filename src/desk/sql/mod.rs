@@ -1,0 +1,110 @@
+//! The desk's statements by name. Each engine's texts stand in the file named after it.
+
+mod mysql;
+mod sqlite;
+
+use super::records::{
+    KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, ShowSeat, ShowUpdate, UserRoom,
+};
+use crate::db::{Dialect, Statement, Value};
+
+/// A statement's name and its text for the engine in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    pub name: &'static str,
+    pub sql: &'static str,
+}
+
+impl Named {
+    /// The statement over a list, which must change as many rows as the list has; `None` if the list is empty.
+    pub fn changing_all<T: serde::Serialize>(self, rows: &[T]) -> Option<Statement> {
+        (!rows.is_empty()).then(|| self.changing(rows.len() as u64, vec![Value::list(rows)]))
+    }
+
+    /// The statement over a list, which may change any number of rows; `None` if the list is empty.
+    pub fn changing_some<T: serde::Serialize>(self, rows: &[T]) -> Option<Statement> {
+        (!rows.is_empty()).then(|| Statement { name: self.name, ..Statement::new(self.sql, vec![Value::list(rows)]) })
+    }
+
+    pub fn changing(self, rows: u64, params: Vec<Value>) -> Statement {
+        Statement { name: self.name, ..Statement::changing(rows, self.sql, params) }
+    }
+
+    pub fn finding(self, rows: u64, params: Vec<Value>) -> Statement {
+        Statement { name: self.name, ..Statement::finding(rows, self.sql, params) }
+    }
+}
+
+macro_rules! statements {
+    ($($(#[$attribute:meta])* $name:ident: $columns:expr,)+) => {
+        /// The texts of an engine; `{rows}` stands for the list that the statement takes. An empty text is a statement
+        /// that the engine runs once for each row instead.
+        pub struct Texts {
+            $(pub $name: &'static str,)+
+        }
+
+        /// The statements for the engine in use.
+        pub struct Sql {
+            $($(#[$attribute])* pub $name: Named,)+
+        }
+
+        impl Sql {
+            pub fn new(dialect: Dialect) -> Sql {
+                let texts = match dialect {
+                    Dialect::Sqlite => sqlite::TEXTS,
+                    Dialect::Mysql => mysql::TEXTS,
+                };
+                Sql { $($name: Named { name: stringify!($name), sql: filled(texts.$name, dialect, $columns) },)+ }
+            }
+
+            /// All statements, for tests.
+            pub fn all(&self) -> Vec<Named> {
+                vec![$(self.$name),+]
+            }
+        }
+    };
+}
+
+/// Puts the list of these columns into a text.
+fn filled(text: &'static str, dialect: Dialect, columns: &[(&str, &str)]) -> &'static str {
+    if !text.contains("{rows}") {
+        return text;
+    }
+    // A process makes the statements once and uses them until it ends.
+    String::leak(text.replace("{rows}", &dialect.table(columns)))
+}
+
+statements! {
+    /// A show, and who has one of its seats.
+    seat: &[],
+    /// Shows, and who has the seats.
+    seats: ShowSeat::COLUMNS,
+    /// The orders of bookings.
+    orders_of_bookings: RowId::COLUMNS,
+    /// Holds and orders with their seats.
+    orders: RowId::COLUMNS,
+    /// What users have in shows.
+    usage: UserRoom::COLUMNS,
+    /// What keys have done before.
+    replies: KeyHash::COLUMNS,
+    update_show: &[],
+    update_shows: ShowUpdate::COLUMNS,
+    /// The users who still have room for what they were granted.
+    has_room: UserRoom::COLUMNS,
+    update_orders: OrderUpdate::COLUMNS,
+    insert_order: &[],
+    insert_orders: NewOrder::COLUMNS,
+    /// Ends for good the holds whose seats go to others, even if a clock is set back.
+    end_holds: SeatAt::COLUMNS,
+    delete_held: SeatAt::COLUMNS,
+    confirm_seats: SeatAt::COLUMNS,
+    cancel_seats: SeatAt::COLUMNS,
+    insert_booking: &[],
+    insert_bookings: NewBooking::COLUMNS,
+    delete_keys: OldReply::COLUMNS,
+    insert_replies: NewReply::COLUMNS,
+    /// Whether orders have their new versions.
+    written_orders: OrderUpdate::COLUMNS,
+    /// Which keys have a stored reply.
+    written_replies: KeyHash::COLUMNS,
+}

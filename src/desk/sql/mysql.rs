@@ -1,0 +1,123 @@
+//! The desk's SQL for MySQL and MariaDB. `{rows}` stands for the list that is the statement's parameter: a
+//! `JSON_TABLE` with the columns of the statement's record.
+//!
+//! The server's clock decides, since several instances may disagree about the time. Joins are in the written order and
+//! by named indexes: a server that has not counted its rows for some seconds would choose worse ones.
+
+use super::Texts;
+
+pub const TEXTS: Texts = Texts {
+    seat: "
+        SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
+            s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
+            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+        FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+        LEFT JOIN bookings b ON b.show_id = s.id AND b.active_seat = ?
+        LEFT JOIN orders o ON o.id = b.order_id
+        WHERE s.id = ?",
+    seats: "
+        SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
+            s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
+            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+        FROM {rows} AS d
+        JOIN shows s ON s.id = d.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+        LEFT JOIN bookings b ON b.show_id = d.show_id AND b.active_seat = d.seat
+        LEFT JOIN orders o ON o.id = b.order_id",
+    orders_of_bookings: "
+        SELECT STRAIGHT_JOIN b.id, b.order_id FROM {rows} AS d
+        JOIN bookings b ON b.id = d.id AND b.status IN ('booked', 'cancelled')",
+    orders: "
+        SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
+            s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
+            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken,
+            o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at
+        FROM {rows} AS d JOIN orders o ON o.id = d.id
+        JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+        LEFT JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id",
+    usage: "
+        SELECT d.user_id, d.show_id,
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+             JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+            CASE WHEN d.counts_booked = 1 THEN
+                (SELECT COUNT(*) FROM bookings b FORCE INDEX (bookings_of_a_user_by_show)
+                 WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked')
+            ELSE 0 END,
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (orders_of_a_user)
+             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+             AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id))
+        FROM {rows} AS d",
+    replies: "
+        SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
+            k.key_high, k.key_low, k.payload, k.status, COALESCE(k.body, k.reply), k.created_at FROM {rows} AS d
+        JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low",
+    update_show: "
+        UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1
+        WHERE id = ? AND total_seats >= ? AND date_time > ? AND version = ?
+        AND seats_taken + ? BETWEEN 0 AND total_seats",
+    update_shows: "
+        UPDATE {rows} AS d STRAIGHT_JOIN shows s ON s.id = d.id
+        SET s.seats_taken = s.seats_taken + d.taken, s.seat_version = s.seat_version + 1
+        WHERE s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version
+        AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats",
+    has_room: "
+        SELECT d.user_id FROM {rows} AS d WHERE
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.holds
+        AND (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+             JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.held_seats
+        AND (d.counts_booked = 0 OR
+            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+             JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) +
+            (SELECT COUNT(*) FROM bookings b FORCE INDEX (bookings_of_a_user_by_show)
+             WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked') <= d.seats)
+        AND (SELECT COUNT(*) FROM orders o FORCE INDEX (orders_of_a_user)
+             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+             AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)) <= d.recent_holds",
+    update_orders: "
+        UPDATE {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id
+        SET o.status = d.status, o.expires_at = NULLIF(d.expires_at, -1), o.version = d.new_version
+        WHERE o.version = d.version
+        AND (d.is_held = 0 OR o.status = 'held'
+            AND o.expires_at > COALESCE(CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), d.now))",
+    insert_order: "
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+        VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?)",
+    insert_orders: "
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+        SELECT d.id, d.user_id, d.show_id, d.status, d.created_at, NULLIF(d.expires_at, -1), d.version FROM {rows} AS d",
+    end_holds: "
+        UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id STRAIGHT_JOIN orders o ON o.id = b.order_id
+        SET o.expires_at = 1 WHERE o.status = 'held' AND o.expires_at <= d.at",
+    delete_held: "
+        DELETE b FROM {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id STRAIGHT_JOIN orders o ON o.id = b.order_id
+        WHERE b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at",
+    confirm_seats: "
+        UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
+        SET b.status = 'booked', b.created_at = d.at WHERE b.status = 'held'",
+    cancel_seats: "
+        UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
+        SET b.status = 'cancelled', b.cancelled_at = d.at WHERE b.status = 'booked'",
+    insert_booking: "
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?)",
+    insert_bookings: "
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
+        SELECT d.id, d.user_id, d.show_id, d.seat, d.status, d.at, d.order_id FROM {rows} AS d",
+    delete_keys: "
+        DELETE k FROM {rows} AS d STRAIGHT_JOIN idempotency_keys k
+        ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.created_at",
+    insert_replies: "
+        INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at, status, body)
+        SELECT d.key_high, d.key_low, d.payload, '', d.at, d.status, d.body FROM {rows} AS d",
+    written_orders: "
+        SELECT o.version = d.new_version FROM {rows} AS d JOIN orders o ON o.id = d.id
+        WHERE o.version IN (d.version, d.new_version)",
+    written_replies: "
+        SELECT k.key_low FROM {rows} AS d
+        JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low",
+};

@@ -1,0 +1,111 @@
+//! The desk's SQL for SQLite. `{rows}` stands for the list that is the statement's parameter: a subquery over
+//! `json_each` with the columns of the statement's record.
+//!
+//! The one writer of SQLite decides by this machine's clock, so no statement asks the database for the time.
+
+use super::Texts;
+
+pub const TEXTS: Texts = Texts {
+    seat: "
+        SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
+            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+        FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+        LEFT JOIN bookings b ON b.show_id = s.id AND b.active_seat = ?
+        LEFT JOIN orders o ON o.id = b.order_id
+        WHERE s.id = ?",
+    seats: "
+        SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
+            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+        FROM {rows} AS d
+        JOIN shows s ON s.id = d.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+        LEFT JOIN bookings b ON b.show_id = d.show_id AND b.active_seat = d.seat
+        LEFT JOIN orders o ON o.id = b.order_id",
+    orders_of_bookings: "
+        SELECT b.id, b.order_id FROM {rows} AS d
+        JOIN bookings b ON b.id = d.id AND b.status IN ('booked', 'cancelled')",
+    orders: "
+        SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
+            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken,
+            o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at
+        FROM {rows} AS d JOIN orders o ON o.id = d.id
+        JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+        LEFT JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id",
+    usage: "
+        SELECT d.user_id, d.show_id,
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_of_a_user
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_of_a_user
+             JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+            CASE WHEN d.counts_booked = 1 THEN
+                (SELECT COUNT(*) FROM bookings b INDEXED BY bookings_of_a_user_by_show
+                 WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked')
+            ELSE 0 END,
+            (SELECT COUNT(*) FROM orders o INDEXED BY orders_of_a_user
+             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+             AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id))
+        FROM {rows} AS d",
+    replies: "
+        SELECT 0, k.key_high, k.key_low, k.payload, k.status, COALESCE(k.body, k.reply), k.created_at FROM {rows} AS d
+        JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low",
+    update_show: "
+        UPDATE shows SET seats_taken = seats_taken + ?, seat_version = seat_version + 1
+        WHERE id = ? AND total_seats >= ? AND date_time > ? AND version = ?
+        AND seats_taken + ? BETWEEN 0 AND total_seats",
+    update_shows: "",
+    has_room: "
+        SELECT d.user_id FROM {rows} AS d WHERE
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_of_a_user
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.holds
+        AND (SELECT COUNT(*) FROM orders o INDEXED BY holds_of_a_user
+             JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.held_seats
+        AND (d.counts_booked = 0 OR
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_of_a_user
+             JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id
+             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) +
+            (SELECT COUNT(*) FROM bookings b INDEXED BY bookings_of_a_user_by_show
+             WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked') <= d.seats)
+        AND (SELECT COUNT(*) FROM orders o INDEXED BY orders_of_a_user
+             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+             AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)) <= d.recent_holds",
+    update_orders: "
+        UPDATE orders AS o SET status = d.status, expires_at = NULLIF(d.expires_at, -1), version = d.new_version
+        FROM {rows} AS d
+        WHERE o.id = d.id AND o.version = d.version
+        AND (d.is_held = 0 OR o.status = 'held' AND o.expires_at > d.now)",
+    insert_order: "
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+        VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?)",
+    insert_orders: "",
+    end_holds: "
+        UPDATE orders SET expires_at = 1 WHERE id IN
+            (SELECT o.id FROM {rows} AS d JOIN bookings b ON b.id = d.id JOIN orders o ON o.id = b.order_id
+             WHERE o.status = 'held' AND o.expires_at <= d.at)",
+    delete_held: "
+        DELETE FROM bookings WHERE id IN
+            (SELECT b.id FROM {rows} AS d JOIN bookings b ON b.id = d.id JOIN orders o ON o.id = b.order_id
+             WHERE b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at)",
+    confirm_seats: "
+        UPDATE bookings AS b SET status = 'booked', created_at = d.at
+        FROM {rows} AS d WHERE b.id = d.id AND b.status = 'held'",
+    cancel_seats: "
+        UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at
+        FROM {rows} AS d WHERE b.id = d.id AND b.status = 'booked'",
+    insert_booking: "
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?)",
+    insert_bookings: "",
+    delete_keys: "
+        DELETE FROM idempotency_keys WHERE (key_high, key_low, created_at) IN
+            (SELECT key_high, key_low, created_at FROM {rows})",
+    insert_replies: "
+        INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at, status, body)
+        SELECT d.key_high, d.key_low, d.payload, '', d.at, d.status, d.body FROM {rows} AS d",
+    written_orders: "
+        SELECT o.version = d.new_version FROM {rows} AS d JOIN orders o ON o.id = d.id
+        WHERE o.version IN (d.version, d.new_version)",
+    written_replies: "
+        SELECT k.key_low FROM {rows} AS d
+        JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low",
+};

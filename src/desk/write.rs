@@ -1,0 +1,193 @@
+//! Writes a batch as one transaction.
+
+use std::ops::Range;
+
+use super::idempotency::Key;
+use super::load::Loaded;
+use super::policy::Limits;
+use super::records::{NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom};
+use super::rules::Changes;
+use super::sql::Sql;
+use crate::db::{Db, Dialect, Result, Statement, Value};
+use crate::desk::order_status::Status;
+
+/// Everything that a batch writes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Change {
+    pub shows: Vec<ShowUpdate>,
+    pub users: Vec<UserRoom>,
+    pub orders: Vec<OrderUpdate>,
+    pub new_orders: Vec<NewOrder>,
+    /// Held rows whose hold has expired.
+    pub expired: Vec<SeatAt>,
+    /// Held rows that their holders dropped.
+    pub dropped: Vec<SeatAt>,
+    pub confirmed: Vec<SeatAt>,
+    pub cancelled: Vec<SeatAt>,
+    pub new_bookings: Vec<NewBooking>,
+    pub new_replies: Vec<NewReply>,
+    /// Replies that make room for new ones with the same keys.
+    pub expired_replies: Vec<OldReply>,
+    pub now: i64,
+}
+
+/// Returns the id of a row; new rows get theirs from `new`.
+pub fn id_of(id: i64, new: &Range<i64>) -> i64 {
+    if id < 0 { new.start - 1 - id } else { id }
+}
+
+impl Change {
+    /// Returns what to write for a decision on loaded data, with ids for new rows.
+    pub fn of(loaded: &Loaded, changes: &Changes, new: &Range<i64>, limits: &Limits) -> Change {
+        let now = loaded.now;
+        let all_at = |rows: &[i64], at: i64| rows.iter().map(|id| SeatAt { id: *id, at }).collect();
+        let mut change = Change {
+            expired: all_at(&changes.expired, now),
+            // Their hold is changed by this same write, so its expiry does not matter.
+            dropped: all_at(&changes.dropped, i64::MAX),
+            confirmed: all_at(&changes.confirmed, now),
+            cancelled: all_at(&changes.cancelled, now),
+            expired_replies: loaded.expired_replies.clone(),
+            now,
+            ..Change::default()
+        };
+        change.shows.extend(changes.shows.iter().map(|(id, show)| ShowUpdate {
+            id: *id,
+            taken: show.taken,
+            highest_seat: show.highest_seat,
+            starts_after: if show.highest_seat > 0 { now } else { i64::MIN },
+            version: loaded.shows[id].version,
+        }));
+        change.users.extend(changes.relied_on.iter().map(|(user, room)| loaded.user_room(*user, *room, limits)));
+        for (order, state) in &changes.orders {
+            let (status, expires_at) = (state.status.name(), state.expires_at.unwrap_or(NEVER));
+            match loaded.state.orders.get(order) {
+                Some(before) => change.orders.push(OrderUpdate {
+                    id: *order,
+                    version: before.version,
+                    new_version: id_of(state.version, new),
+                    status,
+                    expires_at,
+                    is_held: before.status == Status::Held,
+                    now,
+                }),
+                None => change.new_orders.push(NewOrder {
+                    id: id_of(*order, new),
+                    user_id: state.user_id,
+                    show_id: state.show_id,
+                    status,
+                    created_at: state.created_at,
+                    expires_at,
+                    version: id_of(state.version, new),
+                }),
+            }
+        }
+        change.new_bookings.extend(changes.new.iter().map(|row| NewBooking {
+            id: id_of(row.seat.row, new),
+            user_id: row.user_id,
+            show_id: row.show_id,
+            seat: row.seat.number,
+            status: row.seat.status.name(),
+            at: row.seat.created_at,
+            order_id: id_of(row.order_id, new),
+        }));
+        change.sort();
+        change
+    }
+
+    /// Sorts the rows by the keys that are locked for them, so that two batches can't wait for each other.
+    fn sort(&mut self) {
+        self.new_orders.sort_unstable_by_key(|order| order.id);
+        self.new_bookings.sort_unstable_by_key(|booking| (booking.show_id, booking.seat, booking.id));
+        self.confirmed.sort_unstable();
+        self.cancelled.sort_unstable();
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.shows.is_empty() && self.new_replies.is_empty()
+    }
+
+    /// Returns the shows whose seats change.
+    pub fn shows(&self) -> impl Iterator<Item = i64> {
+        self.shows.iter().map(|show| show.id)
+    }
+
+    /// Returns the seats that get a holder, as (show, seat).
+    pub fn taken(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.new_bookings.iter().map(|booking| (booking.show_id, booking.seat))
+    }
+
+    /// Adds the reply that each repeat of this key's request gets.
+    pub fn store_reply(&mut self, key: &Key, status: u16, body: String) {
+        let (key_high, key_low) = key.hash;
+        self.new_replies.push(NewReply { key_high, key_low, payload: key.payload, status, body, at: self.now });
+    }
+}
+
+/// Writes a batch as one transaction.
+///
+/// # Errors
+/// Those of the database. Nothing was written, except after [`crate::db::DbError::OutcomeUnknown`].
+pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
+    db.write(statements(db.dialect(), sql, change)).await?;
+    Ok(())
+}
+
+/// Returns the statements that write a batch.
+///
+/// The shows come first, in the order of their ids, each guarded against changes since it was loaded. The update locks
+/// its row until the commit, so nobody can shrink the show, or change one of its holds and orders, in between. (The
+/// opposite order would deadlock with the foreign key's shared lock.) Then the users' limits are checked again. Holds
+/// and orders follow, each guarded by its version and the clock, then rows to delete or change, and finally new rows.
+/// The unique key `one_holder_per_seat` has the last word on every seat.
+pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
+    let mut statements: Vec<Statement> = Vec::new();
+    // SQLite runs a statement for each row, since there is no network in between. A server gets lists, except for a
+    // single row, which is less work without.
+    let one_by_one = |rows: usize| rows == 1 || dialect.is_embedded();
+    if one_by_one(change.shows.len()) {
+        statements.extend(change.shows.iter().map(|show| {
+            let ShowUpdate { id, taken, highest_seat, starts_after, version } = *show;
+            let params = [taken, id, highest_seat, starts_after, version, taken].map(Value::Int);
+            sql.update_show.changing(1, params.to_vec())
+        }));
+    } else {
+        statements.extend(sql.update_shows.changing_all(&change.shows));
+    }
+    if !change.users.is_empty() {
+        statements.push(sql.has_room.finding(change.users.len() as u64, vec![Value::list(&change.users)]));
+    }
+    statements.extend(sql.update_orders.changing_all(&change.orders));
+    if one_by_one(change.new_orders.len()) {
+        statements.extend(change.new_orders.iter().map(|order| {
+            let NewOrder { id, user_id, show_id, status, created_at, expires_at, version } = *order;
+            let mut params = [id, user_id, show_id].map(Value::Int).to_vec();
+            params.push(status.into());
+            params.extend([created_at, expires_at, version].map(Value::Int));
+            sql.insert_order.changing(1, params)
+        }));
+    } else {
+        statements.extend(sql.insert_orders.changing_all(&change.new_orders));
+    }
+    // A hold may lose several seats at the same time, so the number of changed rows is not known.
+    statements.extend(sql.end_holds.changing_some(&change.expired));
+    let mut held: Vec<SeatAt> = change.expired.iter().chain(&change.dropped).cloned().collect();
+    held.sort_unstable();
+    statements.extend(sql.delete_held.changing_all(&held));
+    statements.extend(sql.confirm_seats.changing_all(&change.confirmed));
+    statements.extend(sql.cancel_seats.changing_all(&change.cancelled));
+    if one_by_one(change.new_bookings.len()) {
+        statements.extend(change.new_bookings.iter().map(|booking| {
+            let NewBooking { id, user_id, show_id, seat, status, at, order_id } = *booking;
+            let mut params = [id, user_id, show_id, seat].map(Value::Int).to_vec();
+            params.extend([status.into(), at.into(), order_id.into()]);
+            sql.insert_booking.changing(1, params)
+        }));
+    } else {
+        statements.extend(sql.insert_bookings.changing_all(&change.new_bookings));
+    }
+    statements.extend(sql.delete_keys.changing_some(&change.expired_replies));
+    statements.extend(sql.insert_replies.changing_some(&change.new_replies));
+    statements
+}

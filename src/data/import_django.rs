@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use crate::accounts::username;
 use crate::config::DatabaseTarget;
 use crate::db::{Db, DbError, Decode, Dialect, FromRow, Tx, Value};
+use crate::desk::adoption;
 use crate::movies;
 use crate::time::clock;
 
@@ -335,7 +336,12 @@ pub async fn import(
     import.copy(&SHOWS, progress).await?;
     import.find_seats_held_twice().await?;
     import.copy(&BOOKINGS, progress).await?;
-    import.finish().await
+    let report = import.finish().await?;
+    if !dry_run {
+        // The bookings are imported by now. A server adds the orders as well, should this be interrupted.
+        while adoption::adopt_some(db).await? > 0 {}
+    }
+    Ok(report)
 }
 
 /// Checks that all tables and columns exist, and returns Django's columns that are not copied.

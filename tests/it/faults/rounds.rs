@@ -111,7 +111,7 @@ impl Rounds {
 
     /// Groups, some of which want the seats of others; with keys in every second round.
     fn groups(&self) -> Load {
-        let scenario = Scenario::Family { overlap_percent: 20, hold_wait: Duration::ZERO };
+        let scenario = Scenario::Groups { overlap_percent: 20, hold_wait: Duration::ZERO };
         let keys = !self.done.is_multiple_of(2);
         let connections = connections();
         // With few connections, seats are left for the next rounds; many are never idle.

@@ -131,7 +131,7 @@ struct Left {
 }
 
 /// The groups of one thread.
-pub struct Families {
+pub struct Groups {
     groups: Vec<Group>,
     unused: Vec<u32>,
     /// Groups that go on next, in order.
@@ -140,9 +140,9 @@ pub struct Families {
     given_back: Vec<(u32, Seats)>,
 }
 
-impl Families {
+impl Groups {
     pub fn new() -> Self {
-        Families {
+        Groups {
             groups: Vec::new(),
             unused: Vec::new(),
             ready: VecDeque::new(),
@@ -302,7 +302,7 @@ impl Families {
     }
 }
 
-impl Default for Families {
+impl Default for Groups {
     fn default() -> Self {
         Self::new()
     }
@@ -370,14 +370,14 @@ mod tests {
     #[test]
     fn groups_use_every_kind_of_request_in_a_valid_order() {
         let shows = [Show { id: 70, total_seats: 5_000, available_before: 5_000 }];
-        let scenario = Scenario::Family { overlap_percent: 20, hold_wait: std::time::Duration::ZERO };
+        let scenario = Scenario::Groups { overlap_percent: 20, hold_wait: std::time::Duration::ZERO };
         let plan = Plan::new(&scenario, &shows, 50, 0);
-        let (mut families, mut rng) = (Families::new(), fastrand::Rng::with_seed(1));
+        let (mut groups, mut rng) = (Groups::new(), fastrand::Rng::with_seed(1));
         let mut counts = vec![0; KINDS.len()];
         for now in 0..20_000 {
-            let ask = families.next_ask(&plan, &mut rng, now).unwrap();
+            let ask = groups.next_ask(&plan, &mut rng, now).unwrap();
             counts[ask.kind as usize] += 1;
-            let group = *families.group(ask.group);
+            let group = *groups.group(ask.group);
             let told = match ask.kind {
                 Kind::Confirm | Kind::CancelOrder => {
                     let cancels = ask.kind == Kind::CancelOrder;
@@ -399,29 +399,29 @@ mod tests {
                 }
             };
             assert!((2..=6).contains(&group.seats.count) && ask.seats().first >= 1 && ask.seats().iter().end <= 5_001);
-            families.answered(&ask, Outcome::Done, Some(&told), &plan, &mut rng, now);
+            groups.answered(&ask, Outcome::Done, Some(&told), &plan, &mut rng, now);
         }
         for kind in [Kind::Hold, Kind::Change, Kind::Extend, Kind::Release, Kind::Confirm, Kind::CancelOrder] {
             assert!(counts[kind as usize] > 300, "{kind:?}: {counts:?}");
         }
-        assert!(families.groups.len() < 2_000, "entries of groups that gave up are reused");
+        assert!(groups.groups.len() < 2_000, "entries of groups that gave up are reused");
     }
 
     #[test]
     fn a_group_without_seats_tries_other_places_and_then_gives_up() {
         let shows = [Show { id: 70, total_seats: 5_000, available_before: 5_000 }];
-        let scenario = Scenario::Family { overlap_percent: 0, hold_wait: std::time::Duration::ZERO };
+        let scenario = Scenario::Groups { overlap_percent: 0, hold_wait: std::time::Duration::ZERO };
         let plan = Plan::new(&scenario, &shows, 50, 0);
-        let (mut families, mut rng) = (Families::new(), fastrand::Rng::with_seed(1));
-        let mut ask = families.next_ask(&plan, &mut rng, 0).unwrap();
+        let (mut groups, mut rng) = (Groups::new(), fastrand::Rng::with_seed(1));
+        let mut ask = groups.next_ask(&plan, &mut rng, 0).unwrap();
         for tries in 1..=TRIES {
-            families.answered(&ask, Outcome::Taken, None, &plan, &mut rng, 0);
-            assert_eq!(families.ready.len(), usize::from(tries < TRIES));
-            let Some(group) = families.ready.pop_front() else { break };
-            let elsewhere = families.ask(group, &plan, &mut rng);
+            groups.answered(&ask, Outcome::Taken, None, &plan, &mut rng, 0);
+            assert_eq!(groups.ready.len(), usize::from(tries < TRIES));
+            let Some(group) = groups.ready.pop_front() else { break };
+            let elsewhere = groups.ask(group, &plan, &mut rng);
             assert_ne!(elsewhere.seats(), ask.seats());
             ask = elsewhere;
         }
-        assert_eq!(families.unused.len(), 1);
+        assert_eq!(groups.unused.len(), 1);
     }
 }

@@ -338,7 +338,7 @@ impl Fake {
 
 fn family(vice: Vice) -> (tempfile::TempDir, Load) {
     let (folder, who) = tokens();
-    let scenario = Scenario::Family { overlap_percent: 30, hold_wait: Duration::from_secs(1) };
+    let scenario = Scenario::Groups { overlap_percent: 30, hold_wait: Duration::from_secs(1) };
     (
         folder,
         Load { requests: Some(2_500), rate: Some(4_000.0), connections: 64, ..load(Fake::start(vice), who, scenario) },
@@ -418,7 +418,7 @@ fn one_key_has_one_outcome() {
 #[test]
 fn holds_that_last_longer_than_the_run_are_counted_but_not_tried() {
     let (_folder, load) = family(Vice::HoldsLong);
-    let scenario = Scenario::Family { overlap_percent: 30, hold_wait: Duration::ZERO };
+    let scenario = Scenario::Groups { overlap_percent: 30, hold_wait: Duration::ZERO };
     let report = run(&Load { scenario, ..load }).unwrap();
     assert!(kinds(&report).is_empty(), "{report}");
     let verdict = report.referee.as_ref().unwrap();

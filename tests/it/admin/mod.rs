@@ -5,9 +5,13 @@ mod cinema;
 mod forms;
 mod lists;
 mod planets;
+mod sessions;
 
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [access::tests(), cinema::tests(), forms::tests(), lists::tests()].into_iter().flatten().collect()
+    [access::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

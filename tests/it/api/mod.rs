@@ -1,6 +1,7 @@
 //! The endpoints, as clients use them.
 
 mod accounts;
+mod hold_expiry;
 pub mod holds;
 mod idempotency;
 mod orders;
@@ -10,8 +11,16 @@ mod strict;
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [accounts::tests(), holds::tests(), idempotency::tests(), orders::tests(), reads::tests(), strict::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        accounts::tests(),
+        hold_expiry::tests(),
+        holds::tests(),
+        idempotency::tests(),
+        orders::tests(),
+        reads::tests(),
+        strict::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -3,9 +3,14 @@
 mod command_line;
 mod config;
 mod connections;
+mod database_commands;
 mod import_django;
-mod serving;
+mod loaddata;
+mod logins;
+pub mod serving;
+mod settings;
 mod stopping;
+mod user_commands;
 
 use crate::support::Test;
 
@@ -14,9 +19,14 @@ pub fn tests() -> Vec<Test> {
         command_line::tests(),
         config::tests(),
         connections::tests(),
+        database_commands::tests(),
         import_django::tests(),
+        loaddata::tests(),
+        logins::tests(),
         serving::tests(),
+        settings::tests(),
         stopping::tests(),
+        user_commands::tests(),
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,7 @@
 //!
 //! A deployment that moves here from Django brings its `.env`. If we read one `$`, `#` or quote
 //! differently, `SECRET_KEY` changes, and all issued tokens become invalid.
-//! `tests/it/config.rs` compares these functions with the real decouple.
+//! `tests/it/operation/config.rs` compares these functions with the real decouple.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ fn unquote(value: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// The results of decouple 3.8 (observed). `tests/it/config.rs` compares thousands of further cases with decouple.
+    /// The results of decouple 3.8 (observed). `tests/it/operation/config.rs` compares thousands of further cases with decouple.
     #[test]
     fn files_read_as_decouple_reads_them() {
         let cases: &[(&str, &[(&str, &str)])] = &[

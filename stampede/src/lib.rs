@@ -9,7 +9,7 @@
 //! | [`client`] | one blocking connection, for the setup and for the referee's requests |
 //! | [`setup`] | where users, tokens and shows come from |
 //! | [`scenario`] | which request comes next |
-//! | [`family`] | groups that hold seats, and what they do next |
+//! | [`group`] | groups that hold seats, and what they do next |
 //! | [`engine`] | the event loop that sends, waits, measures and writes the log |
 //! | [`log`] | the record of each booking, cancelling, hold and order |
 //! | [`referee`] | the verdict: a function of the log and of the server's data at the end |
@@ -25,8 +25,8 @@
 
 pub mod client;
 pub mod engine;
-pub mod family;
 pub mod fixture;
+pub mod group;
 pub mod http;
 pub mod log;
 pub mod referee;

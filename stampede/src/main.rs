@@ -51,7 +51,8 @@ enum Command {
         options: Options,
     },
     /// Groups of 2 to 6 hold adjacent seats, then change, extend, abandon, release or confirm them, or cancel.
-    Family {
+    #[command(name = "family")]
+    Groups {
         /// Percentage of groups that first request seats that another group was sent to.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
         overlap_percent: u8,
@@ -234,8 +235,8 @@ fn main() -> ExitCode {
             load(&options, Scenario::OnSale { contenders, seats, cancel_percent })
         }
         Command::Mixed { options } => load(&options, Scenario::Mixed),
-        Command::Family { overlap_percent, hold_wait, options } => {
-            load(&options, Scenario::Family { overlap_percent, hold_wait })
+        Command::Groups { overlap_percent, hold_wait, options } => {
+            load(&options, Scenario::Groups { overlap_percent, hold_wait })
         }
         Command::Read { path, options } => load(&options, Scenario::Read { path }),
         Command::Fixture { movies, shows, seats } => {

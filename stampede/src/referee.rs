@@ -82,7 +82,7 @@ const AT_THE_END: Micros = Micros::MAX - 1;
 const FOR_EVER: Micros = Micros::MAX;
 
 /// A certain hold of a seat.
-struct Hold {
+struct CertainHold {
     show: u32,
     seat: u32,
     from: Micros,
@@ -96,7 +96,7 @@ pub struct Judge<'a> {
     shows: &'a [Show],
     show_index: HashMap<u64, u32>,
     log: &'a Log,
-    holds: Vec<Hold>,
+    holds: Vec<CertainHold>,
     counts: Vec<Count>,
     verdict: Verdict,
     kept: HashMap<&'static str, usize>,
@@ -197,7 +197,7 @@ impl<'a> Judge<'a> {
         }
         let Some(&show) = self.show_index.get(&old.show) else { return };
         if old.booked {
-            self.holds.push(Hold { show, seat: old.seat, from: 0, until: FOR_EVER, booking: old.id, user });
+            self.holds.push(CertainHold { show, seat: old.seat, from: 0, until: FOR_EVER, booking: old.id, user });
             self.counts[show as usize].listed -= i64::from(!now.is_some_and(|row| row.booked));
         } else {
             self.counts[show as usize].listed += i64::from(now.is_some_and(|row| row.booked));
@@ -248,7 +248,7 @@ impl<'a> Judge<'a> {
             let evidence = json!(cancels.iter().map(cancel_line).collect::<Vec<_>>());
             self.violated("cancelled twice", format!("booking {} was cancelled {done} times", booking.id), evidence);
         }
-        self.holds.push(Hold {
+        self.holds.push(CertainHold {
             show: booking.show,
             seat: booking.seat,
             from: booking.answered,
@@ -285,7 +285,14 @@ impl<'a> Judge<'a> {
             }
         }
         if let (Some(show), true) = (show, row.booked) {
-            self.holds.push(Hold { show, seat: row.seat, from: AT_THE_END, until: FOR_EVER, booking: row.id, user });
+            self.holds.push(CertainHold {
+                show,
+                seat: row.seat,
+                from: AT_THE_END,
+                until: FOR_EVER,
+                booking: row.id,
+                user,
+            });
         }
     }
 
@@ -334,7 +341,7 @@ impl<'a> Judge<'a> {
     fn overlaps(&mut self) {
         let mut holds = std::mem::take(&mut self.holds);
         holds.sort_unstable_by_key(|hold| (hold.show, hold.seat, hold.from, hold.booking));
-        let mut longest: Option<&Hold> = None;
+        let mut longest: Option<&CertainHold> = None;
         for hold in &holds {
             let earlier = longest.filter(|earlier| (earlier.show, earlier.seat) == (hold.show, hold.seat));
             if let Some(earlier) = earlier.filter(|earlier| hold.from < earlier.until) {
@@ -411,7 +418,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The hold with the reply that started it, if any, and the cancels that may have ended it.
-    fn hold_line(&self, hold: &Hold) -> Value {
+    fn hold_line(&self, hold: &CertainHold) -> Value {
         let key = (hold.user, hold.booking);
         let position = self.log.bookings.partition_point(|booking| (booking.user, booking.id) < key);
         let reply = self.log.bookings.get(position).filter(|booking| (booking.user, booking.id) == key);

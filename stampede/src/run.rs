@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::engine::{Course, Live, Tally, work};
+use crate::engine::{Live, RunPlan, Tally, work};
 use crate::http::{Target, authorization_line};
 use crate::log::Log;
 use crate::referee::holds::all_over;
@@ -90,7 +90,7 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
     let before = if record { before(load, &targets, &tokens, &tell)? } else { Vec::new() };
 
     let authorizations: Vec<Vec<u8>> = tokens.iter().map(|token| authorization_line(token)).collect();
-    let course = Course {
+    let run_plan = RunPlan {
         targets: &targets,
         authorizations: &authorizations,
         movies: &movies,
@@ -109,10 +109,10 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
     };
     let live = Live::new(load.threads);
     let cpu_before = cpu_time();
-    let mut tally = drive(&course, &live, load)?;
+    let mut tally = drive(&run_plan, &live, load)?;
     let cpu = cpu_time().saturating_sub(cpu_before);
     let mut log = std::mem::take(&mut tally.log);
-    if let (true, Scenario::Family { hold_wait, .. }) = (record, &load.scenario) {
+    if let (true, Scenario::Groups { hold_wait, .. }) = (record, &load.scenario) {
         wait_for_holds(&log, &live, *hold_wait, &tell);
         log.asked_at = live.now();
     }
@@ -162,10 +162,10 @@ fn before(load: &Load, targets: &[Target], tokens: &[String], tell: &dyn Fn(&str
 }
 
 /// Runs the threads and shows the progress.
-fn drive(course: &Course, live: &Live, load: &Load) -> Result<Tally, Failure> {
-    let mut offsets = Vec::with_capacity(course.plan.shows.len());
+fn drive(run_plan: &RunPlan, live: &Live, load: &Load) -> Result<Tally, Failure> {
+    let mut offsets = Vec::with_capacity(run_plan.plan.shows.len());
     let mut seats = 0;
-    for show in course.plan.shows {
+    for show in run_plan.plan.shows {
         offsets.push(seats);
         seats += show.total_seats as usize;
     }
@@ -173,7 +173,7 @@ fn drive(course: &Course, live: &Live, load: &Load) -> Result<Tally, Failure> {
     thread::scope(|scope| {
         let offsets = offsets.as_slice();
         let workers: Vec<_> =
-            (0..course.threads).map(|number| scope.spawn(move || work(course, live, offsets, number))).collect();
+            (0..run_plan.threads).map(|number| scope.spawn(move || work(run_plan, live, offsets, number))).collect();
         let started = Instant::now();
         let (mut told, mut replies) = (started, 0);
         while !workers.iter().all(|worker| worker.is_finished()) {
@@ -236,8 +236,8 @@ fn judge(
     setup::my_bookings(&alive, tokens, |user, rows| {
         judge.lock().expect("no thread panics while holding it").user(user, &before[user as usize], &rows);
     })?;
-    let is_family = matches!(load.scenario, Scenario::Family { .. });
-    if is_family {
+    let is_group = matches!(load.scenario, Scenario::Groups { .. });
+    if is_group {
         setup::orders(&alive, tokens, |user, orders| {
             judge.lock().expect("no thread panics while holding it").orders(user, &before[user as usize], &orders);
         })?;
@@ -261,7 +261,7 @@ fn judge(
         }
         let elapsed = started.elapsed();
         if judge.counts_agree(&found) || elapsed >= COUNTS_SETTLE {
-            let seats = if is_family { judge.should_be_free(TRIED_AGAIN) } else { Vec::new() };
+            let seats = if is_group { judge.should_be_free(TRIED_AGAIN) } else { Vec::new() };
             let judge = Mutex::new(judge);
             setup::hold_again(&alive, tokens, shows, &seats, |(show, seat), refusal| {
                 judge.lock().expect("no thread panics while holding it").tried_again(show, seat, refusal.as_deref());

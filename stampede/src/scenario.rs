@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::family::{Families, Told};
+use crate::group::{Groups, Told};
 use crate::log::{MOST_SEATS, Micros, Outcome, Seats};
 use crate::referee::Show;
 
@@ -26,13 +26,13 @@ pub enum Kind {
 
 impl Kind {
     /// Checks whether it is a request about a hold or an order.
-    pub fn is_family(self) -> bool {
+    pub fn is_group(self) -> bool {
         matches!(self, Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder)
     }
 
     /// Checks whether it changes something, and so is sent with a key.
     pub fn writes(self) -> bool {
-        self.is_family() || matches!(self, Kind::Book | Kind::Cancel)
+        self.is_group() || matches!(self, Kind::Book | Kind::Cancel)
     }
 }
 
@@ -95,7 +95,7 @@ pub enum Scenario {
     /// Groups of 2 to 6 hold adjacent seats, then change, extend, abandon, release or confirm them, or cancel.
     /// `overlap_percent` of them first request seats that another group was sent to. After the run, the referee waits
     /// at most `hold_wait` for holds to end, so that it can try their seats.
-    Family { overlap_percent: u8, hold_wait: Duration },
+    Groups { overlap_percent: u8, hold_wait: Duration },
     /// One path over and over.
     Read { path: String },
 }
@@ -106,7 +106,7 @@ impl Scenario {
             Scenario::Spread => "spread",
             Scenario::OnSale { .. } => "on-sale",
             Scenario::Mixed => "mixed",
-            Scenario::Family { .. } => "family",
+            Scenario::Groups { .. } => "family",
             Scenario::Read { .. } => "read",
         }
     }
@@ -163,7 +163,7 @@ impl<'a> Plan<'a> {
     /// Returns the next place for a group, with a random number of seats. Each place has room for the largest group;
     /// when all have been handed out, it starts again. Returns None if no show has room.
     pub fn next_place(&self, rng: &mut fastrand::Rng) -> Option<(u32, Seats)> {
-        let Scenario::Family { overlap_percent, .. } = *self.scenario else { return None };
+        let Scenario::Groups { overlap_percent, .. } = *self.scenario else { return None };
         let room = MOST_SEATS as u64;
         let rounds = self.most_available / room;
         if rounds == 0 {
@@ -199,19 +199,19 @@ pub struct Part<'a> {
     rng: fastrand::Rng,
     held: Vec<Held>,
     given_back: Vec<(u32, u32)>,
-    pub families: Families,
+    pub groups: Groups,
 }
 
 impl<'a> Part<'a> {
     pub fn new(plan: &'a Plan<'a>, seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        Part { plan, rng, held: Vec::new(), given_back: Vec::new(), families: Families::new() }
+        Part { plan, rng, held: Vec::new(), given_back: Vec::new(), groups: Groups::new() }
     }
 
     /// Returns None when there is nothing left to request.
     pub fn next_ask(&mut self, now: Micros) -> Option<Ask> {
         match self.plan.scenario {
-            Scenario::Family { .. } => self.families.next_ask(self.plan, &mut self.rng, now),
+            Scenario::Groups { .. } => self.groups.next_ask(self.plan, &mut self.rng, now),
             Scenario::Spread => self.book(),
             Scenario::OnSale { .. } => match self.held.pop() {
                 Some(held) => Some(cancel(held)),
@@ -262,8 +262,8 @@ impl<'a> Part<'a> {
     }
 
     /// Takes the outcome of a group's request.
-    pub fn family(&mut self, ask: &Ask, outcome: Outcome, told: Option<&Told>, now: Micros) {
-        self.families.answered(ask, outcome, told, self.plan, &mut self.rng, now);
+    pub fn advance_group(&mut self, ask: &Ask, outcome: Outcome, told: Option<&Told>, now: Micros) {
+        self.groups.answered(ask, outcome, told, self.plan, &mut self.rng, now);
     }
 
     fn book(&mut self) -> Option<Ask> {
@@ -341,7 +341,7 @@ mod tests {
     fn places_of_groups_overlap_only_if_wanted() {
         let shows = [show(20, 20), show(9, 7), show(5, 5)];
         let places = |overlap_percent| {
-            let scenario = Scenario::Family { overlap_percent, hold_wait: Duration::ZERO };
+            let scenario = Scenario::Groups { overlap_percent, hold_wait: Duration::ZERO };
             let plan = Plan::new(&scenario, &shows, 5, 0);
             let mut rng = fastrand::Rng::with_seed(1);
             (0..4).map(|_| plan.next_place(&mut rng).unwrap()).collect::<Vec<_>>()
@@ -352,7 +352,7 @@ mod tests {
         assert!(apart.iter().all(|(_, seats)| (2..=6).contains(&seats.count)));
         assert!(places(100).iter().any(|&(place, seats)| (place, seats.first) == (0, 1) && seats.count == 6));
         let small = [show(5, 5)];
-        let scenario = Scenario::Family { overlap_percent: 0, hold_wait: Duration::ZERO };
+        let scenario = Scenario::Groups { overlap_percent: 0, hold_wait: Duration::ZERO };
         assert_eq!(Plan::new(&scenario, &small, 5, 0).next_place(&mut fastrand::Rng::with_seed(1)), None);
     }
 

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::client::Client;
-use crate::family::{Hold, Order};
+use crate::group::{Hold, Order};
 use crate::http::Target;
 use crate::referee::{Row, Show};
 

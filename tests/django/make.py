@@ -1,4 +1,4 @@
-"""Creates a Django deployment's database, with Django itself; run by tests/it/import_django.rs.
+"""Creates a Django deployment's database, with Django itself; run by tests/it/operation/import_django.rs.
 
 make.py cinema          migrate, then add users, movies, shows and bookings
 make.py bookings COUNT  add a show, and bookings of all its seats

@@ -2,69 +2,32 @@
 //! fresh database, and the same tests run on every engine.
 //!
 //! One binary, so that the program is linked against the tests once and a database server is started
-//! at most once per engine. A feature's tests live in one file with a `pub fn tests() -> Vec<Test>`,
-//! listed below; a trial is named `engine::test`, so `cargo test --test it mysql::` runs one engine.
+//! at most once per engine. Each file lists its tests once, in [`tests!`](support::each_engine); the folders are listed
+//! below. A trial is named `engine::feature::test`, so `cargo test --test it mysql::` runs one engine.
 //! See [`support::engine`] for the environment variables that choose engines.
 
-mod accounts;
-mod admin_access;
-mod admin_cinema;
-mod admin_forms;
-mod admin_lists;
-mod churn;
-mod clocks;
-mod command_line;
-mod config;
-mod connections;
-mod contract;
-mod desk;
-mod failover;
-mod fault_rounds;
-mod faults;
-mod files;
-mod harness;
-mod holds;
-mod idempotency;
-mod import_django;
-mod operation;
-mod orders;
-mod planets;
-mod power_cut;
-mod readme;
-mod reads;
-mod stopping;
-mod strict;
+#[macro_use]
 mod support;
 
+mod admin;
+mod api;
+mod contract;
+mod desk;
+mod faults;
+mod operation;
+mod repository;
+mod support_checks;
+
 fn main() -> std::process::ExitCode {
-    let features = [
-        accounts::tests(),
-        admin_access::tests(),
-        admin_cinema::tests(),
-        admin_forms::tests(),
-        admin_lists::tests(),
-        churn::tests(),
-        clocks::tests(),
-        command_line::tests(),
-        config::tests(),
-        connections::tests(),
+    let folders = [
+        admin::tests(),
+        api::tests(),
         contract::tests(),
         desk::tests(),
-        fault_rounds::tests(),
-        failover::tests(),
         faults::tests(),
-        files::tests(),
-        harness::tests(),
-        holds::tests(),
-        idempotency::tests(),
-        import_django::tests(),
         operation::tests(),
-        orders::tests(),
-        power_cut::tests(),
-        readme::tests(),
-        reads::tests(),
-        stopping::tests(),
-        strict::tests(),
+        repository::tests(),
+        support_checks::tests(),
     ];
-    support::run(features.into_iter().flatten().collect())
+    support::run(folders.into_iter().flatten().collect())
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::{Judge, Row, hex, line};
-use crate::family;
+use crate::group;
 use crate::log::{Code, Log, Micros, Outcome, Seats, Step};
 use crate::scenario::Kind;
 
@@ -194,86 +194,19 @@ impl Judge<'_> {
     }
 
     fn follow(&mut self, party: &[Step]) {
-        let Holds { clock, longest, .. } = self.groups;
         let mut open: Vec<Tenure> = Vec::new();
         // It may end later than the replies show, or may have been given up.
         let mut perhaps_until = ServerTime::MIN;
         let mut doubt = false;
         for step in party {
-            let &Step { hold, user, show, sent, answered, seats, kind, outcome, .. } = step;
             let expires = open.first().map_or(NEVER, |tenure| tenure.expires);
-            let tenure = |seat, granted| Tenure {
-                show,
-                seat,
-                hold,
-                user,
-                granted,
-                sent,
-                answered,
-                expires: step.expires,
-                until: NOT_GIVEN_UP,
-            };
-            let needs_time = matches!(kind, Kind::Change | Kind::Extend | Kind::Confirm);
-            if needs_time && outcome == Outcome::Done && clock.earliest(sent) > expires {
-                let text = format!("hold {hold} of user {user} was over, but {kind:?} was granted");
-                self.violated("outlived", text, steps_of(party));
-            }
-            if outcome == Outcome::Over && !doubt && clock.latest(answered) < expires {
-                let text = format!("hold {hold} of user {user} was reported as over before its time");
-                self.violated("hold lost", text, steps_of(party));
-            }
-            if outcome == Outcome::Unknown {
-                doubt = true;
-                perhaps_until = clock.latest(answered) + longest + GRACE;
-            }
-            match (kind, outcome) {
-                (Kind::Hold, Outcome::Done) => {
-                    if !open.is_empty() {
-                        let text = format!("hold {hold} was the answer to two requests");
-                        self.violated("one hold for two requests", text, steps_of(party));
-                    }
-                    self.verdict.holds += 1;
-                    open.extend(seats.iter().map(|seat| tenure(seat, (step.created, step.created))));
-                }
-                (Kind::Change, Outcome::Done) => {
-                    let dropped = |tenure: &mut Tenure| !seats.contains(tenure.seat);
-                    for mut dropped in open.extract_if(.., dropped) {
-                        dropped.until = sent;
-                        self.groups.claim(show, dropped.seat, clock.latest(answered), false);
-                        self.groups.tenures.push(dropped);
-                    }
-                    let granted = (clock.earliest(sent), clock.latest(answered));
-                    for seat in seats.iter() {
-                        if !open.iter().any(|tenure| tenure.seat == seat) {
-                            open.push(tenure(seat, granted));
-                        }
-                    }
-                    open.iter_mut().for_each(|tenure| tenure.expires = step.expires);
-                }
-                (Kind::Change, Outcome::Unknown) => {
-                    for tenure in open.iter_mut().filter(|tenure| !seats.contains(tenure.seat)) {
-                        tenure.until = sent;
-                    }
-                    for seat in seats.iter() {
-                        self.groups.claim(show, seat, perhaps_until, true);
-                    }
-                }
-                (Kind::Extend, Outcome::Done) => open.iter_mut().for_each(|tenure| tenure.expires = step.expires),
-                (Kind::Confirm, Outcome::Done) => {
-                    self.verdict.orders += 1;
-                    open.iter_mut().for_each(|tenure| tenure.expires = NEVER);
-                }
-                (Kind::Release | Kind::CancelOrder, Outcome::Done) => {
-                    for mut ended in open.extract_if(.., |tenure| seats.contains(tenure.seat)) {
-                        ended.until = sent;
-                        self.groups.claim(show, ended.seat, clock.latest(answered), false);
-                        self.groups.tenures.push(ended);
-                    }
-                }
-                (Kind::Release | Kind::CancelOrder, Outcome::Unknown) => {
-                    for tenure in open.iter_mut().filter(|tenure| seats.contains(tenure.seat)) {
-                        tenure.until = sent;
-                    }
+            self.judge_time(step, expires, doubt, party);
+            match step.outcome {
+                Outcome::Done => self.follow_done(step, &mut open, party),
+                Outcome::Unknown => {
+                    doubt = true;
+                    perhaps_until = self.groups.clock.latest(step.answered) + self.groups.longest + GRACE;
+                    self.follow_unknown(step, &mut open, perhaps_until);
                 }
                 _ => {}
             }
@@ -281,6 +214,83 @@ impl Judge<'_> {
         for tenure in open {
             self.groups.claim(tenure.show, tenure.seat, tenure.expires.max(perhaps_until), true);
             self.groups.tenures.push(tenure);
+        }
+    }
+
+    /// Checks whether a step was granted or refused in time, if the hold ends at `expires`.
+    fn judge_time(&mut self, step: &Step, expires: ServerTime, doubt: bool, party: &[Step]) {
+        let &Step { hold, user, sent, answered, kind, outcome, .. } = step;
+        let clock = self.groups.clock;
+        let needs_time = matches!(kind, Kind::Change | Kind::Extend | Kind::Confirm);
+        if needs_time && outcome == Outcome::Done && clock.earliest(sent) > expires {
+            let text = format!("hold {hold} of user {user} was over, but {kind:?} was granted");
+            self.violated("outlived", text, steps_of(party));
+        }
+        if outcome == Outcome::Over && !doubt && clock.latest(answered) < expires {
+            let text = format!("hold {hold} of user {user} was reported as over before its time");
+            self.violated("hold lost", text, steps_of(party));
+        }
+    }
+
+    /// Follows a step that was done; `open` are the seats that the hold has.
+    fn follow_done(&mut self, step: &Step, open: &mut Vec<Tenure>, party: &[Step]) {
+        let &Step { hold, user, show, sent, answered, seats, kind, expires, .. } = step;
+        let clock = self.groups.clock;
+        let until = NOT_GIVEN_UP;
+        let tenure = |seat, granted| Tenure { show, seat, hold, user, granted, sent, answered, expires, until };
+        match kind {
+            Kind::Hold => {
+                if !open.is_empty() {
+                    let text = format!("hold {hold} was the answer to two requests");
+                    self.violated("one hold for two requests", text, steps_of(party));
+                }
+                self.verdict.holds += 1;
+                open.extend(seats.iter().map(|seat| tenure(seat, (step.created, step.created))));
+            }
+            Kind::Change => {
+                self.give_back(step, open, |seat| !seats.contains(seat));
+                let granted = (clock.earliest(sent), clock.latest(answered));
+                for seat in seats.iter() {
+                    if !open.iter().any(|tenure| tenure.seat == seat) {
+                        open.push(tenure(seat, granted));
+                    }
+                }
+                open.iter_mut().for_each(|tenure| tenure.expires = expires);
+            }
+            Kind::Extend => open.iter_mut().for_each(|tenure| tenure.expires = expires),
+            Kind::Confirm => {
+                self.verdict.orders += 1;
+                open.iter_mut().for_each(|tenure| tenure.expires = NEVER);
+            }
+            Kind::Release | Kind::CancelOrder => self.give_back(step, open, |seat| seats.contains(seat)),
+            _ => {}
+        }
+    }
+
+    /// Ends what the hold has of these seats.
+    fn give_back(&mut self, step: &Step, open: &mut Vec<Tenure>, is_given_back: impl Fn(u32) -> bool) {
+        for mut ended in open.extract_if(.., |tenure| is_given_back(tenure.seat)) {
+            ended.until = step.sent;
+            self.groups.claim(step.show, ended.seat, self.groups.clock.latest(step.answered), false);
+            self.groups.tenures.push(ended);
+        }
+    }
+
+    /// Follows a step that may have been done.
+    fn follow_unknown(&mut self, step: &Step, open: &mut [Tenure], perhaps_until: ServerTime) {
+        let &Step { show, sent, seats, kind, .. } = step;
+        let given_back = |seat| match kind {
+            Kind::Change => !seats.contains(seat),
+            Kind::Release | Kind::CancelOrder => seats.contains(seat),
+            _ => false,
+        };
+        for tenure in open.iter_mut().filter(|tenure| given_back(tenure.seat)) {
+            tenure.until = sent;
+        }
+        if kind == Kind::Change {
+            for seat in seats.iter() {
+                self.groups.claim(show, seat, perhaps_until, true);
+            }
         }
     }
 
@@ -307,7 +317,7 @@ impl Judge<'_> {
     }
 
     /// Compares a user's orders with the replies and with the user's my-bookings, which were checked before.
-    pub fn orders(&mut self, user: u32, before: &[Row], orders: &[family::Order]) {
+    pub fn orders(&mut self, user: u32, before: &[Row], orders: &[group::Order]) {
         let log = self.log;
         let of_user = |order: &crate::log::Order| order.user < user;
         let first = log.orders.partition_point(of_user);
@@ -342,7 +352,7 @@ impl Judge<'_> {
     fn ordered(
         &self,
         known: &crate::log::Order,
-        order: &family::Order,
+        order: &group::Order,
         rows: &HashMap<u64, Row>,
     ) -> Option<(&'static str, &'static str)> {
         let cancels = || {
@@ -376,7 +386,7 @@ impl Judge<'_> {
         if over != (order.booked().count() == 0) || !order.is_sound() {
             return Some(("order status", "has another status or other seats than its bookings"));
         }
-        let agrees = |booking: &family::Ordered| {
+        let agrees = |booking: &group::Ordered| {
             rows.get(&booking.id).is_some_and(|row| row.booked == (booking.status == "booked"))
         };
         let settled = cancels().all(|step| step.outcome != Outcome::Unknown);
@@ -384,7 +394,7 @@ impl Judge<'_> {
     }
 
     /// Returns the problem of an order without a 201, if any: it must match its request exactly, or not exist.
-    fn order_unheard_of(&self, user: u32, order: &family::Order) -> Option<(&'static str, &'static str)> {
+    fn order_unheard_of(&self, user: u32, order: &group::Order) -> Option<(&'static str, &'static str)> {
         let mut unknown = self.log.steps.iter().filter(|step| {
             let confirms = step.kind == Kind::Confirm && step.outcome == Outcome::Unknown;
             confirms && step.user == user && self.shows[step.show as usize].id == order.show

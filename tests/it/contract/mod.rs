@@ -28,20 +28,25 @@ use rows::Row;
 
 type Section = (&'static str, fn() -> Vec<Row>);
 
-const SECTIONS: [Section; 13] = [
-    ("contract::signup", signup::rows),
-    ("contract::bodies", bodies::rows),
-    ("contract::login", login::rows),
-    ("contract::refresh", refresh::rows),
-    ("contract::access", access::rows),
-    ("contract::movies_shows", movies_shows::rows),
-    ("contract::booking", booking::rows),
-    ("contract::cancelling", cancelling::rows),
-    ("contract::my_bookings", my_bookings::rows),
-    ("contract::routes", routes::rows),
-    ("contract::documents", documents::rows),
-    ("contract::races", races::rows),
-    ("contract::left_open", left_open::rows),
+/// Names each section after its module.
+macro_rules! sections {
+    ($($module:ident),* $(,)?) => { [$((concat!("contract::", stringify!($module)), $module::rows)),*] };
+}
+
+const SECTIONS: [Section; 13] = sections![
+    signup,
+    bodies,
+    login,
+    refresh,
+    access,
+    movies_shows,
+    booking,
+    cancelling,
+    my_bookings,
+    routes,
+    documents,
+    races,
+    left_open,
 ];
 
 pub fn tests() -> Vec<Test> {

@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use url::Url;
 
-use super::not_tested;
 use super::process::{self, Server, free_port, tail};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +33,8 @@ impl Engine {
     pub const ALL: [Engine; 3] = [Engine::Sqlite, Engine::Mariadb, Engine::Mysql];
     /// Engines that several instances of the server may share over a network.
     pub const SHARED: [Engine; 2] = [Engine::Mariadb, Engine::Mysql];
+    /// For tests of code that never uses the database, which one engine proves.
+    pub const SQLITE: [Engine; 1] = [Engine::Sqlite];
 }
 
 impl fmt::Display for Engine {
@@ -55,9 +56,8 @@ enum Source {
 static MARIADB: OnceLock<Source> = OnceLock::new();
 static MYSQL: OnceLock<Source> = OnceLock::new();
 
-/// The engines that this run can test, and those it cannot.
+/// The engines that this run can't test; it tests the others.
 pub struct Survey {
-    pub available: Vec<Engine>,
     /// Engines that are missing, with the reason.
     missing: Vec<(Engine, String)>,
     /// Value of `MARQUEE_TEST_DATABASES`.
@@ -77,7 +77,7 @@ pub fn survey() -> Survey {
         let url = Url::parse(&url).expect("TEST_MYSQL_URL is a URL");
         (product_at(&url), url)
     });
-    let mut survey = Survey { available: Vec::new(), missing: Vec::new(), named: named.clone(), mandatory };
+    let mut survey = Survey { missing: Vec::new(), named: named.clone(), mandatory };
     for engine in Engine::ALL {
         if named.is_some() && !survey.mandatory.contains(&engine) {
             survey.missing.push((engine, "left out by MARQUEE_TEST_DATABASES".to_owned()));
@@ -88,9 +88,8 @@ pub fn survey() -> Survey {
             (_, Some((product, url))) if *product == engine => remember(engine, Source::Running(url.clone())),
             _ => find_program(engine).and_then(|program| remember(engine, Source::Program(program))),
         };
-        match found {
-            Ok(()) => survey.available.push(engine),
-            Err(reason) => survey.missing.push((engine, reason)),
+        if let Err(reason) = found {
+            survey.missing.push((engine, reason));
         }
     }
     survey
@@ -111,12 +110,9 @@ impl Survey {
         })
     }
 
-    /// Notes which engines are not tested.
-    pub fn note(&self) {
-        for (engine, reason) in &self.missing {
-            let advice = if self.named.is_none() { how_to_get(*engine) } else { "" };
-            not_tested(&format!("{engine} ({reason})"), advice);
-        }
+    /// Returns why this run can't test an engine; `None` if it can.
+    pub fn why_missing(&self, engine: Engine) -> Option<&str> {
+        self.missing.iter().find(|(missing, _)| *missing == engine).map(|(_, reason)| reason.as_str())
     }
 }
 
@@ -289,6 +285,11 @@ fn source(engine: Engine) -> &'static Source {
     source.get().expect("tests run on available engines")
 }
 
+/// Checks whether `TEST_MYSQL_URL` gave the server of this engine, which no test may kill.
+pub fn is_given(engine: Engine) -> bool {
+    engine != Engine::Sqlite && matches!(source(engine), Source::Running(_))
+}
+
 fn shared_server(engine: Engine) -> Url {
     let server = if engine == Engine::Mysql { &MYSQL_SERVER } else { &MARIADB_SERVER };
     match source(engine) {
@@ -327,13 +328,13 @@ pub struct DatabaseServer {
 }
 
 impl DatabaseServer {
-    /// Starts one for a single test that kills it; None if the run uses a given server.
-    pub fn alone(engine: Engine) -> Option<DatabaseServer> {
+    /// Starts one for a single test that kills it; that test `needs own_server`.
+    pub fn alone(engine: Engine) -> DatabaseServer {
         match source(engine) {
-            Source::Running(_) => None,
+            Source::Running(url) => panic!("{url} is not ours to kill"),
             Source::Program(program) => {
                 let installed = DatabaseServer::install(engine, program);
-                Some(installed.unwrap_or_else(|reason| panic!("{engine} does not start: {reason}")))
+                installed.unwrap_or_else(|reason| panic!("{engine} does not start: {reason}"))
             }
         }
     }

@@ -1,9 +1,12 @@
 //! The foundation of every test: engines, running servers, HTTP calls, the contract's example world.
 
 pub mod app;
+#[macro_use]
+pub mod each_engine;
 pub mod engine;
 pub mod http;
 pub mod load;
+pub mod needs;
 pub mod preload;
 pub mod process;
 pub mod race;
@@ -14,14 +17,15 @@ pub mod world;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 pub use app::{App, Options};
+use each_engine::Running;
+pub use each_engine::Test;
 pub use engine::Engine;
 pub use http::{Call, Reply};
 pub use staff::Browser;
@@ -29,69 +33,6 @@ pub use world::{User, World, booking};
 
 /// The longest that a test may take; one that hangs fails with its servers' logs instead of stopping the run.
 const LIMIT: Duration = Duration::from_secs(600);
-
-type Running = Pin<Box<dyn Future<Output = ()>>>;
-
-/// One test: a name like `contract::signup` and an async function that panics when it fails.
-pub struct Test {
-    name: &'static str,
-    engines: &'static [Engine],
-    run: Arc<dyn Fn(Option<Engine>) -> Running + Send + Sync>,
-}
-
-impl Test {
-    /// A test that runs once per engine.
-    pub fn new<F, Fut>(name: &'static str, run: F) -> Test
-    where
-        F: Fn(Engine) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + 'static,
-    {
-        Test::on(&Engine::ALL, name, run)
-    }
-
-    /// A test that runs once on each of these engines.
-    pub fn on<F, Fut>(engines: &'static [Engine], name: &'static str, run: F) -> Test
-    where
-        F: Fn(Engine) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + 'static,
-    {
-        let run = move |engine: Option<Engine>| -> Running {
-            Box::pin(run(engine.expect("a test on engines runs on one of them")))
-        };
-        Test { name, engines, run: Arc::new(run) }
-    }
-
-    /// A test that needs no engine and runs once.
-    pub fn plain<F, Fut>(name: &'static str, run: F) -> Test
-    where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + 'static,
-    {
-        Test { name, engines: &[], run: Arc::new(move |_| Box::pin(run())) }
-    }
-
-    fn trials(&self, available: &[Engine]) -> Vec<Trial> {
-        if self.engines.is_empty() {
-            let run = self.run.clone();
-            return vec![timed(self.name.to_owned(), move || run(None))];
-        }
-        let trial = |&engine: &Engine| {
-            let run = self.run.clone();
-            timed(format!("{engine}::{}", self.name), move || run(Some(engine)))
-        };
-        self.engines.iter().filter(|engine| available.contains(engine)).map(trial).collect()
-    }
-}
-
-/// A trial whose duration [`print_the_slowest`] knows.
-fn timed(name: String, run: impl FnOnce() -> Running + Send + 'static) -> Trial {
-    Trial::test(name.clone(), move || {
-        let began = Instant::now();
-        let outcome = run_trial(run);
-        TIMES.lock().expect("no holder panics").push((began.elapsed(), name));
-        outcome
-    })
-}
 
 /// How long each trial took.
 static TIMES: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
@@ -108,7 +49,7 @@ fn print_the_slowest() {
     }
 }
 
-/// Runs the tests that the command line selects, stops what they started, and reports the engines and tests left out.
+/// Runs the tests that the command line selects, and stops what they started.
 pub fn run(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     if arguments.test_threads.is_none() {
@@ -121,7 +62,7 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
         eprintln!("{fault}");
         return ExitCode::FAILURE;
     }
-    let trials = tests.iter().flat_map(|test| test.trials(&survey.available)).collect();
+    let trials = tests.iter().flat_map(|test| test.trials(&survey)).collect();
     report_panics_with_their_trial();
     let run = process::Run::begin();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -129,28 +70,8 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     drop(run);
     if !arguments.list {
         print_the_slowest();
-        survey.note();
-        print_what_was_not_tested();
     }
     conclusion.exit_code()
-}
-
-static NOT_TESTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// Reports at the very end of the run that something was not tested, like `mysql (no mysqld found)`,
-/// and, unless `advice` is empty, how to get it tested.
-pub fn not_tested(what: &str, advice: &str) {
-    let mut lines = NOT_TESTED.lock().expect("no holder panics");
-    lines.push(format!("!! NOT TESTED: {what}"));
-    lines.extend((!advice.is_empty()).then(|| format!("!!   {advice}")));
-}
-
-fn print_what_was_not_tested() {
-    let lines = NOT_TESTED.lock().expect("no holder panics");
-    if !lines.is_empty() {
-        let bar = "!".repeat(100);
-        println!("{bar}\n{}\n{bar}\n", lines.join("\n"));
-    }
 }
 
 thread_local! {
@@ -191,15 +112,17 @@ fn report_panics_with_their_trial() {
 }
 
 /// Runs a test on a single-threaded runtime, so that everything on this thread belongs to it.
-fn run_trial(test: impl FnOnce() -> Running) -> Result<(), Failed> {
+fn run_trial(name: String, test: impl FnOnce() -> Running) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     REPORT.set(Some(Report::default()));
+    let began = Instant::now();
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let in_time = tokio::time::timeout(LIMIT, test()).await.is_ok();
             assert!(in_time, "not done after {} s", LIMIT.as_secs());
         });
     }));
+    TIMES.lock().expect("no holder panics").push((began.elapsed(), name));
     let report = REPORT.take().unwrap_or_default();
     outcome.map_err(|_| Failed::from(report.panics + &report.logs))
 }

@@ -190,13 +190,13 @@ fn partial_replies() {
     }
 }
 
-fn booking(seat_number: u32, status: &str) -> family::Ordered {
-    family::Ordered { id: 100 + u64::from(seat_number), seat_number, status: status.to_owned() }
+fn booking(seat_number: u32, status: &str) -> group::Ordered {
+    group::Ordered { id: 100 + u64::from(seat_number), seat_number, status: status.to_owned() }
 }
 
-fn order(status: &str, bookings: &[family::Ordered]) -> family::Order {
+fn order(status: &str, bookings: &[group::Ordered]) -> group::Order {
     let booked = bookings.iter().filter(|booking| booking.status == "booked");
-    family::Order {
+    group::Order {
         code: "A".to_owned(),
         show: SHOW,
         status: status.to_owned(),
@@ -207,7 +207,7 @@ fn order(status: &str, bookings: &[family::Ordered]) -> family::Order {
 
 /// Returns the violations for these orders, after these steps of a hold of seats 1 and 2 that became order A (if `told`
 /// is true, its 201 arrived). My-bookings agrees with the orders.
-fn orders_judged(told: bool, steps: &[Step], orders: &[family::Order]) -> Vec<&'static str> {
+fn orders_judged(told: bool, steps: &[Step], orders: &[group::Order]) -> Vec<&'static str> {
     let rows = orders.iter().flat_map(|order| &order.bookings);
     let rows: Vec<Row> = rows
         .map(|booking| Row {
@@ -220,7 +220,7 @@ fn orders_judged(told: bool, steps: &[Step], orders: &[family::Order]) -> Vec<&'
     orders_and_rows_judged(told, steps, orders, &rows)
 }
 
-fn orders_and_rows_judged(told: bool, steps: &[Step], orders: &[family::Order], rows: &[Row]) -> Vec<&'static str> {
+fn orders_and_rows_judged(told: bool, steps: &[Step], orders: &[group::Order], rows: &[Row]) -> Vec<&'static str> {
     let mut bookings = [0; MOST_SEATS];
     (bookings[0], bookings[1]) = (101, 102);
     let known = Order { code: Code::new("A").unwrap(), hold: 1, user: 0, show: 0, seats: seats(1, 2), bookings };
@@ -242,7 +242,7 @@ fn an_order_is_complete_or_cancelled_by_its_owner() {
     let (one, both) = (booking(1, "booked"), [booking(1, "booked"), booking(2, "booked")]);
     let half = [booking(1, "booked"), booking(2, "cancelled")];
     let none = [booking(1, "cancelled"), booking(2, "cancelled")];
-    let waiting = |bookings: &[family::Ordered]| order("awaiting_payment", bookings);
+    let waiting = |bookings: &[group::Ordered]| order("awaiting_payment", bookings);
     let clean: [&str; 0] = [];
 
     assert_eq!(orders_judged(true, &[], &[waiting(&both)]), clean);

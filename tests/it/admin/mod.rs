@@ -1,0 +1,17 @@
+//! The pages of the admin panel.
+
+mod access;
+mod cinema;
+mod forms;
+mod lists;
+mod planets;
+mod sessions;
+
+use crate::support::Test;
+
+pub fn tests() -> Vec<Test> {
+    [access::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
+}

@@ -1,0 +1,26 @@
+//! The endpoints, as clients use them.
+
+mod accounts;
+mod hold_expiry;
+pub mod holds;
+mod idempotency;
+mod orders;
+mod reads;
+mod strict;
+
+use crate::support::Test;
+
+pub fn tests() -> Vec<Test> {
+    [
+        accounts::tests(),
+        hold_expiry::tests(),
+        holds::tests(),
+        idempotency::tests(),
+        orders::tests(),
+        reads::tests(),
+        strict::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,34 @@
+//! The program as an operator runs it: commands, settings, limits, the log, stopping.
+
+mod command_line;
+mod config;
+mod connections;
+mod database_commands;
+mod import_django;
+mod loaddata;
+mod logins;
+pub mod serving;
+mod settings;
+mod stopping;
+mod user_commands;
+
+use crate::support::Test;
+
+pub fn tests() -> Vec<Test> {
+    [
+        command_line::tests(),
+        config::tests(),
+        connections::tests(),
+        database_commands::tests(),
+        import_django::tests(),
+        loaddata::tests(),
+        logins::tests(),
+        serving::tests(),
+        settings::tests(),
+        stopping::tests(),
+        user_commands::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,22 @@
+//! The rules that this repository keeps, checked on its files as text.
+
+mod files;
+mod readme;
+mod source;
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::Test;
+
+pub fn tests() -> Vec<Test> {
+    [files::tests(), readme::tests()].into_iter().flatten().collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}

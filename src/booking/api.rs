@@ -12,7 +12,8 @@ use crate::accounts::User;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::body::Form;
-use crate::web::endpoint::{Client, PathId};
+use crate::web::client::Client;
+use crate::web::endpoint::PathId;
 use crate::web::refusal::Detail;
 
 /// The body of a booking request.

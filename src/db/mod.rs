@@ -8,6 +8,7 @@
 pub mod backup;
 mod migrations;
 pub mod mysql;
+mod searching;
 pub mod sqlite;
 mod value;
 

@@ -13,7 +13,8 @@ use crate::booking::rules::Ask;
 use crate::error::ApiError;
 use crate::orders::{Order, api as orders};
 use crate::web::body::{Form, NoFields};
-use crate::web::endpoint::{Client, PathId};
+use crate::web::client::Client;
+use crate::web::endpoint::PathId;
 use crate::web::refusal::Detail;
 
 /// The body of a request for several seats.

@@ -1,17 +1,23 @@
 //! Orders and holds in the admin panel.
 
 use super::api::codes;
+use crate::accounts::username;
 use crate::admin::{
-    Action, Column, Fieldset, Filter, FilterBy, Kind, Model, Permission, Refused, Report, Search, SearchKind, Shown,
+    Action, Column, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search, SearchKind,
+    Shown,
 };
 use crate::app::App;
-use crate::booking::admin::{BOOKINGS, by_house, code, shown};
+use crate::booking::admin::{by_house, code, shown};
 use crate::booking::rules::Act;
 use crate::booking::store::order_names;
 use crate::db::DbError;
 
-const JOINS: &str = "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
-                     JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
+const JOINS: &[Join] = &[
+    Join::new("users", "u", "t.user_id"),
+    Join::new("shows", "s", "t.show_id"),
+    Join::new("movies", "m", "s.movie_id"),
+    Join::new("screens", "c", "s.screen_id"),
+];
 
 /// SQL for the seats that are not cancelled, ordered by number.
 const SEATS: &str =
@@ -43,7 +49,7 @@ const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
 }
 
 const SEARCH: &[Search] = &[
-    of_the_user("u.username_key", SearchKind::Folded),
+    of_the_user("u.username_key", SearchKind::Folded(username::key)),
     of_the_user("u.email", SearchKind::Text),
     of_the_user("u.first_name", SearchKind::Text),
     of_the_user("u.last_name", SearchKind::Text),
@@ -117,7 +123,7 @@ pub static ORDERS: Model = Model {
             label: "Refund…",
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
             needs: Permission::Change,
-            also: &[(&BOOKINGS, Permission::Change)],
+            also: &[("bookings", Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, Act::Refund, ["Paid", "Refunded"], ids)),
             ..Action::PLAIN
         },
@@ -126,7 +132,7 @@ pub static ORDERS: Model = Model {
             label: "Cancel orders…",
             about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
             needs: Permission::Change,
-            also: &[(&BOOKINGS, Permission::Change)],
+            also: &[("bookings", Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, Act::CancelOrder, ["Booked", "Cancelled"], ids)),
             ..Action::PLAIN
         },
@@ -135,7 +141,7 @@ pub static ORDERS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn act(app: &App, act: Act, change: [&str; 2], ids: &[i64]) -> Result<Report, Refused> {
+async fn act(app: &App, act: Act, change: [&str; 2], ids: &[i64]) -> Result<Report, SaveError> {
     let names = order_names(&app.db, ids).await?;
     let field = if act == Act::CancelOrder { "Seats" } else { "Status" };
     let mut report = Report::default();

@@ -17,7 +17,8 @@ use crate::booking::rules::Ask;
 use crate::db::DbError;
 use crate::error::ApiError;
 use crate::web::body::Form;
-use crate::web::endpoint::{Client, PathCode};
+use crate::web::client::Client;
+use crate::web::endpoint::PathCode;
 use crate::web::refusal::{Detail, FieldErrors};
 
 /// The number of orders on a page: by default, and at most.

@@ -15,7 +15,7 @@ use super::delete;
 use super::fields::{self, Control, Names, Shape};
 use super::guard::{Of, Page};
 use super::query::objects::{self, Reader};
-use super::query::{Query, log, rows};
+use super::query::{ListQuery, log, rows};
 use super::render::Frame;
 use super::transaction::constraint_message;
 use super::urls::{change_url, list_url};
@@ -67,7 +67,7 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
     answer(async {
         let action = action(&page, model, &name)?;
         let raw = query.unwrap_or_default();
-        let (list, query) = (Query::read(model, &raw), Posted::in_query(Some(&raw)));
+        let (list, query) = (ListQuery::read(model, &raw), Posted::in_query(Some(&raw)));
         let most = selected_max(action);
         let ids = match query.text("all") {
             "1" => rows::ids_of(&page.app, model, &list, most + 1).await?,
@@ -397,14 +397,7 @@ struct Progress {
 }
 
 #[derive(Template)]
-#[template(
-    source = "{% if !end %}<p>{{ tried }} of {{ all }}</p>\n{% else %}{% if is_stopped %}<p role=\"alert\"><strong>Stopped after {{ tried }} of {{ all }}, because the server is \
-              shutting down. These changes are kept. Repeat the action for the rest.</strong></p>\n{% endif %}\
-              <p role=\"status\"><strong>{{ done }}</strong></p>\n\
-              {% for message in messages %}<p>{{ message }}</p>\n{% endfor %}{% if !reasons.is_empty() %}<h2>Not done</h2>\n<ul>{% for reason in reasons %}<li>{{ reason }}</li>\n\
-              {% endfor %}{% if more > 0 %}<li>and {{ more }} more</li>{% endif %}</ul>{% endif %}{% endif %}",
-    ext = "html"
-)]
+#[template(path = "admin/progress.html")]
 struct Line<'a> {
     end: bool,
     is_stopped: bool,

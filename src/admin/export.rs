@@ -11,7 +11,7 @@ use http_body_util::channel::{Channel, Sender};
 use serde_json::{Map, Value as Json, json};
 
 use super::guard::{Of, Page};
-use super::query::Query;
+use super::query::ListQuery;
 use super::query::list::{List, PART_ROWS, Position};
 use super::query::rows::{self, ListRow};
 use super::values::cell_text;
@@ -59,7 +59,7 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
     }
     let mut source = match ids.is_empty() || all {
         true => Source::List(
-            Box::new(List::find(&page.app, model, &Query::read(model, &raw), None).await?),
+            Box::new(List::find(&page.app, model, &ListQuery::read(model, &raw), None).await?),
             Position::default(),
         ),
         false => Source::Chosen(ids.into_iter()),

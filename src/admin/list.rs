@@ -8,7 +8,7 @@ use super::change::save::save_fields;
 use super::guard::{Of, Page};
 use super::query::list::List;
 use super::query::rows::{self, ListRow};
-use super::query::{BOUND, Chosen, Count, Period, Query, Sort};
+use super::query::{BOUND, Chosen, Count, ListQuery, Period, Sort};
 use super::render::Frame;
 use super::urls::{change_url, list_url, names_url};
 use super::values::cell_text;
@@ -92,7 +92,7 @@ struct ListPage {
     frame: Frame,
     model: &'static Model,
     csrf: String,
-    query: Query,
+    query: ListQuery,
     /// The list's own query, for pages that lead back here.
     back: String,
     heads: Vec<Head>,
@@ -110,16 +110,16 @@ struct ListPage {
 }
 
 pub async fn page(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Response {
-    let query = Query::read(model, raw.as_deref().unwrap_or_default());
+    let query = ListQuery::read(model, raw.as_deref().unwrap_or_default());
     match show(&page, model, query).await {
         Ok(shown) => html(&shown),
         Err(error) => ApiError::Db(error).into_response(),
     }
 }
 
-async fn show(page: &Page, model: &'static Model, mut query: Query) -> Result<ListPage> {
+async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Result<ListPage> {
     let app = &page.app;
-    let part = Part::find(app, model, &mut query).await?;
+    let part = ListPart::find(app, model, &mut query).await?;
     let edits = page.staff.changes(model) && model.columns.iter().any(|column| column.edits.is_some());
     let mut lines = Vec::with_capacity(part.rows.len());
     for row in part.rows {
@@ -164,27 +164,27 @@ fn last_page(model: &Model) -> usize {
 }
 
 /// The part of a list that a page shows.
-struct Part {
+struct ListPart {
     count: Count,
     rows: Vec<ListRow>,
     /// Why the list is not as requested.
     notice: &'static str,
 }
 
-impl Part {
+impl ListPart {
     /// Finds the rows of the query's page. Beyond the end it becomes the last page.
-    async fn find(app: &App, model: &'static Model, query: &mut Query) -> Result<Part> {
+    async fn find(app: &App, model: &'static Model, query: &mut ListQuery) -> Result<ListPart> {
         query.page = query.page.min(last_page(model));
-        let mut found = Part::read(app, model, query).await;
+        let mut found = ListPart::read(app, model, query).await;
         if let Ok(part) = &found
             && part.rows.is_empty()
             && query.page > 1
         {
             query.page = part.count.rows.div_ceil(per_page(model)).clamp(1, last_page(model));
-            found = Part::read(app, model, query).await;
+            found = ListPart::read(app, model, query).await;
         }
         match found {
-            Err(DbError::TooLong) => Ok(Part {
+            Err(DbError::TooLong) => Ok(ListPart {
                 count: Count { rows: 0, more: true },
                 rows: Vec::new(),
                 notice: "This search takes too long. Narrow it, or choose more filters.",
@@ -193,16 +193,16 @@ impl Part {
         }
     }
 
-    async fn read(app: &App, model: &'static Model, query: &Query) -> Result<Part> {
+    async fn read(app: &App, model: &'static Model, query: &ListQuery) -> Result<ListPart> {
         let list = List::find(app, model, query, Some(query.page * per_page(model))).await?;
         let ids = list.ids((query.page - 1) * per_page(model), per_page(model)).await?;
         let rows = rows::rows(app, model, &ids).await?;
         let unsorted = "There are too many to sort this way, so they are sorted by date.";
-        Ok(Part { count: list.count().await?, rows, notice: if list.unsorted { unsorted } else { "" } })
+        Ok(ListPart { count: list.count().await?, rows, notice: if list.unsorted { unsorted } else { "" } })
     }
 }
 
-fn heads(model: &'static Model, query: &Query) -> Vec<Head> {
+fn heads(model: &'static Model, query: &ListQuery) -> Vec<Head> {
     let current = query.sort.or(Sort::read(model, model.order));
     let head = |column: &'static Column| {
         let here = current.filter(|sort| sort.column == column.name).map(|sort| sort.descending);
@@ -262,7 +262,7 @@ async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Resu
     })
 }
 
-async fn filters(page: &Page, model: &'static Model, query: &Query) -> Result<Vec<Narrowing>> {
+async fn filters(page: &Page, model: &'static Model, query: &ListQuery) -> Result<Vec<Narrowing>> {
     let mut all = Vec::new();
     for filter in model.filters {
         let value = query.filters.iter().find(|(chosen, ..)| chosen.name == filter.name);
@@ -324,7 +324,7 @@ async fn narrowing(
 }
 
 /// Returns links to the longer periods around the chosen one, and to the years, months or days within it.
-async fn dates(app: &App, model: &'static Model, query: &Query) -> Result<Vec<Link>> {
+async fn dates(app: &App, model: &'static Model, query: &ListQuery) -> Result<Vec<Link>> {
     let Some((first, last)) = rows::first_and_last(app, model).await? else { return Ok(Vec::new()) };
     let zone = &app.config.time_zone;
     let (first, last) = (cinema::date(first, zone), cinema::date(last, zone));
@@ -389,7 +389,7 @@ fn count_text(model: &Model, count: Count, page: usize, shown: usize) -> String 
     format!("{} {}", thousands(count), many(count.rows))
 }
 
-fn pages(model: &Model, query: &Query, count: Count, has_next: bool) -> Vec<Link> {
+fn pages(model: &Model, query: &ListQuery, count: Count, has_next: bool) -> Vec<Link> {
     let last = count.rows.div_ceil(per_page(model)).clamp(1, last_page(model));
     let here = query.page;
     if here == 1 && !has_next {
@@ -442,7 +442,7 @@ pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, pos
     }
     let count = Count { rows: saved, more: false };
     messages.insert(0, format!("Saved: {} {}.", thousands(count), if saved == 1 { model.one } else { model.many }));
-    let query = Query::read(model, raw.as_deref().unwrap_or_default());
+    let query = ListQuery::read(model, raw.as_deref().unwrap_or_default());
     see_other(&list_url(model, &query.text()), &messages)
 }
 

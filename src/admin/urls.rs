@@ -1,6 +1,6 @@
 //! The URLs of the panel's pages. Pages pass on `back`, the query of the list that the user came from.
 
-use super::query::Query;
+use super::query::ListQuery;
 use super::{Action, Model};
 
 /// Returns the URL of the list that the user came from. `back` is only its query, so it can't lead to another site.
@@ -22,7 +22,7 @@ pub fn names_url(model: &Model) -> String {
 
 /// Returns the URL of an action's confirmation page for this object.
 pub fn action_url(model: &'static Model, action: &Action, id: i64, back: &str) -> String {
-    let list = Query::read(model, back).text();
+    let list = ListQuery::read(model, back).text();
     let list = if list.is_empty() { list } else { format!("&{list}") };
     format!("/admin/{}/actions/{}/?ids={id}{list}", model.name, action.name)
 }

@@ -13,7 +13,7 @@ pub struct ChangeForm {
     /// The query of the list that the user came from.
     pub back: String,
     /// The object itself comes first.
-    pub parts: Vec<Part>,
+    pub parts: Vec<FormPart>,
     pub inlines: Vec<InlineRows>,
     /// Errors of the form as a whole.
     pub faults: Vec<String>,
@@ -22,7 +22,7 @@ pub struct ChangeForm {
 }
 
 /// One object of a form.
-pub struct Part {
+pub struct FormPart {
     pub model: &'static Model,
     /// The index of its inline and the number of its row; none for the object itself.
     pub row: Option<(usize, usize)>,
@@ -87,9 +87,9 @@ impl InlineRows {
     }
 }
 
-impl Part {
-    pub fn new(model: &'static Model, fields: Vec<&'static Field>, edited: bool) -> Part {
-        Part {
+impl FormPart {
+    pub fn new(model: &'static Model, fields: Vec<&'static Field>, edited: bool) -> FormPart {
+        FormPart {
             model,
             row: None,
             fields,
@@ -103,8 +103,8 @@ impl Part {
     }
 
     /// Returns a row of the inline at this place.
-    pub fn row(rows: &InlineRows, place: usize, row: usize, stored: Option<Object>, edited: bool) -> Part {
-        Part { row: Some((place, row)), stored, ..Part::new(rows.model, rows.fields.clone(), edited) }
+    pub fn row(rows: &InlineRows, place: usize, row: usize, stored: Option<Object>, edited: bool) -> FormPart {
+        FormPart { row: Some((place, row)), stored, ..FormPart::new(rows.model, rows.fields.clone(), edited) }
     }
 
     pub fn is_row_of(&self, place: usize) -> bool {
@@ -176,7 +176,7 @@ impl ChangeForm {
         let mut form = ChangeForm {
             model,
             back: query.text("back").to_owned(),
-            parts: vec![Part { raw, ..Part::new(model, fields, true) }],
+            parts: vec![FormPart { raw, ..FormPart::new(model, fields, true) }],
             inlines: inlines.filter(|rows| page.staff.adds(rows.model)).collect(),
             faults: Vec::new(),
             warnings: Vec::new(),
@@ -194,7 +194,7 @@ impl ChangeForm {
         for (place, rows) in self.inlines.iter().enumerate() {
             let first = self.parts.iter().filter(|part| part.is_row_of(place)).count();
             let extra = if page.staff.adds(rows.model) { rows.inline.extra } else { 0 };
-            self.parts.extend((first..first + extra).map(|row| Part::row(rows, place, row, None, true)));
+            self.parts.extend((first..first + extra).map(|row| FormPart::row(rows, place, row, None, true)));
         }
     }
 

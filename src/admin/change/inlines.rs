@@ -1,6 +1,6 @@
 //! The rows of a form's inlines: the stored and the posted ones.
 
-use super::form::{ChangeForm, InlineRows, Part};
+use super::form::{ChangeForm, FormPart, InlineRows};
 use crate::admin::FieldValue;
 use crate::admin::guard::Page;
 use crate::admin::query::objects::{self, Object, Reader};
@@ -22,7 +22,7 @@ impl ChangeForm {
             found.truncate(ROWS_MAX);
             for (row, object) in found.into_iter().enumerate() {
                 let edited = page.staff.changes(rows.model);
-                let mut part = Part::row(&rows, self.inlines.len(), row, Some(object), edited);
+                let mut part = FormPart::row(&rows, self.inlines.len(), row, Some(object), edited);
                 part.restore(page);
                 self.parts.push(part);
             }
@@ -34,7 +34,7 @@ impl ChangeForm {
     /// Replaces the rows by the posted ones.
     pub(super) async fn take_rows(&mut self, page: &Page, posted: &Posted) -> Result<()> {
         let parent = self.parts[0].stored.as_ref().map(|object| object.id);
-        let mut known: Vec<Part> = self.parts.drain(1..).filter(|part| part.stored.is_some()).collect();
+        let mut known: Vec<FormPart> = self.parts.drain(1..).filter(|part| part.stored.is_some()).collect();
         for place in 0..self.inlines.len() {
             let model = self.inlines[place].model;
             let count = posted.text(&format!("inline{place}-_rows")).parse().unwrap_or(0).min(2 * ROWS_MAX);
@@ -43,12 +43,13 @@ impl ChangeForm {
                 let Ok(id) = id.parse::<i64>() else {
                     let prefix = format!("inline{place}-{row}-");
                     if page.staff.adds(model) && posted.0.iter().any(|(name, _)| name.starts_with(&prefix)) {
-                        self.parts.push(Part::row(&self.inlines[place], place, row, None, true));
+                        self.parts.push(FormPart::row(&self.inlines[place], place, row, None, true));
                     }
                     continue;
                 };
-                let is_it =
-                    |part: &Part| part.is_row_of(place) && part.stored.as_ref().is_some_and(|object| object.id == id);
+                let is_it = |part: &FormPart| {
+                    part.is_row_of(place) && part.stored.as_ref().is_some_and(|object| object.id == id)
+                };
                 let stored = match known.iter().position(is_it) {
                     Some(position) => known.swap_remove(position).stored,
                     None => self.row_of_parent(page, place, id, parent).await?,
@@ -58,7 +59,7 @@ impl ChangeForm {
                         .push(format!("Someone else has removed one of these {}. Nothing was saved.", model.many));
                     continue;
                 }
-                let mut part = Part::row(&self.inlines[place], place, row, stored, page.staff.changes(model));
+                let mut part = FormPart::row(&self.inlines[place], place, row, stored, page.staff.changes(model));
                 part.restore(page);
                 self.parts.push(part);
             }

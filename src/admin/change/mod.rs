@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use self::form::{Change, ChangeForm, InlineRows};
-use self::save::{Outcome, Saved, perform_again};
+use self::save::{SaveOutcome, Saved, perform_again};
 use super::fields;
 use super::guard::{Id, Of, Page};
 use super::query::objects::{self, Reader};
@@ -125,10 +125,10 @@ async fn save(mut form: ChangeForm, page: &Page, posted: &Posted) -> Result<Resp
         }
     }
     match perform_again(page, &mut form).await? {
-        Outcome::Saved(saved) => Ok(redirect(&form, page, posted, &saved, messages)),
-        Outcome::Faults => form.show(page, StatusCode::UNPROCESSABLE_ENTITY).await,
-        Outcome::Warnings => form.show(page, StatusCode::CONFLICT).await,
-        Outcome::Stale => {
+        SaveOutcome::Saved(saved) => Ok(redirect(&form, page, posted, &saved, messages)),
+        SaveOutcome::Faults => form.show(page, StatusCode::UNPROCESSABLE_ENTITY).await,
+        SaveOutcome::Warnings => form.show(page, StatusCode::CONFLICT).await,
+        SaveOutcome::Stale => {
             if !form.reload(page).await? {
                 return Err(ApiError::NotFound);
             }

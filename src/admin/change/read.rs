@@ -1,6 +1,6 @@
 //! Reading the posted values of a form.
 
-use super::form::{Change, ChangeForm, Part};
+use super::form::{Change, ChangeForm, FormPart};
 use crate::admin::fields::{self, Names};
 use crate::admin::guard::Page;
 use crate::admin::query::objects::Reader;
@@ -8,7 +8,7 @@ use crate::admin::{Field, FieldAccess, FormValues, Kind};
 use crate::db::Result;
 use crate::web::html::forms::Posted;
 
-impl Part {
+impl FormPart {
     /// Reads the posted values, and what to do with them. Messages about values are added to `messages`.
     pub(super) fn read(&mut self, page: &Page, posted: &Posted, messages: &mut Vec<String>) {
         let prefix = self.prefix();

@@ -1,6 +1,6 @@
 //! Making the changes of a form, in one transaction.
 
-use super::form::{Change, ChangeForm, Part};
+use super::form::{Change, ChangeForm, FormPart};
 use crate::admin::fields::{self, Names};
 use crate::admin::guard::Page;
 use crate::admin::query::log;
@@ -19,7 +19,7 @@ pub struct Saved {
 }
 
 /// The outcome of saving a form. Its faults and warnings are in the form.
-pub enum Outcome {
+pub enum SaveOutcome {
     Saved(Vec<Saved>),
     Faults,
     Warnings,
@@ -27,7 +27,7 @@ pub enum Outcome {
 }
 
 /// Makes the changes, and retries after a conflict with another transaction, which leaves nothing written.
-pub(super) async fn perform_again(page: &Page, form: &mut ChangeForm) -> Result<Outcome> {
+pub(super) async fn perform_again(page: &Page, form: &mut ChangeForm) -> Result<SaveOutcome> {
     let mut tries = 0;
     loop {
         match perform(page, form).await {
@@ -38,9 +38,9 @@ pub(super) async fn perform_again(page: &Page, form: &mut ChangeForm) -> Result<
 }
 
 /// Makes all changes of the form in one transaction.
-async fn perform(page: &Page, form: &mut ChangeForm) -> Result<Outcome> {
+async fn perform(page: &Page, form: &mut ChangeForm) -> Result<SaveOutcome> {
     if form.parts.iter().all(|part| matches!(part.change, Change::Nothing)) {
-        return Ok(Outcome::Saved(Vec::new()));
+        return Ok(SaveOutcome::Saved(Vec::new()));
     }
     form.faults.clear();
     form.warnings.clear();
@@ -62,11 +62,11 @@ async fn perform(page: &Page, form: &mut ChangeForm) -> Result<Outcome> {
                 }
                 saved.push(Saved { part: place, model: part.model, id, label });
             }
-            Err(SaveError::Stale) => return Ok(Outcome::Stale),
+            Err(SaveError::Stale) => return Ok(SaveOutcome::Stale),
             Err(SaveError::Db(error)) => {
                 form.add_fault(place, constraint_message(&error).ok_or(error)?);
                 // The engine may have rolled back the transaction.
-                return Ok(Outcome::Faults);
+                return Ok(SaveOutcome::Faults);
             }
             Err(error) => form.add_error(place, error),
         }
@@ -75,18 +75,18 @@ async fn perform(page: &Page, form: &mut ChangeForm) -> Result<Outcome> {
         }
     }
     if form.has_faults() {
-        return Ok(Outcome::Faults);
+        return Ok(SaveOutcome::Faults);
     }
     if !form.warnings.is_empty() {
-        return Ok(Outcome::Warnings);
+        return Ok(SaveOutcome::Warnings);
     }
     tx.commit().await?;
-    Ok(Outcome::Saved(saved))
+    Ok(SaveOutcome::Saved(saved))
 }
 
 /// Returns the places of the parts to change. The object itself comes first. Deletions come before the other rows, to
 /// free unique values for them.
-fn order(parts: &[Part]) -> Vec<usize> {
+fn order(parts: &[FormPart]) -> Vec<usize> {
     let is_changed = |place: &usize| !matches!(parts[*place].change, Change::Nothing);
     let mut order: Vec<usize> = (0..parts.len()).filter(is_changed).collect();
     order.sort_by_key(|&place| (place > 0, !matches!(parts[place].change, Change::Delete)));
@@ -133,7 +133,7 @@ impl ChangeForm {
 ///
 /// # Errors
 /// [`SaveError::Stale`], and those of the feature's function.
-async fn perform_one(page: &Page, tx: &mut Tx, part: &Part) -> Result<(i64, String), SaveError> {
+async fn perform_one(page: &Page, tx: &mut Tx, part: &FormPart) -> Result<(i64, String), SaveError> {
     let (app, staff, model) = (&page.app, &page.staff, part.model);
     let before = part.stored.as_ref();
     if let Some(before) = before
@@ -238,14 +238,14 @@ pub async fn save_fields(
     form.check_related(page).await?;
     let outcome = match form.parts[0].faults.is_empty() {
         true => perform_again(page, &mut form).await?,
-        false => Outcome::Faults,
+        false => SaveOutcome::Faults,
     };
     match outcome {
-        Outcome::Saved(saved) => {
+        SaveOutcome::Saved(saved) => {
             saved.iter().for_each(|saved| (model.changed)(&page.app, saved.id));
             Ok((saved.first().map_or(label, |saved| saved.label.clone()), !saved.is_empty()))
         }
-        Outcome::Faults => {
+        SaveOutcome::Faults => {
             let of_field = |(name, text): &(&'static str, String)| {
                 let field = model.fields().find(|field| field.name == *name);
                 (*name, field.map_or(text.clone(), |field| format!("{}: {text}", field.label)))
@@ -253,7 +253,7 @@ pub async fn save_fields(
             let of_form = form.faults.iter().map(|text| ("", text.clone()));
             Err(SaveError::Faults(of_form.chain(form.parts[0].faults.iter().map(of_field)).collect()))
         }
-        Outcome::Warnings => Err(SaveError::Warnings(form.warnings)),
-        Outcome::Stale => Err(SaveError::Stale),
+        SaveOutcome::Warnings => Err(SaveError::Warnings(form.warnings)),
+        SaveOutcome::Stale => Err(SaveError::Stale),
     }
 }

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::form::{Change, ChangeForm, InlineRows, Part, saves_as_new};
+use super::form::{Change, ChangeForm, FormPart, InlineRows, saves_as_new};
 use crate::admin::fields::{self, Control, Names, Shape};
 use crate::admin::guard::Page;
 use crate::admin::query::objects::Reader;
@@ -26,7 +26,7 @@ struct FormPage<'a> {
     title: String,
     /// Text and URL.
     links: Vec<(&'static str, String)>,
-    sets: Vec<Set>,
+    sets: Vec<ControlGroup>,
     inlines: Vec<InlineShown>,
     action: String,
     /// The text, and the id of its control or an empty string.
@@ -41,7 +41,7 @@ struct FormPage<'a> {
 }
 
 /// A group of controls.
-struct Set {
+struct ControlGroup {
     title: &'static str,
     help: &'static str,
     controls: Vec<Control>,
@@ -132,7 +132,7 @@ impl ChangeForm {
     }
 
     /// Returns the groups of the object's own controls.
-    async fn sets(&self, page: &Page, names: &Names) -> Result<Vec<Set>> {
+    async fn sets(&self, page: &Page, names: &Names) -> Result<Vec<ControlGroup>> {
         let object = &self.parts[0];
         let mut sets = Vec::new();
         for fieldset in self.model.fieldsets {
@@ -144,7 +144,7 @@ impl ChangeForm {
                 }
             }
             if !controls.is_empty() {
-                sets.push(Set { title: fieldset.title, help: fieldset.help, controls });
+                sets.push(ControlGroup { title: fieldset.title, help: fieldset.help, controls });
             }
         }
         Ok(sets)
@@ -202,7 +202,7 @@ impl ChangeForm {
 
 /// Returns an empty row, as a template for the script that adds rows.
 async fn blank_row(page: &Page, place: usize, rows: &InlineRows) -> Result<RowShown> {
-    let part = Part::row(rows, place, 0, None, true);
+    let part = FormPart::row(rows, place, 0, None, true);
     let mut names = Names::default();
     names.offer(page, part.edited_fields()).await?;
     let mut row = row_shown(page, &names, &part).await?;
@@ -214,7 +214,7 @@ async fn blank_row(page: &Page, place: usize, rows: &InlineRows) -> Result<RowSh
     Ok(row)
 }
 
-async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> {
+async fn row_shown(page: &Page, names: &Names, part: &FormPart) -> Result<RowShown> {
     let mut controls = Vec::new();
     for field in &part.fields {
         if part.stored.is_some() || part.edits(field) {
@@ -237,7 +237,7 @@ async fn row_shown(page: &Page, names: &Names, part: &Part) -> Result<RowShown> 
     })
 }
 
-async fn control(page: &Page, names: &Names, part: &Part, field: &'static Field) -> Result<Control> {
+async fn control(page: &Page, names: &Names, part: &FormPart, field: &'static Field) -> Result<Control> {
     let (name, edited) = (part.control_name(field), part.edits(field));
     let mut control = fields::control(page, names, field, name, part.raw(field), part.stored(field), edited).await?;
     let of_field = part.faults.iter().filter(|(name, _)| *name == field.name);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::form::{Change, ChangeForm, Difference, Part, Stale};
+use super::form::{Change, ChangeForm, Difference, FormPart, Stale};
 use crate::admin::fields::{self, Names};
 use crate::admin::guard::Page;
 use crate::admin::query::log;
@@ -55,7 +55,7 @@ impl ChangeForm {
     }
 }
 
-impl Part {
+impl FormPart {
     /// Returns the fields whose stored or posted values differ, and sets the controls that the user did not edit to the
     /// stored values.
     async fn differences(&mut self, page: &Page, opened: &Opened, names: &mut Names) -> Result<Vec<Difference>> {

@@ -8,7 +8,7 @@ use super::joins::Builder;
 use super::scan::{Order, Scan};
 use super::search::Matches;
 use super::sql::Sql;
-use super::{COUNT_LIMIT, Count, Query, Sort};
+use super::{COUNT_LIMIT, Count, ListQuery, Sort};
 use crate::admin::{Model, SearchKind};
 use crate::app::App;
 use crate::db::{Result, Value};
@@ -37,7 +37,7 @@ enum Source {
 
 impl List {
     /// Prepares the list of the objects that match a query: of all of them, or of the `first` ones.
-    pub async fn find(app: &App, model: &'static Model, query: &Query, first: Option<usize>) -> Result<List> {
+    pub async fn find(app: &App, model: &'static Model, query: &ListQuery, first: Option<usize>) -> Result<List> {
         let mut search = ListSearch::new(Builder::new(app, model), query);
         search.search_words(query).await?;
         search.search_conditions(query).await?;
@@ -96,7 +96,7 @@ struct ListSearch {
 }
 
 impl ListSearch {
-    fn new(builder: Builder, query: &Query) -> ListSearch {
+    fn new(builder: Builder, query: &ListQuery) -> ListSearch {
         ListSearch {
             order: builder.order(query),
             builder,
@@ -121,7 +121,7 @@ impl ListSearch {
         self.leading.as_ref().is_some_and(|ids| ids.len() <= FEW)
     }
 
-    async fn search_words(&mut self, query: &Query) -> Result<()> {
+    async fn search_words(&mut self, query: &ListQuery) -> Result<()> {
         let words = self.builder.words(&query.words).await?;
         self.words = words.len();
         for word in words {
@@ -140,7 +140,7 @@ impl ListSearch {
         Ok(())
     }
 
-    async fn search_conditions(&mut self, query: &Query) -> Result<()> {
+    async fn search_conditions(&mut self, query: &ListQuery) -> Result<()> {
         let mut conditions: Vec<Sql> = query.filters.iter().map(|(.., chosen)| self.builder.filter(*chosen)).collect();
         let dated = self.dated(query);
         conditions.extend(dated.clone());
@@ -171,7 +171,7 @@ impl ListSearch {
     }
 
     /// Returns the condition of the query's period.
-    fn dated(&self, query: &Query) -> Option<Sql> {
+    fn dated(&self, query: &ListQuery) -> Option<Sql> {
         let (dates, period) = (self.builder.model.dates?, query.period?);
         let (from, to) = period.bounds(&self.builder.app.config.time_zone);
         Some(Sql { text: format!("{dates} >= ? AND {dates} < ?"), params: vec![from.into(), to.into()] })
@@ -210,7 +210,7 @@ impl ListSearch {
         Ok(())
     }
 
-    async fn finish(mut self, query: &Query, count: Option<Count>) -> Result<List> {
+    async fn finish(mut self, query: &ListQuery, count: Option<Count>) -> Result<List> {
         let range = self.range.take();
         if let Some(ids) = self.leading.take() {
             self.checks.extend(range.map(Sql::unindexed));
@@ -235,7 +235,7 @@ impl ListSearch {
         Ok(List { source: Source::Scan(self.scan(count, query.period)), unsorted })
     }
 
-    /// Returns the scan of the list as far as it is known.
+    /// Returns a scan that checks all conditions found so far.
     fn scan(&self, count: Option<Count>, period: Option<super::Period>) -> Scan {
         let check = Sql::all(self.checks.clone());
         Scan { builder: self.builder.clone(), order: self.order.clone(), check, count, period }
@@ -243,7 +243,7 @@ impl ListSearch {
 }
 
 impl Builder {
-    fn order(&self, query: &Query) -> Order {
+    fn order(&self, query: &ListQuery) -> Order {
         let by_default = || {
             let name = self.model.order;
             let (column, descending) = name.strip_prefix('-').map_or((name, false), |name| (name, true));

@@ -58,7 +58,7 @@ impl Count {
 
 /// The query of a list, as in its URL. Invalid values are ignored.
 #[derive(Debug, Clone, Default)]
-pub struct Query {
+pub struct ListQuery {
     /// The words of the search.
     pub words: String,
     /// The filters that are set, with their value in the URL and its meaning.
@@ -127,15 +127,15 @@ impl Period {
     }
 }
 
-impl Query {
+impl ListQuery {
     /// Parses the query of a URL.
-    pub fn read(model: &'static Model, raw: &str) -> Query {
-        let mut query = Query { page: 1, ..Query::default() };
+    pub fn read(model: &'static Model, raw: &str) -> ListQuery {
+        let mut query = ListQuery { page: 1, ..ListQuery::default() };
         let (mut year, mut month, mut day) = (None, None, None);
         for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
             let value = value.trim();
             match name.as_ref() {
-                "q" => query.words = Query::for_words(value).words,
+                "q" => query.words = ListQuery::for_words(value).words,
                 "o" => query.sort = Sort::read(model, value),
                 "p" => query.page = value.parse().unwrap_or(1).max(1),
                 "year" => year = value.parse().ok(),
@@ -158,9 +158,9 @@ impl Query {
     }
 
     /// Returns a query that only searches for these words.
-    pub fn for_words(text: &str) -> Query {
+    pub fn for_words(text: &str) -> ListQuery {
         let words = text.split(char::is_control).flat_map(str::split_whitespace).take(WORDS_MAX);
-        Query { words: words.collect::<Vec<_>>().join(" "), page: 1, ..Query::default() }
+        ListQuery { words: words.collect::<Vec<_>>().join(" "), page: 1, ..ListQuery::default() }
     }
 
     /// Returns the parameters of the URL.
@@ -190,8 +190,8 @@ impl Query {
     }
 
     /// Returns a link to this list with a change, from the first page on.
-    pub fn with(&self, change: impl FnOnce(&mut Query)) -> String {
-        let mut query = Query { page: 1, ..self.clone() };
+    pub fn with(&self, change: impl FnOnce(&mut ListQuery)) -> String {
+        let mut query = ListQuery { page: 1, ..self.clone() };
         change(&mut query);
         format!("?{}", query.text())
     }

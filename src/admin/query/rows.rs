@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::joins::Builder;
 use super::list::List;
 use super::sql::Sql;
-use super::{BOUND, COUNT_LIMIT, Chosen, Count, Query};
+use super::{BOUND, COUNT_LIMIT, Chosen, Count, ListQuery};
 use crate::admin::values::cell_text;
 use crate::admin::{Model, Shown};
 use crate::app::App;
 use crate::db::{Result, Row, Value};
 
 /// Returns the ids of the objects that match a query, in its order, at most `limit`.
-pub async fn ids_of(app: &App, model: &'static Model, query: &Query, limit: usize) -> Result<Vec<i64>> {
+pub async fn ids_of(app: &App, model: &'static Model, query: &ListQuery, limit: usize) -> Result<Vec<i64>> {
     List::find(app, model, query, None).await?.ids(0, limit).await
 }
 
@@ -62,7 +62,7 @@ fn id_list(ids: &[i64]) -> Value {
 
 /// Returns the ids and display names of objects that match these words, at most `limit`.
 pub async fn names(app: &App, model: &'static Model, words: &str, limit: usize) -> Result<Vec<(i64, String)>> {
-    let ids = List::find(app, model, &Query::for_words(words), Some(limit)).await?.ids(0, limit).await?;
+    let ids = List::find(app, model, &ListQuery::for_words(words), Some(limit)).await?.ids(0, limit).await?;
     let builder = Builder::new(app, model);
     let label = builder.to_sql(model.label);
     let sql = format!("{} t.id, {label} FROM {}", builder.select(), builder.from_ids(&[&label]));

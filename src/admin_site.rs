@@ -1,11 +1,9 @@
 //! The admin panel of a cinema: the models in their groups, and the board of today's shows.
 
 use askama::Template;
-use jiff::Timestamp;
 
 use crate::accounts::admin::{GROUPS, USERS};
-use crate::admin::time_sql::beginning;
-use crate::admin::{Permission, Site, Staff};
+use crate::admin::{Permission, Site, Staff, render};
 use crate::app::App;
 use crate::bookings::admin::BOOKINGS;
 use crate::db::DbError;
@@ -14,7 +12,8 @@ use crate::orders::admin::{HOLDS, ORDERS};
 use crate::screens::admin::SCREENS;
 use crate::shows::admin::SHOWS;
 use crate::shows::store::{self, Day};
-use crate::time::clock;
+use crate::time::{cinema, clock};
+use crate::web::html::page::PageArea;
 
 pub static SITE: Site = Site {
     title: "Marquee",
@@ -25,6 +24,10 @@ pub static SITE: Site = Site {
     ],
     board: |app, staff| Box::pin(board(app, staff)),
 };
+
+/// The pages of the panel.
+pub const PAGES: PageArea =
+    PageArea { root: "/admin", dress: |response, id| Box::pin(render::dress(&SITE, response, id)) };
 
 /// Today's shows and the next days.
 #[derive(Template)]
@@ -75,37 +78,37 @@ async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
     if !staff.sees(&SHOWS) {
         return Ok(String::new());
     }
-    let zone = &app.config.time_zone;
-    let now = Timestamp::now().to_zoned(zone.clone());
-    let begins: Vec<i64> = (0..=DAYS + 1).map(|days| beginning(&now, days)).collect();
+    let (zone, now) = (&app.config.time_zone, clock::now());
+    let text = |micros: i64, pattern: &str| cinema::format(micros, zone, pattern);
+    let today = cinema::date(now, zone);
+    let begins: Vec<i64> = (0..=DAYS + 1).map(|days| cinema::start_of_day_after(today, days, zone)).collect();
     let spans: Vec<(i64, i64)> = begins.windows(2).map(|ends| (ends[0], ends[1])).collect();
     let mut days = store::days(&app.db, &spans).await?;
-    let moment = now.timestamp().as_microsecond();
     let shows = store::shows_between(&app.db, spans[0], MOST).await?.into_iter().map(|show| Line {
         id: show.id,
         iso: clock::iso(show.date_time),
-        begins: text(app, show.date_time, "%H:%M"),
+        begins: text(show.date_time, "%H:%M"),
         movie: show.movie_title,
         screen: show.screen_name,
         seats: show.total_seats,
         taken: show.seats_taken,
         held: show.held,
         free: (show.total_seats - show.seats_taken - show.held).max(0),
-        is_over: show.date_time <= moment,
+        is_over: show.date_time <= now,
         is_cancelled: show.cancelled,
     });
     let shows = shows.collect();
     let today = days.remove(&spans[0].0).unwrap_or_default();
     let days = days.into_iter().map(|(begins, Day { shows, seats, taken, .. })| DayLine {
-        date: text(app, begins, "%A, %-d %B"),
-        day: text(app, begins, DAY),
+        date: text(begins, "%A, %-d %B"),
+        day: text(begins, DAY),
         shows,
         seats,
         taken,
     });
     let board = Board {
-        date: text(app, moment, "%A, %-d %B %Y"),
-        day: text(app, moment, DAY),
+        date: text(now, "%A, %-d %B %Y"),
+        day: text(now, DAY),
         today,
         shows,
         days: days.collect(),
@@ -115,7 +118,17 @@ async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
     board.render().map_err(|error| DbError::Other(error.to_string()))
 }
 
-fn text(app: &App, micros: i64, format: &str) -> String {
-    let time = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX);
-    time.to_zoned(app.config.time_zone.clone()).strftime(format).to_string()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_name_models_of_the_panel() {
+        for action in SITE.models().flat_map(|model| model.actions) {
+            for (name, permission) in action.also {
+                let model = SITE.model(name).unwrap_or_else(|| panic!("{} names {name}", action.label));
+                assert!(model.has(*permission), "{}: nobody can be granted {permission:?} on {name}", action.label);
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! - [`config`]: the settings; [`app`]: the state of a running server; [`server`]: connection limits, timeouts and
 //!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
-//! - [`accounts`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`]: the features, named as in the
+//! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`]: the features, named as in the
 //!   URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
 //! - [`desk`]: decides and writes every change of a seat
 //! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
@@ -28,6 +28,7 @@ pub mod orders;
 pub mod router;
 pub mod screens;
 pub mod server;
+pub mod sessions;
 pub mod shows;
 pub mod tasks;
 pub mod telemetry;

@@ -4,14 +4,21 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 
+use crate::accounts::auth::authenticate_request;
+use crate::accounts::pages;
 use crate::admin::Permission::{Add, Change, Delete, View};
 use crate::admin::guard::Needs::{Login, NoSuch, Nothing, On};
 use crate::admin::guard::Route;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::endpoint::{Access, CREATE, Endpoint, Query, READ, mount, redirecting};
+use crate::web::html::assets;
+use crate::web::html::page::PageArea;
 use crate::web::{health, layers};
 use crate::{accounts, admin, admin_site, bookings, holds, movies, openapi, orders, shows};
+
+/// The parts of the site that answer with pages.
+const PAGES: &[PageArea] = &[admin_site::PAGES];
 
 /// Returns the whole program as one service.
 pub fn router(app: &App) -> Router {
@@ -40,11 +47,17 @@ pub fn router(app: &App) -> Router {
     ];
     let mut router = Router::new();
     for (path, name, access, allow, handler) in contract {
-        router = mount(router, app, Endpoint { path, name, access, allow, query: Query::Any }, handler);
+        router = mount(
+            router,
+            app,
+            Endpoint { path, name, access, allow, query: Query::Any },
+            authenticate_request,
+            handler,
+        );
     }
     for (path, name, allow, query, handler) in own {
         let endpoint = Endpoint { path, name, access: Access::User, allow, query: Query::Only(query) };
-        router = mount(router, app, endpoint, handler);
+        router = mount(router, app, endpoint, authenticate_request, handler);
     }
     for (path, handler) in
         [("/api/schema/", get(openapi::schema)), ("/swagger/", get(openapi::swagger)), ("/redoc/", get(openapi::redoc))]
@@ -62,24 +75,24 @@ pub fn router(app: &App) -> Router {
         .fallback(async || ApiError::NotFound.into_response())
         .method_not_allowed_fallback(async |method| ApiError::MethodNotAllowed(method).into_response())
         .with_state(app.clone());
-    layers::around(router, app)
+    layers::around(router, app, PAGES)
 }
 
 /// The routes of the admin panel: path, what GET and POST require, and the handler.
 pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
     let rows = [
         ("/admin/", Login, NoSuch, get(admin::index::page)),
-        ("/admin/login/", Nothing, Nothing, get(admin::login::page).post(admin::login::log_in)),
-        ("/admin/logout/", NoSuch, Login, post(admin::login::log_out)),
-        ("/admin/password/", Login, Login, get(admin::login::password_page).post(admin::login::set_password)),
+        ("/admin/login/", Nothing, Nothing, get(pages::login_page).post(pages::log_in)),
+        ("/admin/logout/", NoSuch, Login, post(pages::log_out)),
+        ("/admin/password/", Login, Login, get(pages::password_page).post(pages::set_password)),
         ("/admin/log/", Login, NoSuch, get(admin::history::recent)),
-        ("/admin/static/{file}", Nothing, NoSuch, get(admin::assets::file)),
+        ("/admin/static/{file}", Nothing, NoSuch, get(assets::file)),
         ("/admin/{model}/", On(View), On(Change), get(admin::list::page).post(admin::list::save_column)),
         ("/admin/{model}/export/", On(View), NoSuch, get(admin::export::download)),
         ("/admin/{model}/names/", On(View), NoSuch, get(admin::lookup::names)),
         ("/admin/{model}/actions/{action}/", On(View), On(View), get(admin::actions::ask).post(admin::actions::run)),
         ("/admin/{model}/add/", On(Add), On(Add), get(admin::change::add_page).post(admin::change::add)),
-        ("/admin/{model}/{id}/change/", On(View), On(Change), get(admin::change::page).post(admin::change::save)),
+        ("/admin/{model}/{id}/change/", On(View), On(Change), get(admin::change::page).post(admin::change::change)),
         ("/admin/{model}/{id}/delete/", On(Delete), On(Delete), get(admin::delete::page).post(admin::delete::delete)),
         ("/admin/{model}/{id}/history/", On(View), NoSuch, get(admin::history::of_object)),
     ];

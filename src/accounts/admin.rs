@@ -1,13 +1,18 @@
 //! Users and their groups in the admin panel.
 
-use super::editing::{self, Account, EditError, Editor};
-use super::store;
-use crate::admin::store::log;
+use futures_util::future::BoxFuture;
+
+use super::editing::{self, Editor};
+use super::passwords::Purpose;
+use super::{Account, store, username};
+use crate::admin::query::log;
 use crate::admin::{
-    Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Given, Kind, Model, Permission,
-    Refused, Report, Search, SearchKind, Shown, Site, Staff, UsedBy, Values, Work,
+    Action, Column, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues, Kind, Model,
+    Permission, Report, SaveError, Search, SearchKind, Shown, Site, Staff, UsedBy, Work,
 };
 use crate::app::App;
+use crate::error::ApiError;
+use crate::web::client::WaitingClient;
 
 const YES_NO: &[(&str, &str)] = &[("1", "Yes"), ("0", "No")];
 
@@ -56,7 +61,7 @@ pub static USERS: Model = Model {
     ],
     order: "-joined",
     search: &[
-        begins("t.username_key", SearchKind::Folded),
+        begins("t.username_key", SearchKind::Folded(username::key)),
         begins("t.email", SearchKind::Text),
         begins("t.first_name", SearchKind::Text),
         begins("t.last_name", SearchKind::Text),
@@ -92,7 +97,7 @@ pub static USERS: Model = Model {
                     name: "password",
                     label: "Password",
                     help: "At least 8 characters; not a common password, not all digits, not similar to the username.",
-                    kind: Kind::Password,
+                    kind: PASSWORD,
                     access: FieldAccess::SetOnce,
                     ..Field::PLAIN
                 },
@@ -191,7 +196,7 @@ pub static USERS: Model = Model {
             label: "Set password…",
             about: "This logs the user out everywhere: in this panel and in the API.",
             needs: Permission::Change,
-            asks: &[Field { name: "password", label: "New password", kind: Kind::Password, ..Field::PLAIN }],
+            asks: &[Field { name: "password", label: "New password", kind: PASSWORD, ..Field::PLAIN }],
             run: |app, staff, ids, values| Box::pin(set_passwords(app, staff, ids, values)),
             ..Action::PLAIN
         },
@@ -263,20 +268,18 @@ pub static GROUPS: Model = Model {
     ..Model::PLAIN
 };
 
-impl From<EditError> for Refused {
-    fn from(error: EditError) -> Self {
-        match error {
-            EditError::Faults(faults) => Refused::Faults(faults),
-            EditError::Db(error) => Refused::Db(error),
-        }
-    }
+/// Passwords are hashed as for a login.
+const PASSWORD: Kind = Kind::Password(|app, password, client| Box::pin(hash(app, password, client)));
+
+async fn hash(app: &App, password: String, client: &WaitingClient) -> Result<String, ApiError> {
+    Ok(app.passwords.hash(password, Purpose::Login, client).await?)
 }
 
 fn editor(staff: &Staff) -> Editor {
     Editor { id: staff.user_id, is_superuser: staff.is_superuser }
 }
 
-async fn save_user(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+async fn save_user(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let mut groups: Vec<i64> = values.several("groups").iter().filter_map(|id| id.parse().ok()).collect();
     groups.sort_unstable();
     let account = Account {
@@ -294,23 +297,23 @@ async fn save_user(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Res
             editing::change(work.tx, editor(work.staff), id, &account).await?;
             Ok(id)
         }
-        None => Ok(editing::add(work.tx, editor(work.staff), &account, password(values)).await?),
+        None => editing::add(work.tx, editor(work.staff), &account, password(values)).await,
     }
 }
 
 /// Returns the new password and its hash.
-fn password(values: &Values) -> (&str, &str) {
-    match values.of.get("password") {
-        Some(Given::Password { plain, hash }) => (plain, hash),
+fn password(values: &FormValues) -> (&str, &str) {
+    match values.fields.get("password") {
+        Some(FieldValue::Password { plain, hash }) => (plain, hash),
         _ => ("", ""),
     }
 }
 
-async fn set_passwords(app: &App, staff: &Staff, ids: &[i64], values: &Values) -> Result<Report, Refused> {
+async fn set_passwords(app: &App, staff: &Staff, ids: &[i64], values: &FormValues) -> Result<Report, SaveError> {
     let mut report = Report::default();
     for id in ids {
         match set_password(app, staff, *id, values, ids.len() == 1, &mut report).await {
-            Err(Refused::Db(error)) => return report.broken_off(&format!("User {id}"), error),
+            Err(SaveError::Db(error)) => return report.broken_off(&format!("User {id}"), error),
             outcome => outcome?,
         }
     }
@@ -321,10 +324,10 @@ async fn set_password(
     app: &App,
     staff: &Staff,
     id: i64,
-    values: &Values,
+    values: &FormValues,
     is_alone: bool,
     report: &mut Report,
-) -> Result<(), Refused> {
+) -> Result<(), SaveError> {
     let (plain, hash) = password(values);
     let mut tx = app.db.begin().await?;
     let Some(account) = store::account(&mut tx, id).await? else { return Ok(()) };
@@ -336,17 +339,17 @@ async fn set_password(
             Ok(())
         }
         // Shown beside the field if only one user was selected.
-        Err(EditError::Faults(faults)) if is_alone => Err(Refused::Faults(faults)),
+        Err(SaveError::Faults(faults)) if is_alone => Err(SaveError::Faults(faults)),
         error => not_done(report, &account, error),
     }
 }
 
-fn switch<'a>(app: &'a App, staff: &'a Staff, ids: &'a [i64], on: bool) -> Doing<'a, Result<Report, Refused>> {
+fn switch<'a>(app: &'a App, staff: &'a Staff, ids: &'a [i64], on: bool) -> BoxFuture<'a, Result<Report, SaveError>> {
     Box::pin(async move {
         let mut report = Report::default();
         for id in ids {
             match switch_one(app, staff, *id, on, &mut report).await {
-                Err(Refused::Db(error)) => return report.broken_off(&format!("User {id}"), error),
+                Err(SaveError::Db(error)) => return report.broken_off(&format!("User {id}"), error),
                 outcome => outcome?,
             }
         }
@@ -354,7 +357,7 @@ fn switch<'a>(app: &'a App, staff: &'a Staff, ids: &'a [i64], on: bool) -> Doing
     })
 }
 
-async fn switch_one(app: &App, staff: &Staff, id: i64, on: bool, report: &mut Report) -> Result<(), Refused> {
+async fn switch_one(app: &App, staff: &Staff, id: i64, on: bool, report: &mut Report) -> Result<(), SaveError> {
     let mut tx = app.db.begin().await?;
     let Some(account) = store::account(&mut tx, id).await? else { return Ok(()) };
     if account.is_active == on {
@@ -375,25 +378,25 @@ async fn switch_one(app: &App, staff: &Staff, id: i64, on: bool, report: &mut Re
 }
 
 /// Reports why an account was not changed; an error of the database ends the action.
-fn not_done(report: &mut Report, account: &Account, done: Result<(), EditError>) -> Result<(), Refused> {
+fn not_done(report: &mut Report, account: &Account, done: Result<(), SaveError>) -> Result<(), SaveError> {
     match done {
         Ok(()) => Ok(()),
-        Err(EditError::Faults(faults)) => {
+        Err(SaveError::Faults(faults)) => {
             let faults: Vec<String> = faults.into_iter().map(|(_, text)| text).collect();
             report.not_done.push(format!("{}: {}", account.username, faults.join(" ")));
             Ok(())
         }
-        Err(EditError::Db(error)) => Err(Refused::Db(error)),
+        Err(error) => Err(error),
     }
 }
 
-async fn save_group(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+async fn save_group(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let (name, permissions) = (values.text("name"), values.several("permissions"));
-    Ok(editing::put_group(work.tx, editor(work.staff), id, name, permissions).await?)
+    editing::put_group(work.tx, editor(work.staff), id, name, permissions).await
 }
 
 /// Deletes a group, and logs for each member that they lost it.
-async fn delete_group(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
+async fn delete_group(work: &mut Work<'_>, id: i64) -> Result<(), SaveError> {
     for (user_id, username, group) in editing::delete_group(work.tx, editor(work.staff), id).await? {
         let change = FieldChange { field: "Groups".to_owned(), before: group, after: String::new() };
         log::add(work.tx, work.staff, "users", user_id, &username, "change", &[change]).await?;

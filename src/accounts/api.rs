@@ -1,21 +1,19 @@
 //! Signup, login and token refresh.
 
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::now;
-use super::passwords::{Asker, Overloaded, Purpose};
+use super::auth::{active_user, now};
+use super::passwords::Purpose;
 use super::tokens::TokenFault;
-use super::{AccountError, NewUser, User, email, password_rules, store, username};
+use super::{AccountError, NewUser, User, email, login, password_rules, signup, store, username};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
-use crate::web::endpoint::Client;
-use crate::web::layers::ClientAddress;
+use crate::web::client::WaitingClient;
 use crate::web::refusal::Detail;
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
@@ -84,21 +82,6 @@ pub struct AccessToken {
     access: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Asker {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
-        Ok(Asker { address, client: Client::from_request_parts(parts, state).await? })
-    }
-}
-
-impl From<Overloaded> for ApiError {
-    fn from(_: Overloaded) -> Self {
-        ApiError::Busy
-    }
-}
-
 /// Create an account
 ///
 /// Open to everyone. Then log in at `/api/login/`.
@@ -109,7 +92,7 @@ impl From<Overloaded> for ApiError {
 )]
 pub async fn signup(
     State(app): State<App>,
-    asker: Asker,
+    client: WaitingClient,
     mut form: Form,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
     let username = form.text("username", &USERNAME);
@@ -127,8 +110,8 @@ pub async fn signup(
     if !faults.is_empty() {
         return Err(ApiError::Fields(vec![("password".into(), faults)]));
     }
-    let password = app.passwords.hash(password, Purpose::SignUp, &asker).await?;
-    let user = super::create(&app.db, NewUser { username, email, password, is_superuser: false }).await?;
+    let password = app.passwords.hash(password, Purpose::SignUp, &client).await?;
+    let user = signup::create(&app.db, NewUser { username, email, password, is_superuser: false }).await?;
     Ok((StatusCode::CREATED, Json(user)))
 }
 
@@ -151,14 +134,14 @@ pub async fn signup(
         ),
     ),
 )]
-pub async fn login(State(app): State<App>, asker: Asker, mut form: Form) -> Result<Json<Tokens>, ApiError> {
+pub async fn login(State(app): State<App>, client: WaitingClient, mut form: Form) -> Result<Json<Tokens>, ApiError> {
     let username = form.text("username", &ANY_TEXT);
     let password = form.text("password", &ANY_TEXT);
     form.check()?;
     // Taken before the password is checked: if the password is changed during the check, the tokens count as issued
     // before the change and are refused.
     let began = now();
-    let account = super::check_password(&app, &username, &password, &asker).await?;
+    let account = login::check_password(&app, &username, &password, &client).await?;
     let tokens = app.tokens.issue_pair(account.id, began.max(account.tokens_valid_from));
     Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
 }
@@ -181,7 +164,7 @@ pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<Acce
     let refresh = form.text("refresh", &ANY_TEXT);
     form.check()?;
     let (claim, access) = app.tokens.refresh(&refresh, now()).map_err(ApiError::BadRefreshToken)?;
-    match super::active_user(&app, claim).await {
+    match active_user(&app, claim).await {
         Ok(_) => Ok(Json(AccessToken { access })),
         Err(AccountError::TokenOutdated) => Err(ApiError::BadRefreshToken(TokenFault::Invalid)),
         Err(error) => Err(error.into()),

@@ -1,9 +1,10 @@
 //! Editing of accounts and groups by staff, and the rules that keep staff from giving themselves more permissions.
 
-use super::{email, password_rules, store, username};
-use crate::admin::store::sessions;
+use super::{Account, email, password_rules, store, username};
 use crate::db::{DbError, Tx};
-use crate::time::clock;
+use crate::sessions::store as sessions;
+use crate::time::clock::{self, SECOND};
+use crate::web::html::forms::SaveError;
 
 /// The member of staff who edits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,38 +13,8 @@ pub struct Editor {
     pub is_superuser: bool,
 }
 
-/// The editable fields of an account.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Account {
-    pub username: String,
-    pub email: String,
-    pub first_name: String,
-    pub last_name: String,
-    pub is_active: bool,
-    pub is_staff: bool,
-    pub is_superuser: bool,
-    /// Ids in ascending order.
-    pub groups: Vec<i64>,
-}
-
-impl Account {
-    fn is_active_superuser(&self) -> bool {
-        self.is_active && self.is_staff && self.is_superuser
-    }
-}
-
-/// Why nothing was changed.
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub enum EditError {
-    /// Messages by field of [`Account`]; an empty name stands for the account as a whole.
-    #[error("{0:?}")]
-    Faults(Vec<(&'static str, String)>),
-    #[error(transparent)]
-    Db(#[from] DbError),
-}
-
-fn refused<T>(field: &'static str, text: &str) -> Result<T, EditError> {
-    Err(EditError::Faults(vec![(field, text.to_owned())]))
+fn refused<T>(field: &'static str, text: &str) -> Result<T, SaveError> {
+    Err(SaveError::fault(field, text))
 }
 
 const FOR_SUPERUSERS: &str = "Only a superuser can change this.";
@@ -82,14 +53,14 @@ fn faults(editor: Editor, before: Option<(i64, &Account)>, after: &Account) -> V
 /// Adds an account. `password` is the plain password and its hash.
 ///
 /// # Errors
-/// [`EditError::Faults`] if a field is invalid, or if the editor may not give a permission.
-pub async fn add(tx: &mut Tx, editor: Editor, account: &Account, password: (&str, &str)) -> Result<i64, EditError> {
+/// [`SaveError::Faults`] if a field is invalid, or if the editor may not give a permission.
+pub async fn add(tx: &mut Tx, editor: Editor, account: &Account, password: (&str, &str)) -> Result<i64, SaveError> {
     let (password, hash) = password;
     let mut faults = faults(editor, None, account);
     let rules = password_rules::faults(password, &account.username, &account.email);
     faults.extend(rules.into_iter().map(|fault| ("password", fault)));
     if !faults.is_empty() {
-        return Err(EditError::Faults(faults));
+        return Err(SaveError::Faults(faults));
     }
     let account = normal(account);
     let id = taken(store::add_account(tx, &account, &username::key(&account.username), hash, clock::now()).await)?;
@@ -100,12 +71,12 @@ pub async fn add(tx: &mut Tx, editor: Editor, account: &Account, password: (&str
 /// Changes an account. A user who is deactivated, or no longer staff, is logged out of the panel.
 ///
 /// # Errors
-/// [`EditError::Faults`] if a field is invalid, if the editor may not change it, or if no superuser would be left.
-pub async fn change(tx: &mut Tx, editor: Editor, id: i64, after: &Account) -> Result<(), EditError> {
+/// [`SaveError::Faults`] if a field is invalid, if the editor may not change it, or if no superuser would be left.
+pub async fn change(tx: &mut Tx, editor: Editor, id: i64, after: &Account) -> Result<(), SaveError> {
     let Some(before) = store::account(tx, id).await? else { return refused("", "This account no longer exists.") };
     let faults = faults(editor, Some((id, &before)), after);
     if !faults.is_empty() {
-        return Err(EditError::Faults(faults));
+        return Err(SaveError::Faults(faults));
     }
     let after = normal(after);
     // Usually the editor remains, but two superusers may be removing each other at the same time.
@@ -126,17 +97,28 @@ pub async fn change(tx: &mut Tx, editor: Editor, id: i64, after: &Account) -> Re
 /// Sets a new password for a user and ends their sessions in the panel.
 ///
 /// # Errors
-/// [`EditError::Faults`] if the password is too weak, or if the editor may not change the account.
-pub async fn set_password(tx: &mut Tx, editor: Editor, id: i64, password: &str, hash: &str) -> Result<(), EditError> {
+/// [`SaveError::Faults`] if the password is too weak, or if the editor may not change the account.
+pub async fn set_password(tx: &mut Tx, editor: Editor, id: i64, password: &str, hash: &str) -> Result<(), SaveError> {
     let Some(account) = store::account(tx, id).await? else { return refused("", "This account no longer exists.") };
     if (account.is_staff || account.is_superuser) && !editor.is_superuser {
         return refused("", "Only a superuser can change staff accounts.");
     }
     let faults = password_rules::faults(password, &account.username, &account.email);
     if !faults.is_empty() {
-        return Err(EditError::Faults(faults.into_iter().map(|fault| ("password", fault)).collect()));
+        return Err(SaveError::Faults(faults.into_iter().map(|fault| ("password", fault)).collect()));
     }
-    Ok(super::set_password(tx, id, hash).await?)
+    Ok(replace_password(tx, id, hash).await?)
+}
+
+/// Sets a new password, given as its hash, and ends everything that was started with the old one: sessions in the
+/// panel, and tokens issued before the next full second, since tokens count in seconds. The caller must invalidate the
+/// user in [`crate::app::Caches`].
+///
+/// # Errors
+/// [`DbError`].
+pub async fn replace_password(tx: &mut Tx, id: i64, hash: &str) -> Result<(), DbError> {
+    store::set_password(tx, id, hash, clock::now() / SECOND + 1).await?;
+    sessions::end_all(tx, id).await
 }
 
 fn normal(account: &Account) -> Account {
@@ -147,7 +129,7 @@ fn normal(account: &Account) -> Account {
     }
 }
 
-fn taken<T>(done: Result<T, DbError>) -> Result<T, EditError> {
+fn taken<T>(done: Result<T, DbError>) -> Result<T, SaveError> {
     match done {
         Err(DbError::Unique(key)) if key == "one_account_per_username" => {
             refused("username", "A user with that username already exists.")
@@ -162,7 +144,7 @@ fn taken<T>(done: Result<T, DbError>) -> Result<T, EditError> {
 /// Adds a group, or changes the one with this id. Permissions are written like `movies.change`.
 ///
 /// # Errors
-/// [`EditError::Faults`] unless the editor is a superuser: staff who can change a group could give themselves any
+/// [`SaveError::Faults`] unless the editor is a superuser: staff who can change a group could give themselves any
 /// permission.
 pub async fn put_group(
     tx: &mut Tx,
@@ -170,7 +152,7 @@ pub async fn put_group(
     id: Option<i64>,
     name: &str,
     permissions: &[String],
-) -> Result<i64, EditError> {
+) -> Result<i64, SaveError> {
     if !editor.is_superuser {
         return refused("", "Only a superuser can change groups.");
     }
@@ -180,8 +162,8 @@ pub async fn put_group(
 /// Deletes a group and returns its members, who lose its permissions: id and username, with the group's name.
 ///
 /// # Errors
-/// [`EditError::Faults`] unless the editor is a superuser.
-pub async fn delete_group(tx: &mut Tx, editor: Editor, id: i64) -> Result<Vec<(i64, String, String)>, EditError> {
+/// [`SaveError::Faults`] unless the editor is a superuser.
+pub async fn delete_group(tx: &mut Tx, editor: Editor, id: i64) -> Result<Vec<(i64, String, String)>, SaveError> {
     if !editor.is_superuser {
         return refused("", "Only a superuser can change groups.");
     }

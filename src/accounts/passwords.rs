@@ -10,8 +10,10 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::oneshot;
 
+use super::AccountError;
 use super::throttle::network;
-use crate::web::endpoint::Client;
+use crate::error::ApiError;
+use crate::web::client::{Client, WaitingClient};
 
 /// Why a password is hashed. Each purpose has its own queue, and the queues take turns: sign-ups must not delay logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,17 +38,21 @@ impl Purpose {
     }
 }
 
-/// The client that a password is hashed for.
-#[derive(Debug, Clone)]
-pub struct Asker {
-    pub address: IpAddr,
-    /// Once the client has disconnected, its password is not hashed any more.
-    pub client: Client,
-}
-
 /// Too many passwords are waiting already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overloaded;
+
+impl From<Overloaded> for AccountError {
+    fn from(_: Overloaded) -> Self {
+        AccountError::Busy
+    }
+}
+
+impl From<Overloaded> for ApiError {
+    fn from(_: Overloaded) -> Self {
+        ApiError::Busy
+    }
+}
 
 /// The queues. Cheap to clone.
 #[derive(Clone)]
@@ -90,8 +96,8 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Overloaded`] if too many are waiting already, or if the client has disconnected.
-    pub async fn turn(&self, purpose: Purpose, asker: &Asker) -> Result<Turn, Overloaded> {
-        let network = network(asker.address);
+    pub async fn turn(&self, purpose: Purpose, client: &WaitingClient) -> Result<Turn, Overloaded> {
+        let network = network(client.address);
         let waits = {
             let mut queues = self.queues();
             if queues.idle_workers > 0 {
@@ -101,7 +107,7 @@ impl Passwords {
             }
             queues.make_room(purpose, network)?;
             let (turn, waits) = oneshot::channel();
-            queues.waiting.push(Waiting { purpose, network, client: asker.client.clone(), turn });
+            queues.waiting.push(Waiting { purpose, network, client: client.client.clone(), turn });
             waits
         };
         waits.await.map_err(|_| Overloaded)
@@ -111,8 +117,8 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Overloaded`], as [`Passwords::turn`].
-    pub async fn hash(&self, password: String, purpose: Purpose, asker: &Asker) -> Result<String, Overloaded> {
-        self.turn(purpose, asker).await?.run(move || super::hashing::hash(&password)).await
+    pub async fn hash(&self, password: String, purpose: Purpose, client: &WaitingClient) -> Result<String, Overloaded> {
+        self.turn(purpose, client).await?.run(move || super::hashing::hash(&password)).await
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -212,23 +218,23 @@ mod tests {
     use super::*;
 
     /// A client at this address. It stays connected until the returned `Arc` is dropped.
-    fn client_at(address: [u8; 4]) -> (Asker, Arc<()>) {
+    fn client_at(address: [u8; 4]) -> (WaitingClient, Arc<()>) {
         let present = Arc::new(());
-        (Asker { address: address.into(), client: Client(Arc::downgrade(&present)) }, present)
+        (WaitingClient { address: address.into(), client: Client(Arc::downgrade(&present)) }, present)
     }
 
     /// Returns the order in which waiting requests are served while one worker is busy. Each request is identified by
     /// the last byte of its address.
     async fn order(asking: &[(Purpose, u8)]) -> Vec<(Purpose, u8)> {
         let passwords = Passwords::with_workers(1);
-        let (asker, _present) = client_at([127, 0, 0, 1]);
-        let working = passwords.turn(Purpose::Login, &asker).await.expect("idle");
+        let (client, _present) = client_at([127, 0, 0, 1]);
+        let working = passwords.turn(Purpose::Login, &client).await.expect("idle");
         let (served, mut order) = tokio::sync::mpsc::unbounded_channel();
         for (purpose, from) in asking.iter().copied() {
             let (passwords, served) = (passwords.clone(), served.clone());
             tokio::spawn(async move {
-                let (asker, _present) = client_at([127, 0, 0, from]);
-                let turn = passwords.turn(purpose, &asker).await;
+                let (client, _present) = client_at([127, 0, 0, from]);
+                let turn = passwords.turn(purpose, &client).await;
                 if turn.is_ok() {
                     served.send((purpose, from)).expect("listening");
                 }
@@ -273,13 +279,13 @@ mod tests {
     #[tokio::test]
     async fn clients_that_left_are_not_served() {
         let passwords = Passwords::with_workers(1);
-        let (asker, _present) = client_at([127, 0, 0, 1]);
-        let working = passwords.turn(Purpose::Login, &asker).await.expect("idle");
-        let gone = Asker { client: Client(Weak::new()), ..asker.clone() };
+        let (client, _present) = client_at([127, 0, 0, 1]);
+        let working = passwords.turn(Purpose::Login, &client).await.expect("idle");
+        let gone = WaitingClient { client: Client(Weak::new()), ..client.clone() };
         let (first, dropped, last, ()) = tokio::join!(
             passwords.turn(Purpose::Login, &gone),
-            tokio::time::timeout(Duration::from_millis(1), passwords.turn(Purpose::Login, &asker)),
-            passwords.turn(Purpose::Login, &asker),
+            tokio::time::timeout(Duration::from_millis(1), passwords.turn(Purpose::Login, &client)),
+            passwords.turn(Purpose::Login, &client),
             async {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 drop(working);

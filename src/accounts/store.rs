@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::editing::Account;
-use super::{Known, User};
+use super::{Account, Known, User};
 use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 
 /// The fields of an account that a login needs.

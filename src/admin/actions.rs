@@ -1,5 +1,7 @@
 //! Bulk actions: the confirmation page, and running the action.
 
+use std::collections::{HashSet, VecDeque};
+
 use askama::Template;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery};
@@ -9,30 +11,33 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 
-use super::change::{answer, hash_passwords, in_query, list_url, refusal};
 use super::delete;
 use super::fields::{self, Control, Names, Shape};
-use super::guard::{Of, Page, Posted};
-use super::list::{Query, capital};
-use super::render::{Frame, html};
-use super::store::objects::{self, Reader};
-use super::store::{lists, log};
-use super::{Action, Field, Given, Kind, Model, Permission, Refused, Report, Values};
+use super::guard::{Of, Page};
+use super::query::objects::{self, Reader};
+use super::query::{ListQuery, log, rows};
+use super::render::Frame;
+use super::transaction::constraint_message;
+use super::urls::{change_url, list_url};
+use super::words::capitalize;
+use super::{Action, Field, FormValues, Kind, Model, Permission, Report, SaveError};
 use crate::db::{DbError, Result};
 use crate::error::ApiError;
 use crate::tasks::{Tasks, caught};
 use crate::web::html::flash::see_other;
+use crate::web::html::forms::Posted;
+use crate::web::html::page::{answer, html};
 
 /// How many objects an action gets in one call, unless it is [`Action::whole`].
 pub const CHUNK: usize = 500;
 
 /// The most objects that can be selected for an action, and for a whole one.
-const MOST: usize = 10_000;
-const MOST_WHOLE: usize = 2_000;
+const SELECTED_MAX: usize = 10_000;
+const SELECTED_WHOLE_MAX: usize = 2_000;
 
 /// At most this many selected objects are named, and this many failures explained.
-const NAMED: usize = 20;
-const REASONS: usize = 50;
+const NAMED_MAX: usize = 20;
+const REASONS_MAX: usize = 50;
 
 /// The action of every model whose objects can be deleted.
 static DELETE: Action = Action {
@@ -51,6 +56,10 @@ fn action(page: &Page, model: &'static Model, name: &str) -> Result<&'static Act
     if page.staff.may_run(action, model) { Ok(action) } else { Err(ApiError::NotPermitted) }
 }
 
+fn selected_max(action: &Action) -> usize {
+    if action.whole { SELECTED_WHOLE_MAX } else { SELECTED_MAX }
+}
+
 type ModelAndAction = Path<(String, String)>;
 
 /// Shows the confirmation page. The query is `?ids=…&ids=…`, or `?all=1` with a list's own query.
@@ -58,32 +67,32 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
     answer(async {
         let action = action(&page, model, &name)?;
         let raw = query.unwrap_or_default();
-        let (list, query) = (Query::read(model, &raw), in_query(Some(raw)));
-        let most = if action.whole { MOST_WHOLE } else { MOST };
+        let (list, query) = (ListQuery::read(model, &raw), Posted::in_query(Some(&raw)));
+        let most = selected_max(action);
         let ids = match query.text("all") {
-            "1" => lists::ids_of(&page.app, model, &list, most + 1).await?,
+            "1" => rows::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
         };
         let back = list.text();
         if ids.is_empty() {
-            let note = format!("Select at least one {} first.", model.one);
-            return Ok(see_other(&list_url(model, &back), &[note]));
+            let message = format!("Select at least one {} first.", model.one);
+            return Ok(see_other(&list_url(model, &back), &[message]));
         }
         if ids.len() > most {
-            let note = format!("You can select at most {most} {}. Narrow the list first.", model.many);
-            return Ok(see_other(&list_url(model, &back), &[note]));
+            let message = format!("You can select at most {most} {}. Narrow the list first.", model.many);
+            return Ok(see_other(&list_url(model, &back), &[message]));
         }
         let initial = |field: &Field| (field.name.to_owned(), field.initial.to_owned());
         let raw = Posted(action.asks.iter().filter(|field| !field.initial.is_empty()).map(initial).collect());
-        let asked = Asked { action, ids, back, raw, faults: Vec::new(), warnings: Vec::new() };
-        asked.show(&page, model, StatusCode::OK).await
+        let confirmation = Confirmation { action, ids, back, raw, faults: Vec::new(), warnings: Vec::new() };
+        confirmation.show(&page, model, StatusCode::OK).await
     })
     .await
 }
 
 /// Returns the numbers in their order, without duplicates.
 fn numbers(texts: &[String]) -> Vec<i64> {
-    let mut known = std::collections::HashSet::new();
+    let mut known = HashSet::new();
     let numbers = texts.iter().flat_map(|text| text.split(',')).filter_map(|text| text.trim().parse().ok());
     numbers.filter(|&id| known.insert(id)).collect()
 }
@@ -93,97 +102,97 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         let action = action(&page, model, &name)?;
         let ids = numbers(&posted.all("ids"));
         let back = posted.text("_back").to_owned();
-        let most = if action.whole { MOST_WHOLE } else { MOST };
+        let most = selected_max(action);
         if ids.is_empty() || ids.len() > most {
-            return Err(ApiError::Fields(vec![(
-                "ids".into(),
-                vec![format!("Select between 1 and {most} {}.", model.many)],
-            )]));
+            let text = format!("Select between 1 and {most} {}.", model.many);
+            return Err(ApiError::Fields(vec![("ids".into(), vec![text])]));
         }
-        let mut asked = Asked { action, ids, back, raw: posted, faults: Vec::new(), warnings: Vec::new() };
-        let mut values = asked.read(&page);
-        if !asked.faults.is_empty() {
-            return asked.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let mut confirmation =
+            Confirmation { action, ids, back, raw: posted, faults: Vec::new(), warnings: Vec::new() };
+        let mut values = confirmation.read(&page);
+        if !confirmation.faults.is_empty() {
+            return confirmation.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
         }
-        hash_passwords(&page, &mut values).await?;
-        let size = if action.whole { asked.ids.len() } else { CHUNK };
-        let mut chunks: std::collections::VecDeque<Vec<i64>> = asked.ids.chunks(size).map(<[i64]>::to_vec).collect();
+        fields::hash_passwords(&page, action.asks, &mut values).await?;
+        let size = if action.whole { confirmation.ids.len() } else { CHUNK };
+        let mut chunks: VecDeque<Vec<i64>> = confirmation.ids.chunks(size).map(<[i64]>::to_vec).collect();
         let first = chunks.pop_front().unwrap_or_default();
         // If the first chunk is refused, the action does not start.
-        let report = match perform(&page, model, action, &first, &values).await {
-            Ok(report) => report,
-            Err(Refused::Faults(faults)) => {
-                asked.faults = faults;
-                return asked.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
+        match perform(&page, model, action, &first, &values).await {
+            Ok(report) => {
+                let progress = Progress::new(model, confirmation.ids.len());
+                let run = Run { page, model, action, values, chunks, progress };
+                run.start(first.len(), report, &confirmation.back)
             }
-            Err(Refused::Stays { why, .. }) => {
-                asked.faults = vec![("", why)];
-                return asked.show(&page, model, StatusCode::CONFLICT).await;
-            }
-            Err(Refused::Warnings(warnings)) => {
-                asked.warnings = warnings;
-                return asked.show(&page, model, StatusCode::CONFLICT).await;
-            }
-            Err(Refused::Db(error)) => return Err(error.into()),
-        };
-        let done = DonePage {
-            frame: page.frame(
-                Some(model),
-                vec![
-                    (capital(model.many), list_url(model, &asked.back)),
-                    (action.label.trim_end_matches('…').to_owned(), String::new()),
-                ],
-            ),
-            title: action.label.trim_end_matches('…').to_owned(),
-            back: list_url(model, &asked.back),
-        };
-        let shown = done.render().map_err(|error| ApiError::Internal(error.to_string()))?;
-        let (head, tail) = shown.split_once(MARK).unwrap_or((&shown, ""));
-        let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(8);
-        let mut lines = Lines {
-            model,
-            all: asked.ids.len(),
-            tried: 0,
-            done: 0,
-            notes: Vec::new(),
-            not_done: Vec::new(),
-            is_stopped: false,
-        };
-        let (head, tail) = (head.to_owned(), tail.to_owned());
-        let spawner = page.app.tasks.clone();
-        let tasks = spawner.clone();
-        let work = async move {
-            tell(&tasks, &mut sender, head).await;
-            let (mut tried, mut report) = (first.len(), report);
-            loop {
-                let line = lines.add(tried, report);
-                // The client may have disconnected; the action goes on, because it was confirmed.
-                tell(&tasks, &mut sender, line).await;
-                let Some(chunk) = chunks.pop_front() else { break };
-                if tasks.must_end() {
-                    let Lines { tried, all, done, .. } = lines;
-                    let (action, by) = (action.name, &page.staff.username);
-                    tracing::warn!(action, model = model.name, by, tried, all, done, "an action was stopped half-way");
-                    lines.is_stopped = true;
-                    break;
-                }
-                tried = chunk.len();
-                report = match caught(perform(&page, model, action, &chunk, &values)).await {
-                    Some(Ok(report)) => report,
-                    Some(Err(refused)) => Report { not_done: vec![reason(&refused)], ..Report::default() },
-                    None => Report { not_done: vec![BROKE_OFF.to_owned()], ..Report::default() },
-                };
-            }
-            tell(&tasks, &mut sender, lines.summary() + &tail).await;
-        };
-        spawner.spawn(work);
-        Ok(([(CONTENT_TYPE, "text/html; charset=utf-8")], Body::new(body)).into_response())
+            Err(error) => confirmation.refuse(&page, model, error).await,
+        }
     })
     .await
 }
 
+/// An action that goes on while its page is sent.
+struct Run {
+    page: Page,
+    model: &'static Model,
+    action: &'static Action,
+    values: FormValues,
+    /// The objects that are still to be done.
+    chunks: VecDeque<Vec<i64>>,
+    progress: Progress,
+}
+
+impl Run {
+    /// Starts the action after its first chunk, and returns the page that shows its progress.
+    fn start(self, tried: usize, report: Report, back: &str) -> Result<Response, ApiError> {
+        let (title, list) = (self.action.label.trim_end_matches('…').to_owned(), list_url(self.model, back));
+        let path = vec![(capitalize(self.model.many), list.clone()), (title.clone(), String::new())];
+        let done = DonePage { frame: self.page.frame(Some(self.model), path), title, back: list };
+        let shown = done.render().map_err(|error| ApiError::Internal(error.to_string()))?;
+        let (head, tail) = shown.split_once(MARK).unwrap_or((&shown, ""));
+        let (head, tail) = (head.to_owned(), tail.to_owned());
+        let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(8);
+        let tasks = self.page.app.tasks.clone();
+        tasks.clone().spawn(async move {
+            send(&tasks, &mut sender, head).await;
+            let summary = self.finish(&tasks, &mut sender, tried, report).await;
+            send(&tasks, &mut sender, summary + &tail).await;
+        });
+        Ok(([(CONTENT_TYPE, "text/html; charset=utf-8")], Body::new(body)).into_response())
+    }
+
+    /// Runs the remaining chunks, and sends the progress after each. Returns the summary.
+    async fn finish(
+        mut self,
+        tasks: &Tasks,
+        sender: &mut Sender<Bytes, std::io::Error>,
+        mut tried: usize,
+        mut report: Report,
+    ) -> String {
+        loop {
+            let line = self.progress.add(tried, report);
+            // The client may have disconnected; the action goes on, because it was confirmed.
+            send(tasks, sender, line).await;
+            let Some(chunk) = self.chunks.pop_front() else { break };
+            if tasks.must_end() {
+                let Progress { tried, all, done, .. } = self.progress;
+                let (action, by, model) = (self.action.name, &self.page.staff.username, self.model.name);
+                tracing::warn!(action, model, by, tried, all, done, "an action was stopped half-way");
+                self.progress.is_stopped = true;
+                break;
+            }
+            tried = chunk.len();
+            report = match caught(perform(&self.page, self.model, self.action, &chunk, &self.values)).await {
+                Some(Ok(report)) => report,
+                Some(Err(error)) => Report { not_done: vec![reason(&error)], ..Report::default() },
+                None => Report { not_done: vec![BROKE_OFF.to_owned()], ..Report::default() },
+            };
+        }
+        self.progress.summary()
+    }
+}
+
 /// Sends some text to the client. A client that does not read must not delay a shutdown.
-async fn tell(tasks: &Tasks, sender: &mut Sender<Bytes, std::io::Error>, text: String) {
+async fn send(tasks: &Tasks, sender: &mut Sender<Bytes, std::io::Error>, text: String) {
     let _ = tasks.while_going_on(sender.send_data(Bytes::from(text))).await;
 }
 
@@ -195,26 +204,26 @@ async fn perform(
     model: &'static Model,
     action: &'static Action,
     ids: &[i64],
-    values: &Values,
-) -> Result<Report, Refused> {
+    values: &FormValues,
+) -> Result<Report, SaveError> {
     if std::ptr::eq(action, &DELETE) {
         return delete_all(page, model, ids).await;
     }
     let (app, staff) = (&page.app, &page.staff);
     let mut report = (action.run)(app, staff, ids, values).await?;
     if !report.done.is_empty()
-        && let Err(error) = note(page, model, action, &report).await
+        && let Err(error) = record(page, model, action, &report).await
     {
         // The objects are changed, so the report says so even if the log entries are lost.
         tracing::error!(%error, action = action.name, model = model.name, "an action is missing from the change log");
-        report.notes.push("Done, but the database could not record it in the change log.".into());
+        report.messages.push("Done, but the database could not record it in the change log.".into());
     }
     report.done.iter().for_each(|(id, ..)| (model.changed)(app, *id));
     Ok(report)
 }
 
 /// Logs the changes that an action made.
-async fn note(page: &Page, model: &'static Model, action: &'static Action, report: &Report) -> Result<()> {
+async fn record(page: &Page, model: &'static Model, action: &'static Action, report: &Report) -> Result<()> {
     let mut tx = page.app.db.begin().await?;
     for (id, label, changes) in &report.done {
         log::add(&mut tx, &page.staff, model.name, *id, label, action.name, changes).await?;
@@ -222,7 +231,7 @@ async fn note(page: &Page, model: &'static Model, action: &'static Action, repor
     tx.commit().await
 }
 
-async fn delete_all(page: &Page, model: &'static Model, ids: &[i64]) -> Result<Report, Refused> {
+async fn delete_all(page: &Page, model: &'static Model, ids: &[i64]) -> Result<Report, SaveError> {
     let mut report = Report::default();
     for &id in ids {
         let Some(object) = objects::object(Reader::Db(&page.app), model, id).await? else { continue };
@@ -231,19 +240,20 @@ async fn delete_all(page: &Page, model: &'static Model, ids: &[i64]) -> Result<R
                 (model.changed)(&page.app, id);
                 report.done.push((id, object.label, Vec::new()));
             }
-            Err(refused) => report.not_done.push(format!("{}: {}", object.label, reason(&refused))),
+            Err(error) => report.not_done.push(format!("{}: {}", object.label, reason(&error))),
         }
     }
     Ok(report)
 }
 
 /// Returns the message why something was not done.
-fn reason(refused: &Refused) -> String {
-    match refused {
-        Refused::Faults(faults) => faults.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "),
-        Refused::Warnings(texts) => texts.join(" "),
-        Refused::Stays { why, .. } => why.clone(),
-        Refused::Db(error) => refusal(error).unwrap_or_else(|| {
+fn reason(error: &SaveError) -> String {
+    match error {
+        SaveError::Faults(faults) => faults.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "),
+        SaveError::Warnings(texts) => texts.join(" "),
+        SaveError::Stays { why, .. } => why.clone(),
+        SaveError::Stale => "Someone else has changed it.".into(),
+        SaveError::Db(error) => constraint_message(error).unwrap_or_else(|| {
             tracing::error!(%error, "an action failed");
             match error {
                 DbError::OutcomeUnknown(_) => "It is unknown whether this was done. Check before you try again.".into(),
@@ -253,8 +263,8 @@ fn reason(refused: &Refused) -> String {
     }
 }
 
-/// An action that is about to run.
-struct Asked {
+/// An action that the user is asked to confirm.
+struct Confirmation {
     action: &'static Action,
     ids: Vec<i64>,
     /// The query of the list.
@@ -270,7 +280,7 @@ struct Asked {
 struct ActionPage<'a> {
     frame: Frame,
     title: &'static str,
-    asked: &'a Asked,
+    confirmation: &'a Confirmation,
     url: String,
     /// The number of objects with their name: `3 shows`.
     count: String,
@@ -296,27 +306,49 @@ struct DonePage {
     back: String,
 }
 
-impl Asked {
+impl Confirmation {
     /// Reads the values of the action's fields, and collects the errors in them.
-    fn read(&mut self, page: &Page) -> Values {
-        let mut values = Values { anyway: self.raw.has("_anyway"), ..Values::default() };
+    fn read(&mut self, page: &Page) -> FormValues {
+        let mut values = FormValues { anyway: self.raw.has("_anyway"), ..FormValues::default() };
         for field in self.action.asks {
             let raw = self.raw.all(field.name);
             let again = || self.raw.text(&format!("{}_again", field.name));
-            if matches!(field.kind, Kind::Password) && raw.last().map_or("", String::as_str) != again() {
+            if matches!(field.kind, Kind::Password(_)) && raw.last().map_or("", String::as_str) != again() {
                 self.faults.push((field.name, "The two entries do not match.".into()));
                 continue;
             }
-            match fields::read(field, &raw, None, &page.app.config.time_zone, page.site) {
-                Ok(read) => drop(values.of.insert(field.name, read.given)),
+            match fields::parse(field, &raw, None, &page.app.config.time_zone, page.site) {
+                Ok(parsed) => {
+                    values.fields.insert(field.name, parsed.value);
+                }
                 Err(fault) => self.faults.push((field.name, fault)),
             }
         }
         values
     }
 
+    /// Shows the page again with the reason why the action did not start.
+    async fn refuse(mut self, page: &Page, model: &'static Model, error: SaveError) -> Result<Response, ApiError> {
+        let status = match error {
+            SaveError::Faults(faults) => {
+                self.faults = faults;
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            SaveError::Warnings(warnings) => {
+                self.warnings = warnings;
+                StatusCode::CONFLICT
+            }
+            SaveError::Stays { .. } | SaveError::Stale => {
+                self.faults = vec![("", reason(&error))];
+                StatusCode::CONFLICT
+            }
+            SaveError::Db(error) => return Err(error.into()),
+        };
+        self.show(page, model, status).await
+    }
+
     async fn show(&self, page: &Page, model: &'static Model, status: StatusCode) -> Result<Response, ApiError> {
-        let first = &self.ids[..self.ids.len().min(NAMED)];
+        let first = &self.ids[..self.ids.len().min(NAMED_MAX)];
         let mut some = objects::labels(&mut Reader::Db(&page.app), model, first).await?;
         some.sort_by_key(|(id, _)| first.iter().position(|other| other == id));
         let mut names = Names::default();
@@ -326,22 +358,22 @@ impl Asked {
             let raw = self.raw.all(field.name);
             names.learn(Reader::Db(&page.app), page.site, [(field, raw.as_slice())]).await?;
             let name = field.name.to_owned();
-            let mut control = fields::control(page, &names, field, name, &raw, None::<&Given>, true).await?;
+            let mut control = fields::control(page, &names, field, name, &raw, None, true).await?;
             let of_field = self.faults.iter().filter(|(name, _)| *name == field.name);
             control.faults = of_field.map(|(_, text)| text.clone()).collect();
             controls.push(control);
         }
         let title = self.action.label.trim_end_matches('…');
         let back = list_url(model, &self.back);
-        let path = vec![(capital(model.many), back.clone()), (title.to_owned(), String::new())];
+        let path = vec![(capitalize(model.many), back.clone()), (title.to_owned(), String::new())];
         let shown = ActionPage {
             frame: page.frame(Some(model), path),
             title,
-            asked: self,
+            confirmation: self,
             url: format!("/admin/{}/actions/{}/", model.name, self.action.name),
             count: format!("{} {}", self.ids.len(), if self.ids.len() == 1 { model.one } else { model.many }),
             more: self.ids.len() - first.len(),
-            some: some.into_iter().map(|(id, label)| (label, format!("/admin/{}/{id}/change/", model.name))).collect(),
+            some: some.into_iter().map(|(id, label)| (label, change_url(model, id))).collect(),
             ids: self.ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
             controls,
             faults: self.faults.iter().map(|(field, text)| (text.as_str(), *field)).collect(),
@@ -353,43 +385,41 @@ impl Asked {
 }
 
 /// The progress of an action.
-struct Lines {
+struct Progress {
     model: &'static Model,
     all: usize,
     tried: usize,
     done: usize,
-    notes: Vec<String>,
+    messages: Vec<String>,
     not_done: Vec<String>,
     /// The server shut down before the end.
     is_stopped: bool,
 }
 
 #[derive(Template)]
-#[template(
-    source = "{% if !end %}<p>{{ tried }} of {{ all }}</p>\n{% else %}{% if is_stopped %}<p role=\"alert\"><strong>Stopped after {{ tried }} of {{ all }}, because the server is \
-              shutting down. These changes are kept. Repeat the action for the rest.</strong></p>\n{% endif %}\
-              <p role=\"status\"><strong>{{ done }}</strong></p>\n\
-              {% for note in notes %}<p>{{ note }}</p>\n{% endfor %}{% if !reasons.is_empty() %}<h2>Not done</h2>\n<ul>{% for reason in reasons %}<li>{{ reason }}</li>\n\
-              {% endfor %}{% if more > 0 %}<li>and {{ more }} more</li>{% endif %}</ul>{% endif %}{% endif %}",
-    ext = "html"
-)]
+#[template(path = "admin/progress.html")]
 struct Line<'a> {
     end: bool,
     is_stopped: bool,
     tried: usize,
     all: usize,
     done: String,
-    notes: &'a [String],
+    messages: &'a [String],
     reasons: &'a [String],
     more: usize,
 }
 
-impl Lines {
+impl Progress {
+    fn new(model: &'static Model, all: usize) -> Progress {
+        let (messages, not_done) = (Vec::new(), Vec::new());
+        Progress { model, all, tried: 0, done: 0, messages, not_done, is_stopped: false }
+    }
+
     /// Adds a report. Returns the progress line, which is empty if one chunk was everything.
     fn add(&mut self, tried: usize, report: Report) -> String {
         self.tried += tried;
         self.done += report.done.len();
-        self.notes.extend(report.notes);
+        self.messages.extend(report.messages);
         self.not_done.extend(report.not_done);
         if tried == self.all { String::new() } else { self.line(false) }
     }
@@ -399,15 +429,15 @@ impl Lines {
     }
 
     fn line(&self, end: bool) -> String {
-        let shown = self.not_done.len().min(REASONS);
+        let shown = self.not_done.len().min(REASONS_MAX);
         let many = if self.done == 1 { self.model.one } else { self.model.many };
         let done = match self.done {
             0 => "Nothing was done.".to_owned(),
             done => format!("Done: {done} {many}."),
         };
-        let notes = &self.notes[..self.notes.len().min(REASONS)];
+        let messages = &self.messages[..self.messages.len().min(REASONS_MAX)];
         let (reasons, more) = (&self.not_done[..shown], self.not_done.len() - shown);
-        let Lines { tried, all, is_stopped, .. } = *self;
-        Line { end, is_stopped, tried, all, done, notes, reasons, more }.render().unwrap_or_default()
+        let Progress { tried, all, is_stopped, .. } = *self;
+        Line { end, is_stopped, tried, all, done, messages, reasons, more }.render().unwrap_or_default()
     }
 }

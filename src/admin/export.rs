@@ -8,17 +8,20 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
-use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value as Json, json};
 
 use super::guard::{Of, Page};
-use super::list::{self, Query};
-use super::store::lists::{self, AT_ONCE, List, Position, Shot};
+use super::query::ListQuery;
+use super::query::list::{List, PART_ROWS, Position};
+use super::query::rows::{self, ListRow};
+use super::values::cell_text;
+use super::words::choice_label;
 use super::{Column, Model, Shown};
 use crate::app::App;
 use crate::db::{DbError, Decode, Result, Value};
 use crate::error::ApiError;
 use crate::tasks::caught;
+use crate::time::cinema;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -56,7 +59,7 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
     }
     let mut source = match ids.is_empty() || all {
         true => Source::List(
-            Box::new(List::find(&page.app, model, &Query::read(model, &raw), None).await?),
+            Box::new(List::find(&page.app, model, &ListQuery::read(model, &raw), None).await?),
             Position::default(),
         ),
         false => Source::Chosen(ids.into_iter()),
@@ -65,7 +68,7 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
     let first = source.read(&page.app, model).await?;
     let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(2);
     let app = page.app;
-    let today = Timestamp::now().to_zoned(app.config.time_zone.clone()).date();
+    let today = cinema::today(&app.config.time_zone);
     let spawner = app.tasks.clone();
     spawner.spawn(async move {
         let broken = match caught(send(&app, model, format, source, first, &mut sender)).await {
@@ -100,13 +103,15 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
 
 impl Source {
     /// Reads the next objects; None at the end.
-    async fn read(&mut self, app: &App, model: &'static Model) -> Result<Option<Vec<Shot>>> {
+    async fn read(&mut self, app: &App, model: &'static Model) -> Result<Option<Vec<ListRow>>> {
         let ids = match self {
-            Source::Chosen(ids) => Some(ids.by_ref().take(AT_ONCE).collect()).filter(|ids: &Vec<i64>| !ids.is_empty()),
-            Source::List(list, at) => list.next(at, AT_ONCE).await?,
+            Source::Chosen(ids) => {
+                Some(ids.by_ref().take(PART_ROWS).collect()).filter(|ids: &Vec<i64>| !ids.is_empty())
+            }
+            Source::List(list, at) => list.next(at, PART_ROWS).await?,
         };
         let Some(ids) = ids else { return Ok(None) };
-        Ok(Some(lists::shots(app, model, &ids).await?))
+        Ok(Some(rows::rows(app, model, &ids).await?))
     }
 }
 
@@ -116,7 +121,7 @@ async fn send(
     model: &'static Model,
     format: Format,
     mut source: Source,
-    first: Option<Vec<Shot>>,
+    first: Option<Vec<ListRow>>,
     to: &mut Sender<Bytes, std::io::Error>,
 ) -> Result<End> {
     let names = names(model);
@@ -127,9 +132,9 @@ async fn send(
     };
     let mut is_first = true;
     let mut next = first;
-    while let Some(shots) = next {
-        for shot in shots {
-            let cells = cells(app, model, shot).await?;
+    while let Some(rows) = next {
+        for row in rows {
+            let cells = cells(app, model, row).await?;
             match format {
                 Format::Csv => text.extend(line(cells.into_iter().map(in_csv))),
                 Format::Json => {
@@ -167,9 +172,9 @@ fn names(model: &'static Model) -> Vec<String> {
     ["id".to_owned()].into_iter().chain(names).collect()
 }
 
-async fn cells(app: &App, model: &'static Model, shot: Shot) -> Result<Vec<Json>> {
-    let mut cells = vec![json!(shot.id)];
-    for (column, (value, beside)) in model.columns.iter().zip(shot.cells) {
+async fn cells(app: &App, model: &'static Model, row: ListRow) -> Result<Vec<Json>> {
+    let mut cells = vec![json!(row.id)];
+    for (column, (value, beside)) in model.columns.iter().zip(row.cells) {
         if column.name == "id" {
             continue;
         }
@@ -188,22 +193,15 @@ async fn cell(app: &App, column: &Column, value: Value) -> Result<Json> {
     Ok(match column.shown {
         Shown::Number | Shown::Bar { .. } => json!(number(value)?),
         Shown::YesNo => json!(number(value)? != 0),
-        Shown::Moment => json!(moment(number(value)?, &app.config.time_zone)),
-        Shown::Choice(choices) => json!(list::chosen(choices, lists::text(value))),
+        Shown::Moment => json!(cinema::with_offset(number(value)?, &app.config.time_zone)),
+        Shown::Choice(choices) => json!(choice_label(choices, cell_text(value))),
         Shown::Made(make) => json!(make(app, number(value)?).await?),
-        Shown::Text | Shown::Link { .. } => json!(lists::text(value)),
+        Shown::Text | Shown::Link { .. } => json!(cell_text(value)),
     })
 }
 
 fn number(value: Value) -> Result<i64> {
     i64::decode(value).map_err(|value| DbError::Other(format!("{value:?} is not a whole number")))
-}
-
-/// Returns a time in the cinema's time zone, with the UTC offset.
-fn moment(micros: i64, zone: &TimeZone) -> String {
-    let moment = Timestamp::from_microsecond(micros).unwrap_or_default().to_zoned(zone.clone());
-    let format = if moment.subsec_nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S%:z" } else { "%Y-%m-%dT%H:%M:%S%.6f%:z" };
-    moment.strftime(format).to_string()
 }
 
 /// The characters that begin a formula in spreadsheets.

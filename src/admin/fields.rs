@@ -3,87 +3,39 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Timestamp, civil};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::guard::Page;
-use super::store::objects::{self, Reader};
-use super::{Field, FieldAccess, Given, Kind, Site};
-use crate::db::{DbError, Decode, Result, Value};
+use super::query::objects::{self, Reader};
+use super::urls::{change_url, names_url};
+use super::values::split_list;
+use super::words::choice_label;
+use super::{Field, FieldAccess, FieldValue, FormValues, Kind, Site};
+use crate::db::Result;
+use crate::error::ApiError;
+use crate::time::cinema;
 
 /// Models with at most this many objects are offered as a list to choose from; others are searched.
 const FEW: usize = 50;
 
-/// Converts a cell to a field's value.
-pub fn given(kind: &Kind, cell: Value) -> Result<Given> {
-    let wrong = |cell: Value| DbError::Other(format!("{cell:?} is not a value of a {kind:?}"));
-    if cell == Value::Null {
-        return Ok(match kind {
-            Kind::Several(_) | Kind::SeveralRelated { .. } => Given::Several(Vec::new()),
-            _ => Given::Null,
-        });
-    }
-    Ok(match kind {
-        Kind::Text { .. } | Kind::Day | Kind::Password => Given::Text(String::decode(cell).map_err(wrong)?),
-        Kind::Choice(_) => match cell {
-            Value::Int(number) => Given::Text(number.to_string()),
-            cell => Given::Text(String::decode(cell).map_err(wrong)?),
-        },
-        Kind::Number { .. } | Kind::YesNo | Kind::Moment | Kind::Related { .. } | Kind::Made(_) => {
-            Given::Int(i64::decode(cell).map_err(wrong)?)
-        }
-        Kind::Several(_) | Kind::SeveralRelated { .. } => {
-            let mut values = list(&[String::decode(cell).map_err(wrong)?]);
-            values.sort();
-            Given::Several(values)
-        }
-    })
-}
-
-/// Returns the value of an empty field.
-pub fn nothing(kind: &Kind) -> Given {
-    match kind {
-        Kind::Text { .. } | Kind::Choice(_) => Given::Text(String::new()),
-        Kind::YesNo => Given::Int(0),
-        Kind::Several(_) | Kind::SeveralRelated { .. } => Given::Several(Vec::new()),
-        _ => Given::Null,
-    }
-}
-
-/// Splits texts at commas, sorts the parts and removes duplicates.
-fn list(texts: &[String]) -> Vec<String> {
-    let parts = texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|part| !part.is_empty());
-    let mut parts: Vec<String> = parts.map(str::to_owned).collect();
-    parts.sort();
-    parts.dedup();
-    parts
-}
-
 /// Returns a value as the text of its control.
-pub fn raw(kind: &Kind, given: &Given, zone: &TimeZone) -> Vec<String> {
-    match (kind, given) {
-        (Kind::YesNo, Given::Int(0)) | (_, Given::Null | Given::Password { .. }) => Vec::new(),
-        (Kind::Moment, Given::Int(micros)) => vec![moment(*micros, zone, "T")],
-        (_, Given::Int(number)) => vec![number.to_string()],
-        (_, Given::Text(text)) => vec![text.clone()],
-        (_, Given::Several(values)) => values.clone(),
+pub fn control_text(kind: &Kind, value: &FieldValue, zone: &TimeZone) -> Vec<String> {
+    match (kind, value) {
+        (Kind::YesNo, FieldValue::Int(0)) | (_, FieldValue::Null | FieldValue::Password { .. }) => Vec::new(),
+        (Kind::Moment, FieldValue::Int(micros)) => vec![cinema::short(*micros, zone, "T")],
+        (_, FieldValue::Int(number)) => vec![number.to_string()],
+        (_, FieldValue::Text(text)) => vec![text.clone()],
+        (_, FieldValue::Several(values)) => values.clone(),
     }
-}
-
-/// Returns a time in the cinema's time zone, with seconds only if they are not zero.
-fn moment(micros: i64, zone: &TimeZone, between: &str) -> String {
-    let moment = Timestamp::from_microsecond(micros).unwrap_or_default().to_zoned(zone.clone());
-    let time = if moment.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
-    moment.strftime(&format!("%Y-%m-%d{between}{time}")).to_string()
 }
 
 /// A parsed field.
 #[derive(Debug)]
-pub struct Read {
-    pub given: Given,
+pub struct Parsed {
+    pub value: FieldValue,
     /// A message for the user about the value.
-    pub note: Option<String>,
+    pub message: Option<String>,
 }
 
 /// Parses the posted value of a field. A value that was not edited stays as it is `stored`: a control can't hold the
@@ -91,98 +43,111 @@ pub struct Read {
 ///
 /// # Errors
 /// A message about the mistake.
-pub fn read(
+pub fn parse(
     field: &Field,
     posted: &[String],
-    stored: Option<&Given>,
+    stored: Option<&FieldValue>,
     zone: &TimeZone,
     site: &Site,
-) -> Result<Read, String> {
+) -> Result<Parsed, String> {
     let text = posted.last().map_or("", |text| text.trim());
     let is_empty = match field.kind {
         Kind::YesNo => false,
-        Kind::Several(_) | Kind::SeveralRelated { .. } => list(posted).is_empty(),
+        kind if kind.is_several() => split_list(posted).is_empty(),
         _ => text.is_empty(),
     };
     if let Some(stored) = stored
-        && !matches!(field.kind, Kind::Password)
-        && is_unchanged(&field.kind, &raw(&field.kind, stored, zone), posted)
+        && !matches!(field.kind, Kind::Password(_))
+        && is_unchanged(&field.kind, &control_text(&field.kind, stored, zone), posted)
         && !(field.required && is_empty)
     {
-        return Ok(Read { given: stored.clone(), note: None });
+        return Ok(stored.clone().into());
     }
     if posted.iter().any(|text| text.contains('\0')) {
         return Err("Null characters are not allowed.".into());
     }
-    if is_empty {
-        return if field.required {
-            Err("This field is required.".into())
-        } else {
-            Ok(Read { given: nothing(&field.kind), note: None })
-        };
+    match (is_empty, field.required) {
+        (true, true) => Err("This field is required.".into()),
+        (true, false) => Ok(field.kind.empty().into()),
+        _ if field.kind.is_several() => parse_several(&field.kind, posted, stored, site).map(Parsed::from),
+        _ => parse_text(&field.kind, text, zone),
     }
-    let mut note = None;
-    let given = match &field.kind {
+}
+
+impl From<FieldValue> for Parsed {
+    fn from(value: FieldValue) -> Parsed {
+        Parsed { value, message: None }
+    }
+}
+
+/// Parses a text that is not empty as a single value.
+fn parse_text(kind: &Kind, text: &str, zone: &TimeZone) -> Result<Parsed, String> {
+    Ok(match kind {
         Kind::Text { longest } => {
             let text = text.replace("\r\n", "\n");
             let length = text.chars().count();
             if length > *longest {
                 return Err(format!("Enter at most {longest} characters; this has {length}."));
             }
-            Given::Text(text)
+            FieldValue::Text(text).into()
         }
         Kind::Number { least, most } => {
             let number: i64 = text.parse().map_err(|_| "Enter a whole number.".to_owned())?;
             if number < *least || number > *most {
                 return Err(format!("Enter a number from {least} to {most}."));
             }
-            Given::Int(number)
+            FieldValue::Int(number).into()
         }
-        Kind::YesNo => Given::Int(i64::from(!matches!(text, "" | "0"))),
+        Kind::YesNo => FieldValue::Int(i64::from(!matches!(text, "" | "0"))).into(),
         Kind::Choice(choices) => {
             if !choices.iter().any(|(word, _)| *word == text) {
                 return Err("Choose one of the options.".into());
             }
-            Given::Text(text.to_owned())
+            FieldValue::Text(text.to_owned()).into()
         }
         Kind::Moment => {
-            let (micros, twice) = read_moment(text, zone)?;
-            note = twice;
-            Given::Int(micros)
+            let (micros, message) = cinema::parse(text, zone)?;
+            Parsed { value: FieldValue::Int(micros), message }
         }
         Kind::Day => {
-            let day: civil::Date =
-                text.parse().map_err(|_| "Enter a date as year-month-day, like 2026-11-23.".to_owned())?;
-            Given::Text(day.to_string())
+            let day: Date = text.parse().map_err(|_| "Enter a date as year-month-day, like 2026-11-23.".to_owned())?;
+            FieldValue::Text(day.to_string()).into()
         }
-        Kind::Related { .. } => Given::Int(text.parse().map_err(|_| "Choose one, or enter its number.".to_owned())?),
-        Kind::Several(offered) => {
-            let values = list(posted);
-            let offered: HashSet<String> = offered(site).into_iter().map(|(value, _)| value).collect();
-            let kept = |value: &String| matches!(stored, Some(Given::Several(stored)) if stored.contains(value));
-            if values.iter().any(|value| !offered.contains(value) && !kept(value)) {
-                return Err("Choose only from the options.".into());
-            }
-            Given::Several(values)
-        }
-        Kind::SeveralRelated { .. } => {
-            let values = list(posted);
-            if values.iter().any(|value| value.parse::<i64>().is_err()) {
-                return Err("Choose some, or enter their numbers separated by commas.".into());
-            }
-            Given::Several(values)
+        Kind::Related { .. } => {
+            FieldValue::Int(text.parse().map_err(|_| "Choose one, or enter its number.".to_owned())?).into()
         }
         // Trimmed, because a login trims it, too.
-        Kind::Password => Given::Password { plain: text.to_owned(), hash: String::new() },
-        Kind::Made(_) => return Err("This field is read-only.".into()),
-    };
-    Ok(Read { given, note })
+        Kind::Password(_) => FieldValue::Password { plain: text.to_owned(), hash: String::new() }.into(),
+        Kind::Several(_) | Kind::SeveralRelated { .. } | Kind::Made(_) => {
+            return Err("This field is read-only.".into());
+        }
+    })
+}
+
+/// Parses several values. Values that are `stored` may stay, even if they are no longer offered.
+fn parse_several(
+    kind: &Kind,
+    posted: &[String],
+    stored: Option<&FieldValue>,
+    site: &Site,
+) -> Result<FieldValue, String> {
+    let values = split_list(posted);
+    if let Kind::Several(offered) = kind {
+        let offered: HashSet<String> = offered(site).into_iter().map(|(value, _)| value).collect();
+        let is_stored = |value: &String| matches!(stored, Some(FieldValue::Several(stored)) if stored.contains(value));
+        if values.iter().any(|value| !offered.contains(value) && !is_stored(value)) {
+            return Err("Choose only from the options.".into());
+        }
+    } else if values.iter().any(|value| value.parse::<i64>().is_err()) {
+        return Err("Choose some, or enter their numbers separated by commas.".into());
+    }
+    Ok(FieldValue::Several(values))
 }
 
 /// Checks whether the value of a control is unchanged.
 fn is_unchanged(kind: &Kind, was: &[String], posted: &[String]) -> bool {
     match kind {
-        Kind::Several(_) | Kind::SeveralRelated { .. } => list(was) == list(posted),
+        Kind::Several(_) | Kind::SeveralRelated { .. } => split_list(was) == split_list(posted),
         _ => {
             let [was, posted] = [was, posted].map(|values| values.last().map_or("", String::as_str));
             // Browsers post line breaks as CR and LF.
@@ -191,32 +156,20 @@ fn is_unchanged(kind: &Kind, was: &[String], posted: &[String]) -> bool {
     }
 }
 
-/// Parses a date and time in the cinema's time zone. Returns UTC microseconds, and a message if the time occurs twice.
-///
-/// # Errors
-/// If it is not a date and time, or the clocks skip it.
-fn read_moment(text: &str, zone: &TimeZone) -> Result<(i64, Option<String>), String> {
-    let form = "Enter a date and a time, like 2026-11-23 19:30.";
-    let text = text.replace('T', " ");
-    let civil = DateTime::strptime("%Y-%m-%d %H:%M", &text)
-        .or_else(|_| DateTime::strptime("%Y-%m-%d %H:%M:%S%.f", &text))
-        .map_err(|_| form.to_owned())?;
-    let ambiguous = zone.to_ambiguous_zoned(civil);
-    let note = match ambiguous.offset() {
-        AmbiguousOffset::Unambiguous { .. } => None,
-        AmbiguousOffset::Gap { .. } => {
-            return Err(format!(
-                "{} does not exist, because the clocks go forward then. Choose an earlier or a later time.",
-                civil.strftime("%Y-%m-%d %H:%M")
-            ));
+/// Hashes the passwords among these values of fields. That is slow, so it happens before the transaction begins.
+pub async fn hash_passwords(
+    page: &Page,
+    fields: impl IntoIterator<Item = &'static Field>,
+    values: &mut FormValues,
+) -> Result<(), ApiError> {
+    for field in fields {
+        if let Kind::Password(hash_password) = field.kind
+            && let Some(FieldValue::Password { plain, hash }) = values.fields.get_mut(field.name)
+        {
+            *hash = hash_password(&page.app, plain.clone(), &page.client).await?;
         }
-        AmbiguousOffset::Fold { .. } => Some(format!(
-            "{} occurs twice, because the clocks go back then. The earlier one was used.",
-            civil.strftime("%Y-%m-%d %H:%M")
-        )),
-    };
-    let moment = ambiguous.earlier().map_err(|_| form.to_owned())?;
-    Ok((moment.timestamp().as_microsecond(), note))
+    }
+    Ok(())
 }
 
 /// Display names of the objects that fields refer to, and the objects of small models to choose from.
@@ -237,7 +190,7 @@ impl Names {
         let mut unknown: BTreeMap<&'static str, Vec<i64>> = BTreeMap::new();
         for (field, values) in values {
             let (Kind::Related { model } | Kind::SeveralRelated { model }) = field.kind else { continue };
-            let ids = list(values).into_iter().filter_map(|value| value.parse().ok());
+            let ids = split_list(values).into_iter().filter_map(|value| value.parse().ok());
             unknown.entry(model).or_default().extend(ids.filter(|&id| !self.of.contains_key(&(model, id))));
         }
         for (name, mut ids) in unknown {
@@ -273,23 +226,21 @@ impl Names {
 }
 
 /// Returns a value as text for people.
-pub fn told(field: &'static Field, given: &Given, names: &Names, zone: &TimeZone) -> String {
+pub fn describe(field: &'static Field, value: &FieldValue, names: &Names, zone: &TimeZone) -> String {
     let name = |model: &'static str, id: i64| names.name(model, id).map_or(format!("number {id}"), str::to_owned);
-    match (&field.kind, given) {
-        (_, Given::Null | Given::Password { .. }) => String::new(),
-        (Kind::YesNo, Given::Int(value)) => if *value == 0 { "no" } else { "yes" }.to_owned(),
-        (Kind::Moment, Given::Int(micros)) => moment(*micros, zone, " "),
-        (Kind::Related { model }, Given::Int(id)) => name(model, *id),
-        (_, Given::Int(number)) => number.to_string(),
-        (Kind::Choice(choices), Given::Text(text)) => {
-            choices.iter().find(|(word, _)| word == text).map_or(text.as_str(), |(_, label)| label).to_owned()
-        }
-        (_, Given::Text(text)) => text.clone(),
-        (Kind::SeveralRelated { model }, Given::Several(ids)) => {
+    match (&field.kind, value) {
+        (_, FieldValue::Null | FieldValue::Password { .. }) => String::new(),
+        (Kind::YesNo, FieldValue::Int(value)) => if *value == 0 { "no" } else { "yes" }.to_owned(),
+        (Kind::Moment, FieldValue::Int(micros)) => cinema::short(*micros, zone, " "),
+        (Kind::Related { model }, FieldValue::Int(id)) => name(model, *id),
+        (_, FieldValue::Int(number)) => number.to_string(),
+        (Kind::Choice(choices), FieldValue::Text(text)) => choice_label(choices, text.clone()),
+        (_, FieldValue::Text(text)) => text.clone(),
+        (Kind::SeveralRelated { model }, FieldValue::Several(ids)) => {
             let named = ids.iter().map(|id| id.parse().map_or_else(|_| id.clone(), |id| name(model, id)));
             named.collect::<Vec<_>>().join(", ")
         }
-        (_, Given::Several(values)) => values.join(", "),
+        (_, FieldValue::Several(values)) => values.join(", "),
     }
 }
 
@@ -371,58 +322,61 @@ pub async fn control(
     field: &'static Field,
     name: String,
     values: &[String],
-    stored: Option<&Given>,
+    stored: Option<&FieldValue>,
     edited: bool,
 ) -> Result<Control> {
-    let zone = &page.app.config.time_zone;
-    let value = values.last().cloned().unwrap_or_default();
-    let shape = if edited {
-        match field.kind {
-            Kind::Text { longest } if longest > 255 => Shape::Long { value, longest },
-            Kind::Text { longest } => Shape::Text { value, longest },
-            Kind::Number { least, most } => Shape::Number { value, least, most },
-            Kind::YesNo => Shape::YesNo { on: !matches!(value.as_str(), "" | "0") },
-            Kind::Choice(choices) => {
-                let offered = choices.iter().map(|(word, label)| ((*word).to_owned(), (*label).to_owned()));
-                Shape::Choice { options: options(offered, values, !field.required || value.is_empty()) }
-            }
-            Kind::Moment => Shape::Moment { seconds: value.matches(':').count() > 1, value },
-            Kind::Day => Shape::Day { value },
-            Kind::Related { model } => match names.few.get(model) {
-                Some(few) => {
-                    let offered = few.iter().map(|(id, label)| (id.to_string(), label.clone()));
-                    Shape::Choice { options: options(offered, values, !field.required || value.is_empty()) }
-                }
-                None => {
-                    let shown = value.parse().ok().and_then(|id| names.name(model, id)).unwrap_or_default();
-                    Shape::Related { shown: shown.to_owned(), names: lookup(page, model), value }
-                }
-            },
-            Kind::Several(offered) => {
-                let options = options(offered(page.site).into_iter(), values, false);
-                Shape::Several { options, names: String::new(), more: false }
-            }
-            Kind::SeveralRelated { model } => match names.few.get(model) {
-                Some(few) => {
-                    let offered = few.iter().map(|(id, label)| (id.to_string(), label.clone()));
-                    Shape::Several { options: options(offered, values, false), names: String::new(), more: false }
-                }
-                None => {
-                    let named = |value: &String| {
-                        let name = value.parse().ok().and_then(|id| names.name(model, id));
-                        (value.clone(), name.unwrap_or(value).to_owned(), true)
-                    };
-                    let options = list(values).iter().map(named).collect();
-                    Shape::Several { options, names: lookup(page, model), more: true }
-                }
-            },
-            Kind::Password => Shape::Password,
-            Kind::Made(_) => shown(page, names, field, stored, zone).await?,
-        }
-    } else {
-        shown(page, names, field, stored, zone).await?
+    let shape = match edited && !matches!(field.kind, Kind::Made(_)) {
+        true => edited_shape(page, names, field, values),
+        false => read_only_shape(page, names, field, stored).await?,
     };
     Ok(Control { name, label: field.label, help: field.help, required: field.required, faults: Vec::new(), shape })
+}
+
+fn edited_shape(page: &Page, names: &Names, field: &'static Field, values: &[String]) -> Shape {
+    let value = values.last().cloned().unwrap_or_default();
+    let or_nothing = !field.required || value.is_empty();
+    let named = |few: &Vec<(i64, String)>| -> Vec<(String, String)> {
+        few.iter().map(|(id, label)| (id.to_string(), label.clone())).collect()
+    };
+    match field.kind {
+        Kind::Text { longest } if longest > 255 => Shape::Long { value, longest },
+        Kind::Text { longest } => Shape::Text { value, longest },
+        Kind::Number { least, most } => Shape::Number { value, least, most },
+        Kind::YesNo => Shape::YesNo { on: !matches!(value.as_str(), "" | "0") },
+        Kind::Choice(choices) => {
+            let offered = choices.iter().map(|(word, label)| ((*word).to_owned(), (*label).to_owned()));
+            Shape::Choice { options: options(offered, values, or_nothing) }
+        }
+        Kind::Moment => Shape::Moment { seconds: value.matches(':').count() > 1, value },
+        Kind::Day => Shape::Day { value },
+        Kind::Related { model } => match names.few.get(model) {
+            Some(few) => Shape::Choice { options: options(named(few).into_iter(), values, or_nothing) },
+            None => {
+                let shown = value.parse().ok().and_then(|id| names.name(model, id)).unwrap_or_default();
+                Shape::Related { shown: shown.to_owned(), names: lookup(page, model), value }
+            }
+        },
+        Kind::Several(offered) => {
+            let options = options(offered(page.site).into_iter(), values, false);
+            Shape::Several { options, names: String::new(), more: false }
+        }
+        Kind::SeveralRelated { model } => match names.few.get(model) {
+            Some(few) => {
+                let options = options(named(few).into_iter(), values, false);
+                Shape::Several { options, names: String::new(), more: false }
+            }
+            None => {
+                let chosen = |value: &String| {
+                    let name = value.parse().ok().and_then(|id| names.name(model, id));
+                    (value.clone(), name.unwrap_or(value).to_owned(), true)
+                };
+                let options = split_list(values).iter().map(chosen).collect();
+                Shape::Several { options, names: lookup(page, model), more: true }
+            }
+        },
+        Kind::Password(_) => Shape::Password,
+        Kind::Made(_) => Shape::Shown { text: value, url: String::new() },
+    }
 }
 
 /// Returns the options of a field, with chosen values that are no longer offered at the end.
@@ -431,7 +385,7 @@ fn options(
     chosen: &[String],
     or_nothing: bool,
 ) -> Vec<(String, String, bool)> {
-    let chosen = list(chosen);
+    let chosen = split_list(chosen);
     let nothing = or_nothing.then(|| (String::new(), "—".to_owned(), chosen.is_empty()));
     let mut options: Vec<_> = nothing.into_iter().collect();
     options.extend(offered.map(|(value, label)| {
@@ -446,36 +400,30 @@ fn options(
     options
 }
 
+/// Returns the URL that searches names of a model, or an empty string if the user may not see its objects.
 fn lookup(page: &Page, model: &str) -> String {
-    match page.site.model(model) {
-        Some(model) if page.staff.sees(model) => format!("/admin/{}/names/", model.name),
-        _ => String::new(),
-    }
+    page.site.model(model).filter(|model| page.staff.sees(model)).map_or(String::new(), names_url)
 }
 
-async fn shown(
+async fn read_only_shape(
     page: &Page,
     names: &Names,
     field: &'static Field,
-    stored: Option<&Given>,
-    zone: &TimeZone,
+    stored: Option<&FieldValue>,
 ) -> Result<Shape> {
-    let given = stored.unwrap_or(&Given::Null);
-    let text = match (&field.kind, given) {
-        (Kind::Made(make), Given::Int(number)) => make(&page.app, *number).await?,
-        _ => told(field, given, names, zone),
+    let value = stored.unwrap_or(&FieldValue::Null);
+    let text = match (&field.kind, value) {
+        (Kind::Made(make), FieldValue::Int(number)) => make(&page.app, *number).await?,
+        _ => describe(field, value, names, &page.app.config.time_zone),
     };
-    let url = match (&field.kind, given) {
-        (Kind::Related { model }, Given::Int(id)) => url_of(page, model, *id),
+    let url = match (&field.kind, value) {
+        (Kind::Related { model }, FieldValue::Int(id)) => {
+            let seen = page.site.model(model).filter(|model| page.staff.sees(model));
+            seen.map_or(String::new(), |model| change_url(model, *id))
+        }
         _ => String::new(),
     };
     Ok(Shape::Shown { text, url })
-}
-
-/// Returns the URL of an object's page, or an empty string if the user may not see the object.
-fn url_of(page: &Page, model: &str, id: i64) -> String {
-    let seen = page.site.model(model).filter(|model| page.staff.sees(model));
-    seen.map_or(String::new(), |model| format!("/admin/{}/{id}/change/", model.name))
 }
 
 #[cfg(test)]
@@ -491,59 +439,36 @@ mod tests {
         TimeZone::get("Europe/Berlin").unwrap()
     }
 
-    fn read_text(field: &Field, text: &str, stored: Option<&Given>) -> Result<Given, String> {
-        read(field, &[text.to_owned()], stored, &berlin(), &SITE).map(|read| read.given)
-    }
-
-    #[test]
-    fn times_are_read_in_the_cinemas_time_zone() {
-        let micros = |text: &str| Given::Int(crate::time::clock::parse(text).unwrap());
-        assert_eq!(read_text(&STARTS, "2026-11-23T19:30", None), Ok(micros("2026-11-23T18:30:00Z")));
-        assert_eq!(read_text(&STARTS, "2026-07-23 19:30:15", None), Ok(micros("2026-07-23T17:30:15Z")));
-        for wrong in ["", "2026-11-23", "19:30", "23.11.2026 19:30", "2026-02-30T10:00", "2026-11-23T24:30"] {
-            assert!(read_text(&STARTS, wrong, None).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn skipped_hour_is_refused() {
-        let refused = read_text(&STARTS, "2026-03-29T02:30", None).unwrap_err();
-        assert!(refused.contains("does not exist"), "{refused}");
-    }
-
-    #[test]
-    fn earlier_of_two_equal_hours_is_used() {
-        let read = read(&STARTS, &["2026-10-25T02:30".into()], None, &berlin(), &SITE).unwrap();
-        assert_eq!(read.given, Given::Int(crate::time::clock::parse("2026-10-25T00:30:00Z").unwrap()));
-        assert!(read.note.unwrap().contains("twice"));
+    fn parse_one(field: &Field, text: &str, stored: Option<&FieldValue>) -> Result<FieldValue, String> {
+        parse(field, &[text.to_owned()], stored, &berlin(), &SITE).map(|parsed| parsed.value)
     }
 
     #[test]
     fn unedited_time_keeps_its_microseconds() {
         for stored in ["2026-11-23T18:30:00.123456Z", "2026-11-23T18:30:07.5Z", "2026-10-25T01:30:00Z"] {
-            let stored = Given::Int(crate::time::clock::parse(stored).unwrap());
-            let posted = raw(&STARTS.kind, &stored, &berlin());
-            let read = read(&STARTS, &posted, Some(&stored), &berlin(), &SITE).unwrap();
-            assert_eq!((read.given, read.note), (stored, None));
+            let stored = FieldValue::Int(crate::time::clock::parse(stored).unwrap());
+            let posted = control_text(&STARTS.kind, &stored, &berlin());
+            let parsed = parse(&STARTS, &posted, Some(&stored), &berlin(), &SITE).unwrap();
+            assert_eq!((parsed.value, parsed.message), (stored, None));
         }
     }
 
     #[test]
     fn texts_are_trimmed_and_measured_in_characters() {
         let field = Field { kind: Kind::Text { longest: 3 }, ..Field::PLAIN };
-        assert_eq!(read_text(&field, "  äöü ", None), Ok(Given::Text("äöü".into())));
-        assert!(read_text(&field, "äöüß", None).is_err());
-        assert!(read_text(&field, "a\0", None).is_err());
-        assert!(read_text(&field, "  ", None).is_err(), "it is required");
-        assert_eq!(read_text(&Field { required: false, ..field }, " ", None), Ok(Given::Text(String::new())));
+        assert_eq!(parse_one(&field, "  äöü ", None), Ok(FieldValue::Text("äöü".into())));
+        assert!(parse_one(&field, "äöüß", None).is_err());
+        assert!(parse_one(&field, "a\0", None).is_err());
+        assert!(parse_one(&field, "  ", None).is_err(), "it is required");
+        assert_eq!(parse_one(&Field { required: false, ..field }, " ", None), Ok(FieldValue::Text(String::new())));
     }
 
     #[test]
     fn numbers_have_limits() {
         let field = Field { kind: Kind::Number { least: 1, most: 9 }, ..Field::PLAIN };
-        assert_eq!(read_text(&field, " 9 ", None), Ok(Given::Int(9)));
+        assert_eq!(parse_one(&field, " 9 ", None), Ok(FieldValue::Int(9)));
         for wrong in ["0", "10", "1.5", "x", "99999999999999999999"] {
-            assert!(read_text(&field, wrong, None).is_err(), "{wrong}");
+            assert!(parse_one(&field, wrong, None).is_err(), "{wrong}");
         }
     }
 }

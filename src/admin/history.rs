@@ -4,15 +4,19 @@ use askama::Template;
 use axum::extract::RawQuery;
 use axum::response::Response;
 
-use super::guard::{Id, Of, Page, asked};
-use super::list::capital;
-use super::render::{Frame, html, moment};
-use super::store::log::{self, Entry};
-use super::store::objects::{self, Reader};
+use super::guard::{Id, Of, Page};
+use super::query::log::{self, Entry};
+use super::query::objects::{self, Reader};
+use super::render::Frame;
+use super::urls::{change_url, list_url};
+use super::words::capitalize;
 use super::{FieldChange, Site, Staff};
 use crate::app::App;
 use crate::db;
 use crate::error::ApiError;
+use crate::time::cinema;
+use crate::web::html::forms::query_value;
+use crate::web::html::page::html;
 
 /// Entries on a page.
 const PER_PAGE: usize = 50;
@@ -47,7 +51,7 @@ fn line(app: &App, site: &Site, entry: Entry) -> Option<Line> {
         },
     };
     Some(Line {
-        at: moment(&app.config.time_zone, entry.at),
+        at: cinema::minute(entry.at, &app.config.time_zone),
         username: entry.username,
         address: entry.address,
         action: action.to_owned(),
@@ -72,7 +76,7 @@ struct Log {
 
 /// Returns the id of the entry after which a page of the log begins.
 fn before(query: &RawQuery) -> i64 {
-    asked(query, "before").parse().unwrap_or(i64::MAX)
+    query_value(query, "before").parse().unwrap_or(i64::MAX)
 }
 
 /// Cuts off the entry beyond the page that was read, to know whether there are more. Returns the last id if so.
@@ -82,18 +86,19 @@ fn cut(entries: &mut Vec<Entry>) -> Option<i64> {
     entries.last().filter(|_| more).map(|last| last.id)
 }
 
-const ASKED_FOR: i64 = PER_PAGE as i64 + 1;
+/// One more than a page, to know whether there are more.
+const READ_MAX: i64 = PER_PAGE as i64 + 1;
 
 pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -> Result<Response, ApiError> {
-    let mut entries = log::of_object(&page.app.db, model.name, id, before(&query), ASKED_FOR).await?;
+    let mut entries = log::of_object(&page.app.db, model.name, id, before(&query), READ_MAX).await?;
     let now = objects::object(Reader::Db(&page.app), model, id).await?.map(|object| object.label);
     let (object, change) = match (now, entries.first()) {
-        (Some(label), _) => (label, format!("/admin/{}/{id}/change/", model.name)),
+        (Some(label), _) => (label, change_url(model, id)),
         (None, Some(latest)) => (latest.object.clone(), String::new()),
         (None, None) => return Err(ApiError::NotFound),
     };
     let path = vec![
-        (capital(model.many), format!("/admin/{}/", model.name)),
+        (capitalize(model.many), list_url(model, "")),
         (object.clone(), change),
         ("History".to_owned(), String::new()),
     ];
@@ -105,7 +110,7 @@ pub async fn of_object(page: Page, Of(model): Of, Id(id): Id, query: RawQuery) -
 
 /// Shows the changes of all models that the user may see.
 pub async fn recent(page: Page, query: RawQuery) -> Result<Response, ApiError> {
-    let mut entries = log::recent(&page.app.db, &seen(page.site, &page.staff), before(&query), ASKED_FOR).await?;
+    let mut entries = log::recent(&page.app.db, &seen(page.site, &page.staff), before(&query), READ_MAX).await?;
     let older = cut(&mut entries);
     let lines = entries.into_iter().filter_map(|entry| line(&page.app, page.site, entry)).collect();
     let path = vec![("Changes".to_owned(), String::new())];

@@ -3,7 +3,6 @@
 //! the data itself; every change is made by the feature's own function.
 
 pub mod actions;
-pub mod assets;
 pub mod change;
 pub mod delete;
 pub mod export;
@@ -12,20 +11,25 @@ pub mod guard;
 pub mod history;
 pub mod index;
 pub mod list;
-pub mod login;
 pub mod lookup;
+pub mod query;
 pub mod render;
-pub mod session;
-pub mod store;
-pub mod time_sql;
+mod staff;
+mod transaction;
+mod urls;
+mod values;
+pub mod words;
 
-use std::collections::BTreeMap;
-use std::pin::Pin;
+use futures_util::future::BoxFuture;
 
 use crate::app::App;
-use crate::db::{DbError, Tx, Value};
+use crate::db::{DbError, Decode, Result, Tx, Value};
+use crate::error::ApiError;
+use crate::web::client::WaitingClient;
 
-pub use guard::Staff;
+pub use crate::web::html::forms::SaveError;
+pub use staff::{Permission, Staff};
+pub use values::{FieldValue, FormValues};
 
 /// The contents of the panel: the models in their groups, in display order.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub struct Site {
     pub title: &'static str,
     pub groups: &'static [(&'static str, &'static [&'static Model])],
     /// Renders the part of the index above the models. It belongs to the feature that knows what matters today.
-    pub board: for<'a> fn(&'a App, &'a Staff) -> Doing<'a, Result<String, DbError>>,
+    pub board: for<'a> fn(&'a App, &'a Staff) -> BoxFuture<'a, Result<String>>,
 }
 
 impl Site {
@@ -57,33 +61,8 @@ impl Site {
     }
 }
 
-/// The future that an async function of a description returns.
-pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// An operation on a model's objects that a group can be allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Permission {
-    View,
-    Add,
-    Change,
-    Delete,
-}
-
-impl Permission {
-    pub const ALL: [Permission; 4] = [Permission::View, Permission::Add, Permission::Change, Permission::Delete];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Permission::View => "view",
-            Permission::Add => "add",
-            Permission::Change => "change",
-            Permission::Delete => "delete",
-        }
-    }
-}
-
 /// A kind of object, described as data. Texts called SQL are expressions over `t`, the model's table, and the tables in
-/// `joins`; `{now}`, `{today}` and `{tomorrow}` in them are timestamps, see [`time_sql`]. They are constants of the
+/// `joins`; `{now}`, `{today}` and `{tomorrow}` in them are timestamps, see [`query::time_sql`]. They are constants of the
 /// program; values are parameters.
 #[derive(Debug)]
 pub struct Model {
@@ -92,8 +71,8 @@ pub struct Model {
     pub one: &'static str,
     pub many: &'static str,
     pub table: &'static str,
-    /// Tables that the columns need besides `t`: `JOIN movies m ON m.id = t.movie_id`. Each join matches just one row.
-    pub joins: &'static str,
+    /// Tables that the columns need besides `t`, each after the ones that it depends on.
+    pub joins: &'static [Join],
     /// Only rows for which this SQL is true are objects of the model; empty for all.
     pub only: &'static str,
     /// SQL for an object's display name.
@@ -138,7 +117,7 @@ impl Model {
         one: "",
         many: "",
         table: "",
-        joins: "",
+        joins: &[],
         only: "",
         label: "t.id",
         version: "",
@@ -175,6 +154,57 @@ impl Model {
 
     pub fn fields(&self) -> impl Iterator<Item = &'static Field> + use<> {
         self.fieldsets.iter().flat_map(|fieldset| fieldset.fields)
+    }
+}
+
+/// A table that a model joins. Each object has just one row in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Join {
+    pub table: &'static str,
+    pub alias: &'static str,
+    /// The column, of `t` or of a table joined before, that holds the id of the row: `t.movie_id`.
+    pub on: &'static str,
+    /// The row may be missing.
+    pub is_optional: bool,
+}
+
+impl Join {
+    pub const fn new(table: &'static str, alias: &'static str, on: &'static str) -> Join {
+        Join { table, alias, on, is_optional: false }
+    }
+}
+
+impl Staff {
+    pub fn may(&self, permission: Permission, model: &Model) -> bool {
+        self.is_superuser || model.has(permission) && self.has(permission, model.name)
+    }
+
+    /// Checks for a permission on the model with this name.
+    fn has(&self, permission: Permission, model: &str) -> bool {
+        self.is_superuser || self.permissions.contains(&format!("{model}.{}", permission.name()))
+    }
+
+    /// Checks whether the user may see the model. The permission to change it includes that.
+    pub fn sees(&self, model: &Model) -> bool {
+        self.may(Permission::View, model) || self.may(Permission::Change, model)
+    }
+
+    /// Checks whether the user can add objects of the model in the panel.
+    pub fn adds(&self, model: &Model) -> bool {
+        model.adds && model.save.is_some() && self.may(Permission::Add, model)
+    }
+
+    pub fn changes(&self, model: &Model) -> bool {
+        model.save.is_some() && self.may(Permission::Change, model)
+    }
+
+    pub fn deletes(&self, model: &Model) -> bool {
+        model.delete.is_some() && self.may(Permission::Delete, model)
+    }
+
+    /// Checks whether the user may run an action, including everything that it changes in other models.
+    pub fn may_run(&self, action: &Action, model: &Model) -> bool {
+        self.may(action.needs, model) && action.also.iter().all(|(model, permission)| self.has(*permission, model))
     }
 }
 
@@ -219,7 +249,7 @@ pub enum Shown {
         id: &'static str,
     },
     /// Text that the program computes from the cell's number.
-    Made(for<'a> fn(&'a App, i64) -> Doing<'a, Result<String, DbError>>),
+    Made(for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<String>>),
 }
 
 /// A column that the words of a search are compared with. A word matches values that begin with it.
@@ -230,12 +260,12 @@ pub struct Search {
     pub kind: SearchKind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum SearchKind {
     /// Begins with the word, in any letter case; the index is NOCASE on SQLite.
     Text,
-    /// Begins with the word, compared as usernames are.
-    Folded,
+    /// Begins with what this function makes of the word, as it is stored in the column.
+    Folded(fn(&str) -> String),
     /// Equals the word, which is a whole number.
     Number,
 }
@@ -332,53 +362,43 @@ pub enum Kind {
     SeveralRelated {
         model: &'static str,
     },
-    /// Entered twice, passed to the save as a hash, and never shown.
-    Password,
+    /// Entered twice, passed to the save as the hash that this function returns, and never shown.
+    Password(HashPassword),
     /// Read-only: text that the program computes from the field's number.
-    Made(for<'a> fn(&'a App, i64) -> Doing<'a, Result<String, DbError>>),
+    Made(for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<String>>),
 }
 
-/// The values of a form's fields, by name.
-#[derive(Debug, Clone, Default)]
-pub struct Values {
-    pub of: BTreeMap<&'static str, Given>,
-    /// The user has read the warnings and goes on regardless.
-    pub anyway: bool,
-}
+impl Kind {
+    /// Whether a field of this kind can have several values.
+    pub fn is_several(&self) -> bool {
+        matches!(self, Kind::Several(_) | Kind::SeveralRelated { .. })
+    }
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum Given {
-    Null,
-    Int(i64),
-    Text(String),
-    Several(Vec<String>),
-    Password { plain: String, hash: String },
-}
-
-impl Values {
-    pub fn int(&self, name: &str) -> Option<i64> {
-        match self.of.get(name) {
-            Some(Given::Int(value)) => Some(*value),
-            _ => None,
+    /// Returns the value of an empty field.
+    pub fn empty(&self) -> FieldValue {
+        match self {
+            Kind::Text { .. } | Kind::Choice(_) => FieldValue::Text(String::new()),
+            Kind::YesNo => FieldValue::Int(0),
+            kind if kind.is_several() => FieldValue::Several(Vec::new()),
+            _ => FieldValue::Null,
         }
     }
 
-    pub fn text(&self, name: &str) -> &str {
-        match self.of.get(name) {
-            Some(Given::Text(value)) => value,
-            _ => "",
-        }
-    }
-
-    pub fn yes(&self, name: &str) -> bool {
-        self.int(name) == Some(1)
-    }
-
-    pub fn several(&self, name: &str) -> &[String] {
-        match self.of.get(name) {
-            Some(Given::Several(values)) => values,
-            _ => &[],
-        }
+    /// Converts a cell to a field's value.
+    pub fn read_cell(&self, cell: Value) -> Result<FieldValue> {
+        let wrong = |cell: Value| DbError::Other(format!("{cell:?} is not a value of a {self:?}"));
+        Ok(match (self, cell) {
+            (kind, Value::Null) if kind.is_several() => FieldValue::Several(Vec::new()),
+            (_, Value::Null) => FieldValue::Null,
+            (Kind::Choice(_), Value::Int(number)) => FieldValue::Text(number.to_string()),
+            (Kind::Text { .. } | Kind::Day | Kind::Password(_) | Kind::Choice(_), cell) => {
+                FieldValue::Text(String::decode(cell).map_err(wrong)?)
+            }
+            (Kind::Several(_) | Kind::SeveralRelated { .. }, cell) => {
+                FieldValue::Several(values::split_list(&[String::decode(cell).map_err(wrong)?]))
+            }
+            (_, cell) => FieldValue::Int(i64::decode(cell).map_err(wrong)?),
+        })
     }
 }
 
@@ -389,34 +409,16 @@ pub struct Work<'a> {
     pub staff: &'a Staff,
 }
 
-/// Why a change was refused.
-#[derive(Debug)]
-pub enum Refused {
-    /// Errors by field; an empty name means the form as a whole.
-    Faults(Vec<(&'static str, String)>),
-    /// Reasons against the change; with [`Values::anyway`] it is made nevertheless.
-    Warnings(Vec<String>),
-    /// The object can't be deleted: why, and the name of the action of its model to use instead, if there is one.
-    Stays {
-        why: String,
-        instead: Option<&'static str>,
-    },
-    Db(DbError),
-}
-
-impl From<DbError> for Refused {
-    fn from(error: DbError) -> Self {
-        Refused::Db(error)
-    }
-}
-
 /// Returns the ids of the objects that this word of a search names.
-pub type Exact = for<'a> fn(&'a App, &'a str) -> Doing<'a, Result<Vec<i64>, DbError>>;
+pub type Exact = for<'a> fn(&'a App, &'a str) -> BoxFuture<'a, Result<Vec<i64>>>;
+
+/// Hashes a password. That is slow, so it runs outside the async threads and before the transaction begins.
+pub type HashPassword = for<'a> fn(&'a App, String, &'a WaitingClient) -> BoxFuture<'a, Result<String, ApiError>>;
 
 /// Returns the object's id.
-pub type Save = for<'a> fn(&'a mut Work<'_>, Option<i64>, &'a Values) -> Doing<'a, Result<i64, Refused>>;
+pub type Save = for<'a> fn(&'a mut Work<'_>, Option<i64>, &'a FormValues) -> BoxFuture<'a, Result<i64, SaveError>>;
 
-pub type Delete = for<'a> fn(&'a mut Work<'_>, i64) -> Doing<'a, Result<(), Refused>>;
+pub type Delete = for<'a> fn(&'a mut Work<'_>, i64) -> BoxFuture<'a, Result<(), SaveError>>;
 
 /// Objects of another model that are edited together with an object: the fields of that model's own form except `by`.
 #[derive(Debug)]
@@ -452,8 +454,8 @@ pub struct Action {
     /// What will happen, for the confirmation page.
     pub about: &'static str,
     pub needs: Permission,
-    /// Permissions on other models that it needs as well, because it changes their objects too.
-    pub also: &'static [(&'static Model, Permission)],
+    /// Permissions on other models, by their names, that it needs as well, because it changes their objects too.
+    pub also: &'static [(&'static str, Permission)],
     /// The fields that the confirmation page asks for.
     pub asks: &'static [Field],
     /// It gets all selected objects in one call, so fewer can be selected.
@@ -475,7 +477,7 @@ impl Action {
 }
 
 /// Gets at most [`actions::CHUNK`] of the selected objects in one call, or all of them if it is [`Action::whole`].
-pub type Run = for<'a> fn(&'a App, &'a Staff, &'a [i64], &'a Values) -> Doing<'a, Result<Report, Refused>>;
+pub type Run = for<'a> fn(&'a App, &'a Staff, &'a [i64], &'a FormValues) -> BoxFuture<'a, Result<Report, SaveError>>;
 
 /// What an action did.
 #[derive(Debug, Default)]
@@ -485,7 +487,7 @@ pub struct Report {
     /// Messages about what could not be done.
     pub not_done: Vec<String>,
     /// Other messages.
-    pub notes: Vec<String>,
+    pub messages: Vec<String>,
 }
 
 impl Report {
@@ -494,7 +496,7 @@ impl Report {
     ///
     /// # Errors
     /// The database error, if nothing was done yet.
-    pub fn broken_off(mut self, object: &str, error: DbError) -> Result<Report, Refused> {
+    pub fn broken_off(mut self, object: &str, error: DbError) -> Result<Report, SaveError> {
         if self.done.is_empty() {
             return Err(error.into());
         }
@@ -510,16 +512,4 @@ pub struct FieldChange {
     pub field: String,
     pub before: String,
     pub after: String,
-}
-
-impl From<Given> for Value {
-    fn from(given: Given) -> Value {
-        match given {
-            Given::Null => Value::Null,
-            Given::Int(value) => Value::Int(value),
-            Given::Text(text) => Value::Text(text),
-            Given::Several(texts) => Value::Text(texts.join(",")),
-            Given::Password { hash, .. } => Value::Text(hash),
-        }
-    }
 }

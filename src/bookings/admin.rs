@@ -1,17 +1,19 @@
 //! Bookings in the admin panel.
 
+use futures_util::future::BoxFuture;
 use super::store::{self, Name};
-use crate::admin::render::moment;
+use crate::accounts::username;
 use crate::admin::{
-    Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
-    Refused, Report, Search, SearchKind, Shown,
+    Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report,
+    SaveError, Search, SearchKind, Shown,
 };
 use crate::app::App;
 use crate::db::DbError;
+use crate::orders;
+use crate::time::cinema;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
-use crate::orders::{self, admin::ORDERS};
 
 const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
 
@@ -33,8 +35,12 @@ pub static BOOKINGS: Model = Model {
     one: "booking",
     many: "bookings",
     table: "bookings",
-    joins: "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
-            JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id",
+    joins: &[
+        Join::new("users", "u", "t.user_id"),
+        Join::new("shows", "s", "t.show_id"),
+        Join::new("movies", "m", "s.movie_id"),
+        Join::new("screens", "c", "s.screen_id"),
+    ],
     only: "t.status <> 'held'",
     label: "CONCAT('Seat ', t.seat_number, ' of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
@@ -61,7 +67,7 @@ pub static BOOKINGS: Model = Model {
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
     search: &[
-        of_the_user("u.username_key", SearchKind::Folded),
+        of_the_user("u.username_key", SearchKind::Folded(username::key)),
         of_the_user("u.email", SearchKind::Text),
         of_the_user("u.first_name", SearchKind::Text),
         of_the_user("u.last_name", SearchKind::Text),
@@ -107,7 +113,7 @@ pub static BOOKINGS: Model = Model {
         label: "Cancel bookings…",
         about: "Their seats go back on sale immediately. Customers see the bookings as cancelled, but get no email.",
         needs: Permission::Change,
-        also: &[(&ORDERS, Permission::Change)],
+        also: &[("orders", Permission::Change)],
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
         ..Action::PLAIN
     }],
@@ -115,7 +121,7 @@ pub static BOOKINGS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
+async fn cancel(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
     let names = store::names(&app.db, ids).await?;
     let mut report = Report::default();
     for (id, outcome) in staff::for_each(&app.desk, StaffAction::CancelBooking, ids).await {
@@ -130,7 +136,7 @@ impl Name {
     pub fn told(&self, app: &App) -> String {
         let Name { movie_title, date_time, username, seat } = self;
         let seat = seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
-        format!("{username}, {movie_title}, {}{seat}", moment(&app.config.time_zone, *date_time))
+        format!("{username}, {movie_title}, {}{seat}", cinema::minute(*date_time, &app.config.time_zone))
     }
 }
 
@@ -173,7 +179,7 @@ const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
 }
 
 /// Returns the code of the order with this id.
-pub fn code(app: &App, order_id: i64) -> Doing<'_, Result<String, DbError>> {
+pub fn code(app: &App, order_id: i64) -> BoxFuture<'_, Result<String, DbError>> {
     Box::pin(async move { Ok(orders::api::codes(app).await?.of(order_id)) })
 }
 

@@ -11,7 +11,8 @@ use crate::app::App;
 use crate::desk::command::Origin;
 use crate::error::ApiError;
 use crate::web::body::Form;
-use crate::web::endpoint::{Client, PathId};
+use crate::web::client::Client;
+use crate::web::endpoint::PathId;
 use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Detail;
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{Failure, open_current};
-use crate::accounts::{self, AccountError, NewUser, email, hashing, password_rules, store, username};
+use crate::accounts::{AccountError, NewUser, editing, email, hashing, password_rules, signup, store, username};
 use crate::config::Config;
 
 /// Creates an administrator.
@@ -18,7 +18,7 @@ pub async fn create_superuser(
     let address = given_or_asked(address, "Email address", email::faults)?;
     let password = password("MARQUEE_SUPERUSER_PASSWORD", noinput, &name, &address)?;
     let new = NewUser { username: name, email: address, password: hashing::hash(&password), is_superuser: true };
-    let user = accounts::create(&db, new).await.map_err(|error| match error {
+    let user = signup::create(&db, new).await.map_err(|error| match error {
         AccountError::Db(error) => error.into(),
         error => Failure::Refused(error.to_string()),
     })?;
@@ -35,7 +35,7 @@ pub async fn change_password(config: &Config, name: &str, noinput: bool) -> Resu
     let user = found.ok_or_else(|| unknown(name))?.user;
     let password = password("MARQUEE_PASSWORD", noinput, &user.username, &user.email)?;
     let mut tx = db.begin().await?;
-    accounts::set_password(&mut tx, account.id, &hashing::hash(&password)).await?;
+    editing::replace_password(&mut tx, account.id, &hashing::hash(&password)).await?;
     tx.commit().await?;
     println!("Changed the password of {}. All their tokens and sessions end within a second.", user.username);
     Ok(())

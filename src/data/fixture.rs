@@ -12,8 +12,8 @@ use crate::db::{Db, DbError, Tx};
 use crate::desk::policy::Sales;
 use crate::movies::{self, store as movie_store};
 use crate::screens::store as screen_store;
-use crate::shows::admin::{counted, overlaps};
-use crate::shows::store::{self as show_store, Plan, Put};
+use crate::shows::store::{self as show_store, PutOutcome, ShowDraft};
+use crate::shows::texts::{count_text, overlap_warnings};
 use crate::time::clock;
 
 /// The content of a file.
@@ -434,12 +434,12 @@ async fn put_shows<'f>(
         faults.extend(movie.as_ref().err().map(|problem| format!("shows[{position}].movie: {problem}")));
         faults.extend(screen.as_ref().err().map(|problem| format!("shows[{position}].screen: {problem}")));
         let (Ok(movie_id), Ok(screen_id)) = (movie, screen) else { continue };
-        let mut plan =
-            Plan { movie_id, screen_id, date_time: *date_time, total_seats: show.total_seats.0, sales: *sales };
+        let mut draft =
+            ShowDraft { movie_id, screen_id, date_time: *date_time, total_seats: show.total_seats.0, sales: *sales };
         let mut warn = |text: String| loaded.warnings.push(format!("shows[{position}]: {text}"));
         let id = match show.id {
             Some(Whole(id)) => Some(id),
-            None => show_store::planned(tx, &plan).await?,
+            None => show_store::planned(tx, &draft).await?,
         };
         let before = match id {
             Some(id) => show_store::shows(tx, &[id]).await?.pop(),
@@ -447,12 +447,12 @@ async fn put_shows<'f>(
         };
         if let Some(before) = &before {
             if show.id.is_none() {
-                let was = before.plan.sales;
-                plan.sales = Sales {
-                    open_at: plan.sales.open_at.or(was.open_at),
-                    close_at: plan.sales.close_at.or(was.close_at),
-                    order_limit: plan.sales.order_limit.or(was.order_limit),
-                    user_limit: plan.sales.user_limit.or(was.user_limit),
+                let was = before.draft.sales;
+                draft.sales = Sales {
+                    open_at: draft.sales.open_at.or(was.open_at),
+                    close_at: draft.sales.close_at.or(was.close_at),
+                    order_limit: draft.sales.order_limit.or(was.order_limit),
+                    user_limit: draft.sales.user_limit.or(was.user_limit),
                 };
                 if !seen.insert(before.id) {
                     warn("this show is already in the file".to_owned());
@@ -461,38 +461,38 @@ async fn put_shows<'f>(
             if before.cancelled {
                 warn("this show was cancelled, and stays cancelled".to_owned());
             }
-            if before.plan == plan || (before.cancelled && show.id.is_none()) {
+            if before.draft == draft || (before.cancelled && show.id.is_none()) {
                 loaded.shows.there += 1;
                 continue;
             }
-            let is_moved = (before.plan.movie_id, before.plan.screen_id, before.plan.date_time)
-                != (plan.movie_id, plan.screen_id, plan.date_time);
+            let is_moved = (before.draft.movie_id, before.draft.screen_id, before.draft.date_time)
+                != (draft.movie_id, draft.screen_id, draft.date_time);
             if is_moved && before.taken > 0 {
-                let seats = counted(before.taken, "seat is", "seats are");
+                let seats = count_text(before.taken, "seat is", "seats are");
                 warn(format!(
                     "{seats} already taken for the old movie, screen or time: customers will not be notified"
                 ));
             }
         }
-        let id = match show_store::put_show(tx, id, plan).await? {
-            Put::Done(id) => id,
-            Put::SeatTaken(seat) => {
+        let id = match show_store::put_show(tx, id, draft).await? {
+            PutOutcome::Done(id) => id,
+            PutOutcome::SeatTaken(seat) => {
                 faults.push(format!("shows[{position}].total_seats: seat {seat} is taken"));
                 continue;
             }
         };
         seen.insert(id);
         loaded.shows.loaded += 1;
-        if plan.date_time <= clock::now() {
+        if draft.date_time <= clock::now() {
             past += 1;
             continue;
         }
-        for overlap in overlaps(tx, config, id).await? {
+        for overlap in overlap_warnings(tx, config, id).await? {
             warn(overlap);
         }
     }
     if past > 0 {
-        loaded.warnings.push(format!("{} in the past", counted(past, "show begins", "shows begin")));
+        loaded.warnings.push(format!("{} in the past", count_text(past, "show begins", "shows begin")));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use jiff::civil::time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 
-use crate::accounts::{self, AccountError, NewUser, hashing, store as users, username};
+use crate::accounts::{AccountError, NewUser, hashing, signup, store as users, username};
 use crate::data::store::{self, Contents};
 use crate::db::{Db, DbError};
 use crate::desk::Desk;
@@ -16,7 +16,7 @@ use crate::desk::command::Origin;
 use crate::desk::policy::Limits;
 use crate::movies::store as movie_store;
 use crate::screens::store as screen_store;
-use crate::shows::store::{self as show_store, Plan, Put};
+use crate::shows::store::{self as show_store, PutOutcome, ShowDraft};
 use crate::time::clock;
 
 /// Printed whenever the sample data is loaded.
@@ -132,8 +132,8 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
                 let turn = date_time.div_euclid(86_400 * clock::SECOND) as usize * 7 + screen * STARTS.len() + slot;
                 let movie_id = movies[turn % movies.len()];
                 let (screen_id, total_seats) = (*screen_id, *total_seats);
-                let plan = Plan { movie_id, screen_id, date_time, total_seats, ..Plan::default() };
-                if let Put::Done(id) = show_store::put_show(&mut tx, None, plan).await? {
+                let draft = ShowDraft { movie_id, screen_id, date_time, total_seats, ..ShowDraft::default() };
+                if let PutOutcome::Done(id) = show_store::put_show(&mut tx, None, draft).await? {
                     added.push((id, total_seats));
                 }
             }
@@ -167,7 +167,7 @@ async fn ensure_users(db: &Db) -> Result<i64, DbError> {
                 password: hashing::hash(password),
                 is_superuser,
             };
-            match accounts::create(db, new).await {
+            match signup::create(db, new).await {
                 Ok(_) | Err(AccountError::UsernameTaken) => {}
                 Err(AccountError::Db(error)) => return Err(error),
                 Err(error) => return Err(DbError::Other(error.to_string())),

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod list;
 mod migrations;
 pub mod mysql;
+mod searching;
 pub mod sqlite;
 mod value;
 

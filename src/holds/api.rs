@@ -12,7 +12,8 @@ use crate::desk::command::Origin;
 use crate::error::ApiError;
 use crate::orders::{Order, api as orders};
 use crate::web::body::{Form, NoFields};
-use crate::web::endpoint::{Client, PathId};
+use crate::web::client::Client;
+use crate::web::endpoint::PathId;
 use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Detail;
 

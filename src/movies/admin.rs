@@ -2,7 +2,7 @@
 
 use super::store;
 use crate::admin::{
-    Column, Field, Fieldset, Inline, Kind, Model, Refused, Search, SearchKind, Shown, UsedBy, Values, Work,
+    Column, Field, Fieldset, FormValues, Inline, Kind, Model, SaveError, Search, SearchKind, Shown, UsedBy, Work,
 };
 use crate::shows::admin::refuse_with_shows;
 
@@ -61,7 +61,7 @@ pub static MOVIES: Model = Model {
     ..Model::PLAIN
 };
 
-async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let minutes = values.int("duration_minutes").unwrap_or_default();
     Ok(store::put_movie(work.tx, id, values.text("title"), minutes).await?)
 }

@@ -1,18 +1,24 @@
 //! Orders and holds in the admin panel.
 
 use super::api::codes;
+use crate::accounts::username;
 use crate::admin::{
-    Action, Column, Fieldset, Filter, FilterBy, Kind, Model, Permission, Refused, Report, Search, SearchKind, Shown,
+    Action, Column, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search, SearchKind,
+    Shown,
 };
 use crate::app::App;
-use crate::bookings::admin::{BOOKINGS, code, shown};
+use crate::bookings::admin::{code, shown};
 use crate::bookings::store::order_names;
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::staff;
 
-const JOINS: &str = "JOIN users u ON u.id = t.user_id JOIN shows s ON s.id = t.show_id \
-                     JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id";
+const JOINS: &[Join] = &[
+    Join::new("users", "u", "t.user_id"),
+    Join::new("shows", "s", "t.show_id"),
+    Join::new("movies", "m", "s.movie_id"),
+    Join::new("screens", "c", "s.screen_id"),
+];
 
 /// SQL for the seats that are not cancelled, ordered by number.
 const SEATS: &str =
@@ -44,7 +50,7 @@ const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
 }
 
 const SEARCH: &[Search] = &[
-    of_the_user("u.username_key", SearchKind::Folded),
+    of_the_user("u.username_key", SearchKind::Folded(username::key)),
     of_the_user("u.email", SearchKind::Text),
     of_the_user("u.first_name", SearchKind::Text),
     of_the_user("u.last_name", SearchKind::Text),
@@ -118,7 +124,7 @@ pub static ORDERS: Model = Model {
             label: "Refund…",
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
             needs: Permission::Change,
-            also: &[(&BOOKINGS, Permission::Change)],
+            also: &[("bookings", Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, StaffAction::Refund, ["Paid", "Refunded"], ids)),
             ..Action::PLAIN
         },
@@ -127,7 +133,7 @@ pub static ORDERS: Model = Model {
             label: "Cancel orders…",
             about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
             needs: Permission::Change,
-            also: &[(&BOOKINGS, Permission::Change)],
+            also: &[("bookings", Permission::Change)],
             run: |app, _, ids, _| Box::pin(act(app, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
             ..Action::PLAIN
         },
@@ -136,7 +142,7 @@ pub static ORDERS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn act(app: &App, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, Refused> {
+async fn act(app: &App, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, SaveError> {
     let names = order_names(&app.db, ids).await?;
     let field = if action == StaffAction::CancelOrder { "Seats" } else { "Status" };
     let mut report = Report::default();

@@ -16,7 +16,8 @@ use crate::db::DbError;
 use crate::desk::command::Origin;
 use crate::error::ApiError;
 use crate::web::body::Form;
-use crate::web::endpoint::{Client, PathCode};
+use crate::web::client::Client;
+use crate::web::endpoint::PathCode;
 use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::{Detail, FieldErrors};
 

@@ -1,7 +1,7 @@
 //! Screens in the admin panel.
 
 use super::store;
-use crate::admin::{Column, Field, Fieldset, Model, Refused, Search, SearchKind, UsedBy, Values, Work};
+use crate::admin::{Column, Field, Fieldset, FormValues, Model, SaveError, Search, SearchKind, UsedBy, Work};
 use crate::shows::admin::refuse_with_shows;
 
 pub static SCREENS: Model = Model {
@@ -26,11 +26,11 @@ pub static SCREENS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn save_screen(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+async fn save_screen(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let name = values.text("name");
     match store::screen_named(work.tx, name).await? {
         Some(other) if Some(other) != id => {
-            Err(Refused::Faults(vec![("name", "A screen with this name already exists.".into())]))
+            Err(SaveError::Faults(vec![("name", "A screen with this name already exists.".into())]))
         }
         _ => Ok(store::put_screen(work.tx, id, name).await?),
     }

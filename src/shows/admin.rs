@@ -1,22 +1,22 @@
 //! Shows in the admin panel.
 
+use futures_util::future::BoxFuture;
+
 use super::copying;
-use super::store::{self, Known, Plan, Put, Rival};
-use crate::admin::render::moment;
+use super::store::{self, PutOutcome, ShowDraft, StoredShow};
+use super::texts::{count_text, overlap_warnings};
 use crate::admin::{
-    Action, Column, Doing, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Kind, Model, Permission,
-    Refused, Report, Search, SearchKind, Shown, UsedBy, Values, Work,
+    Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Model,
+    Permission, Report, SaveError, Search, SearchKind, Shown, UsedBy, Work,
 };
 use crate::app::App;
+use crate::db::DbError;
+use crate::time::{cinema, clock};
 use crate::bookings::admin::{BOOKINGS, told};
 use crate::bookings::store::left_of_show;
-use crate::config::Config;
-use crate::db::{DbError, Tx};
 use crate::desk::command::StaffAction;
 use crate::desk::policy::{Limits, Sales};
 use crate::desk::staff;
-use crate::orders::admin::{HOLDS, ORDERS};
-use crate::time::clock::{self, SECOND};
 
 /// SQL for the number of seats that are on hold.
 macro_rules! held {
@@ -37,7 +37,7 @@ pub static SHOWS: Model = Model {
     one: "show",
     many: "shows",
     table: "shows",
-    joins: "JOIN movies m ON m.id = t.movie_id JOIN screens c ON c.id = t.screen_id",
+    joins: &[Join::new("movies", "m", "t.movie_id"), Join::new("screens", "c", "t.screen_id")],
     label: "CONCAT(m.title, ', ', {time:t.date_time}, ', ', c.name)",
     version: "t.version",
     columns: &[
@@ -265,7 +265,7 @@ pub static SHOWS: Model = Model {
             about: "The shows disappear from sale, and all their bookings, orders and holds are cancelled. This \
                     can't be undone.",
             needs: Permission::Change,
-            also: &[(&BOOKINGS, Permission::Change), (&ORDERS, Permission::Change), (&HOLDS, Permission::Change)],
+            also: &[("bookings", Permission::Change), ("orders", Permission::Change), ("holds", Permission::Change)],
             run: |app, _, ids, _| Box::pin(cancel(app, ids)),
             ..Action::PLAIN
         },
@@ -276,9 +276,9 @@ pub static SHOWS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let number = |name| values.int(name).unwrap_or_default();
-    let plan = Plan {
+    let draft = ShowDraft {
         movie_id: number("movie_id"),
         screen_id: number("screen_id"),
         date_time: number("date_time"),
@@ -296,125 +296,104 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i
     };
     // "Close sales" may have closed them before they opened; such a show can still be edited otherwise.
     let times = |sales: &Sales| (sales.open_at, sales.close_at);
-    let is_new = before.as_ref().is_none_or(|known| times(&known.plan.sales) != times(&plan.sales));
-    if let (Some(open_at), Some(close_at)) = times(&plan.sales)
+    let is_new = before.as_ref().is_none_or(|known| times(&known.draft.sales) != times(&draft.sales));
+    if let (Some(open_at), Some(close_at)) = times(&draft.sales)
         && close_at <= open_at
         && is_new
     {
-        return Err(Refused::Faults(vec![("sales_close_at", "Sales can't close before they open.".to_owned())]));
+        return Err(SaveError::Faults(vec![("sales_close_at", "Sales can't close before they open.".to_owned())]));
     }
-    let id = match store::put_show(work.tx, id, plan).await? {
-        Put::Done(id) => id,
-        Put::SeatTaken(seat) => {
+    let id = match store::put_show(work.tx, id, draft).await? {
+        PutOutcome::Done(id) => id,
+        PutOutcome::SeatTaken(seat) => {
             let text = format!("Seat {seat} is taken, so the show needs at least {seat} seats.");
-            return Err(Refused::Faults(vec![("total_seats", text)]));
+            return Err(SaveError::Faults(vec![("total_seats", text)]));
         }
     };
     if !values.anyway {
-        let warnings = warnings(work, id, before, &plan).await?;
+        let warnings = warnings(work, id, before, &draft).await?;
         if !warnings.is_empty() {
-            return Err(Refused::Warnings(warnings));
+            return Err(SaveError::Warnings(warnings));
         }
     }
     Ok(id)
 }
 
 /// Returns warnings about a show as it would be saved.
-async fn warnings(work: &mut Work<'_>, id: i64, before: Option<Known>, plan: &Plan) -> Result<Vec<String>, DbError> {
+async fn warnings(
+    work: &mut Work<'_>,
+    id: i64,
+    before: Option<StoredShow>,
+    draft: &ShowDraft,
+) -> Result<Vec<String>, DbError> {
     let mut warnings = Vec::new();
-    let is_new_time = before.as_ref().is_none_or(|known| known.plan.date_time != plan.date_time);
-    if is_new_time && plan.date_time <= clock::now() {
+    let is_new_time = before.as_ref().is_none_or(|known| known.draft.date_time != draft.date_time);
+    if is_new_time && draft.date_time <= clock::now() {
         warnings.push("This show begins in the past.".to_owned());
     }
     if let Some(known) = &before
         && known.taken > 0
     {
-        let was = known.plan;
+        let was = known.draft;
         let moved = [
-            (was.date_time != plan.date_time, "time"),
-            (was.screen_id != plan.screen_id, "screen"),
-            (was.movie_id != plan.movie_id, "movie"),
+            (was.date_time != draft.date_time, "time"),
+            (was.screen_id != draft.screen_id, "screen"),
+            (was.movie_id != draft.movie_id, "movie"),
         ];
         let moved: Vec<&str> = moved.into_iter().filter(|(is_new, _)| *is_new).map(|(_, what)| what).collect();
         if !moved.is_empty() {
-            let (seats, what) = (counted(known.taken, "seat is", "seats are"), moved.join(" and "));
+            let (seats, what) = (count_text(known.taken, "seat is", "seats are"), moved.join(" and "));
             warnings.push(format!(
                 "{seats} already sold or on hold for the old {what}. Customers will not be notified of the change."
             ));
         }
     }
-    let needs_screen = |known: &Known| {
-        let was = known.plan;
-        !known.cancelled && (was.screen_id != plan.screen_id || was.movie_id != plan.movie_id)
+    let needs_screen = |known: &StoredShow| {
+        let was = known.draft;
+        !known.cancelled && (was.screen_id != draft.screen_id || was.movie_id != draft.movie_id)
     };
     if is_new_time || before.as_ref().is_some_and(needs_screen) {
-        warnings.extend(overlaps(work.tx, &work.app.config, id).await?);
+        warnings.extend(overlap_warnings(work.tx, &work.app.config, id).await?);
     }
     Ok(warnings)
 }
 
-/// Describes the shows on the same screen that are too close in time to this one.
-pub async fn overlaps(tx: &mut Tx, config: &Config, id: i64) -> Result<Vec<String>, DbError> {
-    let zone = &config.time_zone;
-    let describe = |rival: Rival| {
-        let (from, until) = (moment(zone, rival.date_time), moment(zone, rival.until));
-        format!(
-            "The screen is taken by \"{}\" from {from} to {until}, plus {} minutes for cleaning.",
-            rival.movie_title,
-            config.turnaround / 60 / SECOND
-        )
-    };
-    Ok(store::rivals(tx, id, config.turnaround).await?.into_iter().map(describe).collect())
-}
-
-/// Joins a number with the right form of its noun: `1 seat is`, `2 seats are`.
-pub fn counted(count: i64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
+async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), SaveError> {
     let Some(show) = store::shows(work.tx, &[id]).await?.pop() else { return Ok(()) };
     if show.taken > 0 {
-        let seats = counted(show.taken, "seat is", "seats are");
+        let seats = count_text(show.taken, "seat is", "seats are");
         let why = format!("{seats} booked or held. Cancel the show instead; that also cancels its bookings.");
-        return Err(Refused::Stays { why, instead: Some("cancel") });
+        return Err(SaveError::Stays { why, instead: Some("cancel") });
     }
     match store::delete_show(work.tx, id).await {
         Err(DbError::ForeignKey(_)) if show.cancelled => {
             let why = "It has past bookings or holds, which must be kept. Customers no longer see it.";
-            Err(Refused::Stays { why: why.to_owned(), instead: None })
+            Err(SaveError::Stays { why: why.to_owned(), instead: None })
         }
         Err(DbError::ForeignKey(_)) => {
             let why = "It has cancelled bookings or expired holds, which must be kept. Cancel the show instead.";
-            Err(Refused::Stays { why: why.to_owned(), instead: Some("cancel") })
+            Err(SaveError::Stays { why: why.to_owned(), instead: Some("cancel") })
         }
         deleted => Ok(deleted?),
     }
 }
 
-async fn known(app: &App, ids: &[i64]) -> Result<Vec<Known>, DbError> {
+async fn stored(app: &App, ids: &[i64]) -> Result<Vec<StoredShow>, DbError> {
     store::shows(&mut app.db.begin().await?, ids).await
 }
 
-impl Known {
-    /// Returns the show's display name.
-    pub fn told(&self, app: &App) -> String {
-        let begins = moment(&app.config.time_zone, self.plan.date_time);
-        format!("{}, {begins}, {}", self.movie_title, self.screen_name)
-    }
-}
-
-async fn close(app: &App, ids: &[i64]) -> Result<Report, Refused> {
+async fn close(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
     let mut report = Report::default();
-    for show in known(app, ids).await? {
-        let name = show.told(app);
+    for show in stored(app, ids).await? {
+        let name = show.label(&app.config.time_zone);
         let is_new = match store::close_sales(&app.db, show.id).await {
             Ok(is_new) => is_new,
             Err(error) => return report.broken_off(&name, error),
         };
         if is_new {
-            let after = moment(&app.config.time_zone, clock::now());
-            let before = show.plan.sales.close_at.map_or_else(String::new, |at| moment(&app.config.time_zone, at));
+            let after = cinema::minute(clock::now(), &app.config.time_zone);
+            let before =
+                show.draft.sales.close_at.map_or_else(String::new, |at| cinema::minute(at, &app.config.time_zone));
             report.done.push((show.id, name, vec![FieldChange { field: "Sales close at".into(), before, after }]));
         } else {
             report.not_done.push(format!("{name}: sales are already closed."));
@@ -428,10 +407,10 @@ const ROUNDS: usize = 5;
 
 /// Closes the show first, then cancels every booking and hold. It may stop at any point; running it again goes on from
 /// there.
-async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
+async fn cancel(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
     let mut report = Report::default();
-    for show in known(app, ids).await? {
-        let name = show.told(app);
+    for show in stored(app, ids).await? {
+        let name = show.label(&app.config.time_zone);
         if app.tasks.must_end() {
             report.not_done.push(format!("{name}: not cancelled, because the server is stopping. Cancel it again."));
             continue;
@@ -440,7 +419,7 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
             Ok(is_new) => is_new,
             Err(error) => return report.broken_off(&name, error),
         };
-        app.caches.shows.changed(&show.plan.movie_id);
+        app.caches.shows.changed(&show.draft.movie_id);
         let mut cancelled = 0;
         let mut left = Vec::new();
         for _ in 0..ROUNDS {
@@ -467,7 +446,7 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
             }
         }
         if let Some(reason) = left.first() {
-            let count = counted(left.len() as i64, "booking or hold is", "bookings and holds are");
+            let count = count_text(left.len() as i64, "booking or hold is", "bookings and holds are");
             report.not_done.push(format!("{name}: {count} not cancelled yet. Cancel the show again. ({reason})"));
         }
         if is_new || cancelled > 0 {
@@ -481,9 +460,9 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
                 field("Bookings cancelled", "", cancelled.to_string()),
             ];
             if cancelled > 0 {
-                report.notes.push(format!(
+                report.messages.push(format!(
                     "{name}: {}.",
-                    counted(cancelled, "booking was cancelled", "bookings were cancelled")
+                    count_text(cancelled, "booking was cancelled", "bookings were cancelled")
                 ));
             }
             report.done.push((show.id, name, changes));
@@ -498,7 +477,7 @@ async fn cancel(app: &App, ids: &[i64]) -> Result<Report, Refused> {
 const TOGETHER: usize = 300;
 
 /// [`STATE`] in words.
-fn sales(app: &App, state: i64) -> Doing<'_, Result<String, DbError>> {
+fn sales(app: &App, state: i64) -> BoxFuture<'_, Result<String, DbError>> {
     let text = sales_text(&app.config.limits, state, clock::now());
     Box::pin(async move { Ok(text.to_owned()) })
 }
@@ -529,11 +508,11 @@ fn sales_text(limits: &Limits, state: i64, now: i64) -> &'static str {
 }
 
 /// Explains why a movie or screen with shows can't be deleted: shows that were ever booked must be kept.
-pub fn refuse_with_shows(deleted: Result<(), DbError>) -> Result<(), Refused> {
+pub fn refuse_with_shows(deleted: Result<(), DbError>) -> Result<(), SaveError> {
     match deleted {
         Err(DbError::ForeignKey(_)) => {
             let why = "It still has shows. Delete them first. If one of them was ever booked, it must be kept.".into();
-            Err(Refused::Stays { why, instead: None })
+            Err(SaveError::Stays { why, instead: None })
         }
         deleted => Ok(deleted?),
     }

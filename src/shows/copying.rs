@@ -1,78 +1,78 @@
 //! Copies shows to other days, keeping their local time at the cinema.
 
+use jiff::Span;
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Span, Timestamp};
+use jiff::tz::TimeZone;
 
-use super::admin::{counted, overlaps};
-use super::store::{self, Plan, Put};
-use crate::admin::{FieldChange, Refused, Report, Values};
+use super::store::{self, PutOutcome, ShowDraft, StoredShow};
+use super::texts::{count_text, overlap_warnings};
+use crate::admin::{FieldChange, FormValues, Report, SaveError};
 use crate::app::App;
 use crate::db::DbError;
+use crate::time::cinema::{self, ClockChange};
 use crate::desk::policy::Sales;
 use crate::time::clock;
 
 /// The most copies that one action makes.
-const MOST: usize = 2_000;
+const COPIES_MAX: usize = 2_000;
 
 /// The most warnings that are shown; nobody reads more.
-const MOST_WARNINGS: usize = 20;
+const WARNINGS_MAX: usize = 20;
 
 /// Copies these shows. The day of the first one becomes the given day.
-pub async fn copy(app: &App, ids: &[i64], values: &Values) -> Result<Report, Refused> {
+pub async fn copy(app: &App, ids: &[i64], values: &FormValues) -> Result<Report, SaveError> {
     let zone = &app.config.time_zone;
-    let fault = |field, text: &str| Refused::Faults(vec![(field, text.to_owned())]);
+    let fault = |field, text: &str| SaveError::fault(field, text);
     let first: Date = values.text("first").parse().map_err(|_| fault("first", "Enter a valid date."))?;
     let times = values.int("times").unwrap_or(1).max(1);
     let days = if values.text("every") == "day" { 1 } else { 7 };
-    if usize::try_from(times).unwrap_or(usize::MAX).saturating_mul(ids.len()) > MOST {
-        return Err(fault("times", &format!("You can create at most {MOST} shows at a time.")));
+    if usize::try_from(times).unwrap_or(usize::MAX).saturating_mul(ids.len()) > COPIES_MAX {
+        return Err(fault("times", &format!("You can create at most {COPIES_MAX} shows at a time.")));
     }
     let mut tx = app.db.begin().await?;
     let sources = store::shows(&mut tx, ids).await?;
-    let Some(first_source) = sources.first().and_then(|show| clocks(show.plan.date_time, zone)) else {
+    let Some(first_day) = sources.first().map(|show| cinema::date(show.draft.date_time, zone)) else {
         return Ok(Report::default());
     };
     let mut report = Report::default();
     let (mut warnings, mut known, mut past) = (Vec::new(), 0, 0);
     for turn in 0..times {
         for source in &sources {
-            let shift = Shift { from: first_source.date(), to: first, days: turn * days, zone };
-            let Some((plan, oddity)) = shift.plan(&source.plan) else {
+            let shift = Shift { from: first_day, to: first, days: turn * days, zone };
+            let Some((draft, oddity)) = shift.copy(&source.draft) else {
                 return Err(fault("first", "This date is out of range."));
             };
-            if store::is_planned(&mut tx, &plan).await? {
+            if store::is_planned(&mut tx, &draft).await? {
                 known += 1;
                 continue;
             }
-            let Put::Done(id) = store::put_show(&mut tx, None, plan).await? else {
-                return Err(Refused::Db(DbError::Other("a seat of a new show is taken".into())));
+            let PutOutcome::Done(id) = store::put_show(&mut tx, None, draft).await? else {
+                return Err(SaveError::Db(DbError::Other("a seat of a new show is taken".into())));
             };
-            let name = store::Known { id, plan, ..source.clone() }.told(app);
-            past += i64::from(plan.date_time <= clock::now());
+            let name = StoredShow { id, draft, ..source.clone() }.label(zone);
+            past += i64::from(draft.date_time <= clock::now());
             warnings.extend(oddity.map(|oddity| format!("{name}: {oddity}")));
             if !values.anyway {
-                warnings.extend(
-                    overlaps(&mut tx, &app.config, id).await?.into_iter().map(|rival| format!("{name}: {rival}")),
-                );
+                let overlaps = overlap_warnings(&mut tx, &app.config, id).await?;
+                warnings.extend(overlaps.into_iter().map(|overlap| format!("{name}: {overlap}")));
             }
-            let change = FieldChange { field: "Copied from".into(), before: String::new(), after: source.told(app) };
+            let change = FieldChange { field: "Copied from".into(), before: String::new(), after: source.label(zone) };
             report.done.push((id, name, vec![change]));
         }
     }
     if past > 0 {
-        warnings.push(format!("{} in the past.", counted(past, "copy begins", "copies begin")));
+        warnings.push(format!("{} in the past.", count_text(past, "copy begins", "copies begin")));
     }
     if !warnings.is_empty() && !values.anyway {
-        let more = warnings.len().saturating_sub(MOST_WARNINGS);
-        warnings.truncate(MOST_WARNINGS);
+        let more = warnings.len().saturating_sub(WARNINGS_MAX);
+        warnings.truncate(WARNINGS_MAX);
         warnings.extend((more > 0).then(|| format!("And {more} more.")));
-        return Err(Refused::Warnings(warnings));
+        return Err(SaveError::Warnings(warnings));
     }
     tx.commit().await?;
     app.caches.shows.all_changed();
     if known > 0 {
-        let text = counted(known, "show already exists and was", "shows already exist and were");
+        let text = count_text(known, "show already exists and was", "shows already exist and were");
         report.not_done.push(format!("{text} skipped."));
     }
     Ok(report)
@@ -89,35 +89,31 @@ struct Shift<'a> {
 impl Shift<'_> {
     /// Returns the copy, with a warning if the clocks change at its time. Returns `None` beyond the end of the
     /// calendar.
-    fn plan(&self, source: &Plan) -> Option<(Plan, Option<&'static str>)> {
+    fn copy(&self, source: &ShowDraft) -> Option<(ShowDraft, Option<&'static str>)> {
         let (date_time, oddity) = self.apply(source.date_time)?;
         let moved = |at: Option<i64>| at.map_or(Some(None), |at| self.apply(at).map(|(at, _)| Some(at)));
         let sales =
             Sales { open_at: moved(source.sales.open_at)?, close_at: moved(source.sales.close_at)?, ..source.sales };
-        Some((Plan { date_time, sales, ..*source }, oddity))
+        Some((ShowDraft { date_time, sales, ..*source }, oddity))
     }
 
     /// Returns the same local time on the other day. If the clocks skip that time, the result is later by as much; if
     /// they show it twice, it is the earlier one.
     fn apply(&self, micros: i64) -> Option<(i64, Option<&'static str>)> {
-        let source = clocks(micros, self.zone)?;
+        let source = cinema::local(micros, self.zone).datetime();
         let distance = self.from.until(source.date()).ok()?.get_days();
         let span = i64::from(distance).checked_add(self.days)?;
         let date = self.to.checked_add(Span::new().try_days(span).ok()?).ok()?;
-        let ambiguous = self.zone.to_ambiguous_zoned(DateTime::from_parts(date, source.time()));
-        let oddity = match ambiguous.offset() {
-            AmbiguousOffset::Unambiguous { .. } => None,
-            AmbiguousOffset::Gap { .. } => Some("the clocks go forward that night, so the copy begins later."),
-            AmbiguousOffset::Fold { .. } => {
+        let (micros, change) = cinema::to_utc(DateTime::from_parts(date, source.time()), self.zone)?;
+        let oddity = match change {
+            ClockChange::None => None,
+            ClockChange::Skips => Some("the clocks go forward that night, so the copy begins later."),
+            ClockChange::Repeats => {
                 Some("this time occurs twice because the clocks go back; the earlier one was used.")
             }
         };
-        Some((ambiguous.compatible().ok()?.timestamp().as_microsecond(), oddity))
+        Some((micros, oddity))
     }
-}
-
-fn clocks(micros: i64, zone: &TimeZone) -> Option<DateTime> {
-    Some(zone.to_datetime(Timestamp::from_microsecond(micros).ok()?))
 }
 
 #[cfg(test)]

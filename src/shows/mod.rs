@@ -4,6 +4,7 @@ pub mod admin;
 pub mod api;
 mod copying;
 pub mod store;
+pub mod texts;
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Show;
-use crate::db::{Db, Dialect, FromRow, Result, Row, Tx, Value};
+use crate::db::{Db, FromRow, Result, Row, Tx, Value};
 use crate::desk::policy::Sales;
 use crate::time::clock::{self, SECOND};
 
@@ -40,7 +40,7 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
 
 /// The editable fields of a show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct ShowDraft {
     pub movie_id: i64,
     pub screen_id: i64,
     pub date_time: i64,
@@ -50,7 +50,7 @@ pub struct Plan {
 
 /// The outcome of [`put_show`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
+pub enum PutOutcome {
     Done(i64),
     /// A seat beyond the new number of seats is taken; nothing was changed.
     SeatTaken(i64),
@@ -58,8 +58,8 @@ pub enum Put {
 
 /// Adds a show, or changes the one with this id. A show always keeps its highest seat that is booked or held: its row
 /// is locked first, so that no booking can come between the check and the write.
-pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
-    let Plan { movie_id, screen_id, date_time, total_seats, sales } = plan;
+pub async fn put_show(tx: &mut Tx, id: Option<i64>, draft: ShowDraft) -> Result<PutOutcome> {
+    let ShowDraft { movie_id, screen_id, date_time, total_seats, sales } = draft;
     let mut columns: Vec<Value> = vec![movie_id.into(), screen_id.into(), date_time.into(), total_seats.into()];
     columns.extend([sales.open_at, sales.close_at, sales.order_limit, sales.user_limit].map(Value::from));
     if let Some(id) = id {
@@ -78,7 +78,7 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
             let (highest,): (Option<i64>,) =
                 tx.query_one(&highest, vec![id.into(), clock::now().into()]).await?.unwrap_or_default();
             if let Some(seat) = highest.filter(|seat| *seat > total_seats) {
-                return Ok(Put::SeatTaken(seat));
+                return Ok(PutOutcome::SeatTaken(seat));
             }
             columns.push(id.into());
             tx.execute(
@@ -87,7 +87,7 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
                 columns,
             )
             .await?;
-            return Ok(Put::Done(id));
+            return Ok(PutOutcome::Done(id));
         }
     }
     columns.push(id.into());
@@ -98,14 +98,14 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, plan: Plan) -> Result<Put> {
             columns,
         )
         .await?;
-    Ok(Put::Done(id.unwrap_or(done.last_id)))
+    Ok(PutOutcome::Done(id.unwrap_or(done.last_id)))
 }
 
 /// A show as it is stored.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct StoredShow {
     pub id: i64,
-    pub plan: Plan,
+    pub draft: ShowDraft,
     pub movie_title: String,
     pub screen_name: String,
     pub duration_minutes: i64,
@@ -114,11 +114,11 @@ pub struct Known {
     pub taken: i64,
 }
 
-impl FromRow for Known {
+impl FromRow for StoredShow {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(Known {
+        Ok(StoredShow {
             id: row.take()?,
-            plan: Plan {
+            draft: ShowDraft {
                 movie_id: row.take()?,
                 screen_id: row.take()?,
                 date_time: row.take()?,
@@ -140,7 +140,7 @@ impl FromRow for Known {
 }
 
 /// Returns the shows with these ids, ordered by time.
-pub async fn shows(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Known>> {
+pub async fn shows(tx: &mut Tx, ids: &[i64]) -> Result<Vec<StoredShow>> {
     let dialect = tx.dialect();
     let sql = format!(
         "SELECT {} s.id, s.movie_id, s.screen_id, s.date_time, s.total_seats, s.sales_open_at, s.sales_close_at,
@@ -176,8 +176,7 @@ pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
          FROM {} AS d JOIN shows s ON s.date_time >= d.begins AND s.date_time < d.ends GROUP BY d.begins",
         db.dialect().in_order(),
         db.dialect().table(&[("begins", "BIGINT"), ("ends", "BIGINT")]),
-        // MySQL's SUM returns a decimal.
-        int = if db.dialect() == Dialect::Mysql { "SIGNED" } else { "INTEGER" },
+        int = db.dialect().integer(),
     );
     let mut days = BTreeMap::new();
     for mut row in db.query::<Row>(&sql, vec![Value::list(spans)]).await? {
@@ -189,7 +188,7 @@ pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
 }
 
 /// A show on today's board.
-pub struct OnBoard {
+pub struct BoardShow {
     pub id: i64,
     pub date_time: i64,
     pub movie_title: String,
@@ -201,9 +200,9 @@ pub struct OnBoard {
     pub held: i64,
 }
 
-impl FromRow for OnBoard {
+impl FromRow for BoardShow {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(OnBoard {
+        Ok(BoardShow {
             id: row.take()?,
             date_time: row.take()?,
             movie_title: row.take()?,
@@ -217,7 +216,7 @@ impl FromRow for OnBoard {
 }
 
 /// Returns the shows that begin between these times, ordered by time, at most `limit`.
-pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Result<Vec<OnBoard>> {
+pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Result<Vec<BoardShow>> {
     let sql = format!(
         "SELECT s.id, s.date_time, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
          (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
@@ -230,7 +229,7 @@ pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Re
 }
 
 /// A show that needs its screen at the same time as another.
-pub struct Rival {
+pub struct Overlap {
     pub movie_title: String,
     pub date_time: i64,
     /// When the show ends; the turnaround follows.
@@ -239,7 +238,7 @@ pub struct Rival {
 
 /// Returns the shows on the same screen that overlap with the show with this id, or leave less than `turnaround`
 /// microseconds between the end of one and the beginning of the next. Ordered by time.
-pub async fn rivals(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Rival>> {
+pub async fn overlaps(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Overlap>> {
     let found: Vec<(String, i64, i64)> = tx
         .query(
             "SELECT m.title, s.date_time, s.date_time + m.duration_minutes * 60000000
@@ -252,7 +251,7 @@ pub async fn rivals(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Rival>>
             vec![id.into(), LONGEST_MOVIE.into(), turnaround.into(), turnaround.into()],
         )
         .await?;
-    Ok(found.into_iter().map(|(movie_title, date_time, until)| Rival { movie_title, date_time, until }).collect())
+    Ok(found.into_iter().map(|(movie_title, date_time, until)| Overlap { movie_title, date_time, until }).collect())
 }
 
 /// In microseconds. A show that began this long before another has ended for certain, so the search for overlaps
@@ -260,23 +259,23 @@ pub async fn rivals(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Rival>>
 const LONGEST_MOVIE: i64 = 2 * 24 * 3_600 * SECOND;
 
 /// Checks whether this movie begins on this screen at this time, ignoring cancelled shows.
-pub async fn is_planned(tx: &mut Tx, plan: &Plan) -> Result<bool> {
+pub async fn is_planned(tx: &mut Tx, draft: &ShowDraft) -> Result<bool> {
     let found: Option<(i64,)> = tx
         .query_one(
             "SELECT id FROM shows WHERE screen_id = ? AND date_time = ? AND movie_id = ? AND cancelled_at IS NULL",
-            vec![plan.screen_id.into(), plan.date_time.into(), plan.movie_id.into()],
+            vec![draft.screen_id.into(), draft.date_time.into(), draft.movie_id.into()],
         )
         .await?;
     Ok(found.is_some())
 }
 
 /// Returns the show of this movie on this screen at this time; a cancelled one only if there is no other.
-pub async fn planned(tx: &mut Tx, plan: &Plan) -> Result<Option<i64>> {
+pub async fn planned(tx: &mut Tx, draft: &ShowDraft) -> Result<Option<i64>> {
     let found: Option<(i64,)> = tx
         .query_one(
             "SELECT id FROM shows WHERE screen_id = ? AND date_time = ? AND movie_id = ?
              ORDER BY cancelled_at IS NOT NULL, id LIMIT 1",
-            vec![plan.screen_id.into(), plan.date_time.into(), plan.movie_id.into()],
+            vec![draft.screen_id.into(), draft.date_time.into(), draft.movie_id.into()],
         )
         .await?;
     Ok(found.map(|(id,)| id))

@@ -1,3 +1,4 @@
 //! Time: the clock and the cinema's local time.
 
+pub mod cinema;
 pub mod clock;

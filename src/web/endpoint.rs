@@ -1,9 +1,7 @@
 //! An endpoint of the API: the checks before its handler and the headers after it, in the contract's order (section 1).
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Weak;
 
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -14,12 +12,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, any_service};
 use axum::{Json, Router};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use tower::ServiceBuilder;
 
 use super::body;
 use super::negotiation::{self, HTML, JSON};
-use crate::accounts::{User, auth};
 use crate::app::App;
 use crate::error::{ApiError, FieldFaults};
 
@@ -58,9 +56,19 @@ pub struct Endpoint {
 pub const READ: &str = "GET, HEAD, OPTIONS";
 pub const CREATE: &str = "POST, OPTIONS";
 
+/// Finds the user of a request by its token, and adds them to the request's extensions for the handler. Returns whether
+/// there is a user.
+pub type Authenticate = for<'a> fn(&'a App, &'a mut Request) -> BoxFuture<'a, Result<bool, ApiError>>;
+
 /// Adds an endpoint to the router, and the redirect from its path without the trailing slash (G43 … G48).
-pub fn mount(router: Router<App>, app: &App, endpoint: Endpoint, handler: MethodRouter<App>) -> Router<App> {
-    let checks = middleware::from_fn_with_state((app.clone(), endpoint), serve);
+pub fn mount(
+    router: Router<App>,
+    app: &App,
+    endpoint: Endpoint,
+    authenticate: Authenticate,
+    handler: MethodRouter<App>,
+) -> Router<App> {
+    let checks = middleware::from_fn_with_state((app.clone(), endpoint, authenticate), serve);
     // A service for any method: a method router would add its own Allow header to requests that the checks refuse.
     let checked = ServiceBuilder::new().layer(checks).service(handler.with_state(app.clone()));
     redirecting(router, endpoint.path).route(endpoint.path, any_service(checked))
@@ -85,7 +93,7 @@ async fn to_trailing_slash(ids: Result<RawPathParams, RawPathParamsRejection>, r
 
 /// Runs checks 1 to 4 and the handler, and adds the headers of every reply.
 async fn serve(
-    State((app, endpoint)): State<(App, Endpoint)>,
+    State((app, endpoint, authenticate)): State<(App, Endpoint, Authenticate)>,
     ids: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,
@@ -95,8 +103,8 @@ async fn serve(
     }
     let mut response = match form_of(&request) {
         Err(refused) => refused.into_response(),
-        Ok(HTML) => page(endpoint, checked(&app, endpoint, request, next).await).await,
-        Ok(_) => checked(&app, endpoint, request, next).await,
+        Ok(HTML) => page(endpoint, checked(&app, endpoint, authenticate, request, next).await).await,
+        Ok(_) => checked(&app, endpoint, authenticate, request, next).await,
     };
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(endpoint.allow));
@@ -106,12 +114,17 @@ async fn serve(
     response
 }
 
-async fn checked(app: &App, endpoint: Endpoint, mut request: Request, next: Next) -> Response {
+async fn checked(
+    app: &App,
+    endpoint: Endpoint,
+    authenticate: Authenticate,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if endpoint.access != Access::Public {
-        match auth::authenticate(app, request.headers()).await {
-            Ok(Some(user)) => drop(request.extensions_mut().insert(user)),
-            Ok(None) if endpoint.access == Access::User => return ApiError::NotAuthenticated.into_response(),
-            Ok(None) => {}
+        match authenticate(app, &mut request).await {
+            Ok(false) if endpoint.access == Access::User => return ApiError::NotAuthenticated.into_response(),
+            Ok(_) => {}
             Err(refused) => return refused.into_response(),
         }
     }
@@ -228,18 +241,6 @@ fn are_ids(ids: &RawPathParams) -> bool {
     ids.iter().all(|(name, id)| !name.ends_with("id") || is_id(id))
 }
 
-/// Tells whether the client still waits: the reference is dead once the client has disconnected.
-#[derive(Debug, Clone)]
-pub struct Client(pub Weak<()>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Client {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(|| ApiError::Internal("a request without a client".into()))
-    }
-}
-
 /// The id in the path. An id beyond 64 bits becomes the largest number, which no row has (H05, B32, C06).
 pub struct PathId(pub i64);
 
@@ -263,15 +264,5 @@ impl<S: Send + Sync> FromRequestParts<S> for PathCode {
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
         let (_, code) = params.iter().next().ok_or(ApiError::NotFound)?;
         Ok(PathCode(code.to_owned()))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for User {
-    type Rejection = ApiError;
-
-    /// Returns the user whom [`mount`] found by the token.
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let found = Extension::<User>::from_request_parts(parts, state).await;
-        found.map(|Extension(user)| user).map_err(|_| ApiError::NotAuthenticated)
     }
 }

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -21,8 +20,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::server::NoPlace;
 use crate::telemetry::log;
-use crate::web::endpoint::Client;
-use crate::{admin, admin_site};
+use crate::web::client::{Client, ClientAddress};
+use crate::web::html::page::PageArea;
 
 /// Sent with every reply. The id is also in every log line of the request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,26 +34,35 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// The parts of the site that answer with pages.
+type Areas = &'static [PageArea];
+
+/// Returns the part of the site that a path belongs to.
+fn area_of(areas: Areas, path: &str) -> Option<&'static PageArea> {
+    areas.iter().find(|area| area.has(path))
+}
+
 /// Wraps the routes in all middleware.
-pub fn around(router: Router, app: &App) -> Router {
+pub fn around(router: Router, app: &App, areas: Areas) -> Router {
     let router = router.layer(middleware::from_fn_with_state(app.clone(), within_limits));
-    with_cors(router, &app.config.cors_allowed_origins).layer(middleware::from_fn_with_state(app.clone(), surround))
+    with_cors(router, &app.config.cors_allowed_origins, areas)
+        .layer(middleware::from_fn_with_state((app.clone(), areas), surround))
 }
 
 /// The most bytes that are logged of a path or a method.
 const LONGEST_SHOWN: usize = 200;
 
-async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn surround(State((app, areas)): State<(App, Areas)>, request: Request, next: Next) -> Response {
     let id = Uuid::new_v4();
-    log::in_request(id, answer(app, id, request, next)).await
+    log::in_request(id, answer(app, areas, id, request, next)).await
 }
 
-async fn answer(app: App, id: Uuid, mut request: Request, next: Next) -> Response {
+async fn answer(app: App, areas: Areas, id: Uuid, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), log::cut(request.uri().path(), LONGEST_SHOWN).into_owned());
     let client = client_address(&request, app.config.trusted_proxies);
     request.extensions_mut().insert(ClientAddress(client));
-    let mut response = if origin_is_refused(&app, &request) {
+    let mut response = if origin_is_refused(&app, areas, &request) {
         ApiError::UnknownOrigin.into_response()
     } else {
         next.run(request).await
@@ -73,8 +81,8 @@ async fn answer(app: App, id: Uuid, mut request: Request, next: Next) -> Respons
         _ => line!(info),
     }
     let id = id.simple().to_string();
-    if admin::render::is_of_the_panel(&path) {
-        response = admin::render::dress(&admin_site::SITE, response, &id).await;
+    if let Some(area) = area_of(areas, &path) {
+        response = (area.dress)(response, id.clone()).await;
     }
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);
@@ -154,19 +162,6 @@ impl Named {
     }
 }
 
-/// The client's address, according to the trusted proxies. IPv4 addresses are always in IPv4 notation, even if
-/// the client connected to an IPv6 socket.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub IpAddr);
-
-impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().copied().ok_or_else(|| ApiError::Internal("a request without an address".into()))
-    }
-}
-
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The warning about a proxy that the settings don't mention is logged once.
@@ -216,7 +211,7 @@ fn address_of(entry: &str) -> Option<IpAddr> {
 }
 
 /// Allows web pages of the listed origins to call the API. If there are none, browsers block other origins.
-fn with_cors(router: Router, origins: &[String]) -> Router {
+fn with_cors(router: Router, origins: &[String], areas: Areas) -> Router {
     const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
     let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {
@@ -233,8 +228,8 @@ fn with_cors(router: Router, origins: &[String]) -> Router {
     let origins = Arc::new(origins);
     let with = router.clone().layer(cors);
     Router::new().fallback(move |request: Request| {
-        // The panel is for its own pages only.
-        let without = admin::render::is_of_the_panel(request.uri().path());
+        // Pages are for the server's own pages only.
+        let without = area_of(areas, request.uri().path()).is_some();
         let (router, with, origins) = (router.clone(), with.clone(), Arc::clone(&origins));
         async move {
             if without {
@@ -261,7 +256,7 @@ fn is_preflight(request: &Request) -> bool {
 /// Logs an origin that is not listed, and returns whether the request is its preflight. A preflight is refused here,
 /// because the endpoint would only report a missing token. Other requests get a reply without the headers that let the
 /// page read it.
-fn origin_is_refused(app: &App, request: &Request) -> bool {
+fn origin_is_refused(app: &App, areas: Areas, request: &Request) -> bool {
     let headers = request.headers();
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let origin = String::from_utf8_lossy(origin.as_bytes());
@@ -271,7 +266,7 @@ fn origin_is_refused(app: &App, request: &Request) -> bool {
         origin.split_once("://").is_some_and(|(_, from)| host == Some(from.as_bytes()))
     };
     if app.config.cors_allowed_origins.iter().any(|listed| *listed == origin)
-        || admin::render::is_of_the_panel(request.uri().path())
+        || area_of(areas, request.uri().path()).is_some()
         || !is_preflight(request) && is_own()
     {
         return false;

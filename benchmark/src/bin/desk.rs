@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use marquee::commands::read_config;
 use marquee::db::{Db, DbError, Dialect, Value, mysql};
-use marquee::desk::BookingError;
-use marquee::desk::desk::Desk;
-use marquee::desk::rules::Ask;
-use marquee::shows::store::{Plan, Put, put_show};
+use marquee::desk::Desk;
+use marquee::desk::command::Origin;
+use marquee::desk::error::BookingError;
+use marquee::shows::store::{PutOutcome, ShowDraft, put_show};
 use marquee::time::clock::{self, SECOND};
 use marquee::{accounts, movies, screens};
 use marquee_benchmark::{Database, INSERT, NewBooking};
@@ -307,10 +307,10 @@ async fn shows_of(db: &Db, count: u32) -> Result<Vec<i64>, Box<dyn std::error::E
     let screen_id = screens::store::put_screen(&mut tx, None, &format!("Screen {date_time}")).await?;
     let mut shows = Vec::new();
     for _ in 0..count {
-        let plan = Plan { movie_id, screen_id, date_time, total_seats: SEATS, ..Plan::default() };
-        match put_show(&mut tx, None, plan).await? {
-            Put::Done(id) => shows.push(id),
-            Put::SeatTaken(seat) => return Err(format!("seat {seat} of a new show is taken").into()),
+        let draft = ShowDraft { movie_id, screen_id, date_time, total_seats: SEATS, ..ShowDraft::default() };
+        match put_show(&mut tx, None, draft).await? {
+            PutOutcome::Done(id) => shows.push(id),
+            PutOutcome::SeatTaken(seat) => return Err(format!("seat {seat} of a new show is taken").into()),
         }
     }
     tx.commit().await?;

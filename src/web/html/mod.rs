@@ -1,4 +1,9 @@
-//! What pages share.
+//! What pages share: templates, cookies, messages after a redirect, posted forms, and their protection against other
+//! sites.
 
+pub mod assets;
 pub mod cookies;
+pub mod csrf;
 pub mod flash;
+pub mod forms;
+pub mod page;

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
-use marquee::admin_site::SITE;
+use marquee::admin_site::{PAGES, SITE};
 use marquee::app;
 use marquee::config::Config;
 use marquee::db::Db;
@@ -77,7 +77,7 @@ async fn sky(app: &App) -> String {
     let routes = admin_panel().into_iter();
     let router =
         routes.fold(Router::new(), |router, (route, handler)| guard::mount(router, &inner, &SKY, route, handler));
-    let router = layers::around(router.with_state(inner.clone()), &inner);
+    let router = layers::around(router.with_state(inner.clone()), &inner, &[PAGES]);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let base = format!("http://{}", listener.local_addr().expect("it listens"));
     let grace = std::time::Duration::ZERO;
@@ -453,9 +453,9 @@ async fn stored_markup_is_escaped_everywhere(engine: Engine) {
         paths.push(format!("/admin/{name}/"));
         paths.push(format!("/admin/{name}/?q=%3Cscript%3Ealert(1)%3C/script%3E%22onx=%22&back=%22onx=%22"));
         let only = if model.only.is_empty() { "1 = 1" } else { model.only };
-        let ids = app
-            .sql(&format!("SELECT t.id FROM {} t {} WHERE {only} ORDER BY t.id LIMIT 2", model.table, model.joins))
-            .await;
+        let joins: String = model.joins.iter().map(|join| join.to_sql("JOIN")).collect();
+        let ids =
+            app.sql(&format!("SELECT t.id FROM {} t{joins} WHERE {only} ORDER BY t.id LIMIT 2", model.table)).await;
         assert!(!ids.is_empty(), "there are no {name} to check");
         for row in ids {
             paths.extend(["change", "history", "delete"].map(|page| format!("/admin/{name}/{}/{page}/", row[0])));

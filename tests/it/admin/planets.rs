@@ -1,5 +1,5 @@
 use marquee::admin::{
-    Column, Field, FieldAccess, Fieldset, Kind, Model, Refused, Search, SearchKind, Shown, Values, Work,
+    Column, Field, FieldAccess, Fieldset, FormValues, Kind, Model, SaveError, Search, SearchKind, Shown, Work,
 };
 
 const KINDS: &[(&str, &str)] = &[("rock", "Rock"), ("gas", "Gas")];
@@ -52,11 +52,11 @@ pub static PLANETS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i64, Refused> {
+async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     if values.int("moons") > Some(100) && !values.anyway {
-        return Err(Refused::Warnings(vec!["That is a lot of moons.".into()]));
+        return Err(SaveError::Warnings(vec!["That is a lot of moons.".into()]));
     }
-    let fields = ["name", "kind", "moons", "rises"].map(|name| values.of[name].clone().into());
+    let fields = ["name", "kind", "moons", "rises"].map(|name| values.fields[name].clone().into());
     let Some(id) = id else {
         let sql = "INSERT INTO planets (name, kind, moons, rises) VALUES (?, ?, ?, ?)";
         return Ok(work.tx.execute(sql, fields.to_vec()).await?.last_id);
@@ -66,7 +66,7 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &Values) -> Result<i
     Ok(id)
 }
 
-async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), Refused> {
+async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), SaveError> {
     work.tx.execute("DELETE FROM planets WHERE id = ?", vec![id.into()]).await?;
     Ok(())
 }

@@ -325,7 +325,7 @@ async fn the_session_cookie_is_protected(engine: Engine) {
         let (value, attributes) = cookie.split_once("; ").expect("attributes");
         assert_eq!(value.len(), "marquee_admin=".len() + 43);
         let secure = if is_secure { "; Secure" } else { "" };
-        assert_eq!(attributes, format!("Path=/admin; HttpOnly; SameSite=Lax{secure}"), "{proxies} {sent}");
+        assert_eq!(attributes, format!("HttpOnly; SameSite=Lax{secure}; Path=/admin"), "{proxies} {sent}");
     }
     // Each visitor has another secret.
     let app = App::start(engine).await;

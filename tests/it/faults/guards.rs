@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::join;
 use marquee::config::parse_database_url;
 use marquee::db::Db;
-use marquee::shows::store::{Plan, Put, put_show};
+use marquee::shows::store::{PutOutcome, ShowDraft, put_show};
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 use stampede::Load;
@@ -162,8 +162,8 @@ fn another_instance(app: &App) -> Db {
     Db::open(&target, 2).expect("the database can be opened")
 }
 
-fn show_with(total_seats: i64) -> Plan {
-    Plan { movie_id: 1, screen_id: 1, date_time: SHOW_TIME, total_seats, ..Plan::default() }
+fn show_with(total_seats: i64) -> ShowDraft {
+    ShowDraft { movie_id: 1, screen_id: 1, date_time: SHOW_TIME, total_seats, ..ShowDraft::default() }
 }
 
 async fn shrinking_never_oversells(engine: Engine) {
@@ -181,11 +181,11 @@ async fn shrinking_never_oversells(engine: Engine) {
             for total_seats in [12, 9, 6, 3, 1] {
                 let mut tx = other.begin().await.expect("a transaction can be started");
                 match put_show(&mut tx, Some(1), show_with(total_seats)).await.expect("the show can be changed") {
-                    Put::Done(_) => {
+                    PutOutcome::Done(_) => {
                         tx.commit().await.expect("the change can be committed");
                         outcomes[0] += 1;
                     }
-                    Put::SeatTaken(seat) => {
+                    PutOutcome::SeatTaken(seat) => {
                         assert!(seat > total_seats);
                         outcomes[1] += 1;
                     }
@@ -228,7 +228,7 @@ async fn a_booking_that_waited_for_a_shrink_is_decided_again(engine: Engine) {
     let other = another_instance(&app);
     let shrink = async |total_seats: i64| {
         let mut tx = other.begin().await.expect("a transaction can be started");
-        assert_eq!(put_show(&mut tx, Some(1), show_with(total_seats)).await, Ok(Put::Done(1)));
+        assert_eq!(put_show(&mut tx, Some(1), show_with(total_seats)).await, Ok(PutOutcome::Done(1)));
         tx
     };
     let tx = shrink(9).await;
@@ -249,7 +249,7 @@ async fn a_booking_that_waited_for_a_shrink_is_decided_again(engine: Engine) {
     reply.expect(201);
     // The reverse: the booking comes first, and the shrink finds it.
     let mut tx = other.begin().await.expect("a transaction can be started");
-    assert_eq!(put_show(&mut tx, Some(1), show_with(8)).await, Ok(Put::SeatTaken(9)));
+    assert_eq!(put_show(&mut tx, Some(1), show_with(8)).await, Ok(PutOutcome::SeatTaken(9)));
     drop(tx);
     is_consistent(&app).await;
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::admin::fields::given;
-use crate::admin::{Given, Inline, Model, UsedBy, time_sql};
+use super::time_sql;
+use crate::admin::values::cell_text;
+use crate::admin::{FieldValue, Inline, Model, UsedBy};
 use crate::app::App;
-use crate::db::{DbError, Decode, Dialect, FromRow, Result, Tx, Value};
+use crate::db::{DbError, Decode, FromRow, Result, Tx, Value};
 
 /// An object as it is stored.
 #[derive(Debug, Clone)]
@@ -14,7 +15,7 @@ pub struct Object {
     pub label: String,
     pub version: i64,
     /// The values by field, of the fields that can be read.
-    pub values: BTreeMap<&'static str, Given>,
+    pub values: BTreeMap<&'static str, FieldValue>,
 }
 
 /// The connection for a read: any one, or the transaction of a change.
@@ -27,7 +28,7 @@ impl Reader<'_> {
     /// Runs a query that is made of a description's expressions.
     async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let (Reader::Db(app) | Reader::Tx(app, _)) = self;
-        let sql = time_sql::told(sql, app.db.dialect(), &app.config.time_zone);
+        let sql = time_sql::to_sql(sql, app.db.dialect(), &app.config.time_zone);
         match self {
             Reader::Db(app) => app.db.query(&sql, params).await,
             Reader::Tx(_, tx) => tx.query(&sql, params).await,
@@ -44,10 +45,7 @@ pub async fn object(mut reader: Reader<'_>, model: &'static Model, id: i64) -> R
 
 /// Locks an object until the transaction ends, and returns its version. On SQLite the transaction is the only writer.
 pub async fn lock(tx: &mut Tx, model: &Model, id: i64) -> Result<Option<i64>> {
-    let locking = match tx.dialect() {
-        Dialect::Sqlite => "",
-        Dialect::Mysql => " FOR UPDATE",
-    };
+    let locking = tx.dialect().for_update();
     // Without joins, which would also lock rows of other tables.
     let sql = format!("SELECT {} FROM {} t WHERE t.id = ?{locking}", version(model), model.table);
     let found: Option<(i64,)> = tx.query_one(&sql, vec![id.into()]).await?;
@@ -85,7 +83,7 @@ pub async fn labels(reader: &mut Reader<'_>, model: &Model, ids: &[i64]) -> Resu
         let places = vec!["?"; ids.len()].join(", ");
         let sql = format!("{} AND t.id IN ({places})", select_label(model));
         let rows: Vec<(i64, Value)> = reader.query(&sql, ids.iter().map(|&id| id.into()).collect()).await?;
-        found.extend(rows.into_iter().map(|(id, label)| (id, text(label))));
+        found.extend(rows.into_iter().map(|(id, label)| (id, cell_text(label))));
     }
     Ok(found)
 }
@@ -97,7 +95,7 @@ pub async fn few(app: &App, model: &Model, most: usize) -> Result<Option<Vec<(i6
     if rows.len() > most {
         return Ok(None);
     }
-    let mut named: Vec<(i64, String)> = rows.into_iter().map(|(id, label)| (id, text(label))).collect();
+    let mut named: Vec<(i64, String)> = rows.into_iter().map(|(id, label)| (id, cell_text(label))).collect();
     named.sort_by_cached_key(|(id, label)| (label.to_lowercase(), *id));
     Ok(Some(named))
 }
@@ -122,7 +120,7 @@ pub async fn some_users(
     let (by, params) = users(used_by, id);
     let sql = format!("{} AND {by} LIMIT {most}", select_label(model));
     let rows: Vec<(i64, Value)> = Reader::Db(app).query(&sql, params).await?;
-    Ok(rows.into_iter().map(|(id, label)| (id, text(label))).collect())
+    Ok(rows.into_iter().map(|(id, label)| (id, cell_text(label))).collect())
 }
 
 /// Returns the condition for objects that depend on this one.
@@ -136,7 +134,8 @@ fn users(used_by: &UsedBy, id: i64) -> (String, Vec<Value>) {
 /// Returns the `FROM … WHERE …` of all objects of a model.
 fn from(model: &Model) -> String {
     let only = if model.only.is_empty() { "1 = 1" } else { model.only };
-    format!("FROM {} t {} WHERE ({only})", model.table, model.joins)
+    let joins: String = model.joins.iter().map(|join| join.to_sql("JOIN")).collect();
+    format!("FROM {} t{joins} WHERE ({only})", model.table)
 }
 
 fn version(model: &Model) -> &'static str {
@@ -158,22 +157,12 @@ fn select(model: &Model) -> String {
 fn read(model: &'static Model, row: Vec<Value>) -> Result<Object> {
     let mut row = row.into_iter();
     let mut next = || row.next().unwrap_or(Value::Null);
-    let (id, label, version) = (whole(next())?, text(next()), whole(next())?);
+    let (id, label, version) = (whole(next())?, cell_text(next()), whole(next())?);
     let readable = model.fields().filter(|field| !field.sql.is_empty());
-    let values = readable.map(|field| Ok((field.name, given(&field.kind, next())?))).collect::<Result<_>>()?;
+    let values = readable.map(|field| Ok((field.name, field.kind.read_cell(next())?))).collect::<Result<_>>()?;
     Ok(Object { id, label, version, values })
 }
 
 fn whole(cell: Value) -> Result<i64> {
     i64::decode(cell).map_err(|cell| DbError::Other(format!("{cell:?} is not a whole number")))
-}
-
-/// Returns a cell of any type as text.
-fn text(cell: Value) -> String {
-    match cell {
-        Value::Null => String::new(),
-        Value::Int(number) => number.to_string(),
-        Value::Text(text) => text,
-        Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-    }
 }

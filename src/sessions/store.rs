@@ -1,4 +1,4 @@
-//! Sessions of the panel.
+//! The SQL of sessions.
 
 use std::collections::HashSet;
 
@@ -48,7 +48,7 @@ pub async fn permissions(db: &Db, user_id: i64) -> Result<HashSet<String>> {
 }
 
 /// Records that a session is in use.
-pub async fn seen(db: &Db, hash: Vec<u8>, now: i64) -> Result<()> {
+pub async fn record_use(db: &Db, hash: Vec<u8>, now: i64) -> Result<()> {
     db.execute("UPDATE admin_sessions SET seen_at = ? WHERE token_hash = ?", vec![now.into(), hash.into()]).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Logging in and out, and changing one's own password.
+//! The pages to log in to the panel and out of it, and to change one's own password.
 
 use askama::Template;
 use axum::extract::RawQuery;
@@ -6,14 +6,16 @@ use axum::http::StatusCode;
 use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
-use super::guard::{Page, Posted, Visitor, asked, next_page};
-use super::render::{Frame, html};
-use super::session::{self, Secret};
-use super::store::log;
-use crate::accounts::passwords::Purpose;
-use crate::accounts::{self, AccountError, password_rules};
+use super::passwords::Purpose;
+use super::{AccountError, editing, login, password_rules, store};
+use crate::admin::guard::{Page, Visitor, next_page};
+use crate::admin::query::log;
+use crate::admin::render::Frame;
 use crate::db::DbError;
 use crate::error::ApiError;
+use crate::sessions::{self, Secret};
+use crate::web::html::forms::{Posted, query_value};
+use crate::web::html::page::html;
 
 #[derive(Template)]
 #[template(path = "admin/login.html")]
@@ -25,20 +27,20 @@ struct LoginPage<'a> {
     fault: String,
 }
 
-pub async fn page(visitor: Visitor, query: RawQuery) -> Result<Response, ApiError> {
-    let asked_for = asked(&query, "next");
+pub async fn login_page(visitor: Visitor, query: RawQuery) -> Result<Response, ApiError> {
+    let asked_for = query_value(&query, "next");
     let next = next_page(&asked_for);
     if visitor.staff().await?.is_some() {
         return Ok((StatusCode::FOUND, [(LOCATION, next.to_owned())]).into_response());
     }
-    Ok(login_page(&visitor, next, "", String::new()))
+    Ok(show_login(&visitor, next, "", String::new()))
 }
 
 /// Returns the login form, and sets the cookie if the visitor has none.
-fn login_page(visitor: &Visitor, next: &str, username: &str, fault: String) -> Response {
+fn show_login(visitor: &Visitor, next: &str, username: &str, fault: String) -> Response {
     let secret = visitor.secret.clone().unwrap_or_else(Secret::random);
-    let frame = Frame { site: visitor.site, staff: None, model: None, path: Vec::new(), notes: Vec::new() };
-    let mut response = html(&LoginPage { frame, csrf: secret.csrf(), next, username, fault });
+    let frame = Frame { site: visitor.site, staff: None, model: None, path: Vec::new(), messages: Vec::new() };
+    let mut response = html(&LoginPage { frame, csrf: secret.csrf_token(), next, username, fault });
     if visitor.secret.is_none() {
         response.headers_mut().insert(SET_COOKIE, secret.cookie(visitor.over_tls));
     }
@@ -54,9 +56,10 @@ pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiErr
     let [username, password] = &["username", "password"].map(|name| posted.text(name).trim().to_owned());
     // Checking the password may wait behind many others; don't keep the form in memory so long.
     drop(posted);
+    let app = &visitor.app;
     let again =
-        |status: StatusCode, fault: String| (status, login_page(&visitor, next, username, fault)).into_response();
-    let account = match accounts::check_password(&visitor.app, username, password, &visitor.asker).await {
+        |status: StatusCode, fault: String| (status, show_login(&visitor, next, username, fault)).into_response();
+    let account = match login::check_password(app, username, password, &visitor.client).await {
         Ok(account) if account.is_staff => account,
         Ok(_) | Err(AccountError::WrongCredentials) => return Ok(again(StatusCode::FORBIDDEN, REFUSED.to_owned())),
         Err(fault @ AccountError::Throttled(seconds)) => {
@@ -65,14 +68,15 @@ pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiErr
         }
         Err(error) => return Err(error.into()),
     };
-    match session::begin(&visitor.app, &account, visitor.secret.as_ref()).await {
-        Ok(secret) => Ok(to(next, &secret, &visitor)),
+    match sessions::begin(&app.db, &app.config, account.id, &account.password, visitor.secret.as_ref()).await {
+        Ok(secret) => Ok(enter(next, &secret, &visitor)),
         Err(DbError::Guard(_)) => Ok(again(StatusCode::FORBIDDEN, REFUSED.to_owned())),
         Err(error) => Err(error.into()),
     }
 }
 
-fn to(page: &str, secret: &Secret, visitor: &Visitor) -> Response {
+/// Redirects to a page with a new session.
+fn enter(page: &str, secret: &Secret, visitor: &Visitor) -> Response {
     let headers = [(LOCATION, page.to_owned())];
     (StatusCode::SEE_OTHER, headers, [(SET_COOKIE, secret.cookie(visitor.over_tls))]).into_response()
 }
@@ -80,11 +84,11 @@ fn to(page: &str, secret: &Secret, visitor: &Visitor) -> Response {
 /// Ends this session, or, with the field `everywhere`, all of the user's.
 pub async fn log_out(visitor: Visitor, page: Page, posted: Posted) -> Result<Response, ApiError> {
     match &visitor.secret {
-        Some(secret) if !posted.has("everywhere") => session::end(&page.app, secret).await?,
-        _ => session::end_all(&page.app, page.staff.user_id).await?,
+        Some(secret) if !posted.has("everywhere") => sessions::end(&page.app.db, secret).await?,
+        _ => sessions::end_all(&page.app.db, page.staff.user_id).await?,
     }
-    let forgotten = [(SET_COOKIE, Secret::forgotten(visitor.over_tls))];
-    Ok((StatusCode::SEE_OTHER, [(LOCATION, "/admin/login/")], forgotten).into_response())
+    let forget = [(SET_COOKIE, Secret::forget(visitor.over_tls))];
+    Ok((StatusCode::SEE_OTHER, [(LOCATION, "/admin/login/")], forget).into_response())
 }
 
 #[derive(Template)]
@@ -104,10 +108,10 @@ struct PasswordField {
 }
 
 /// Returns the password form, with the errors of the old password, of the new one, and of its repetition.
-fn form(page: Page, [old, new, again]: [Vec<String>; 3], notes: Vec<String>) -> Response {
+fn show_form(page: Page, [old, new, again]: [Vec<String>; 3], messages: Vec<String>) -> Response {
     let csrf = page.staff.csrf.clone();
     let path = vec![("Change password".to_owned(), String::new())];
-    let frame = Frame { site: page.site, staff: Some(page.staff), model: None, path, notes };
+    let frame = Frame { site: page.site, staff: Some(page.staff), model: None, path, messages };
     let field = |name, label, autocomplete, faults| PasswordField { name, label, autocomplete, faults };
     let fields = [
         field("old", "Old password", "current-password", old),
@@ -119,8 +123,8 @@ fn form(page: Page, [old, new, again]: [Vec<String>; 3], notes: Vec<String>) -> 
 
 pub async fn password_page(page: Page, query: RawQuery) -> Response {
     let done = "Your password has been changed, and you have been logged out everywhere else.";
-    let notes = if asked(&query, "done").is_empty() { Vec::new() } else { vec![done.to_owned()] };
-    form(page, Default::default(), notes)
+    let messages = if query_value(&query, "done").is_empty() { Vec::new() } else { vec![done.to_owned()] };
+    show_form(page, Default::default(), messages)
 }
 
 /// Changes the user's own password, and ends all other sessions.
@@ -128,9 +132,9 @@ pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Resul
     let app = page.app.clone();
     let [old, new, again] = ["old", "new", "again"].map(|name| posted.text(name).trim());
     let staff = page.staff.clone();
-    let found = accounts::store::by_ids(&app.db, vec![staff.user_id]).await?.remove(&staff.user_id).flatten();
+    let found = store::by_ids(&app.db, vec![staff.user_id]).await?.remove(&staff.user_id).flatten();
     let user = found.ok_or(ApiError::NotFound)?.user;
-    let of_old = match accounts::check_password(&app, &user.username, old, &visitor.asker).await {
+    let of_old = match login::check_password(&app, &user.username, old, &visitor.client).await {
         Ok(_) => None,
         Err(AccountError::WrongCredentials) => Some("This is not your password.".to_owned()),
         Err(fault @ AccountError::Throttled(_)) => Some(fault.to_string()),
@@ -139,14 +143,15 @@ pub async fn set_password(visitor: Visitor, page: Page, posted: Posted) -> Resul
     let of_new = password_rules::faults(new, &user.username, &user.email);
     let of_again = (new != again).then(|| "The two new passwords differ.".to_owned());
     if of_old.is_some() || !of_new.is_empty() || of_again.is_some() {
-        return Ok(form(page, [of_old.into_iter().collect(), of_new, of_again.into_iter().collect()], Vec::new()));
+        let faults = [of_old.into_iter().collect(), of_new, of_again.into_iter().collect()];
+        return Ok(show_form(page, faults, Vec::new()));
     }
-    let hash = app.passwords.hash(new.to_owned(), Purpose::Login, &visitor.asker).await?;
+    let hash = app.passwords.hash(new.to_owned(), Purpose::Login, &visitor.client).await?;
     let mut tx = app.db.begin().await?;
-    accounts::set_password(&mut tx, staff.user_id, &hash).await?;
-    let secret = session::begin_anew(&mut tx, staff.user_id).await?;
+    editing::replace_password(&mut tx, staff.user_id, &hash).await?;
+    let secret = sessions::begin_in(&mut tx, staff.user_id).await?;
     log::add(&mut tx, &staff, "users", staff.user_id, &staff.username, "password", &[]).await?;
     tx.commit().await?;
     app.caches.users.changed(&staff.user_id);
-    Ok(to("/admin/password/?done=1", &secret, &visitor))
+    Ok(enter("/admin/password/?done=1", &secret, &visitor))
 }

@@ -1,4 +1,4 @@
-//! The panel's own stylesheet and script, compiled in.
+//! The stylesheets and scripts of pages, compiled in.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use super::guard::asked;
+use super::forms::query_value;
 use crate::error::ApiError;
 
 struct Asset {
@@ -21,8 +21,8 @@ struct Asset {
 
 static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
     [
-        ("admin.css", "text/css; charset=utf-8", include_str!("../../static/admin/admin.css")),
-        ("admin.js", "text/javascript; charset=utf-8", include_str!("../../static/admin/admin.js")),
+        ("admin.css", "text/css; charset=utf-8", include_str!("../../../static/admin/admin.css")),
+        ("admin.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/admin.js")),
     ]
     .map(|(name, kind, text)| {
         let hash = Sha256::digest(text);
@@ -45,7 +45,7 @@ pub async fn file(Path(name): Path<String>, query: RawQuery, headers: HeaderMap)
     let Some(Asset { kind, text, version, .. }) = asset(&name) else { return ApiError::NotFound.into_response() };
     let tag = format!("\"{version}\"");
     // Without the current version in the URL, the file must be revalidated each time.
-    let keep = if asked(&query, "v") == *version { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let keep = if query_value(&query, "v") == *version { "public, max-age=31536000, immutable" } else { "no-cache" };
     let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let headers = [(ETAG, tag.as_str()), (CACHE_CONTROL, keep)];
     if known {

@@ -1,0 +1,36 @@
+//! The URLs of the panel's pages. Pages pass on `back`, the query of the list that the user came from.
+
+use super::query::ListQuery;
+use super::{Action, Model};
+
+/// Returns the URL of the list that the user came from. `back` is only its query, so it can't lead to another site.
+pub fn list_url(model: &Model, back: &str) -> String {
+    let mark = if back.is_empty() { "" } else { "?" };
+    let query: String = back.chars().filter(char::is_ascii_graphic).collect();
+    format!("/admin/{}/{mark}{query}", model.name)
+}
+
+/// Returns the URL of an object's form.
+pub fn change_url(model: &Model, id: i64) -> String {
+    format!("/admin/{}/{id}/change/", model.name)
+}
+
+/// Returns the URL that searches names of a model's objects.
+pub fn names_url(model: &Model) -> String {
+    format!("/admin/{}/names/", model.name)
+}
+
+/// Returns the URL of an action's confirmation page for this object.
+pub fn action_url(model: &'static Model, action: &Action, id: i64, back: &str) -> String {
+    let list = ListQuery::read(model, back).text();
+    let list = if list.is_empty() { list } else { format!("&{list}") };
+    format!("/admin/{}/actions/{}/?ids={id}{list}", model.name, action.name)
+}
+
+/// Returns a query that passes on `back`, or nothing if it is empty.
+pub fn back_query(back: &str) -> String {
+    match back {
+        "" => String::new(),
+        back => format!("?{}", form_urlencoded::Serializer::new(String::new()).append_pair("back", back).finish()),
+    }
+}

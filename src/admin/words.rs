@@ -1,0 +1,12 @@
+//! Small words of pages.
+
+/// Returns a text with its first letter as a capital.
+pub fn capitalize(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Returns the label of a stored word.
+pub fn choice_label(choices: &[(&str, &str)], word: String) -> String {
+    choices.iter().find(|(known, _)| *known == word).map_or(word, |(_, label)| (*label).to_owned())
+}

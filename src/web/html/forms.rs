@@ -1,0 +1,104 @@
+//! Posted forms, and why what they ask for was not saved.
+
+use axum::extract::{FromRequestParts, RawQuery, Request};
+use axum::http::request::Parts;
+
+use super::csrf;
+use crate::app::App;
+use crate::db::DbError;
+use crate::error::ApiError;
+use crate::web::body;
+
+/// The posted fields of a form, in their order, repeated names included. The valid CSRF token has been removed.
+#[derive(Debug, Clone, Default)]
+pub struct Posted(pub Vec<(String, String)>);
+
+impl Posted {
+    /// Parses the query of a URL.
+    pub fn in_query(query: Option<&str>) -> Posted {
+        let fields = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        Posted(fields.map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// Returns the first value with this name, or an empty string.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(sent, _)| sent == name).map_or("", |(_, value)| value)
+    }
+
+    /// Returns all values with this name.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(sent, _)| sent == name).map(|(_, value)| value.clone()).collect()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(sent, _)| sent == name)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Posted {
+    type Rejection = ApiError;
+
+    /// Returns the form that was read before the handler ran.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(|| ApiError::Internal("the form was not read".into()))
+    }
+}
+
+/// Returns the first value with this name in a query, or an empty string.
+pub fn query_value(query: &RawQuery, name: &str) -> String {
+    Posted::in_query(query.0.as_deref()).text(name).to_owned()
+}
+
+/// Reads a posted form of at most this many bytes and fields, and the CSRF token that was sent with it.
+///
+/// # Errors
+/// Those of [`body::read`], [`ApiError::UnsupportedMediaType`], [`ApiError::TooManyFields`].
+pub async fn read(
+    app: &App,
+    request: &mut Request,
+    bytes_max: usize,
+    fields_max: usize,
+) -> Result<(Posted, String), ApiError> {
+    body::refuse_encoded(request)?;
+    let headers = request.headers();
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let (in_header, content_type) = (text(csrf::HEADER), text("content-type").unwrap_or_default());
+    let body = body::read(app, std::mem::take(request.body_mut()), bytes_max).await?;
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !body.is_empty() && !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(ApiError::UnsupportedMediaType(content_type));
+    }
+    if form_urlencoded::parse(&body).nth(fields_max).is_some() {
+        return Err(ApiError::TooManyFields(fields_max));
+    }
+    let sent = form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let (tokens, rest): (Vec<_>, Vec<_>) = sent.partition(|(name, _)| name == csrf::FIELD);
+    let token = in_header.or_else(|| tokens.into_iter().next().map(|(_, token)| token)).unwrap_or_default();
+    Ok((Posted(rest), token))
+}
+
+/// Why a form was not saved.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum SaveError {
+    /// Errors by field; an empty name means the form as a whole.
+    #[error("{0:?}")]
+    Faults(Vec<(&'static str, String)>),
+    /// Reasons against the change. If the user has read them and goes on regardless, it is made nevertheless.
+    #[error("{0:?}")]
+    Warnings(Vec<String>),
+    /// The object can't be deleted: why, and the name of the action of its model to use instead, if there is one.
+    #[error("{why}")]
+    Stays { why: String, instead: Option<&'static str> },
+    /// Someone else has changed the object since it was read, or it no longer exists.
+    #[error("someone else has changed it")]
+    Stale,
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl SaveError {
+    /// Returns the error of a single field.
+    pub fn fault(field: &'static str, text: impl Into<String>) -> SaveError {
+        SaveError::Faults(vec![(field, text.into())])
+    }
+}

@@ -12,13 +12,18 @@ use crate::accounts::Known;
 use crate::accounts::passwords::Passwords;
 use crate::accounts::throttle::Throttle;
 use crate::accounts::tokens::TokenKeys;
+use crate::booking::cleanup;
 use crate::booking::desk::Desk;
 use crate::cache::ReadCache;
 use crate::config::Config;
 use crate::db::Db;
+use crate::jobs::Job;
 use crate::orders::codes::Codes;
 use crate::tasks::Tasks;
 use crate::web::long_lists::LongLists;
+
+/// The background work of all features.
+pub const JOBS: &[Job] = &[cleanup::JOB];
 
 /// The state that every request can reach. It is cheap to clone, because each request clones it many times.
 #[derive(Clone)]

@@ -20,6 +20,7 @@ pub mod data;
 pub mod db;
 pub mod error;
 pub mod holds;
+pub mod jobs;
 pub mod movies;
 pub mod openapi;
 pub mod orders;

@@ -3,11 +3,11 @@
 pub mod admin;
 pub mod api;
 pub mod churn;
+pub mod cleanup;
 pub mod desk;
 pub mod idempotency;
 pub mod rules;
 pub mod store;
-pub mod tidying;
 
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;

@@ -966,9 +966,8 @@ pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Deletes some of the expired keys; returns how many.
-pub async fn forget_old_keys(db: &Db) -> Result<u64, DbError> {
-    let dialect = db.dialect();
+/// Returns the statement that deletes some of the expired keys.
+pub fn delete_old_keys(dialect: Dialect) -> Statement {
     // The same clock as for looking up keys.
     let old = format!("created_at < {} - {}", dialect.now_or("?"), idempotency::LIFETIME);
     let sql = match dialect {
@@ -978,11 +977,12 @@ pub async fn forget_old_keys(db: &Db) -> Result<u64, DbError> {
         ),
         Dialect::Mysql => format!("DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000"),
     };
-    Ok(db.execute(sql, vec![clock::now().into()]).await?.changed)
+    Statement::new(sql, vec![clock::now().into()])
 }
 
-/// Deletes some of the holds that were made and ended more than `ended_for` microseconds ago; returns how many.
-pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError> {
+/// Returns the statements that delete some of the holds that were made and ended more than `ended_for` microseconds ago;
+/// none if there are no such holds.
+pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<Vec<Statement>, DbError> {
     let dialect = db.dialect();
     // The clock is the one that decides on holds, and the deletion checks again: a hold in use is never touched.
     let ended = format!(
@@ -994,7 +994,7 @@ pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError>
     let now = Value::from(clock::now());
     let mut found: Vec<(i64,)> = db.query(&sql, vec![now.clone(), now.clone()]).await?;
     if found.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     found.sort_unstable();
     let ids = dialect.table(&[("id", INT)]);
@@ -1017,6 +1017,5 @@ pub async fn forget_ended_holds(db: &Db, ended_for: i64) -> Result<u64, DbError>
         ],
     };
     let params = vec![Value::list(&found), now.clone(), now];
-    let done = db.write(statements.into_iter().map(|sql| Statement::new(sql, params.clone())).collect()).await?;
-    Ok(done[1].changed)
+    Ok(statements.into_iter().map(|sql| Statement::new(sql, params.clone())).collect())
 }

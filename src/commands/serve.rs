@@ -10,12 +10,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, VERSION, advice, open_existing, open_or_make};
-use crate::app::App;
-use crate::booking::tidying;
+use crate::app::{App, JOBS};
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::sample;
 use crate::db::MigrationState;
+use crate::jobs;
 use crate::router;
 use crate::server;
 use crate::telemetry::log;
@@ -93,8 +93,7 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     let limits = connection_limits(&config);
     let app = App::new(config, db, &secret_key);
     let tasks = &app.tasks;
-    let tidying = (app.db.clone(), tasks.clone());
-    tasks.keep("tidying", move || tidying::keep_tidy(tidying.0.clone(), tidying.1.clone()));
+    jobs::start(&app.db, tasks, JOBS);
     let serving = async {
         server::serve(listener, router::router(&app), limits, app.grace(), tasks.stopped()).await;
         if !tasks.finished(LAST_PARTS).await {

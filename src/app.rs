@@ -15,10 +15,14 @@ use crate::accounts::tokens::TokenKeys;
 use crate::cache::ReadCache;
 use crate::config::Config;
 use crate::db::Db;
-use crate::desk::Desk;
+use crate::desk::{Desk, adoption, cleanup};
+use crate::jobs::Job;
 use crate::orders::codes::Codes;
 use crate::tasks::Tasks;
 use crate::web::long_lists::LongLists;
+
+/// The background work of all features.
+pub const JOBS: &[Job] = &[adoption::JOB, cleanup::JOB];
 
 /// The state that every request can reach. It is cheap to clone, because each request clones it many times.
 #[derive(Clone)]

@@ -22,6 +22,7 @@ pub mod db;
 pub mod desk;
 pub mod error;
 pub mod holds;
+pub mod jobs;
 pub mod movies;
 pub mod openapi;
 pub mod orders;

@@ -1,6 +1,5 @@
 //! Bookings in the admin panel.
 
-use futures_util::future::BoxFuture;
 use super::store::{self, Name};
 use crate::accounts::username;
 use crate::admin::{
@@ -9,11 +8,12 @@ use crate::admin::{
 };
 use crate::app::App;
 use crate::db::DbError;
-use crate::orders;
-use crate::time::cinema;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
+use crate::orders;
+use crate::time::cinema;
+use futures_util::future::BoxFuture;
 
 const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
 

@@ -3,13 +3,15 @@
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 
-use super::{Failure, advice, open_existing};
+use super::{Failure, advice, edited_advice, open_existing};
 use crate::bookings;
 use crate::config::Config;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::data::{sample, store as data};
 use crate::db::MigrationState;
+use crate::jobs::store;
 use crate::server;
+use crate::time::clock;
 
 enum Finding {
     Good(&'static str),
@@ -86,7 +88,10 @@ async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<
         findings.push(Wrong(advice(&state)));
         return Ok(());
     }
-    findings.push(Good("the database answers and is up to date"));
+    findings.push(match edited_advice(&db.edited_migrations().await?) {
+        Some(advice) => Wrong(advice),
+        None => Good("the database answers and is up to date"),
+    });
     let wrong = bookings::store::shows_with_wrong_counts(&db).await?;
     findings.push(if wrong.is_empty() {
         Good("the count of taken seats is right for every show")
@@ -103,10 +108,27 @@ async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<
             public.join(" and ")
         ))
     });
+    findings.extend(jobs(&store::all(&db).await?));
     if !data::has_superuser(&db).await? {
         findings.push(Note("there is no administrator: `marquee createsuperuser` creates one".into()));
     }
     Ok(())
+}
+
+/// Describes the background work: what failed, and what is overdue, which is intended while no server runs.
+fn jobs(jobs: &[store::Status]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for job in jobs {
+        if let Some(error) = &job.failure {
+            let ended = clock::iso(job.ended_at.unwrap_or_default());
+            findings.push(Wrong(format!("the job {} failed at {ended}: {error}", job.name)));
+        }
+        if job.is_overdue() {
+            let due = clock::iso(job.next_at);
+            findings.push(Note(format!("the job {} has been due since {due}: is a server running?", job.name)));
+        }
+    }
+    if findings.is_empty() { vec![Good("no background job failed or is overdue")] } else { findings }
 }
 
 /// Finds settings that may be intended, but often are not.

@@ -162,10 +162,20 @@ fn advice(state: &MigrationState) -> String {
     }
 }
 
+/// Says what to do about migrations that were edited after they were applied, if there are any.
+fn edited_advice(names: &[&str]) -> Option<String> {
+    let advice = "were edited after they were applied to this database. Restore their files, and write a new migration \
+                  for the change.";
+    (!names.is_empty()).then(|| format!("The migrations {} {advice}", names.join(", ")))
+}
+
 /// Applies pending migrations; with `check`, only reports them.
 pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
     let db = if check { open_existing(config)? } else { open_or_make(config)? };
     let state = db.migration_state().await?;
+    if let Some(advice) = edited_advice(&db.edited_migrations().await?) {
+        return Err(Failure::Refused(advice));
+    }
     match state {
         MigrationState::Current => println!("The database is up to date."),
         MigrationState::Newer { .. } => return Err(Failure::Refused(advice(&state))),

@@ -10,12 +10,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, VERSION, advice, open_existing, open_or_make};
-use crate::app::App;
+use crate::app::{App, JOBS};
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::sample;
 use crate::db::MigrationState;
-use crate::desk::{adoption, cleanup};
+use crate::jobs;
 use crate::router;
 use crate::server;
 use crate::telemetry::log;
@@ -93,10 +93,7 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     let limits = connection_limits(&config);
     let app = App::new(config, db, &secret_key);
     let tasks = &app.tasks;
-    let parts = (app.db.clone(), tasks.clone());
-    tasks.keep("cleanup", move || cleanup::run(parts.0.clone(), parts.1.clone()));
-    let parts = (app.db.clone(), tasks.clone());
-    tasks.keep("adoption", move || adoption::run(parts.0.clone(), parts.1.clone()));
+    jobs::start(&app.db, tasks, JOBS);
     let serving = async {
         server::serve(listener, router::router(&app), limits, app.grace(), tasks.stopped()).await;
         if !tasks.finished(LAST_PARTS).await {

@@ -1,9 +1,12 @@
-//! Numbered migrations, embedded in the binary, applied in order and each recorded when it is done.
+//! Numbered migrations, embedded in the binary, applied in order and each recorded when it is done, with a checksum of
+//! its statements.
 
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 use super::mysql::Mysql;
-use super::{Db, DbError, Dialect, Engine, Result, Statement};
+use super::{Db, DbError, Dialect, Engine, Result, Statement, Value};
 use crate::time::clock;
 
 /// One step of the schema, with its SQL for each engine.
@@ -38,8 +41,19 @@ migrations![
     5 "0005_indexes",
     6 "0006_new_passwords",
     7 "0007_desk",
-    8 "0008_every_booking_has_an_order",
+    8 "0008_jobs",
+    9 "0009_every_booking_has_an_order",
 ];
+
+impl Migration {
+    /// Returns the SQL for an engine.
+    fn text(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Mysql => self.mysql,
+        }
+    }
+}
 
 /// The state of a database compared with this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +101,34 @@ fn pending(applied: &[i64]) -> MigrationState {
     }
 }
 
+/// Returns the applied migrations whose statements this binary has with another text.
+pub(super) async fn edited(db: &Db) -> Result<Vec<&'static str>> {
+    let has_checksums = match db.dialect() {
+        Dialect::Sqlite => db.query_one::<(i64,)>(HAS_CHECKSUMS, vec![]).await?.is_some(),
+        Dialect::Mysql => was_altered(db, ADD_CHECKSUM).await?,
+    };
+    if !has_checksums {
+        return Ok(Vec::new());
+    }
+    let stored: Vec<(i64, Option<String>)> =
+        db.query("SELECT number, checksum FROM marquee_migrations ORDER BY number", vec![]).await?;
+    let is_edited = |migration: &&Migration| {
+        let checksum = checksum(migration.text(db.dialect()));
+        stored
+            .iter()
+            .any(|(number, stored)| *number == migration.number && stored.as_ref().is_some_and(|one| *one != checksum))
+    };
+    Ok(MIGRATIONS.iter().filter(is_edited).map(|migration| migration.name).collect())
+}
+
+/// Refuses a database in which a migration was applied with another text.
+async fn refuse_edited(db: &Db) -> Result<()> {
+    match edited(db).await?.join(", ") {
+        names if names.is_empty() => Ok(()),
+        names => Err(DbError::Other(format!("these migrations were edited after they were applied: {names}"))),
+    }
+}
+
 pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
     if let MigrationState::Newer { found, known } = state(db).await? {
         return Err(DbError::Other(format!(
@@ -97,24 +139,31 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
         Engine::Sqlite(_) => migrate_sqlite(db).await,
         Engine::Mysql(engine) => {
             db.execute(CREATE_LEDGER, vec![]).await?;
+            let until = Instant::now() + LOCK_WAIT_MAX;
+            // Before the lock: an ALTER TABLE would wait for it.
+            while let Err(error) = run_ddl(db, engine, ADD_CHECKSUM).await {
+                check_lock_wait(error, until)?;
+            }
             db.execute(ADD_LOCK, vec![]).await?;
             // The lock has a connection of its own. If the process dies, the server releases it.
             let mut holder = engine.begin_long().await?;
-            let until = Instant::now() + LOCK_WAIT_MAX;
             while let Err(error) = holder.query(TAKE_LOCK, vec![]).await {
-                match error {
-                    DbError::Conflict(_) if Instant::now() < until => {}
-                    DbError::Conflict(_) => {
-                        return Err(DbError::Unavailable(format!(
-                            "another instance has been migrating for {} s",
-                            LOCK_WAIT_MAX.as_secs()
-                        )));
-                    }
-                    error => return Err(error),
-                }
+                check_lock_wait(error, until)?;
             }
             migrate_mysql(db, engine).await
         }
+    }
+}
+
+/// Returns `Ok` if another instance has the lock and there is time to try again.
+fn check_lock_wait(error: DbError, until: Instant) -> Result<()> {
+    match error {
+        DbError::Conflict(_) if Instant::now() < until => Ok(()),
+        DbError::Conflict(_) => {
+            let seconds = LOCK_WAIT_MAX.as_secs();
+            Err(DbError::Unavailable(format!("another instance has been migrating for {seconds} s")))
+        }
+        error => Err(error),
     }
 }
 
@@ -123,24 +172,48 @@ const ADD_LOCK: &str = "INSERT IGNORE INTO marquee_migrations (number, name, app
 const TAKE_LOCK: &str = "SELECT number FROM marquee_migrations WHERE number = 0 FOR UPDATE";
 
 const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS marquee_migrations \
-     (number BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL, applied_at BIGINT NOT NULL)";
+     (number BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL, applied_at BIGINT NOT NULL, \
+     checksum VARCHAR(64))";
+/// For a ledger that an earlier revision created.
+const ADD_CHECKSUM: &str = "ALTER TABLE marquee_migrations ADD COLUMN checksum VARCHAR(64)";
+const HAS_CHECKSUMS: &str = "SELECT 1 FROM pragma_table_info('marquee_migrations') WHERE name = 'checksum'";
 const IS_APPLIED: &str = "SELECT number FROM marquee_migrations WHERE number = ?";
-const RECORD_APPLIED: &str = "INSERT INTO marquee_migrations (number, name, applied_at) VALUES (?, ?, ?)";
+const RECORD_APPLIED: &str = "INSERT INTO marquee_migrations (number, name, applied_at, checksum) VALUES (?, ?, ?, ?)";
+const FILL_IN_CHECKSUM: &str = "UPDATE marquee_migrations SET checksum = ? WHERE number = ? AND checksum IS NULL";
+
+/// The parameters of [`RECORD_APPLIED`].
+fn record(migration: &Migration, dialect: Dialect) -> Vec<Value> {
+    let checksum = checksum(migration.text(dialect));
+    vec![migration.number.into(), migration.name.into(), clock::now().into(), checksum.into()]
+}
+
+/// The parameters of [`FILL_IN_CHECKSUM`], for a migration that an earlier revision applied.
+fn checksum_to_fill_in(migration: &Migration, dialect: Dialect) -> Vec<Value> {
+    vec![checksum(migration.text(dialect)).into(), migration.number.into()]
+}
 
 /// Each migration and its record are one transaction, so a crash leaves only complete migrations.
 async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
+    let mut tx = db.begin().await?;
+    tx.execute(CREATE_LEDGER, vec![]).await?;
+    if tx.query_one::<(i64,)>(HAS_CHECKSUMS, vec![]).await?.is_none() {
+        tx.execute(ADD_CHECKSUM, vec![]).await?;
+    }
+    for migration in MIGRATIONS {
+        tx.execute(FILL_IN_CHECKSUM, checksum_to_fill_in(migration, Dialect::Sqlite)).await?;
+    }
+    tx.commit().await?;
+    refuse_edited(db).await?;
     let mut done = Vec::new();
     for migration in MIGRATIONS {
         let mut tx = db.begin().await?;
-        tx.execute(CREATE_LEDGER, vec![]).await?;
         if tx.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
         }
         for statement in statements(migration.sqlite) {
             tx.execute(&statement, vec![]).await?;
         }
-        let record = vec![migration.number.into(), migration.name.into(), clock::now().into()];
-        tx.execute(RECORD_APPLIED, record).await?;
+        tx.execute(RECORD_APPLIED, record(migration, Dialect::Sqlite)).await?;
         tx.commit().await?;
         done.push(migration.name.to_owned());
     }
@@ -148,32 +221,22 @@ async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
 }
 
 async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
+    for migration in MIGRATIONS {
+        db.execute(FILL_IN_CHECKSUM, checksum_to_fill_in(migration, Dialect::Mysql)).await?;
+    }
+    refuse_edited(db).await?;
     let mut done = Vec::new();
     for migration in MIGRATIONS {
         if db.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
         }
         for step in steps(migration.mysql) {
-            let statement = match step {
-                Step::Once(statement) => statement,
-                Step::Repeat(statements) => {
-                    repeat(db, migration.name, &statements).await?;
-                    continue;
-                }
-            };
-            if was_altered(db, &statement).await? {
-                continue;
+            match step {
+                Step::Once(statement) => run_ddl(db, engine, &statement).await?,
+                Step::Repeat(statements) => repeat(db, migration.name, &statements).await?,
             }
-            let mut tx = engine.begin_ddl().await?;
-            match tx.execute(&statement, vec![]).await {
-                // The server has finished a statement that an instance started before it died.
-                Err(_) if was_altered(db, &statement).await? => continue,
-                done => done?,
-            };
-            tx.commit().await?;
         }
-        let record = vec![migration.number.into(), migration.name.into(), clock::now().into()];
-        db.execute(RECORD_APPLIED, record).await?;
+        db.execute(RECORD_APPLIED, record(migration, Dialect::Mysql)).await?;
         done.push(migration.name.to_owned());
     }
     Ok(done)
@@ -226,6 +289,20 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
+/// Runs a statement, unless it is an ALTER TABLE that was done already.
+async fn run_ddl(db: &Db, engine: &Mysql, statement: &str) -> Result<()> {
+    if was_altered(db, statement).await? {
+        return Ok(());
+    }
+    let mut tx = engine.begin_ddl().await?;
+    match tx.execute(statement, vec![]).await {
+        // The server has finished a statement that an instance started before it died.
+        Err(_) if was_altered(db, statement).await? => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => tx.commit().await,
+    }
+}
+
 /// Checks whether an ALTER TABLE was done before a crash: it is atomic, and starts with a new column, key or check.
 async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
     let words: Vec<&str> = statement.split_whitespace().take(6).collect();
@@ -251,6 +328,12 @@ async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
         _ => return Ok(false),
     };
     Ok(db.query_one::<(i64,)>(sql, vec![table.into(), name.into()]).await?.is_some())
+}
+
+/// Returns a checksum of what a migration does: of its statements, without comments and independent of line ends.
+fn checksum(text: &str) -> String {
+    let text = statements(text).join(";\n");
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Splits a migration into statements: each ends with `;` at the end of a line, and comments have their own lines.
@@ -287,5 +370,16 @@ mod tests {
     #[test]
     fn statements_are_split_at_line_ends_only() {
         assert_eq!(statements("-- a; b\nSELECT ';';\nSELECT 2;\n"), ["SELECT ';'", "SELECT 2"]);
+    }
+
+    #[test]
+    fn checksums_change_with_statements_only() {
+        let text = "-- Why.\nSELECT 1,\n    2;\nSELECT 2;\n";
+        for same in [text.replace('\n', "\r\n"), text.replace("Why", "Another reason"), format!("{text}\n\n")] {
+            assert_eq!(checksum(&same), checksum(text), "{same:?}");
+        }
+        for other in [text.replace("1", "3"), text.replace("SELECT 2;\n", ""), text.replace("1,", "1, ")] {
+            assert_ne!(checksum(&other), checksum(text), "{other:?}");
+        }
     }
 }

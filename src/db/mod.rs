@@ -393,6 +393,11 @@ impl Db {
         migrations::state(self).await
     }
 
+    /// Returns the migrations that were edited after they were applied to this database.
+    pub async fn edited_migrations(&self) -> Result<Vec<&'static str>> {
+        migrations::edited(self).await
+    }
+
     /// Applies the missing migrations in order and returns their names. Several instances may call it at the same time.
     pub async fn migrate(&self) -> Result<Vec<String>> {
         migrations::migrate(self).await

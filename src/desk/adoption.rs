@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::records::RowId;
 use crate::db::{Db, DbError, Dialect, Result, Statement, Value};
-use crate::tasks::Tasks;
+use crate::jobs::{Job, Progress};
 
 /// How many bookings get their orders in one transaction.
 const TOGETHER: usize = 2_000;
@@ -62,20 +62,20 @@ pub async fn adopt_some(db: &Db) -> Result<usize> {
     Ok(rows.len())
 }
 
-/// How often new bookings without an order are looked for.
-const INTERVAL: Duration = Duration::from_secs(2);
+/// Adds lacking orders while the server runs.
+pub const JOB: Job = Job {
+    name: "adoption",
+    interval: Duration::from_secs(2),
+    lease: Duration::from_secs(60),
+    pause: Duration::ZERO,
+    step: |db, _| Box::pin(step(db)),
+};
 
-/// Adds lacking orders for as long as the server runs.
-pub async fn run(db: Db, tasks: Tasks) {
-    let mut wait = INTERVAL;
-    while tasks.pause(wait).await {
-        wait = match adopt_some(&db).await {
-            Ok(found) if found == TOGETHER => Duration::ZERO,
-            Ok(_) | Err(DbError::Conflict(_)) => INTERVAL,
-            Err(error) => {
-                tracing::warn!(%error, "the orders of bookings by an earlier version could not be added");
-                Duration::from_secs(60)
-            }
-        };
+async fn step(db: &Db) -> Result<Progress> {
+    match adopt_some(db).await {
+        Ok(found) if found == TOGETHER => Ok(Progress::More),
+        // Whoever changes the same bookings comes first; the next run adds their orders.
+        Ok(_) | Err(DbError::Conflict(_)) => Ok(Progress::Done),
+        Err(error) => Err(error),
     }
 }

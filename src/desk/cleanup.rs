@@ -1,39 +1,38 @@
-//! Regularly deletes old idempotency keys and ended holds while the server runs. Nothing that users see or may do
-//! depends on them.
+//! Deletes old idempotency keys and ended holds while the server runs. Nothing that users see or may do depends on
+//! them.
 
 use std::time::Duration;
 
 use super::idempotency;
 use crate::db::{Db, Dialect, Result, Statement, Value};
-use crate::tasks::Tasks;
+use crate::jobs::{Job, Lease, Progress};
 use crate::time::clock::{self, SECOND};
 
 /// How long an ended hold is kept, in microseconds. Until then its owner gets the reply that it has expired, and it
 /// counts towards the holds made in a minute.
 const ENDED_HOLDS: i64 = 60 * 60 * SECOND;
 
-/// Deletes old keys and holds for as long as the server runs.
-pub async fn run(db: Db, tasks: Tasks) {
-    let mut wait = Duration::from_secs(60);
-    while tasks.pause(wait).await {
-        wait = match clean_up(&db).await {
-            Ok(1..) => Duration::from_secs(1),
-            Ok(0) => Duration::from_secs(600),
-            Err(error) => {
-                tracing::warn!(%error, "old idempotency keys and holds could not be deleted");
-                Duration::from_secs(600)
-            }
-        };
-    }
+/// Deletes a limited number of rows in each step, so that no lock is held for long.
+pub const JOB: Job = Job {
+    name: "cleanup",
+    interval: Duration::from_secs(600),
+    lease: Duration::from_secs(60),
+    pause: Duration::from_secs(1),
+    step: |db, lease| Box::pin(clean_up(db, lease)),
+};
+
+async fn clean_up(db: &Db, lease: &Lease) -> Result<Progress> {
+    let keys = lease.write(db, vec![delete_old_keys(db.dialect())]).await?;
+    let holds = match delete_ended_holds(db, ENDED_HOLDS).await? {
+        statements if statements.is_empty() => Vec::new(),
+        statements => lease.write(db, statements).await?,
+    };
+    let deleted: u64 = keys.iter().chain(&holds).map(|done| done.changed).sum();
+    Ok(if deleted > 0 { Progress::More } else { Progress::Done })
 }
 
-async fn clean_up(db: &Db) -> Result<u64> {
-    Ok(delete_old_keys(db).await? + delete_ended_holds(db, ENDED_HOLDS).await?)
-}
-
-/// Deletes some of the expired keys; returns how many.
-pub async fn delete_old_keys(db: &Db) -> Result<u64> {
-    let dialect = db.dialect();
+/// Returns the statement that deletes some of the expired keys.
+pub fn delete_old_keys(dialect: Dialect) -> Statement {
     // The same clock as for looking up keys.
     let old = format!("created_at < {} - {}", dialect.now_or("?"), idempotency::LIFETIME);
     let sql = match dialect {
@@ -43,11 +42,12 @@ pub async fn delete_old_keys(db: &Db) -> Result<u64> {
         ),
         Dialect::Mysql => format!("DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000"),
     };
-    Ok(db.execute(sql, vec![clock::now().into()]).await?.changed)
+    Statement::new(sql, vec![clock::now().into()])
 }
 
-/// Deletes some of the holds that were made and ended more than `ended_for` microseconds ago; returns how many.
-pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<u64> {
+/// Returns the statements that delete some of the holds that were made and ended more than `ended_for` microseconds ago;
+/// none if there are no such holds.
+pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<Vec<Statement>> {
     let dialect = db.dialect();
     // The clock is the one that decides on holds, and the deletion checks again: a hold in use is never touched.
     let ended = format!(
@@ -59,7 +59,7 @@ pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<u64> {
     let now = Value::from(clock::now());
     let mut found: Vec<(i64,)> = db.query(&sql, vec![now.clone(), now.clone()]).await?;
     if found.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     found.sort_unstable();
     let ids = dialect.table(&[("id", "BIGINT")]);
@@ -82,6 +82,5 @@ pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<u64> {
         ],
     };
     let params = vec![Value::list(&found), now.clone(), now];
-    let done = db.write(statements.into_iter().map(|sql| Statement::new(sql, params.clone())).collect()).await?;
-    Ok(done[1].changed)
+    Ok(statements.into_iter().map(|sql| Statement::new(sql, params.clone())).collect())
 }

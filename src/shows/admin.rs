@@ -10,13 +10,13 @@ use crate::admin::{
     Permission, Report, SaveError, Search, SearchKind, Shown, UsedBy, Work,
 };
 use crate::app::App;
-use crate::db::DbError;
-use crate::time::{cinema, clock};
 use crate::bookings::admin::{BOOKINGS, told};
 use crate::bookings::store::left_of_show;
+use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::policy::{Limits, Sales};
 use crate::desk::staff;
+use crate::time::{cinema, clock};
 
 /// SQL for the number of seats that are on hold.
 macro_rules! held {

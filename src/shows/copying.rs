@@ -9,8 +9,8 @@ use super::texts::{count_text, overlap_warnings};
 use crate::admin::{FieldChange, FormValues, Report, SaveError};
 use crate::app::App;
 use crate::db::DbError;
-use crate::time::cinema::{self, ClockChange};
 use crate::desk::policy::Sales;
+use crate::time::cinema::{self, ClockChange};
 use crate::time::clock;
 
 /// The most copies that one action makes.

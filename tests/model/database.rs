@@ -459,7 +459,7 @@ impl Database {
         }
     }
 
-    /// `store::forget_ended_holds`, without waiting an hour.
+    /// `store::delete_ended_holds`, without waiting an hour.
     pub fn tidy(&mut self) {
         let now = self.now;
         let is_over = |order: &Order| order.status == "held" && order.expires_at.is_some_and(|until| until < now);

@@ -121,8 +121,10 @@ async fn only_long_expired_holds_are_deleted(engine: Engine) {
     app.sql(&format!("UPDATE orders SET created_at = 1 WHERE id IN ({}, {})", ids[2], ids[3])).await;
     let target = marquee::config::parse_database_url(app.database_url()).expect("the app's own");
     let db = marquee::db::Db::open(&target, 4).expect("it opens");
-    assert_eq!(marquee::desk::cleanup::delete_ended_holds(&db, hour).await, Ok(1));
-    assert_eq!(marquee::desk::cleanup::delete_ended_holds(&db, hour).await, Ok(0));
+    let deletions = marquee::desk::cleanup::delete_ended_holds(&db, hour).await.expect("it reads");
+    let deleted: Vec<u64> = db.write(deletions).await.expect("it writes").iter().map(|done| done.changed).collect();
+    assert_eq!(deleted, [2, 1], "the seats and the order of one hold");
+    assert!(marquee::desk::cleanup::delete_ended_holds(&db, hour).await.expect("it reads").is_empty());
     assert_eq!((rows(&app, "held").await, rows(&app, "booked").await), ("4".to_owned(), "2".to_owned()));
     act(ann, &holds[0], "confirm").send(&app).await.expect(404);
     is_refused(&act(ann, &holds[1], "confirm").send(&app).await, "hold_expired");

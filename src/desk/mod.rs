@@ -34,7 +34,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::batch::{Job, Waiter};
 use self::churn::Churn;
@@ -53,6 +53,13 @@ use crate::tasks;
 /// Capacity of the map from hold to show.
 const REMEMBERED_HOLDS: usize = 100_000;
 
+/// The most requests of a user that are in the lanes at the same time; others wait before them. Otherwise someone with a
+/// thousand connections would fill most of every batch.
+const REQUESTS_PER_USER: usize = 8;
+
+/// How many semaphores the users share; each user has one of them.
+const TURNS: usize = 16_384;
+
 /// The queue for every change of a seat. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk {
@@ -60,6 +67,8 @@ pub struct Desk {
     tools: Tools,
     shows: HoldShows,
     churn: Arc<Churn>,
+    /// Let each user have [`REQUESTS_PER_USER`] requests in the lanes.
+    turns: Arc<[Semaphore]>,
     patience: Duration,
 }
 
@@ -128,7 +137,8 @@ impl Desk {
             tasks::essential("a lane of the desk", lane.run(inbox));
             sender
         });
-        Desk { lanes: lanes.collect(), tools, shows, churn, patience }
+        let turns = (0..TURNS).map(|_| Semaphore::new(REQUESTS_PER_USER)).collect();
+        Desk { lanes: lanes.collect(), tools, shows, churn, turns, patience }
     }
 
     /// Whether all lanes are running.
@@ -228,6 +238,8 @@ impl Desk {
 
     async fn ask<T>(&self, command: Command, from: Origin, read: fn(Receipt) -> T) -> Result<Reply<T>, BookingError> {
         let Origin { user_id, key, client } = from;
+        let turn = self.turns[user_id.unsigned_abs() as usize % TURNS].acquire().await;
+        let _turn = turn.map_err(|_| closed())?;
         let success = if churn::counts(&command) {
             self.counted(command, user_id, key, client).await?
         } else {

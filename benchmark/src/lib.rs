@@ -11,7 +11,7 @@ use std::thread;
 
 use marquee::config::DatabaseTarget;
 use marquee::db::{Db, DbError, mysql, sqlite};
-use marquee::desk::BookingError;
+use marquee::desk::error::BookingError;
 use marquee::time::clock;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Pool, Transaction, TxOpts};

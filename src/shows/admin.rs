@@ -10,7 +10,7 @@ use crate::admin::{
     Permission, Report, SaveError, Search, SearchKind, Shown, UsedBy, Work,
 };
 use crate::app::App;
-use crate::bookings::admin::{BOOKINGS, told};
+use crate::bookings::admin::told;
 use crate::bookings::store::left_of_show;
 use crate::db::DbError;
 use crate::desk::command::StaffAction;

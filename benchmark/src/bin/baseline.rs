@@ -22,13 +22,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use clap::{Parser, ValueEnum};
-use marquee::accounts::{User, auth};
+use marquee::accounts::User;
+use marquee::accounts::auth::{self, authenticate_request};
 use marquee::app::App;
 use marquee::commands::serve::Signals;
 use marquee::commands::{Failure, read_config};
 use marquee::config::{Config, DatabaseTarget};
 use marquee::db::Db;
-use marquee::desk::{Booking, BookingError};
+use marquee::desk::error::BookingError;
+use marquee::desk::reply::Booking;
 use marquee::error::ApiError;
 use marquee::router::router;
 use marquee::server;
@@ -165,8 +167,8 @@ fn around(app: &App, baseline: Arc<Baseline>) -> Router {
     };
     let endpoint =
         Endpoint { path: "/api/shows/{show_id}/book/", name: "Book Seat", access, allow: CREATE, query: Query::Any };
-    let booking = mount(Router::new(), app, endpoint, handler).with_state(app.clone());
-    layers::around(booking, app).fallback_service(router(app))
+    let booking = mount(Router::new(), app, endpoint, authenticate_request, handler).with_state(app.clone());
+    layers::around(booking, app, &[]).fallback_service(router(app))
 }
 
 impl Baseline {

@@ -90,7 +90,7 @@ async fn run(command: Command) -> Result<serde_json::Value, Box<dyn std::error::
     let db = Db::open(&config.database, config.database_connections)?;
     db.migrate().await?;
     let desk =
-        Desk::open(&db, config.desk_lanes, Duration::from_secs(20), config.limits, Arc::default(), Arc::new(|_| {}));
+        Desk::open(&db, config.desk_lanes, Duration::from_secs(20), config.limits, Arc::new(|_| None), Arc::new(|_| {}));
     let database = Database::open(&config.database, 1)?;
     Ok(match command {
         Command::Lone { rounds } => lone(&db, &desk, &database, rounds).await?,
@@ -120,8 +120,8 @@ async fn lone(
     let shows = shows_of(db, 2 + all_rounds).await?;
     let present = Arc::new(());
     let ask = async |show_id: i64, seat: i64| {
-        let ask = Ask::Book { user_id, show_id, seats: vec![seat] };
-        desk.ask(ask, None, Arc::downgrade(&present)).await
+        let from = Origin { user_id, key: None, client: Arc::downgrade(&present) };
+        desk.book(from, show_id, seat).await
     };
     let mut ids = db.booking_ids(all_rounds as usize).await?;
     let mut micros: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -222,8 +222,8 @@ impl Crowd {
                     let (show_id, next_seat) = &crowd.shows[turn % crowd.shows.len()];
                     let first = next_seat.fetch_add(size as i64, Ordering::Relaxed);
                     let seats = (first..first + size as i64).collect();
-                    let ask = Ask::Book { user_id, show_id: *show_id, seats };
-                    crowd.desk.ask(ask, None, Arc::downgrade(&present)).await?;
+                    let from = Origin { user_id, key: None, client: Arc::downgrade(&present) };
+                    crowd.desk.book_all(from, *show_id, seats).await?;
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok::<(), BookingError>(())

@@ -118,7 +118,7 @@ pub async fn cancel(
 /// The most bookings in the list.
 const NEWEST: i64 = 1_000;
 
-/// How many bookings are read at once where they are asked for; few users have more.
+/// Bookings that one statement reads if a client requests the list; few users have more.
 const FEW: i64 = 50;
 
 /// List your own bookings

@@ -50,7 +50,7 @@ impl LongLists {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|error| internal(error.to_string()))?;
         let runtime = Handle::current();
         let written = tokio::task::spawn_blocking(move || {
-            // Kept until the list is written, even when the client has left meanwhile.
+            // Kept until the list is written, even if the client disconnects before that.
             let _kept = (turn, place);
             runtime.block_on(async { serde_json::to_vec(&list.await?).map_err(|error| internal(error.to_string())) })
         });

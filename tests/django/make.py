@@ -2,7 +2,7 @@
 
 make.py cinema          migrate, then add users, movies, shows and bookings
 make.py bookings COUNT  add a show, and bookings of all its seats
-make.py token USERNAME  print an access token as simplejwt creates it
+make.py token USERNAME…  print access tokens as simplejwt creates them
 make.py sql STATEMENT…  run statements without checking foreign keys
 """
 
@@ -68,10 +68,11 @@ def bookings(count):
     Booking.objects.bulk_create(rows, batch_size=1000)
 
 
-def token(username):
+def token(*usernames):
     from rest_framework_simplejwt.tokens import AccessToken
 
-    print(AccessToken.for_user(User.objects.get(username=username)))
+    for username in usernames:
+        print(AccessToken.for_user(User.objects.get(username=username)))
 
 
 def sql(*statements):

@@ -1,7 +1,11 @@
 //! The rules that this repository keeps, checked on its files as text.
 
+mod engines;
 mod files;
+mod layers;
+mod phrases;
 mod readme;
+mod sizes;
 mod source;
 
 use std::fs;
@@ -10,7 +14,8 @@ use std::path::Path;
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [files::tests(), readme::tests()].into_iter().flatten().collect()
+    let all = [files::tests(), readme::tests(), layers::tests(), sizes::tests(), engines::tests(), phrases::tests()];
+    all.into_iter().flatten().collect()
 }
 
 fn root() -> &'static Path {

@@ -1,6 +1,7 @@
 //! The pages of the admin panel.
 
 mod access;
+mod accounts;
 mod cinema;
 mod forms;
 mod lists;
@@ -10,7 +11,7 @@ mod sessions;
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [access::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
+    [access::tests(), accounts::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
         .into_iter()
         .flatten()
         .collect()

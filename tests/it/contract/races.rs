@@ -12,13 +12,17 @@ const NAME_TAKEN: &str = r#"{"username":["A user with that username already exis
 
 pub fn rows() -> Vec<Row> {
     vec![
-        check("R01", "twelve at once for one seat, five times: one gets it", |session| Box::pin(one_seat(session))),
-        check("R02", "twelve at once for two seats: two get in", |session| Box::pin(two_seats(session))),
-        check("R03", "twelve at once for twelve seats: all get one", |session| Box::pin(twelve_seats(session))),
-        check("R04", "eight cancel one booking at once, twenty times: one does it", |session| {
+        check("R01", "twelve simultaneous requests for one seat, five times: one gets it", |session| {
+            Box::pin(one_seat(session))
+        }),
+        check("R02", "twelve simultaneous requests for two seats: two get one", |session| Box::pin(two_seats(session))),
+        check("R03", "twelve simultaneous requests for twelve seats: all get one", |session| {
+            Box::pin(twelve_seats(session))
+        }),
+        check("R04", "eight simultaneous requests cancel one booking, twenty times: one does it", |session| {
             Box::pin(one_cancels(session))
         }),
-        check("R05", "six sign up under one name at once: one gets it", |session| Box::pin(one_name(session))),
+        check("R05", "six simultaneous signups under one name: one gets it", |session| Box::pin(one_name(session))),
         check("R06", "cancel and book one seat back and forth: never two holders", |session| {
             Box::pin(back_and_forth(session))
         }),
@@ -97,11 +101,14 @@ async fn back_and_forth(session: &mut Session) -> Outcome {
             holder = user(session, *n).to_string();
             held = Some(keep(session, reply, &holder)?);
         }
-        let free = session.available(1).await?;
+        // Several instances show a count within a second, which is awaited only after the last round.
+        let is_alone = session.bases.len() == 1;
+        let free = if is_alone { session.available(1).await? } else { session.stored_available(1).await? };
         let expected = before + i64::from(held.is_none());
         has(free == expected, || format!("available_seats is {free}, not {expected}"))?;
     }
-    Ok(())
+    let (free, stored) = (session.available(1).await?, session.stored_available(1).await?);
+    has(free == stored, || format!("available_seats is {free}, but {stored} are free"))
 }
 
 /// Ann and bob in turn.

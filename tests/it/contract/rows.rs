@@ -3,7 +3,7 @@
 //! A step is a request and the reply it must get, both written as the contract writes them:
 //!
 //! - `POST /api/shows/1/book/ {"seat_number":2} — as bob`: method, path, body, and after dashes
-//!   what is special: `as ann`, `as bob`, `no token`, `no Content-Type`, or a header. Protected
+//!   the special parts: `as ann`, `as bob`, `no token`, `no Content-Type`, or a header. Protected
 //!   endpoints get the token of ann, unless the step says otherwise. `(empty body)` sends one.
 //! - `{…,"email":"nope"}` is a valid signup form with the shown fields changed; `aaa…(250)` is the
 //!   letter before the dots, 250 times; `<FF>` is that byte.
@@ -53,7 +53,7 @@ pub fn check(id: &str, case: &str, check: Check) -> Row {
     Row { what: What::Check(check), ..row(id, case, &[]) }
 }
 
-/// Runs all rows against a fresh server with the example world, and reports all that fail.
+/// Runs all rows against a fresh server with the example world, and reports those that fail.
 pub async fn run(engine: Engine, instances: usize, rows: Vec<Row>) {
     let mut session = Session::start(engine, instances).await;
     let mut faults = String::new();
@@ -156,7 +156,7 @@ impl Session {
         self.held.push((booking["id"].to_string(), token));
     }
 
-    /// Frees all seats of the row, as far as they are not free already.
+    /// Frees the seats of the row that are not free yet.
     pub async fn cancel_all(&mut self) {
         for (id, token) in std::mem::take(&mut self.held) {
             let path = format!("/api/bookings/{id}/cancel/");
@@ -177,6 +177,12 @@ impl Session {
             .find(|one| one["id"] == show)
             .and_then(|show| show["available_seats"].as_i64())
             .ok_or_else(|| format!("no available_seats of show {show} in {}", reply.text))
+    }
+
+    /// How many seats of a show are free in the database, where the changes of all instances are seen immediately.
+    pub async fn stored_available(&self, show: i64) -> Outcome<i64> {
+        let free = self.app.sql(&format!("SELECT total_seats - seats_taken FROM shows WHERE id = {show}")).await;
+        free[0][0].parse().map_err(|error| format!("{free:?}: {error}"))
     }
 
     /// What `<word>` stands for in this row.
@@ -251,7 +257,7 @@ impl Session {
         for note in notes {
             match note.split_once(": ") {
                 Some(("Vary", value)) => has(header(reply, "vary").contains(value), || note.into()),
-                // What is no JSON may name its charset.
+                // Types other than JSON may name their charset.
                 Some(("Content-Type", value)) if value != "application/json" => {
                     let media_type = header(reply, "content-type");
                     let essence = media_type.split(';').next().unwrap_or_default();

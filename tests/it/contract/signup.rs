@@ -91,7 +91,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "S12",
-            "passwords differ and are weak: only the difference is told",
+            "passwords differ and are weak: only the difference is reported",
             &[(
                 r#"POST /api/signup/ {…,"password":"123","password2":"456"}"#,
                 r#"400 {"password2":["Passwords do not match."]}"#,

@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -41,10 +42,34 @@ fn django(url: &str, secret_key: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("Python writes UTF-8").trim().to_owned()
 }
 
-/// Creates a file with the database of Django's cinema.
+/// Creates a file with the database of Django's cinema, which Django creates once per run.
 fn cinema_file(directory: &Path) -> PathBuf {
+    static CINEMA: OnceLock<Vec<u8>> = OnceLock::new();
+    copy_of(&CINEMA, directory, |url| drop(django(url, "unused", &["cinema"])))
+}
+
+/// Bookings of the show that [`arena_file`] adds.
+const MANY: usize = 30_000;
+
+/// Creates a file with the same and a show with [`MANY`] bookings.
+fn arena_file(directory: &Path) -> PathBuf {
+    static ARENA: OnceLock<Vec<u8>> = OnceLock::new();
+    copy_of(&ARENA, directory, |url| {
+        django(url, "unused", &["cinema"]);
+        django(url, "unused", &["bookings", &MANY.to_string()]);
+    })
+}
+
+/// Writes a file that `create` makes once per run, in the database with the URL that it is given.
+fn copy_of(made: &OnceLock<Vec<u8>>, directory: &Path, create: impl FnOnce(&str)) -> PathBuf {
     let file = directory.join("django.sqlite3");
-    django(&url_of(&file), "unused", &["cinema"]);
+    let bytes = made.get_or_init(|| {
+        let place = process::directory();
+        let file = place.path().join("django.sqlite3");
+        create(&url_of(&file));
+        std::fs::read(file).expect("Django has created it")
+    });
+    std::fs::write(&file, bytes).expect("a file can be written");
     file
 }
 
@@ -167,10 +192,10 @@ async fn moves(from: &str, app: &App) {
 }
 
 async fn tokens_and_passwords_work(from: &str, app: &App) {
-    let token = django(from, &app.secret_key, &["token", "Ann"]);
-    Call::get("/api/movies/").bearer(&token).send(app).await.expect(200);
-    let token = django(from, &app.secret_key, &["token", "bob"]);
-    Call::get("/api/movies/").bearer(&token).send(app).await.expect(401);
+    let tokens = django(from, &app.secret_key, &["token", "Ann", "bob"]);
+    let (ann, bob) = tokens.split_once('\n').expect("two lines");
+    Call::get("/api/movies/").bearer(ann).send(app).await.expect(200);
+    Call::get("/api/movies/").bearer(bob).send(app).await.expect(401);
     let token = django(from, "another-secret-key-of-some-length-0123456789", &["token", "Ann"]);
     Call::get("/api/movies/").bearer(&token).send(app).await.expect(401);
 
@@ -401,9 +426,7 @@ async fn into_a_database_in_use(engine: Engine) {
 
 async fn killed_midway(engine: Engine) {
     let directory = process::directory();
-    let file = cinema_file(directory.path());
-    let from = url_of(&file);
-    django(&from, "unused", &["bookings", "60000"]);
+    let from = url_of(&arena_file(directory.path()));
     let app = App::start(engine).await;
     let empty = content(&app).await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_marquee"));
@@ -412,16 +435,20 @@ async fn killed_midway(engine: Engine) {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = process::tied(&mut command).spawn().expect("marquee starts");
     let mut lines = BufReader::new(running.stderr.take().expect("piped")).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.starts_with("bookings: 10000 of 60005")), "there is progress to see");
+    assert!(
+        lines.any(|line| line.starts_with(&format!("bookings: 10000 of {}", MANY + 5))),
+        "there is progress to see"
+    );
     running.kill().expect("it can be killed");
     let status = running.wait().expect("it can be waited for");
     assert_eq!(status.code(), None, "it was killed before it was done");
     assert_eq!(content(&app).await, empty);
 
     let output = shown(&app.succeed(&["import-django", "--from", &from]));
-    assert!(output.contains("bookings     60005 copied, 0 already there\n"), "{output}");
-    let taken = "SELECT seats_taken, (SELECT COUNT(*) FROM bookings WHERE show_id = shows.id) FROM shows WHERE total_seats = 60000";
-    assert_eq!(app.sql(taken).await, [["60000", "60000"]]);
+    assert!(output.contains(&format!("bookings     {} copied, 0 already there\n", MANY + 5)), "{output}");
+    let taken =
+        "SELECT seats_taken, (SELECT COUNT(*) FROM bookings WHERE show_id = shows.id) FROM shows WHERE total_seats";
+    assert_eq!(app.sql(&format!("{taken} = {MANY}")).await, [[MANY.to_string(), MANY.to_string()]]);
 }
 
 /// Characters that no page shows are copied as before, but the report lists them.

@@ -250,7 +250,7 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     fs::write(&path, example).expect("a file can be written");
     let path = path.to_str().expect("UTF-8");
     let dry = Ran::from(app.marquee_with(&["loaddata", "--dry-run", path], "", &zone));
-    dry.exits(0).says(&["Would load 2 movies, 2 screens, 4 shows.", "Nothing was written"]);
+    dry.exits(0).says(&["Would load 2 movies, 2 screens, 4 shows.", "nothing was written"]);
     assert!(programme(&app).await.is_empty(), "a dry run writes nothing");
     load(&app, example, &zone).exits(0).says(&["Loaded 2 movies, 2 screens, 4 shows."]).never_says(&["WARNING"]);
     let first = programme(&app).await;

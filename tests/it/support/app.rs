@@ -151,6 +151,11 @@ impl App {
         app
     }
 
+    /// Whether the instances' clocks may differ from the test's.
+    pub fn has_own_clocks(&self) -> bool {
+        self.instances.iter().any(|instance| instance.setting.env.iter().any(|(name, _)| *name == "MARQUEE_TEST_CLOCK"))
+    }
+
     /// The base URL of the first instance, like `http://127.0.0.1:8000`.
     pub fn base(&self) -> &str {
         &self.instances[0].base

@@ -339,40 +339,21 @@ impl DatabaseServer {
         }
     }
 
-    /// Creates a data directory and starts a server on it.
+    /// Creates a data directory, as a copy of the run's first, and starts a server on it.
     fn install(engine: Engine, program: &Path) -> Result<DatabaseServer, String> {
+        static MARIADB_DATA: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        static MYSQL_DATA: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let first = if engine == Engine::Mysql { &MYSQL_DATA } else { &MARIADB_DATA };
+        let first = first.get_or_init(|| initialise(engine, program)).clone()?;
         let directory = process::directory().keep(); // until the run ends
-        let log = directory.join("error.log");
-        let me = Command::new("id").arg("-un").output().map_err(|error| error.to_string())?.stdout;
-        let me = String::from_utf8_lossy(&me).trim().to_owned();
-        let common = [
-            "--no-defaults".to_owned(),
-            format!("--user={me}"), // the servers refuse to run as root without this
-            format!("--datadir={}", directory.join("data").display()),
-            format!("--log-error={}", log.display()),
-            // Two installations at the same time would overwrite each other's temporary tables.
-            format!("--tmpdir={}", directory.display()),
-        ];
-        let mut initialise = match engine {
-            Engine::Mysql => {
-                let mut command = Command::new(program);
-                command.args(&common).arg("--initialize-insecure");
-                command
-            }
-            _ => {
-                let home = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
-                let script = ["bin", "scripts"].map(|place| home.join(place).join("mariadb-install-db"));
-                let script = script.into_iter().find(|script| script.exists()).unwrap_or("mariadb-install-db".into());
-                let mut command = Command::new(script);
-                command.args(&common).args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
-                command
-            }
-        };
-        let output = process::tied(&mut initialise).output().map_err(|error| format!("{initialise:?}: {error}"))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{initialise:?}: {}\n{said}\n{}", output.status, tail(&log, 30)));
+        let data = directory.join("data");
+        let copied = Command::new("cp").arg("-a").args([&first, &data]).status().map_err(|error| error.to_string())?;
+        if !copied.success() {
+            return Err(format!("{} can't be copied", first.display()));
         }
+        // The file with MySQL's server_uuid, which no two servers share; the server writes a new one.
+        let _ = std::fs::remove_file(data.join("auto.cnf"));
+        let (common, log) = (arguments(&directory)?, directory.join("error.log"));
 
         let plugin = if engine == Engine::Mysql { "WITH caching_sha2_password " } else { "" };
         // Runs at every start.
@@ -384,7 +365,7 @@ impl DatabaseServer {
         );
         std::fs::write(directory.join("setup.sql"), setup).map_err(|error| error.to_string())?;
         let port = free_port();
-        let mut args = common.to_vec();
+        let mut args = common;
         args.extend([
             format!("--port={port}"),
             "--bind-address=127.0.0.1".to_owned(),
@@ -439,6 +420,47 @@ impl DatabaseServer {
     fn url(&self) -> Url {
         Url::parse(&format!("mysql://marquee:{PASSWORD}@127.0.0.1:{}", self.port)).expect("well formed")
     }
+}
+
+/// Arguments of every server program that works on this directory.
+fn arguments(directory: &Path) -> Result<Vec<String>, String> {
+    let me = Command::new("id").arg("-un").output().map_err(|error| error.to_string())?.stdout;
+    let me = String::from_utf8_lossy(&me).trim().to_owned();
+    Ok(vec![
+        "--no-defaults".to_owned(),
+        format!("--user={me}"), // the servers refuse to run as root without this
+        format!("--datadir={}", directory.join("data").display()),
+        format!("--log-error={}", directory.join("error.log").display()),
+        // Two installations at the same time would overwrite each other's temporary tables.
+        format!("--tmpdir={}", directory.display()),
+    ])
+}
+
+/// Creates the data directory that all servers of this engine begin with; it takes seconds.
+fn initialise(engine: Engine, program: &Path) -> Result<PathBuf, String> {
+    let directory = process::directory().keep(); // until the run ends
+    let mut initialise = match engine {
+        Engine::Mysql => {
+            let mut command = Command::new(program);
+            command.args(arguments(&directory)?).arg("--initialize-insecure");
+            command
+        }
+        _ => {
+            let home = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+            let script = ["bin", "scripts"].map(|place| home.join(place).join("mariadb-install-db"));
+            let script = script.into_iter().find(|script| script.exists()).unwrap_or("mariadb-install-db".into());
+            let mut command = Command::new(script);
+            command.args(arguments(&directory)?);
+            command.args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
+            command
+        }
+    };
+    let output = process::tied(&mut initialise).output().map_err(|error| format!("{initialise:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(directory.join("data"));
+    }
+    let (said, log) = (String::from_utf8_lossy(&output.stderr), tail(&directory.join("error.log"), 30));
+    Err(format!("{initialise:?}: {}\n{said}\n{log}", output.status))
 }
 
 /// Checks whether a MySQL server on this port is ready: only then does it send its greeting.

@@ -53,9 +53,9 @@ fn print_the_slowest() {
 pub fn run(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     if arguments.test_threads.is_none() {
-        // Tests mostly wait for disks rather than compute.
+        // Tests mostly wait for disks, processes and time limits rather than compute.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        arguments.test_threads = Some(cores.clamp(2, 4));
+        arguments.test_threads = Some((cores + 1).clamp(3, 5));
     }
     let survey = engine::survey();
     if let Some(fault) = survey.fault() {

@@ -5,6 +5,8 @@
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
 //! - [`accounts`], [`movies`], [`screens`], [`shows`], [`booking`], [`holds`], [`orders`]: the features, named as in the
 //!   URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
+//! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
+//!   shows to Prometheus
 //! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
 //! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
@@ -25,6 +27,7 @@ pub mod movies;
 pub mod openapi;
 pub mod orders;
 pub mod router;
+pub mod scrape;
 pub mod screens;
 pub mod server;
 pub mod shows;

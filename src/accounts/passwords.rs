@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use tokio::sync::oneshot;
 
 use super::throttle::network;
+use crate::telemetry::metrics;
 use crate::web::endpoint::Client;
 
 /// Why a password is hashed. Each purpose has its own queue, and the queues take turns: sign-ups must not delay logins.
@@ -22,6 +23,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Returns the name in the metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Login => "login",
+            Purpose::SignUp => "sign_up",
+        }
+    }
+
     /// Returns the most requests that may wait.
     fn places(self) -> usize {
         match self {
@@ -91,6 +100,21 @@ impl Passwords {
     /// # Errors
     /// [`Overloaded`] if too many are waiting already, or if the client has disconnected.
     pub async fn turn(&self, purpose: Purpose, asker: &Asker) -> Result<Turn, Overloaded> {
+        let began = Instant::now();
+        let turn = self.next_turn(purpose, asker).await;
+        match &turn {
+            Ok(_) => metrics::password_wait(purpose.name(), began.elapsed()),
+            Err(Overloaded) => metrics::password_refused(purpose.name()),
+        }
+        turn
+    }
+
+    /// Returns how many requests are waiting for this purpose.
+    pub fn waiting(&self, purpose: Purpose) -> usize {
+        self.queues().waiting.iter().filter(|waiting| waiting.purpose == purpose).count()
+    }
+
+    async fn next_turn(&self, purpose: Purpose, asker: &Asker) -> Result<Turn, Overloaded> {
         let network = network(asker.address);
         let waits = {
             let mut queues = self.queues();

@@ -18,6 +18,7 @@ use super::{BookingError, Reply};
 use crate::db::{Db, DbError, Dialect};
 use crate::orders::codes::Codes;
 use crate::tasks;
+use crate::telemetry::metrics;
 use crate::time::clock;
 
 /// The most requests that are decided and written together.
@@ -103,6 +104,7 @@ struct Job {
 
 /// The client that waits for the reply.
 struct Waiter {
+    arrived: Instant,
     deadline: Instant,
     /// Dead once the client has disconnected.
     client: Weak<()>,
@@ -142,7 +144,7 @@ impl Desk {
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
             let (tools, shows, listener) = (tools.clone(), shows.clone(), Arc::clone(&listener));
-            let lane = Lane { tools, shows, listener, memory: Memory::default(), aside: Aside::default() };
+            let lane = Lane { tools, shows, listener, memory: Memory::default(), aside: Aside::default(), tries: 0 };
             tasks::essential("a lane of the desk", lane.run(inbox));
             sender
         });
@@ -161,6 +163,18 @@ impl Desk {
     /// The refusals of [`rules`], [`BookingError::ChangesTooFast`], [`BookingError::Busy`], [`BookingError::Late`] and
     /// errors of the database. Nothing was written then, except perhaps with [`DbError::OutcomeUnknown`].
     pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Outcome {
+        let kind = kind(&ask);
+        let outcome = self.count_and_queue(ask, key, client).await;
+        metrics::change(kind, outcome_of(&outcome));
+        outcome
+    }
+
+    /// Returns how many requests are waiting for a batch.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
+    async fn count_and_queue(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Outcome {
         let Some(user) = churn::user(&ask) else { return self.queue(ask, key, client).await };
         match self.churn.count(user, key) {
             Ok(is_counted) => {
@@ -196,7 +210,8 @@ impl Desk {
         };
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
-        let job = Job { ask, key, waiter: Waiter { deadline: Instant::now() + self.patience, client, answer } };
+        let arrived = Instant::now();
+        let job = Job { ask, key, waiter: Waiter { arrived, deadline: arrived + self.patience, client, answer } };
         lane.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => BookingError::Busy,
             mpsc::error::TrySendError::Closed(_) => closed(),
@@ -217,6 +232,30 @@ fn subject(ask: &Ask) -> i64 {
         | Ask::Confirm { hold_id: id, .. }
         | Ask::CancelOrder { order_id: id, .. }
         | Ask::House { id, .. } => *id,
+    }
+}
+
+/// Returns the name of a request in the metrics.
+fn kind(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Book { .. } => "book",
+        Ask::Hold { .. } => "hold",
+        Ask::Cancel { .. } => "cancel",
+        Ask::Change { .. } => "change",
+        Ask::Extend { .. } => "extend",
+        Ask::Release { .. } => "release",
+        Ask::Confirm { .. } => "confirm",
+        Ask::CancelOrder { .. } => "cancel_order",
+        Ask::House { .. } => "staff",
+    }
+}
+
+/// Returns the name of an outcome in the metrics.
+fn outcome_of(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Ok(_) => "granted",
+        Err(BookingError::Db(_) | BookingError::Busy | BookingError::Late) => "failed",
+        Err(_) => "refused",
     }
 }
 
@@ -336,6 +375,8 @@ struct Lane {
     listener: Listener,
     memory: Memory,
     aside: Aside,
+    /// How often the last batch was decided.
+    tries: usize,
 }
 
 impl Lane {
@@ -384,9 +425,14 @@ impl Lane {
 
     /// Decides and writes a batch, and answers its requests.
     async fn serve(&mut self, batch: Batch) {
+        metrics::queue_waits(batch.waiters.iter().map(|waiter| waiter.arrived.elapsed()));
         let mut parts = vec![batch];
         while let Some(mut batch) = parts.pop() {
-            match tasks::caught(self.perform(&mut batch)).await {
+            let requests = batch.asks.len();
+            let performed = tasks::caught(self.perform(&mut batch)).await;
+            let outcome = performed.as_ref().map(|done| done.as_ref().map_or_else(DbError::class, |_| "done"));
+            metrics::batch(requests, self.tries, outcome.unwrap_or("panicked"));
+            match performed {
                 Some(Ok(outcomes)) => batch.answer(outcomes),
                 // A fault in one request, or a lock on one show, must not fail the others.
                 Some(Err(error))
@@ -410,7 +456,8 @@ impl Lane {
     async fn perform(&mut self, batch: &mut Batch) -> Result<Vec<Outcome>, DbError> {
         let mut known = self.memory.recall(&batch.asks, &batch.keys, &self.tools.limits);
         let mut waits = 0;
-        for _ in 0..TRIES {
+        for tries in 1..=TRIES {
+            self.tries = tries;
             batch.dismiss();
             if batch.is_empty() {
                 return Ok(Vec::new());

@@ -966,6 +966,15 @@ pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
+/// Counts the holds that are active now.
+pub async fn count_holds(db: &Db) -> Result<i64, DbError> {
+    let (dialect, by_end) = (db.dialect(), db.dialect().by_index("holds_by_end"));
+    let now = dialect.now_or("?");
+    let sql = format!("SELECT COUNT(*) FROM orders {by_end} WHERE status = 'held' AND expires_at > {now}");
+    let found: Option<(i64,)> = db.query_one(&sql, vec![clock::now().into()]).await?;
+    Ok(found.map_or(0, |(count,)| count))
+}
+
 /// Returns the statement that deletes some of the expired keys.
 pub fn delete_old_keys(dialect: Dialect) -> Statement {
     // The same clock as for looking up keys.

@@ -112,7 +112,9 @@ pub(super) async fn edited(db: &Db) -> Result<Vec<&'static str>> {
         db.query("SELECT number, checksum FROM marquee_migrations ORDER BY number", vec![]).await?;
     let is_edited = |migration: &&Migration| {
         let checksum = checksum(migration.text(db.dialect()));
-        stored.iter().any(|(number, stored)| *number == migration.number && stored.as_ref().is_some_and(|one| *one != checksum))
+        stored
+            .iter()
+            .any(|(number, stored)| *number == migration.number && stored.as_ref().is_some_and(|one| *one != checksum))
     };
     Ok(MIGRATIONS.iter().filter(is_edited).map(|migration| migration.name).collect())
 }
@@ -146,7 +148,12 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
             while let Err(error) = holder.query(TAKE_LOCK, vec![]).await {
                 check_lock_wait(error, until)?;
             }
-            migrate_mysql(db, engine).await
+            let mut done = Vec::new();
+            // An instance that missed the column a moment ago may be waiting to add it, which blocks the ledger.
+            while let Err(error) = migrate_mysql(db, engine, &mut done).await {
+                check_lock_wait(error, until)?;
+            }
+            Ok(done)
         }
     }
 }
@@ -174,8 +181,7 @@ const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS marquee_migrations \
 const ADD_CHECKSUM: &str = "ALTER TABLE marquee_migrations ADD COLUMN checksum VARCHAR(64)";
 const HAS_CHECKSUMS: &str = "SELECT 1 FROM pragma_table_info('marquee_migrations') WHERE name = 'checksum'";
 const IS_APPLIED: &str = "SELECT number FROM marquee_migrations WHERE number = ?";
-const RECORD_APPLIED: &str =
-    "INSERT INTO marquee_migrations (number, name, applied_at, checksum) VALUES (?, ?, ?, ?)";
+const RECORD_APPLIED: &str = "INSERT INTO marquee_migrations (number, name, applied_at, checksum) VALUES (?, ?, ?, ?)";
 const FILL_IN_CHECKSUM: &str = "UPDATE marquee_migrations SET checksum = ? WHERE number = ? AND checksum IS NULL";
 
 /// The parameters of [`RECORD_APPLIED`].
@@ -217,12 +223,12 @@ async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
     Ok(done)
 }
 
-async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
+/// Adds the names of the migrations that it applies to `done`. It can be repeated after any error.
+async fn migrate_mysql(db: &Db, engine: &Mysql, done: &mut Vec<String>) -> Result<()> {
     for migration in MIGRATIONS {
         db.execute(FILL_IN_CHECKSUM, checksum_to_fill_in(migration, Dialect::Mysql)).await?;
     }
     refuse_edited(db).await?;
-    let mut done = Vec::new();
     for migration in MIGRATIONS {
         if db.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
@@ -233,7 +239,7 @@ async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
         db.execute(RECORD_APPLIED, record(migration, Dialect::Mysql)).await?;
         done.push(migration.name.to_owned());
     }
-    Ok(done)
+    Ok(())
 }
 
 /// Runs a statement, unless it is an ALTER TABLE that was done already.

@@ -106,8 +106,7 @@ pub fn extend(db: &Db, lease: &Lease) -> Statement {
     let now = db.dialect().now_or("?");
     let sql = format!("UPDATE jobs SET lease_until = {now} + ? WHERE name = ? AND owner = ? AND lease_until > {now}");
     let here = Value::from(clock::now());
-    let params =
-        vec![here.clone(), micros(lease.duration).into(), lease.name.into(), (&lease.owner).into(), here];
+    let params = vec![here.clone(), micros(lease.duration).into(), lease.name.into(), (&lease.owner).into(), here];
     Statement::changing(1, sql, params)
 }
 

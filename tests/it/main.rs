@@ -26,6 +26,8 @@ mod harness;
 mod holds;
 mod idempotency;
 mod import_django;
+mod jobs;
+mod migrations;
 mod operation;
 mod orders;
 mod planets;
@@ -35,6 +37,7 @@ mod reads;
 mod stopping;
 mod strict;
 mod support;
+mod telemetry;
 
 fn main() -> std::process::ExitCode {
     let features = [
@@ -58,6 +61,8 @@ fn main() -> std::process::ExitCode {
         holds::tests(),
         idempotency::tests(),
         import_django::tests(),
+        jobs::tests(),
+        migrations::tests(),
         operation::tests(),
         orders::tests(),
         power_cut::tests(),
@@ -65,6 +70,7 @@ fn main() -> std::process::ExitCode {
         reads::tests(),
         stopping::tests(),
         strict::tests(),
+        telemetry::tests(),
     ];
     support::run(features.into_iter().flatten().collect())
 }

@@ -52,7 +52,6 @@ impl Deref for App {
 }
 
 /// Caches of reads that many requests share.
-#[derive(Default)]
 pub struct Caches {
     /// Users by id; every request with a token reads one.
     pub users: ReadCache<i64, Option<Known>>,
@@ -62,6 +61,17 @@ pub struct Caches {
     pub shows: ReadCache<i64, Option<Bytes>>,
     /// Why the server is not ready, if it is not.
     pub problem: ReadCache<(), Option<&'static str>>,
+}
+
+impl Default for Caches {
+    fn default() -> Caches {
+        Caches {
+            users: ReadCache::new("users"),
+            movies: ReadCache::new("movies"),
+            shows: ReadCache::new("shows"),
+            problem: ReadCache::new("readiness"),
+        }
+    }
 }
 
 impl App {

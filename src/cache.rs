@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 
+use crate::telemetry::metrics;
+
 /// The maximum age of a returned value.
 pub const MAX_AGE: Duration = Duration::from_millis(900);
 
@@ -33,6 +35,7 @@ pub struct ReadCache<K, T> {
     changes_of_all: AtomicU64,
     /// Keys that were requested when their values were nearly too old.
     due: Mutex<Vec<K>>,
+    counters: metrics::Cache,
 }
 
 struct Slot<T> {
@@ -64,14 +67,14 @@ impl<T: Clone> Slot<T> {
     }
 }
 
-impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Default for ReadCache<K, T> {
-    fn default() -> Self {
-        let slots = Cache::builder().max_capacity(KEYS_MAX).time_to_idle(Duration::from_secs(60)).build();
-        ReadCache { slots, changes_of_all: AtomicU64::new(0), due: Mutex::default() }
-    }
-}
-
 impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'static> ReadCache<K, T> {
+    /// Creates a cache with this name in the metrics.
+    pub fn new(name: &'static str) -> Self {
+        let slots = Cache::builder().max_capacity(KEYS_MAX).time_to_idle(Duration::from_secs(60)).build();
+        let counters = metrics::Cache::new(name);
+        ReadCache { slots, changes_of_all: AtomicU64::new(0), due: Mutex::default(), counters }
+    }
+
     /// Returns the value that `read` finds, or that it has just found for another caller.
     ///
     /// # Errors
@@ -79,13 +82,16 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
     pub async fn get<E>(&self, key: K, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let slot = self.slot(key);
         if let Some(read) = slot.fresh(self.changes(&slot)) {
+            self.counters.hit();
             return Ok(read.found);
         }
         // If one reader after the other fails, the callers behind them don't wait for all of them.
         let _reading = tokio::time::timeout(WAIT_MAX, slot.reading.lock()).await;
         if let Some(read) = slot.fresh(self.changes(&slot)) {
+            self.counters.hit();
             return Ok(read.found);
         }
+        self.counters.read();
         let (changes, began) = (self.changes(&slot), Instant::now());
         let found = read.await?;
         slot.keep(Read { changes, began, found: found.clone() });
@@ -108,6 +114,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
             if read.began.elapsed() > REFRESH_AGE && !slot.is_due.swap(true, Ordering::AcqRel) {
                 self.due.lock().unwrap_or_else(PoisonError::into_inner).push(key);
             }
+            self.counters.hit();
             return Ok(read.found);
         }
         let read_all = async {
@@ -169,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_callers_share_a_read_and_see_a_change_immediately() {
-        let reads = ReadCache::<i64, u64>::default();
+        let reads = ReadCache::<i64, u64>::new("test");
         let count = AtomicU64::new(0);
         let read = async || {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -196,7 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn aging_values_are_refreshed_together_with_the_next_read() {
-        let reads = ReadCache::<i64, i64>::default();
+        let reads = ReadCache::<i64, i64>::new("test");
         let batches = Mutex::new(Vec::new());
         let get = |key: i64| {
             reads.get_with_others(key, |mut keys: Vec<i64>| {

@@ -6,6 +6,8 @@
 //! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`]: the features, named as in the
 //!   URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
 //! - [`desk`]: decides and writes every change of a seat
+//! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
+//!   shows to Prometheus
 //! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
 //! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
@@ -27,6 +29,7 @@ pub mod movies;
 pub mod openapi;
 pub mod orders;
 pub mod router;
+pub mod scrape;
 pub mod screens;
 pub mod server;
 pub mod sessions;

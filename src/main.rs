@@ -149,7 +149,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            failure.report();
             ExitCode::from(failure.exit_code())
         }
     }

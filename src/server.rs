@@ -36,6 +36,7 @@ use tower::ServiceExt;
 
 use crate::accounts::throttle::network;
 use crate::config::Config;
+use crate::telemetry::metrics;
 
 /// The resources that connections may use.
 #[derive(Debug, Clone)]
@@ -254,6 +255,7 @@ impl Server {
 
     /// Closes the connections that have waited too long for their client.
     fn sweep(&self) {
+        metrics::buffered(self.buffered.load(Relaxed));
         let now = now();
         self.each(|connection| {
             if connection.is_over(now, &self.limits) {
@@ -353,11 +355,13 @@ impl Places {
         let Some((_, victim)) = waiting.min_by_key(|(wait, connection)| (*wait, connection.id)) else { return false };
         let victim = Arc::clone(victim);
         victim.close();
+        metrics::connection_displaced();
         self.leave(&victim);
         true
     }
 
     fn enter(&mut self, connection: Arc<Connection>) {
+        metrics::connection_opened(connection.is_spare);
         self.networks.entry(connection.network).or_default().insert(connection.id, connection);
         self.taken += 1;
     }
@@ -366,6 +370,7 @@ impl Places {
         let Some(of_network) = self.networks.get_mut(&connection.network) else { return };
         if of_network.remove(&connection.id).is_some() {
             self.taken -= 1;
+            metrics::connection_closed(connection.is_spare);
         }
         if of_network.is_empty() {
             self.networks.remove(&connection.network);

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::AccountError;
 use super::throttle::network;
 use crate::error::ApiError;
+use crate::telemetry::metrics;
 use crate::web::client::{Client, WaitingClient};
 
 /// Why a password is hashed. Each purpose has its own queue, and the queues take turns: sign-ups must not delay logins.
@@ -24,6 +25,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Returns the name in the metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Login => "login",
+            Purpose::SignUp => "sign_up",
+        }
+    }
+
     /// Returns the most requests that may wait.
     fn places(self) -> usize {
         match self {
@@ -97,6 +106,21 @@ impl Passwords {
     /// # Errors
     /// [`Overloaded`] if too many are waiting already, or if the client has disconnected.
     pub async fn turn(&self, purpose: Purpose, client: &WaitingClient) -> Result<Turn, Overloaded> {
+        let began = Instant::now();
+        let turn = self.next_turn(purpose, client).await;
+        match &turn {
+            Ok(_) => metrics::password_wait(purpose.name(), began.elapsed()),
+            Err(Overloaded) => metrics::password_refused(purpose.name()),
+        }
+        turn
+    }
+
+    /// Returns how many requests are waiting for this purpose.
+    pub fn waiting(&self, purpose: Purpose) -> usize {
+        self.queues().waiting.iter().filter(|waiting| waiting.purpose == purpose).count()
+    }
+
+    async fn next_turn(&self, purpose: Purpose, client: &WaitingClient) -> Result<Turn, Overloaded> {
         let network = network(client.address);
         let waits = {
             let mut queues = self.queues();

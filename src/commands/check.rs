@@ -141,6 +141,10 @@ fn notes(config: &Config) -> Vec<Finding> {
              passwords are sent unencrypted",
         ),
         (
+            config.metrics_bind.is_some_and(|bind| !bind.ip().is_loopback()),
+            "METRICS_BIND can be reached from other machines: anyone there can see how much you sell",
+        ),
+        (
             config.time_zone == TimeZone::UTC,
             "TIME_ZONE is UTC: local times in the admin panel and in loaddata files are UTC",
         ),

@@ -12,6 +12,7 @@ use crate::data::{fixture, import_django, sample};
 use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
 use crate::openapi;
+use crate::telemetry::log;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Shows the reason on standard error, as an event if the log is JSON.
+    pub fn report(&self) {
+        if log::is_json() {
+            tracing::error!(reason = %self, "failed");
+            log::flush();
+        } else {
+            eprintln!("{self}");
+        }
+    }
+
     /// Returns the exit code that `--help` documents.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -14,11 +14,12 @@ use crate::app::{App, JOBS};
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::sample;
-use crate::db::MigrationState;
+use crate::db::{Db, MigrationState};
 use crate::jobs;
 use crate::router;
+use crate::scrape;
 use crate::server;
-use crate::telemetry::log;
+use crate::telemetry::{log, metrics};
 
 /// How long a stopping server, after its last reply, waits for exports and bulk actions to end their current part.
 const LAST_PARTS: Duration = Duration::from_secs(5);
@@ -32,24 +33,59 @@ pub struct Options {
 
 /// Serves until SIGTERM or SIGINT; a second signal stops the server immediately.
 pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
-    let _log = log::start(&config);
+    let _log = log::start(config.log_format, &config.log_level);
+    let demo_database = check_secret(&config, &options)?;
+    let db = open_migrated(&config, &options).await?;
+    let secret_key = match (&config.secret_key, demo_database) {
+        (Some(key), _) => key.clone(),
+        (None, path) => demo_secret(&path.unwrap_or_default())?,
+    };
+    let (listener, address) = listen(options.bind.unwrap_or(config.bind)).await?;
+    let metrics = match config.metrics_bind {
+        Some(bind) => Some((listen(bind).await?, metrics::install(VERSION).map_err(Failure::Refused)?)),
+        None => None,
+    };
+    // Before "Listening", so that a program which reads that line can stop the server.
+    let signals = Signals::listen()?;
+    if options.demo {
+        introduce_demo(address);
+    }
+    announce(address);
+    let limits = connection_limits(&config);
+    let app = App::new(config, db, &secret_key);
+    jobs::start(&app.db, &app.tasks, JOBS);
+    if let Some(((listener, address), page)) = metrics {
+        tracing::info!(%address, "metrics are served");
+        scrape::start(listener, &app, page);
+    }
+    run(app, listener, limits, signals).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Checks the key that signs the tokens. Returns the path of the demo's database if its secret is to be used.
+fn check_secret(config: &Config, options: &Options) -> Result<Option<PathBuf>, Failure> {
     let refused = |problem: String| {
         let problem = format!("{problem}. It signs the login tokens: {HOW_TO_MAKE_ONE}");
         Err(Failure::Config(vec![Fault { variable: "SECRET_KEY".into(), problem }]))
     };
-    let demo_database = match (&config.secret_key, &config.database) {
+    match (&config.secret_key, &config.database) {
         (Some(key), _) => match secret_fault(key.expose_secret()) {
-            Some(SecretFault::Unusable(why)) => return refused(format!("it is too weak: {why}")),
+            Some(SecretFault::Unusable(why)) => refused(format!("it is too weak: {why}")),
             Some(SecretFault::Weak(why)) => {
                 tracing::warn!("SECRET_KEY is weak: {why}; {HOW_TO_MAKE_ONE}");
-                None
+                Ok(None)
             }
-            None => None,
+            None => Ok(None),
         },
-        (None, DatabaseTarget::Sqlite { path }) if options.demo => Some(path.clone()),
-        (None, _) => return refused("it is not set".to_owned()),
-    };
-    let db = if options.demo || options.migrate { open_or_make(&config)? } else { open_existing(&config)? };
+        (None, DatabaseTarget::Sqlite { path }) if options.demo => Ok(Some(path.clone())),
+        (None, _) => refused("it is not set".to_owned()),
+    }
+}
+
+/// Opens the database, applies the migrations that may be applied, and loads the demo's data.
+async fn open_migrated(config: &Config, options: &Options) -> Result<Db, Failure> {
+    let db = if options.demo || options.migrate { open_or_make(config)? } else { open_existing(config)? };
     tracing::info!(version = VERSION, settings = config.settings_from(), database = %config.database, "starting");
     for doubt in &config.doubts {
         tracing::warn!("{}", doubt.text);
@@ -69,31 +105,50 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
         let added = sample::load(&db, &config.time_zone).await?;
         tracing::info!(added, "sample shows added");
     }
-    let secret_key = match (&config.secret_key, demo_database) {
-        (Some(key), _) => key.clone(),
-        (None, path) => demo_secret(&path.unwrap_or_default())?,
-    };
-    let bind = options.bind.unwrap_or(config.bind);
-    let listener =
-        TcpListener::bind(bind).await.map_err(|error| Failure::Refused(format!("Cannot listen on {bind}: {error}")))?;
-    let address = listener.local_addr().map_err(|error| Failure::Refused(error.to_string()))?;
-    if options.demo {
-        println!("{}", sample::LOGINS);
-        println!("API documentation: http://{address}/swagger/ and http://{address}/redoc/");
-        println!("Admin panel: http://{address}/admin/");
-        if !address.ip().is_loopback() {
-            eprintln!("WARNING: the demo's passwords are public, and other machines can reach {address}.");
+    Ok(db)
+}
+
+async fn listen(bind: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let refused = |error| Failure::Refused(format!("Cannot listen on {bind}: {error}"));
+    let listener = TcpListener::bind(bind).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+/// Says how to try the demo.
+fn introduce_demo(address: SocketAddr) {
+    const WARNING: &str = "the demo's passwords are public, and other machines can reach";
+    let is_public = !address.ip().is_loopback();
+    if log::is_json() {
+        tracing::info!(logins = sample::LOGINS, "demo");
+        if is_public {
+            tracing::warn!("{WARNING} {address}");
         }
+        return;
     }
-    // Before "Listening", so that a program which reads that line can stop the server.
-    let mut signals = Signals::listen()?;
+    println!("{}", sample::LOGINS);
+    println!("API documentation: http://{address}/swagger/ and http://{address}/redoc/");
+    println!("Admin panel: http://{address}/admin/");
+    if is_public {
+        eprintln!("WARNING: {WARNING} {address}.");
+    }
+}
+
+/// Reports that the server accepts connections: for scripts as a line on standard output, or as an event if the log is
+/// JSON.
+fn announce(address: SocketAddr) {
+    if log::is_json() {
+        tracing::info!(url = format!("http://{address}"), "listening");
+        return log::flush();
+    }
     // By now the log says which version and database are served.
     log::flush();
     println!("Listening on http://{address}");
-    let limits = connection_limits(&config);
-    let app = App::new(config, db, &secret_key);
+}
+
+/// Serves until a signal comes. Returns when all requests are answered.
+async fn run(app: App, listener: TcpListener, limits: server::Limits, mut signals: Signals) {
     let tasks = &app.tasks;
-    jobs::start(&app.db, tasks, JOBS);
     let serving = async {
         server::serve(listener, router::router(&app), limits, app.grace(), tasks.stopped()).await;
         if !tasks.finished(LAST_PARTS).await {
@@ -113,8 +168,6 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
             std::process::exit(1);
         }
     }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Returns the limits on connections, lowered if the system does not allow this process enough open files.
@@ -167,7 +220,12 @@ fn demo_secret(database: &Path) -> Result<SecretString, Failure> {
         Ok(mut file) => {
             let secret: String = (0..2).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
             file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
-            println!("Created a SECRET_KEY and saved it in {}; only you can read it.", path.display());
+            let created = format!("Created a SECRET_KEY and saved it in {}; only you can read it.", path.display());
+            if log::is_json() {
+                tracing::info!("{created}")
+            } else {
+                println!("{created}")
+            }
             Ok(secret.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

@@ -27,6 +27,7 @@ use url::Url;
 use crate::desk::policy::Limits;
 use crate::time::clock::SECOND;
 
+pub use crate::telemetry::log::Format as LogFormat;
 pub use database::{DatabaseTarget, Host, TlsMode, parse_database_url};
 pub use doubts::Doubt;
 pub use settings::{Accepts, SETTINGS, Setting};
@@ -51,6 +52,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// A filter that `tracing_subscriber::EnvFilter` understands.
     pub log_level: String,
+    /// Where Prometheus reads the metrics; `None` if nothing is measured.
+    pub metrics_bind: Option<SocketAddr>,
     /// As browsers write them in `Origin`: lower case, without the scheme's default port.
     pub cors_allowed_origins: Vec<String>,
     /// The number of reverse proxies whose `X-Forwarded-…` headers are trusted.
@@ -92,12 +95,6 @@ pub struct Config {
 
 /// In microseconds, the unit of the times in [`Limits`].
 const MINUTE: i64 = 60 * SECOND;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Human,
-    Json,
-}
 
 /// A setting with its current value.
 #[derive(Clone, Debug)]
@@ -195,6 +192,10 @@ impl Config {
             }),
             log_level: reader
                 .parsed("LOG_LEVEL", |value| value.split(',').all(is_log_directive).then(|| value.to_owned())),
+            metrics_bind: reader.parsed("METRICS_BIND", |value| match value {
+                "" => Some(None),
+                value => SocketAddr::from_str(value).ok().map(Some),
+            }),
             cors_allowed_origins: reader.origins(),
             trusted_proxies: reader.integer("TRUSTED_PROXIES"),
             max_connections: reader.integer("MAX_CONNECTIONS"),

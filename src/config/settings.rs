@@ -183,6 +183,14 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "METRICS_BIND",
+        meaning: "The address of a second listener, for Prometheus: it answers GET /metrics without a login. Empty \
+                  means that nothing is measured. Choose an address that only your monitoring can reach.",
+        accepts: Accepts::Text("an IP address with a port, such as 127.0.0.1:9185 or 10.0.0.5:9185, or nothing"),
+        default: Some(""),
+        example: "",
+    },
+    Setting {
         name: "CORS_ALLOWED_ORIGINS",
         meaning: "The other origins whose web pages may use the API from scripts.",
         accepts: Accepts::Text(

@@ -150,7 +150,12 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
             while let Err(error) = holder.query(TAKE_LOCK, vec![]).await {
                 check_lock_wait(error, until)?;
             }
-            migrate_mysql(db, engine).await
+            let mut done = Vec::new();
+            // An instance that missed the column a moment ago may be waiting to add it, which blocks the ledger.
+            while let Err(error) = migrate_mysql(db, engine, &mut done).await {
+                check_lock_wait(error, until)?;
+            }
+            Ok(done)
         }
     }
 }
@@ -220,12 +225,12 @@ async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
     Ok(done)
 }
 
-async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
+/// Adds the names of the migrations that it applies to `done`. It can be repeated after any error.
+async fn migrate_mysql(db: &Db, engine: &Mysql, done: &mut Vec<String>) -> Result<()> {
     for migration in MIGRATIONS {
         db.execute(FILL_IN_CHECKSUM, checksum_to_fill_in(migration, Dialect::Mysql)).await?;
     }
     refuse_edited(db).await?;
-    let mut done = Vec::new();
     for migration in MIGRATIONS {
         if db.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
@@ -239,7 +244,7 @@ async fn migrate_mysql(db: &Db, engine: &Mysql) -> Result<Vec<String>> {
         db.execute(RECORD_APPLIED, record(migration, Dialect::Mysql)).await?;
         done.push(migration.name.to_owned());
     }
-    Ok(done)
+    Ok(())
 }
 
 /// Runs a transaction again and again until it changes nothing. The log shows the progress.

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::config::DatabaseTarget;
+use crate::telemetry::metrics;
 
 pub use migrations::{Migration, MigrationState};
 pub use value::{Decode, FromRow, Row, Value};
@@ -55,6 +56,28 @@ pub enum DbError {
     /// Anything else: a bug in this program or in its schema.
     #[error("database: {0}")]
     Other(String),
+}
+
+impl DbError {
+    /// Returns the class of the error in the metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            DbError::Unique(_) => "unique",
+            DbError::ForeignKey(_) => "foreign_key",
+            DbError::Check(_) => "check",
+            DbError::Conflict(_) => "conflict",
+            DbError::Guard(_) => "guard",
+            DbError::Unavailable(_) => "unavailable",
+            DbError::OutcomeUnknown(_) => "outcome_unknown",
+            DbError::TooLong => "too_long",
+            DbError::Other(_) => "other",
+        }
+    }
+}
+
+/// Counts an error in the metrics.
+fn count(error: &DbError) {
+    metrics::database_error(error.class());
 }
 
 pub type Result<T, E = DbError> = std::result::Result<T, E>;
@@ -246,10 +269,10 @@ impl Db {
     /// Returns the rows of a query.
     pub async fn query<T: FromRow>(&self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let rows = match &self.engine {
-            Engine::Sqlite(engine) => engine.query(sql, &params)?,
-            Engine::Mysql(engine) => engine.query(sql, params, mysql::STATEMENT).await?,
+            Engine::Sqlite(engine) => engine.query(sql, &params),
+            Engine::Mysql(engine) => engine.query(sql, params, mysql::STATEMENT).await,
         };
-        rows.into_iter().map(T::from_row).collect()
+        rows.inspect_err(count)?.into_iter().map(T::from_row).collect()
     }
 
     /// Returns the first row of a query, if there is one.
@@ -267,14 +290,14 @@ impl Db {
         let busy = || DbError::Unavailable(format!("{LONG_READS_MAX} long reads are running already"));
         let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
         let rows = match &self.engine {
-            Engine::Sqlite(engine) => engine.query_aside(sql, params, limit).await?,
+            Engine::Sqlite(engine) => engine.query_aside(sql, params, limit).await,
             Engine::Mysql(engine) => match engine.query(&mysql::limited(sql, limit), params, limit + WAIT).await {
                 // A read takes no locks, so the cause is the time limit.
-                Err(DbError::Conflict(_)) => return Err(DbError::TooLong),
-                rows => rows?,
+                Err(DbError::Conflict(_)) => Err(DbError::TooLong),
+                rows => rows,
             },
         };
-        rows.into_iter().map(T::from_row).collect()
+        rows.inspect_err(count)?.into_iter().map(T::from_row).collect()
     }
 
     /// Runs one statement in a transaction of its own.
@@ -286,17 +309,18 @@ impl Db {
     /// Runs a list of statements as one transaction: all of them or, on any error, none. The changes are durable when
     /// it returns. On a server it costs one round trip for each statement and one for the commit.
     pub async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
-        match &self.engine {
+        let written = match &self.engine {
             Engine::Sqlite(engine) => engine.write(statements).await,
             Engine::Mysql(engine) => engine.write(statements).await,
-        }
+        };
+        written.inspect_err(count)
     }
 
     /// Begins a transaction, for code that runs rarely. If it is dropped without [`Tx::commit`], it is rolled back.
     pub async fn begin(&self) -> Result<Tx> {
         Ok(Tx(match &self.engine {
-            Engine::Sqlite(engine) => TxEngine::Sqlite(engine.begin().await?),
-            Engine::Mysql(engine) => TxEngine::Mysql(engine.begin().await?),
+            Engine::Sqlite(engine) => TxEngine::Sqlite(engine.begin().await.inspect_err(count)?),
+            Engine::Mysql(engine) => TxEngine::Mysql(engine.begin().await.inspect_err(count)?),
         }))
     }
 
@@ -422,10 +446,10 @@ impl Tx {
 
     pub async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let rows = match &mut self.0 {
-            TxEngine::Sqlite(tx) => tx.query(sql, params).await?,
-            TxEngine::Mysql(tx) => tx.query(sql, params).await?,
+            TxEngine::Sqlite(tx) => tx.query(sql, params).await,
+            TxEngine::Mysql(tx) => tx.query(sql, params).await,
         };
-        rows.into_iter().map(T::from_row).collect()
+        rows.inspect_err(count)?.into_iter().map(T::from_row).collect()
     }
 
     pub async fn query_one<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Option<T>> {
@@ -433,17 +457,19 @@ impl Tx {
     }
 
     pub async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
-        match &mut self.0 {
+        let done = match &mut self.0 {
             TxEngine::Sqlite(tx) => tx.execute(sql, params).await,
             TxEngine::Mysql(tx) => tx.execute(sql, params).await,
-        }
+        };
+        done.inspect_err(count)
     }
 
     /// Commits; the changes are durable when it returns.
     pub async fn commit(self) -> Result<()> {
-        match self.0 {
+        let done = match self.0 {
             TxEngine::Sqlite(tx) => tx.commit().await,
             TxEngine::Mysql(tx) => tx.commit().await,
-        }
+        };
+        done.inspect_err(count)
     }
 }

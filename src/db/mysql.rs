@@ -17,6 +17,7 @@ use self::faults::{Blame, Fault};
 use self::probe::Probe;
 use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
 use crate::config::{DatabaseTarget, Host, TlsMode};
+use crate::telemetry::metrics;
 
 /// The servers of one MySQL or MariaDB database.
 pub(super) struct Mysql {
@@ -419,7 +420,11 @@ impl Server {
 
     /// Returns a connection from a pool of at most `most` connections.
     async fn connection(&self, pool: &Pool, most: usize) -> Result<Conn, Fault> {
-        match timeout(WAIT, pool.get_conn()).await {
+        let began = Instant::now();
+        let connected = timeout(WAIT, pool.get_conn()).await;
+        let is_writer = std::ptr::eq(pool, &raw const self.writers);
+        metrics::connection_wait(if is_writer { "writers" } else { "general" }, began.elapsed());
+        match connected {
             Ok(conn) => conn.map_err(|error| self.apply_blame(faults::connecting(&error))),
             Err(_) => {
                 // Either all connections are in use, or the server accepts none.

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
 use crate::tasks;
+use crate::telemetry::metrics;
 
 /// A piece of work for the writer thread.
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -121,8 +122,10 @@ impl Sqlite {
     pub(super) async fn begin(&self) -> Result<SqliteTx> {
         let (requests, inbox) = mpsc::channel(1);
         let (begun, has_begun) = oneshot::channel();
+        let began = Instant::now();
         self.writer
             .send(Box::new(move |connection| {
+                metrics::connection_wait("writers", began.elapsed());
                 serve_transaction(connection, TransactionBehavior::Immediate, begun, inbox);
             }))
             .await
@@ -136,7 +139,9 @@ impl Sqlite {
         work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
+        let began = Instant::now();
         let job: Job = Box::new(move |connection| {
+            metrics::connection_wait("writers", began.elapsed());
             // The caller may be gone; the work is done anyway.
             let _ = answer.send(work(connection));
         });

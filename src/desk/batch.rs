@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -22,6 +22,7 @@ pub struct Job {
 
 /// The client that waits for the reply.
 pub struct Waiter {
+    pub arrived: Instant,
     pub deadline: Instant,
     /// Dead once the client has disconnected.
     pub client: Weak<()>,
@@ -56,6 +57,11 @@ impl Batch {
             batch.waiters.push(waiter);
         }
         batch
+    }
+
+    /// Returns how long each request has waited.
+    pub fn waits(&self) -> impl Iterator<Item = Duration> {
+        self.waiters.iter().map(|waiter| waiter.arrived.elapsed())
     }
 
     pub fn is_empty(&self) -> bool {

@@ -110,6 +110,21 @@ impl Command {
         }
     }
 
+    /// Returns the name of the request in the metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Command::Book { .. } => "book",
+            Command::Hold { .. } => "hold",
+            Command::Cancel { .. } => "cancel",
+            Command::Change { .. } => "change",
+            Command::Extend { .. } => "extend",
+            Command::Release { .. } => "release",
+            Command::Confirm { .. } => "confirm",
+            Command::CancelOrder { .. } => "cancel_order",
+            Command::ByStaff { .. } => "staff",
+        }
+    }
+
     pub fn reply_kind(&self) -> ReplyKind {
         match self {
             Command::Book { .. }

@@ -16,6 +16,7 @@ use super::write::Change;
 use super::{HoldShows, Listener, Tools, rules, settle, write};
 use crate::db::DbError;
 use crate::tasks;
+use crate::telemetry::metrics;
 
 /// The most requests that are decided and written together.
 const LARGEST_BATCH: usize = 1_024;
@@ -42,11 +43,13 @@ pub struct Lane {
     listener: Listener,
     cache: ShowCache,
     aside: SetAside,
+    /// How often the last batch was decided.
+    tries: usize,
 }
 
 impl Lane {
     pub fn new(tools: Tools, shows: HoldShows, listener: Listener) -> Lane {
-        Lane { tools, shows, listener, cache: ShowCache::default(), aside: SetAside::default() }
+        Lane { tools, shows, listener, cache: ShowCache::default(), aside: SetAside::default(), tries: 0 }
     }
 
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
@@ -94,9 +97,14 @@ impl Lane {
 
     /// Decides and writes a batch, and answers its requests.
     async fn serve(&mut self, batch: Batch) {
+        metrics::queue_waits(batch.waits());
         let mut parts = vec![batch];
         while let Some(mut batch) = parts.pop() {
-            match tasks::caught(self.perform(&mut batch)).await {
+            let requests = batch.commands.len();
+            let performed = tasks::caught(self.perform(&mut batch)).await;
+            let outcome = performed.as_ref().map(|done| done.as_ref().map_or_else(DbError::class, |_| "done"));
+            metrics::batch(requests, self.tries, outcome.unwrap_or("panicked"));
+            match performed {
                 Some(Ok(outcomes)) => batch.answer(outcomes),
                 // A fault in one request, or a lock on one show, must not fail the others.
                 Some(Err(error))
@@ -120,7 +128,8 @@ impl Lane {
     async fn perform(&mut self, batch: &mut Batch) -> Result<Vec<Outcome>, DbError> {
         let mut known = self.cache.recall(&batch.commands, &batch.keys, &self.tools.limits);
         let mut waits = 0;
-        for _ in 0..TRIES {
+        for tries in 1..=TRIES {
+            self.tries = tries;
             batch.dismiss();
             if batch.is_empty() {
                 return Ok(Vec::new());

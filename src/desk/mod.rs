@@ -49,6 +49,7 @@ use self::reply::{Booking, Hold, Order, Receipt, Reply};
 use self::sql::Sql;
 use crate::db::{Db, DbError};
 use crate::tasks;
+use crate::telemetry::metrics;
 
 /// Capacity of the map from hold to show.
 const REMEMBERED_HOLDS: usize = 100_000;
@@ -146,6 +147,11 @@ impl Desk {
         self.lanes.iter().all(|lane| !lane.is_closed())
     }
 
+    /// Returns how many requests are waiting for a batch.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
     /// Books a seat.
     ///
     /// Like every request to the desk, it returns once the change is durable or refused. If the client disconnects
@@ -233,19 +239,23 @@ impl Desk {
     /// # Errors
     /// See [`Desk::book`].
     pub async fn by_staff(&self, action: StaffAction, id: i64, client: Weak<()>) -> Result<(), BookingError> {
-        self.queue(Command::ByStaff { id, action }, None, client).await.map(drop)
+        let outcome = self.queue(Command::ByStaff { id, action }, None, client).await;
+        metrics::change("staff", outcome::name(&outcome));
+        outcome.map(drop)
     }
 
     async fn ask<T>(&self, command: Command, from: Origin, read: fn(Receipt) -> T) -> Result<Reply<T>, BookingError> {
         let Origin { user_id, key, client } = from;
+        let kind = command.kind();
         let turn = self.turns[user_id.unsigned_abs() as usize % TURNS].acquire().await;
         let _turn = turn.map_err(|_| closed())?;
-        let success = if churn::counts(&command) {
-            self.counted(command, user_id, key, client).await?
+        let outcome = if churn::counts(&command) {
+            self.counted(command, user_id, key, client).await
         } else {
-            self.queue(command, key, client).await?
+            self.queue(command, key, client).await
         };
-        Ok(match success {
+        metrics::change(kind, outcome::name(&outcome));
+        Ok(match outcome? {
             Success::New(receipt) => Reply::New(read(receipt)),
             Success::Stored(stored) => Reply::Stored(stored),
         })
@@ -278,7 +288,9 @@ impl Desk {
         let number = self.shows.of(&command).unwrap_or(command.subject());
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
-        let job = Job { command, key, waiter: Waiter { deadline: Instant::now() + self.patience, client, answer } };
+        let arrived = Instant::now();
+        let waiter = Waiter { arrived, deadline: arrived + self.patience, client, answer };
+        let job = Job { command, key, waiter };
         lane.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => BookingError::Busy,
             mpsc::error::TrySendError::Closed(_) => closed(),

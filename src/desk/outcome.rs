@@ -24,6 +24,15 @@ pub enum Success {
     Stored(StoredReply),
 }
 
+/// Returns the name of an outcome in the metrics.
+pub fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Ok(_) => "granted",
+        Err(BookingError::Db(_) | BookingError::Busy | BookingError::Late) => "failed",
+        Err(_) => "refused",
+    }
+}
+
 /// Returns the outcome of each request, and the change to write before it is sent. `ids` are the ids of new rows.
 ///
 /// # Errors

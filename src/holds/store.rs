@@ -42,3 +42,12 @@ async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>>
     }
     Ok(holds.into_values().rev().collect())
 }
+
+/// Counts the holds that are active now.
+pub async fn count_holds(db: &Db) -> Result<i64> {
+    let (dialect, by_end) = (db.dialect(), db.dialect().by_index("holds_by_end"));
+    let now = dialect.now_or("?");
+    let sql = format!("SELECT COUNT(*) FROM orders {by_end} WHERE status = 'held' AND expires_at > {now}");
+    let found: Option<(i64,)> = db.query_one(&sql, vec![clock::now().into()]).await?;
+    Ok(found.map_or(0, |(count,)| count))
+}

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::db::{Db, DbError, Done, Statement};
 use crate::tasks::{self, Tasks};
+use crate::telemetry::metrics;
 
 /// One kind of background work.
 #[derive(Debug)]
@@ -86,6 +87,7 @@ impl Lease {
 /// Does these jobs for as long as the server runs, whenever they are due and no other instance works on them.
 pub fn start(db: &Db, tasks: &Tasks, jobs: &'static [Job]) {
     for job in jobs {
+        metrics::announce_job(job.name);
         let (db, kept) = (db.clone(), tasks.clone());
         tasks.keep(job.name, move || keep_running(db.clone(), kept.clone(), job));
     }
@@ -132,6 +134,7 @@ async fn run(db: &Db, tasks: &Tasks, job: &Job, lease: &Lease) {
                 return;
             }
             Some(Err(DbError::Guard(0))) => {
+                metrics::job_run(job.name, "lost", began.elapsed());
                 tracing::warn!(job = job.name, "the lease has expired, so this run ends");
                 return;
             }
@@ -141,8 +144,14 @@ async fn run(db: &Db, tasks: &Tasks, job: &Job, lease: &Lease) {
     };
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     match &outcome {
-        Outcome::Done => tracing::debug!(job = job.name, millis, "job done"),
-        Outcome::Failed(error) => tracing::warn!(job = job.name, error, millis, "job failed"),
+        Outcome::Done => {
+            metrics::job_run(job.name, "done", began.elapsed());
+            tracing::debug!(job = job.name, millis, "job done");
+        }
+        Outcome::Failed(error) => {
+            metrics::job_run(job.name, "failed", began.elapsed());
+            tracing::warn!(job = job.name, error, millis, "job failed");
+        }
     }
     if let Err(error) = store::finish(db, lease, job.interval, &outcome).await {
         tracing::warn!(job = job.name, %error, "the end of the job could not be stored");

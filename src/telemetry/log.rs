@@ -20,7 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, registry};
 use uuid::Uuid;
 
-use crate::config::{Config, LogFormat};
+use super::metrics;
 
 /// The most bytes that may be queued; up to as many more may be in the middle of being written.
 const QUEUE_BYTES: usize = 4 << 20;
@@ -36,8 +36,8 @@ const FLUSH_MAX: Duration = Duration::from_secs(1);
 const LONGEST_VALUE: usize = 1_000;
 const LONGEST_BACKTRACE: usize = 16 << 10;
 
-/// The queue of the log, once it was started.
-static STARTED: OnceLock<Arc<Queue>> = OnceLock::new();
+/// The queue of the log and its format, once it was started.
+static STARTED: OnceLock<(Arc<Queue>, Format)> = OnceLock::new();
 
 tokio::task_local! {
     static REQUEST: Option<Uuid>;
@@ -76,18 +76,19 @@ impl Drop for Log {
     }
 }
 
-/// Starts to log to standard error as configured, including panics. Later calls do nothing.
-pub fn start(config: &Config) -> Log {
-    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let form = match config.log_format {
-        LogFormat::Human => Form::Human { colours: std::io::stderr().is_terminal() },
-        LogFormat::Json => Form::Json,
+/// Starts to log to standard error, including panics. `level` is a filter that [`EnvFilter`] understands. Later calls do
+/// nothing.
+pub fn start(format: Format, level: &str) -> Log {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let form = match format {
+        Format::Human => Form::Human { colours: std::io::stderr().is_terminal() },
+        Format::Json => Form::Json,
     };
     let queue = Arc::<Queue>::default();
     // A separate handle: Rust's own is locked during a write, and other threads would wait for it.
     let out = std::io::stderr().as_fd().try_clone_to_owned().map(File::from);
     let lines = Lines { form, queue: Arc::clone(&queue) };
-    if registry().with(filter).with(lines).try_init().is_err() || STARTED.set(Arc::clone(&queue)).is_err() {
+    if registry().with(filter).with(lines).try_init().is_err() || STARTED.set((Arc::clone(&queue), format)).is_err() {
         return Log(());
     }
     let thread = std::thread::Builder::new().name("log".into());
@@ -107,9 +108,14 @@ pub fn start(config: &Config) -> Log {
     Log(())
 }
 
+/// Returns whether the log was started as JSON. Everything that the program says is then an event of the log.
+pub fn is_json() -> bool {
+    matches!(STARTED.get(), Some((_, Format::Json)))
+}
+
 /// Waits until everything logged before is written, for at most a second: nobody may be reading it.
 pub fn flush() {
-    if let Some(queue) = STARTED.get() {
+    if let Some((queue, _)) = STARTED.get() {
         queue.flush(FLUSH_MAX);
     }
 }
@@ -168,6 +174,7 @@ impl Queue {
                 std::mem::take(&mut waiting.lost)
             };
             if lost > 0 {
+                metrics::log_lines_lost(lost);
                 lines.extend(lost_line(lost));
             }
             write_all(&mut out, &lines);
@@ -200,6 +207,13 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) {
             Err(_) => return,
         }
     }
+}
+
+/// The format of the log, as operators choose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Human,
+    Json,
 }
 
 #[derive(Clone, Copy)]

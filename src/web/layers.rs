@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{self, Next};
@@ -19,7 +19,8 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::server::NoPlace;
-use crate::telemetry::log;
+use crate::telemetry::http::{Asked, is_health_check};
+use crate::telemetry::{log, metrics};
 use crate::web::client::{Client, ClientAddress};
 use crate::web::html::page::PageArea;
 
@@ -49,39 +50,24 @@ pub fn around(router: Router, app: &App, areas: Areas) -> Router {
         .layer(middleware::from_fn_with_state((app.clone(), areas), surround))
 }
 
-/// The most bytes that are logged of a path or a method.
-const LONGEST_SHOWN: usize = 200;
-
 async fn surround(State((app, areas)): State<(App, Areas)>, request: Request, next: Next) -> Response {
     let id = Uuid::new_v4();
     log::in_request(id, answer(app, areas, id, request, next)).await
 }
 
 async fn answer(app: App, areas: Areas, id: Uuid, mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let (method, path) = (request.method().clone(), log::cut(request.uri().path(), LONGEST_SHOWN).into_owned());
     let client = client_address(&request, app.config.trusted_proxies);
+    let asked = Asked::new(request.method(), request.uri().path(), client);
     request.extensions_mut().insert(ClientAddress(client));
     let mut response = if origin_is_refused(&app, areas, &request) {
         ApiError::UnknownOrigin.into_response()
     } else {
         next.run(request).await
     };
-    let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros() as u64);
-    let method = log::cut(method.as_str(), LONGEST_SHOWN);
-    // One line instead of a span: a span costs as much as the line, and few requests log anything else.
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(method = &*method, path, %client, status, micros, "answered")
-        };
-    }
-    match status {
-        500.. => line!(warn),
-        _ if is_health_check(&path) => line!(debug),
-        _ => line!(info),
-    }
+    let route = response.extensions().get::<MatchedPath>();
+    asked.answered(route.map(MatchedPath::as_str), response.status().as_u16());
     let id = id.simple().to_string();
-    if let Some(area) = area_of(areas, &path) {
+    if let Some(area) = area_of(areas, &asked.path) {
         response = (area.dress)(response, id.clone()).await;
     }
     let headers = response.headers_mut();
@@ -95,6 +81,7 @@ async fn answer(app: App, areas: Areas, id: Uuid, mut request: Request, next: Ne
 /// Checks the host, limits the time, and answers even if a handler panics. This runs inside CORS, so that web pages can
 /// read these refusals, too: a page that sees only "network error" would book again.
 async fn within_limits(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    // Health checks come from machines that use an address, not a host name.
     if !is_health_check(request.uri().path()) && !host_is_allowed(&app, &request) {
         return ApiError::UnknownHost.into_response();
     }
@@ -103,19 +90,20 @@ async fn within_limits(State(app): State<App>, mut request: Request, next: Next)
     }
     // In a task of its own: if the client disconnects or the time is up, this future is dropped. But database work must
     // run to its end, and the connection pool loses a connection that is dropped while it is being taken.
+    let route = request.extensions().get::<MatchedPath>().filter(|_| metrics::is_on()).cloned();
     let present = Arc::new(());
     request.extensions_mut().insert(Client(Arc::downgrade(&present)));
     let work = app.tasks.spawn(next.run(request));
-    match tokio::time::timeout(app.config.request_timeout, work).await {
+    let mut response = match tokio::time::timeout(app.config.request_timeout, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(died)) => ApiError::Internal(died.to_string()).into_response(),
         Err(_) => ApiError::Timeout.into_response(),
+    };
+    // For the metrics: the middleware outside does not see the routes.
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
     }
-}
-
-/// Health checks come from machines that use an address, not a host name.
-fn is_health_check(path: &str) -> bool {
-    path == "/healthz" || path == "/readyz"
+    response
 }
 
 /// Requires a single Host header. An absolute URI overrides it (RFC 9112, 3.2), so the same rule applies to that.

@@ -89,8 +89,14 @@ async fn run(command: Command) -> Result<serde_json::Value, Box<dyn std::error::
     let config = read_config(None)?;
     let db = Db::open(&config.database, config.database_connections)?;
     db.migrate().await?;
-    let desk =
-        Desk::open(&db, config.desk_lanes, Duration::from_secs(20), config.limits, Arc::new(|_| None), Arc::new(|_| {}));
+    let desk = Desk::open(
+        &db,
+        config.desk_lanes,
+        Duration::from_secs(20),
+        config.limits,
+        Arc::new(|_| None),
+        Arc::new(|_| {}),
+    );
     let database = Database::open(&config.database, 1)?;
     Ok(match command {
         Command::Lone { rounds } => lone(&db, &desk, &database, rounds).await?,

@@ -105,7 +105,7 @@ async fn a_booking_is_an_order_of_one_seat(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
     let booked = booking(&world.ann, 1, 5).send(&app).await.expect(201).json();
-    assert_eq!(app.sql("SELECT COUNT(*) FROM orders").await, [["0"]], "it costs no second row");
+    assert_eq!(app.sql("SELECT COUNT(*) FROM orders").await, [["1"]], "its order is written with it");
     let orders = get(&world.ann, "/api/orders/").send(&app).await.expect(200).json();
     let ordered = &orders["results"][0];
     assert_eq!((&ordered["seats"], &ordered["bookings"]), (&json!([5]), &json!([booked])));

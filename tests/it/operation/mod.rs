@@ -5,11 +5,14 @@ mod config;
 mod connections;
 mod database_commands;
 mod import_django;
+mod jobs;
 mod loaddata;
 mod logins;
+mod migrations;
 pub mod serving;
 mod settings;
 mod stopping;
+mod telemetry;
 mod user_commands;
 
 use crate::support::Test;
@@ -21,11 +24,14 @@ pub fn tests() -> Vec<Test> {
         connections::tests(),
         database_commands::tests(),
         import_django::tests(),
+        jobs::tests(),
         loaddata::tests(),
         logins::tests(),
+        migrations::tests(),
         serving::tests(),
         settings::tests(),
         stopping::tests(),
+        telemetry::tests(),
         user_commands::tests(),
     ]
     .into_iter()

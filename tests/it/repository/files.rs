@@ -60,6 +60,7 @@ async fn only_stores_contain_sql() {
         file.starts_with("src/db/")
             || file.ends_with("/store.rs")
             || file.starts_with("src/admin/query/")
+            || file.starts_with("src/desk/")
             || SQL_ELSEWHERE.iter().any(|(known, _)| *known == file)
     };
     // Unit tests may contain SQL.
@@ -89,19 +90,33 @@ async fn the_log_only_grows() {
 }
 
 async fn the_rules_of_booking_are_pure() {
-    let rules = read("src/booking/rules.rs");
-    let code = rules.split("#[cfg(test)]").next().expect("the first part");
-    let code: String =
-        code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
-    for import in code.lines().filter(|line| line.starts_with("use ")) {
-        // The states of an order are just as pure: they are a table.
-        let of_ours = ["use super::BookingError;", "use crate::orders::status::{self, Event, Status};"];
-        let is_pure = import.starts_with("use std::collections::") || of_ours.contains(&import);
-        assert!(is_pure, "more than a decision needs: {import}");
-    }
-    for word in ["axum", "db::", "clock", "Instant", "SystemTime", "Timestamp", "rand", "async ", "std::fs", "std::net"]
-    {
-        assert!(!code.contains(word), "{word} in the rules");
+    let sources = sources();
+    let mut rules =
+        sources.iter().filter(|(file, _)| file.starts_with("src/desk/rules/") && !file.ends_with("tests.rs"));
+    assert!(rules.by_ref().count() >= 4, "the rules are there");
+    for (file, text) in sources.iter().filter(|(file, _)| file.starts_with("src/desk/rules/")) {
+        if file.ends_with("tests.rs") {
+            continue;
+        }
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        let code: String = text.lines().filter(is_code).map(|line| format!("{line}\n")).collect();
+        for import in code.lines().filter(|line| line.starts_with("use ")) {
+            let known = ["command", "error", "policy", "state", "order_status", "rules"];
+            let of_the_desk = ["use super::", "use crate::desk::"].into_iter().any(|prefix| {
+                import.strip_prefix(prefix).is_some_and(|rest| {
+                    rest.starts_with('{')
+                        || rest.starts_with(char::is_uppercase)
+                        || known.iter().any(|name| rest.starts_with(name))
+                })
+            });
+            let is_pure = import.starts_with("use std::collections::") || of_the_desk;
+            assert!(is_pure, "{file} imports more than a decision needs: {import}");
+        }
+        for word in
+            ["axum", "db::", "clock", "Instant", "SystemTime", "Timestamp", "rand", "async ", "std::fs", "std::net"]
+        {
+            assert!(!code.contains(word), "{file}: {word} in the rules");
+        }
     }
 }
 

@@ -327,7 +327,11 @@ impl Instance {
         let mut process = Server::spawn(&mut command);
         let began = Instant::now();
         let line = format!("Listening on {}\n", self.base);
-        while !std::fs::read_to_string(&ready).is_ok_and(|text| text.contains(&line)) {
+        // In JSON it is an event of the log.
+        let is_json = self.setting.env.contains(&("LOG_FORMAT", "json".to_owned()));
+        let before = if is_json { self.log().len() } else { 0 };
+        let is_logged = || is_json && self.log()[before..].contains(r#""message":"listening""#);
+        while !std::fs::read_to_string(&ready).is_ok_and(|text| text.contains(&line)) && !is_logged() {
             let ended = process.ended();
             let in_time = began.elapsed() < START_LIMIT;
             assert!(ended.is_none() && in_time, "marquee serve is not ready ({ended:?})\n{}", tail(&self.log, 50));

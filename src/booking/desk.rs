@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::churn::{self, Churn};
@@ -43,6 +43,13 @@ const REMEMBERED_HOLDS: usize = 100_000;
 /// How long a statement waits for a lock on a server before it counts as long.
 const LONG_WAIT: Duration = Duration::from_millis(800);
 
+/// How many requests of a user are in the lanes at once; others wait before them. Otherwise someone with a thousand
+/// connections would have most of every batch.
+const AT_ONCE: usize = 8;
+
+/// How many queues the users share before the lanes; each user waits in one of them.
+const QUEUES: usize = 16_384;
+
 /// How often is looked whether a locked show is free again.
 const LOOKING: Duration = Duration::from_millis(100);
 
@@ -53,6 +60,7 @@ pub struct Desk {
     tools: Tools,
     shows: HoldShows,
     churn: Arc<Churn>,
+    turns: Arc<[Semaphore]>,
     patience: Duration,
 }
 
@@ -145,7 +153,8 @@ impl Desk {
             tasks::essential("a lane of the desk", lane.run(inbox));
             sender
         });
-        Desk { lanes: lanes.collect(), tools, shows, churn, patience }
+        let turns = (0..QUEUES).map(|_| Semaphore::new(AT_ONCE)).collect();
+        Desk { lanes: lanes.collect(), tools, shows, churn, turns, patience }
     }
 
     /// Whether all lanes are at work.
@@ -160,6 +169,12 @@ impl Desk {
     /// The refusals of [`rules`], [`BookingError::ChangesTooFast`], [`BookingError::Busy`], [`BookingError::Late`] and
     /// errors of the database: nothing was written then, but for [`DbError::OutcomeUnknown`].
     pub async fn ask(&self, ask: Ask, key: Option<Key>, client: Weak<()>) -> Outcome {
+        let _turn = match asker(&ask) {
+            Some(user) => {
+                Some(self.turns[user.unsigned_abs() as usize % QUEUES].acquire().await.map_err(|_| closed())?)
+            }
+            None => None,
+        };
         let Some(user) = churn::user(&ask) else { return self.queue(ask, key, client).await };
         match self.churn.count(user, key) {
             Ok(is_counted) => {
@@ -201,6 +216,21 @@ impl Desk {
             mpsc::error::TrySendError::Closed(_) => closed(),
         })?;
         answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+/// The user of a request; nobody where staff ask.
+fn asker(ask: &Ask) -> Option<i64> {
+    match ask {
+        Ask::Book { user_id, .. }
+        | Ask::Hold { user_id, .. }
+        | Ask::Cancel { user_id, .. }
+        | Ask::Change { user_id, .. }
+        | Ask::Extend { user_id, .. }
+        | Ask::Release { user_id, .. }
+        | Ask::Confirm { user_id, .. }
+        | Ask::CancelOrder { user_id, .. } => Some(*user_id),
+        Ask::House { .. } => None,
     }
 }
 

@@ -383,26 +383,25 @@ pub async fn read(app: &App, body: axum::body::Body, most: usize) -> Result<Byte
     tokio::time::timeout(app.config.request_timeout, gathered(body, most)).await.map_err(|_| ApiError::BodyUnread)?
 }
 
-/// A body in one piece. Copied where it came in several: each of them would keep the buffer it came in.
+/// A body in one piece. Copied unless it comes whole: each piece would keep the buffer that it came in, and a body that
+/// trickles in would keep two.
 async fn gathered(mut body: axum::body::Body, most: usize) -> Result<Bytes, ApiError> {
-    let (mut only, mut joined) = (Bytes::new(), Vec::new());
+    let mut joined = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let is_full = std::error::Error::source(&error).is_some_and(|cause| cause.is::<NoRoom>());
             if is_full { ApiError::Busy } else { ApiError::BodyUnread }
         })?;
         let Ok(piece) = frame.into_data() else { continue };
-        if only.len().max(joined.len()) + piece.len() > most {
+        if joined.len() + piece.len() > most {
             return Err(ApiError::TooLarge);
         }
-        if only.is_empty() && joined.is_empty() {
-            only = piece;
-        } else {
-            joined.extend_from_slice(&std::mem::take(&mut only));
-            joined.extend_from_slice(&piece);
+        if joined.is_empty() && body.is_end_stream() {
+            return Ok(piece);
         }
+        joined.extend_from_slice(&piece);
     }
-    Ok(if joined.is_empty() { only } else { joined.into() })
+    Ok(joined.into())
 }
 
 /// Adds a value of a body, which may say a name more than once.

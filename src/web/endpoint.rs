@@ -95,7 +95,7 @@ async fn serve(
     }
     let mut response = match form_of(&request) {
         Err(refused) => refused.into_response(),
-        Ok(HTML) => page(endpoint, checked(&app, endpoint, request, next).await).await,
+        Ok(HTML) => page(endpoint, Box::pin(checked(&app, endpoint, request, next)).await).await,
         Ok(_) => checked(&app, endpoint, request, next).await,
     };
     let headers = response.headers_mut();
@@ -108,7 +108,8 @@ async fn serve(
 
 async fn checked(app: &App, endpoint: Endpoint, mut request: Request, next: Next) -> Response {
     if endpoint.access != Access::Public {
-        match accounts::authenticate(app, request.headers()).await {
+        // On the heap, and only for as long as it takes: in place, each request that waits for its body would have room for it.
+        match Box::pin(accounts::authenticate(app, request.headers())).await {
             Ok(Some(user)) => drop(request.extensions_mut().insert(user)),
             Ok(None) if endpoint.access == Access::User => return ApiError::NotAuthenticated.into_response(),
             Ok(None) => {}

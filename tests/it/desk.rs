@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use crate::contract::tokens;
 use crate::faults::{Hold, have_decided};
 use crate::support::{App, Call, Engine, Options, Reply, Test, User, not_tested};
 
@@ -23,6 +24,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("desk::every_change_has_the_next_number", every_change_has_the_next_number),
         Test::on(&Engine::SHARED, "desk::lanes_do_not_wait_for_each_other", lanes_do_not_wait_for_each_other),
         Test::new("desk::repeats_of_a_key_share_a_batch", repeats_of_a_key_share_a_batch),
+        Test::new("desk::requests_of_one_user_take_turns", requests_of_one_user_take_turns),
         Test::on(&Engine::SHARED, "desk::a_locked_show_does_not_hold_up_others", a_locked_show_does_not_hold_up_others),
     ]
 }
@@ -91,6 +93,22 @@ async fn leave(mut stream: TcpStream) {
     assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
 }
 
+/// So many users, with tokens made from the server's key.
+async fn crowd(app: &App, like: &User, count: usize) -> Vec<User> {
+    let ids = 1_000..1_000 + count as i64;
+    let rows: Vec<String> = ids.clone().map(|id| format!("({id}, 'u{id}', 'u{id}', '', '!', 0)")).collect();
+    let rows = rows.join(", ");
+    app.sql(&format!("INSERT INTO users (id, username, username_key, email, password, date_joined) VALUES {rows}"))
+        .await;
+    let now = marquee::clock::now() / 1_000_000;
+    let user = |id: i64| {
+        let claims = json!({"token_type": "access", "exp": now + 3_600, "iat": now, "jti": "crowd", "user_id": id});
+        let access = tokens::make(jsonwebtoken::Algorithm::HS256, &claims, &app.secret_key);
+        User { id, username: format!("u{id}"), access, ..like.clone() }
+    };
+    ids.map(user).collect()
+}
+
 /// `desk::QUEUE` and `desk::LARGEST_BATCH`.
 const QUEUE: usize = 8 * 1_024;
 const LARGEST_BATCH: usize = 1_024;
@@ -119,11 +137,14 @@ async fn a_full_queue_refuses_at_once(engine: Engine) {
     }));
     let ann = app.customer("ann").await;
     booking(&ann, 1, count as i64 + 1).send(&app).await.expect(201);
+    // The desk takes a few of each user at a time.
+    let crowd = crowd(&app, &ann, count / 4).await;
 
     let hold = Hold::show_1(&app).await;
     let (answered, mut answers) = mpsc::unbounded_channel();
     for seat in 1..=count as i64 {
-        let (stream, answered) = (ask(&app, &ann, seat).await, answered.clone());
+        let user = &crowd[seat as usize % crowd.len()];
+        let (stream, answered) = (ask(&app, user, seat).await, answered.clone());
         tokio::spawn(async move { answered.send((seat, reply(stream).await)) });
     }
     let mut next = async || {
@@ -382,4 +403,30 @@ async fn repeats_of_a_key_share_a_batch(engine: Engine) {
     assert!(replies[..REPEATS].iter().all(|answered| body(answered) == body(&replies[0])));
     assert!(reply(first).await.starts_with("HTTP/1.1 201"));
     assert_eq!(held(&app, 1).await, BTreeSet::from_iter((1..=5).chain(48..=50)));
+}
+
+/// However many requests one user has sent, others are in the next batch.
+async fn requests_of_one_user_take_turns(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let hold = Hold::show_1(&app).await;
+    let first = ask(&app, &world.bob, 50).await;
+    have_decided(&app, 1).await;
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    for seat in 1..=41 {
+        let user = if seat == 41 { &world.bob } else { &world.ann };
+        let (stream, answered) = (ask(&app, user, seat).await, answered.clone());
+        tokio::spawn(async move { answered.send((seat, reply(stream).await)) });
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    hold.release().await;
+    assert!(reply(first).await.starts_with("HTTP/1.1 201"));
+    let mut order = Vec::new();
+    while order.len() < 41 {
+        let (seat, reply) = answers.recv().await.expect("the senders live");
+        assert!(reply.starts_with("HTTP/1.1 201"), "{reply}");
+        order.push(seat);
+    }
+    let place = order.iter().position(|seat| *seat == 41).expect("everyone is answered");
+    assert!(place < 24, "{order:?}");
 }

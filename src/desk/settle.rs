@@ -1,6 +1,5 @@
 //! Finds out whether a batch was written whose commit was not confirmed, and which shows are locked.
 
-use super::records::KeyHash;
 use super::sql::Sql;
 use super::write::Change;
 use crate::db::{Db, Result, Tx, Value};
@@ -51,10 +50,9 @@ async fn find_written(tx: &mut Tx, sql: &Sql, change: &Change) -> Result<Option<
         let found: Option<(i64,)> = tx.query_one(sql.written_orders.sql, vec![Value::list(&change.orders)]).await?;
         return Ok(found.map(|(is_new,)| is_new == 1));
     }
-    let keys: Vec<KeyHash> =
-        change.new_replies.iter().map(|reply| KeyHash { key_high: reply.key_high, key_low: reply.key_low }).collect();
-    let stored: Vec<(i64,)> = tx.query(sql.written_replies.sql, vec![Value::list(&keys)]).await?;
-    Ok(Some(stored.len() == keys.len()))
+    // An expired reply to the same key does not count; it has another time.
+    let stored: Vec<(i64,)> = tx.query(sql.written_replies.sql, vec![Value::list(&change.new_replies)]).await?;
+    Ok(Some(stored.len() == change.new_replies.len()))
 }
 
 /// Returns those of these shows that nobody has locked at present.

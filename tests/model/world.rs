@@ -1,19 +1,23 @@
 //! Two instances on one database, the requests to them, and everything that can happen next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
-use std::rc::Rc;
 use std::sync::LazyLock;
 
-use marquee::booking::desk::{self, Outcome};
-use marquee::booking::idempotency::Key;
-use marquee::booking::rules::{self, Ask, Decided, Holder, Limits, RELEASED, State};
-use marquee::booking::store::{Change, Loaded};
-use marquee::booking::{Booking, BookingError, Reply};
+use marquee::desk::command::{Command, ReplyKind};
+use marquee::desk::idempotency::Key;
+use marquee::desk::outcome::{Outcome, Success};
+use marquee::desk::policy::Limits;
+use marquee::desk::reply::Booking;
+use marquee::desk::write::Change;
 use marquee::orders::codes::Codes;
 use serde_json::Value;
 
-use crate::database::{self, Database, Guard, Read, SHOW};
+use crate::database::{Database, Show, StaffChange};
+use crate::guards::Guard;
+use crate::load::Read;
+use crate::shared::{Pool, Shared};
 
 /// The part that is missing in a program that is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,17 +35,21 @@ pub enum Missing {
     /// A commit whose connection died is assumed to have failed, or to have succeeded.
     LookBeforeRepeating,
     LookBeforeBelieving,
+    /// An expired reply to the same key is mistaken for the new one after a commit whose connection died.
+    TimeOfReplies,
     /// In the decision: expired holds are live for others, or live ones expired; ownership; all or none of the seats.
     EndOfHolds,
     LifeOfHolds,
     Ownership,
     AllOrNone,
+    /// Each show of a batch is written by a transaction of its own.
+    OneTransaction,
 }
 
 /// A request that clients may send any number of times; with a key, repeats count as one to their sender.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub ask: Ask,
+    pub command: Command,
     pub key: Option<Key>,
 }
 
@@ -61,10 +69,24 @@ pub struct Model {
     /// is set back once.
     pub has_clock: bool,
     pub clock_goes_back: bool,
-    /// The seats and the order limit that staff set once; whether expired holds are deleted.
-    pub staff: Option<(i64, i64)>,
-    pub tidies: bool,
-    pub missing: Option<Missing>,
+    /// What staff set once; whether expired holds are deleted.
+    pub staff: Option<StaffChange>,
+    pub cleans_up: bool,
+    /// The parts that are missing; usually none.
+    pub missing: Vec<Missing>,
+    /// What happened at least once in the search and leaves no trace in a state.
+    pub seen: RefCell<BTreeSet<&'static str>>,
+    pub pools: Pools,
+}
+
+/// The values that states have in common.
+#[derive(Default)]
+pub struct Pools {
+    pub databases: Pool<Database>,
+    pub batches: Pool<Batch>,
+    pub orders: Pool<Orders>,
+    /// Databases that keep the promises, and whether their clock went back and the lanes were idle.
+    pub kept: RefCell<HashSet<(Shared<Database>, bool, bool)>>,
 }
 
 /// The index of a request in the menu, and the number of the repeat.
@@ -109,15 +131,18 @@ pub struct Progress {
 /// The seats of a hold or an order: row, number, status.
 pub type Seats = Vec<(i64, i64, &'static str)>;
 
+/// The seats of every hold and order.
+pub type Orders = BTreeMap<i64, Seats>;
+
 /// What a lane is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Work {
     Nothing,
-    Reading(Vec<(Read, Rc<Database>)>),
-    Decided(Rc<Batch>),
+    Reading(Vec<(Read, Shared<Database>)>),
+    Decided(Shared<Batch>),
     /// The connection died in the commit.
-    Settling(Rc<Batch>),
-    Written(Rc<Batch>),
+    Settling(Shared<Batch>),
+    Written(Shared<Batch>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -125,37 +150,40 @@ pub struct Batch {
     pub change: Change,
     pub answers: Vec<Answer>,
     /// Which of the requests this batch itself executes.
-    does: Vec<bool>,
+    pub does: Vec<bool>,
     /// Holds and orders after this change.
-    orders: Vec<(i64, Seats)>,
-    read: Option<Memory>,
+    pub orders: Vec<(i64, Seats)>,
+    pub read: Memory,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Memory {
-    starts: i64,
-    total_seats: i64,
-    version: i64,
-    seats_taken: i64,
-    taken: BTreeSet<i64>,
+pub struct Remembered {
+    pub starts: i64,
+    pub total_seats: i64,
+    pub version: i64,
+    pub seats_taken: i64,
+    pub taken: BTreeSet<i64>,
 }
+
+/// What a lane remembers of shows.
+pub type Memory = BTreeMap<i64, Remembered>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lane {
     pub batch: Vec<Name>,
     pub work: Work,
     /// How often its batch was decided again after a commit that left no trace.
-    attempt: i64,
-    memory: Option<Memory>,
+    pub attempt: i64,
+    pub memory: Memory,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
-    pub database: Rc<Database>,
+    pub database: Shared<Database>,
     pub lanes: [Lane; 2],
     pub asked: BTreeMap<Name, Progress>,
-    /// The seats of every hold and order as last written.
-    pub orders: BTreeMap<i64, Seats>,
+    /// As last written.
+    pub orders: Shared<Orders>,
     pub went_back: bool,
     changed_show: bool,
     pub fault: Option<&'static str>,
@@ -166,18 +194,14 @@ pub type Step = String;
 
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Database { now, seats_taken, total_seats, rows, orders, .. } = &*self.database;
-        writeln!(f, "      at {now}: {seats_taken} of {total_seats} taken")?;
+        let Database { now, shows, rows, orders, .. } = &*self.database;
+        for (id, Show { seats_taken, total_seats, .. }) in shows {
+            writeln!(f, "      at {now}: {seats_taken} of {total_seats} seats of show {id} taken")?;
+        }
         for (id, row) in rows {
             let of = row.order.map(|order| format!(" of {order}, which ends at {:?}", orders[&order].expires_at));
-            writeln!(
-                f,
-                "        row {id}: seat {} {} for {}{}",
-                row.seat,
-                row.status,
-                row.user,
-                of.unwrap_or_default()
-            )?;
+            let (show, seat, status, user) = (row.show, row.seat, row.status, row.user);
+            writeln!(f, "        row {id}: seat {seat} of show {show} {status} for {user}{}", of.unwrap_or_default())?;
         }
         for ((item, one), progress) in &self.asked {
             writeln!(f, "        request {item}.{one}: {:?}, done {} times", progress.stage, progress.done)?;
@@ -186,31 +210,39 @@ impl fmt::Display for World {
     }
 }
 
-/// The user who sends a request. The model has no requests from staff.
-pub fn user(ask: &Ask) -> i64 {
-    let (Ask::Book { user_id, .. }
-    | Ask::Hold { user_id, .. }
-    | Ask::Cancel { user_id, .. }
-    | Ask::Change { user_id, .. }
-    | Ask::Extend { user_id, .. }
-    | Ask::Release { user_id, .. }
-    | Ask::Confirm { user_id, .. }
-    | Ask::CancelOrder { user_id, .. }) = ask
-    else {
-        unreachable!("the model has no requests from staff")
-    };
-    *user_id
+/// Stands for all staff where a user is expected.
+pub const STAFF: i64 = 0;
+
+/// The user who sends a request.
+pub fn user(command: &Command) -> i64 {
+    match command {
+        Command::Book { user_id, .. }
+        | Command::Hold { user_id, .. }
+        | Command::Cancel { user_id, .. }
+        | Command::Change { user_id, .. }
+        | Command::Extend { user_id, .. }
+        | Command::Release { user_id, .. }
+        | Command::Confirm { user_id, .. }
+        | Command::CancelOrder { user_id, .. } => *user_id,
+        Command::ByStaff { .. } => STAFF,
+    }
 }
 
 /// The hold that a request is about.
-pub fn hold_of(ask: &Ask) -> Option<i64> {
-    match ask {
-        Ask::Change { hold_id, .. }
-        | Ask::Extend { hold_id, .. }
-        | Ask::Release { hold_id, .. }
-        | Ask::Confirm { hold_id, .. } => Some(*hold_id),
+pub fn hold_of(command: &Command) -> Option<i64> {
+    match command {
+        Command::Change { .. } | Command::Extend { .. } | Command::Release { .. } | Command::Confirm { .. } => {
+            Some(command.subject())
+        }
         _ => None,
     }
+}
+
+/// The show that a request is for.
+pub fn show_of(database: &Database, command: &Command) -> Option<i64> {
+    let of_order = || database.orders.get(&command.subject()).map(|order| order.show);
+    let of_booking = || database.rows.get(&command.subject()).map(|row| row.show);
+    command.show().or_else(of_order).or_else(of_booking)
 }
 
 /// The id of the first row, hold or order that a request creates.
@@ -218,15 +250,23 @@ pub fn first_id(name: Name) -> i64 {
     100 * (name.0 as i64 + 1) + 30 * name.1 as i64
 }
 
-static CODES: LazyLock<Codes> = LazyLock::new(|| Codes::new(&[0; 32]));
+pub static CODES: LazyLock<Codes> = LazyLock::new(|| Codes::new(&[0; 32]));
 
-fn answer(outcome: &Outcome) -> Answer {
-    let all = |bookings: &[Booking]| bookings.iter().map(|b| (b.id, b.seat_number, b.status == "booked")).collect();
+pub fn answer(command: &Command, outcome: &Outcome) -> Answer {
+    let of = |booking: &Booking| (booking.id, booking.seat_number, booking.status == "booked");
     match outcome {
-        Ok(Reply::Bookings(bookings)) => Answer::Bookings(all(bookings)),
-        Ok(Reply::Hold(hold)) => Answer::Hold { id: hold.id, seats: hold.seats.clone(), until: hold.expires_at },
-        Ok(Reply::Order(order)) => Answer::Order { id: order.id, bookings: all(&order.bookings) },
-        Ok(Reply::Sent { body, .. }) => sent(&serde_json::from_slice(body).expect("JSON")),
+        Ok(Success::New(receipt)) => match command.reply_kind() {
+            ReplyKind::Booking => Answer::Bookings(vec![of(&receipt.clone().booking())]),
+            ReplyKind::Hold => {
+                let hold = receipt.clone().hold();
+                Answer::Hold { id: hold.id, seats: hold.seats, until: hold.expires_at }
+            }
+            ReplyKind::Order => {
+                let order = receipt.clone().order();
+                Answer::Order { id: order.id, bookings: order.bookings.iter().map(of).collect() }
+            }
+        },
+        Ok(Success::Stored(reply)) => sent(&serde_json::from_slice(&reply.body).expect("JSON")),
         Err(error) => Answer::No(error.to_string()),
     }
 }
@@ -248,26 +288,30 @@ fn sent(body: &Value) -> Answer {
             until,
         };
     }
-    Answer::Bookings(if body.is_array() { list(body).iter().map(booking).collect() } else { vec![booking(body)] })
+    Answer::Bookings(vec![booking(body)])
 }
 
 impl Lane {
-    fn rest(&mut self) {
-        *self = Lane { memory: self.memory.take(), batch: Vec::new(), work: Work::Nothing, attempt: 0 };
+    pub fn rest(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        *self = Lane { memory, ..Lane::idle() };
+    }
+
+    fn idle() -> Lane {
+        Lane { batch: Vec::new(), work: Work::Nothing, attempt: 0, memory: Memory::new() }
     }
 }
 
 impl Model {
     pub fn world(&self) -> World {
-        let lane = Lane { batch: Vec::new(), work: Work::Nothing, attempt: 0, memory: None };
         let rows_of = |id: &i64| {
             let mine = self.first.rows.iter().filter(|(_, row)| row.order == Some(*id));
             (*id, mine.map(|(id, row)| (*id, row.seat, row.status)).collect())
         };
         World {
-            orders: self.first.orders.keys().map(rows_of).collect(),
-            database: Rc::new(self.first.clone()),
-            lanes: [lane.clone(), lane],
+            orders: self.pools.orders.share(self.first.orders.keys().map(rows_of).collect()),
+            database: self.pools.databases.share(self.first.clone()),
+            lanes: [Lane::idle(), Lane::idle()],
             asked: BTreeMap::new(),
             went_back: false,
             changed_show: false,
@@ -275,8 +319,15 @@ impl Model {
         }
     }
 
-    fn is_missing(&self, missing: Missing) -> bool {
-        self.missing == Some(missing)
+    pub fn is_missing(&self, missing: Missing) -> bool {
+        self.missing.contains(&missing)
+    }
+
+    /// Changes the database.
+    pub fn change(&self, world: &mut World, change: impl FnOnce(&mut Database)) {
+        let mut database = Database::clone(&world.database);
+        change(&mut database);
+        world.database = self.pools.databases.share(database);
     }
 
     pub fn request(&self, name: Name) -> &Request {
@@ -285,120 +336,17 @@ impl Model {
 
     /// Everything that can happen next.
     pub fn steps(&self, world: &World) -> Vec<(Step, World)> {
-        let mut steps = Vec::new();
-        if world.fault.is_some() {
-            return steps;
+        let mut steps = Steps { model: self, world, found: Vec::new() };
+        if world.fault.is_none() {
+            steps.around();
+            steps.of_lane(0);
+            steps.of_lane(1);
         }
-        let mut add = |step: Step, change: &dyn Fn(&mut World)| {
-            let mut next = world.clone();
-            change(&mut next);
-            self.look(&mut next);
-            steps.push((step, next));
-        };
-        if world.database.latest < self.until {
-            add("time passes".to_owned(), &|world| {
-                let database = Rc::make_mut(&mut world.database);
-                database.now += 1;
-                database.latest = database.latest.max(database.now);
-            });
-        }
-        if self.clock_goes_back && !world.went_back && world.database.now > self.first.now {
-            add("the clock goes back".to_owned(), &|world| {
-                Rc::make_mut(&mut world.database).now -= 1;
-                world.went_back = true;
-            });
-        }
-        if let Some((seats, in_order)) = self.staff.filter(|_| !world.changed_show) {
-            add("staff change the show".to_owned(), &|world| {
-                Rc::make_mut(&mut world.database).put_show(seats, in_order);
-                world.changed_show = true;
-            });
-        }
-        if self.tidies {
-            add("expired holds are deleted".to_owned(), &|world| Rc::make_mut(&mut world.database).tidy());
-        }
-        for instance in 0..2 {
-            // If both instances are in the same state, only the first begins.
-            let is_twin = instance == 1 && world.lanes[0] == world.lanes[1] && self.clocks[0] == self.clocks[1];
-            match &world.lanes[instance].work {
-                Work::Nothing if is_twin => {}
-                Work::Nothing => {
-                    for batch in self.batches(world) {
-                        let asks: Vec<Ask> = batch.iter().map(|name| self.request(*name).ask.clone()).collect();
-                        for from_memory in [false, true] {
-                            if from_memory && self.recall(world, instance, &batch).is_none() {
-                                continue;
-                            }
-                            let step = format!("{instance} starts {asks:?}; from memory: {from_memory}");
-                            add(step, &|world| self.begin(world, instance, &batch, from_memory));
-                        }
-                    }
-                }
-                Work::Reading(_) => add(format!("{instance} reads"), &|world| self.read(world, instance)),
-                Work::Decided(batch) => {
-                    add(format!("{instance} writes"), &|world| self.write(world, instance, batch));
-                    // Only once for each batch.
-                    for committed in [false, true].into_iter().filter(|_| world.lanes[instance].attempt == 0) {
-                        let mut after = Database::clone(&world.database);
-                        if committed && self.commit(&mut after, batch).is_err() {
-                            continue;
-                        }
-                        add(format!("{instance} loses the connection in a commit; committed: {committed}"), &|world| {
-                            if committed {
-                                self.write(world, instance, batch);
-                            }
-                            world.lanes[instance].work = Work::Settling(Rc::clone(batch));
-                        });
-                    }
-                }
-                Work::Settling(batch) => add(format!("{instance} looks for its write"), &|world| {
-                    let mut is_there = world.database.has(&batch.change);
-                    if self.is_missing(Missing::LookBeforeRepeating) {
-                        is_there = Some(false);
-                    } else if self.is_missing(Missing::LookBeforeBelieving) {
-                        is_there = Some(true);
-                    }
-                    match is_there {
-                        Some(true) => self.written(world, instance, batch),
-                        Some(false) => {
-                            world.lanes[instance].attempt += 1;
-                            self.read_again(world, instance);
-                        }
-                        None => self.leave(world, instance),
-                    }
-                }),
-                Work::Written(batch) => add(format!("{instance} answers"), &|world| {
-                    self.answer(world, instance, &batch.answers);
-                    if self.is_missing(Missing::KeysInTheWrite) {
-                        let keys = Change { keys: batch.change.keys.clone(), ..Change::default() };
-                        let _ = Rc::make_mut(&mut world.database).write(&keys, None, self.has_clock);
-                    }
-                    world.lanes[instance].rest();
-                }),
-            }
-            if world.lanes[instance].work != Work::Nothing {
-                add(format!("{instance} dies"), &|world| {
-                    self.leave(world, instance);
-                    world.lanes[instance].memory = None;
-                });
-            }
-        }
-        steps
-    }
-
-    /// The outcome of the batch stays unknown to its clients.
-    fn leave(&self, world: &mut World, instance: usize) {
-        for name in &world.lanes[instance].batch {
-            let progress = world.asked.get_mut(name).expect("it was asked");
-            if progress.stage == Stage::Asked {
-                (progress.stage, progress.seen) = (Stage::Unknown, [false; 3]);
-            }
-        }
-        world.lanes[instance].rest();
+        steps.found
     }
 
     /// The batches that an instance may take from its queue.
-    fn batches(&self, world: &World) -> Vec<Vec<Name>> {
+    pub fn batches(&self, world: &World) -> Vec<Vec<Name>> {
         let next = |item: usize, more: usize| (item, more + world.asked.keys().filter(|name| name.0 == item).count());
         let left = self.requests - world.asked.len();
         let mut batches = Vec::new();
@@ -411,259 +359,6 @@ impl Model {
         batches
     }
 
-    /// Like `Memory::recall`, but memory may be of any age here.
-    fn recall(&self, world: &World, instance: usize, batch: &[Name]) -> Option<Loaded> {
-        let memory = world.lanes[instance].memory.as_ref().filter(|_| self.remembers)?;
-        let is_off = self.is_missing(Missing::ClockOfTheDatabase);
-        let ahead = if is_off { self.clocks[instance] } else { 0 };
-        let mut loaded = Loaded { now: world.database.now + ahead, ..Loaded::default() };
-        for name in batch {
-            let Request { ask: Ask::Book { seats, .. }, key: None } = self.request(*name) else { return None };
-            let is_taken = seats.iter().any(|seat| memory.taken.contains(seat));
-            if self.limits.user_seats.is_some() || is_taken && !self.is_missing(Missing::NoFromReadsOnly) {
-                return None;
-            }
-        }
-        let mut facts = world.database.facts();
-        (facts.date_time, facts.total_seats, facts.version) = (memory.starts, memory.total_seats, memory.version);
-        let mut state = facts.state(memory.seats_taken);
-        if self.is_missing(Missing::NoFromReadsOnly) {
-            state.holders = memory.taken.iter().map(|seat| (*seat, Holder::Taken)).collect();
-        }
-        loaded.state.shows.insert(SHOW, state);
-        loaded.shows.insert(SHOW, facts);
-        Some(loaded)
-    }
-
-    fn begin(&self, world: &mut World, instance: usize, batch: &[Name], from_memory: bool) {
-        for name in batch {
-            let is_repeat = self.done_with_key(world, *name) > 0 && self.request(*name).key.is_some();
-            let is_late = world.database.starts <= world.database.now;
-            let progress = Progress { stage: Stage::Asked, done: 0, seen: [false; 3], is_repeat, is_late };
-            world.asked.insert(*name, progress);
-        }
-        world.lanes[instance].batch = batch.to_vec();
-        match self.recall(world, instance, batch).filter(|_| from_memory) {
-            Some(loaded) => self.decide(world, instance, loaded, true),
-            None => self.read_again(world, instance),
-        }
-    }
-
-    /// Starts reading the rows that a batch touches.
-    fn read_again(&self, world: &mut World, instance: usize) {
-        world.lanes[instance].work = Work::Reading(Vec::new());
-        self.read(world, instance);
-    }
-
-    fn asks(&self, world: &World, instance: usize) -> (Vec<Ask>, Vec<Option<Key>>) {
-        world.lanes[instance].batch.iter().map(|name| self.request(*name)).map(|r| (r.ask.clone(), r.key)).unzip()
-    }
-
-    /// Each statement sees all commits so far; the decision follows the last one.
-    fn read(&self, world: &mut World, instance: usize) {
-        let (asks, keys) = self.asks(world, instance);
-        let mut reads = database::reads(&asks, &keys, &self.limits);
-        if self.is_missing(Missing::KeysReadLast) && reads.last() == Some(&Read::Keys) {
-            reads.rotate_right(1);
-        }
-        let Work::Reading(found) = &mut world.lanes[instance].work else { return };
-        found.push((reads[found.len()], Rc::clone(&world.database)));
-        if found.len() == reads.len() {
-            let sent: Vec<Key> = keys.iter().copied().flatten().collect();
-            let loaded = Database::load(found, &asks, &sent, &self.limits);
-            self.decide(world, instance, loaded, false);
-        }
-    }
-
-    fn decide(&self, world: &mut World, instance: usize, loaded: Loaded, remembered: bool) {
-        let (asks, keys) = self.asks(world, instance);
-        let fresh: Vec<&Ask> = desk::fresh(&asks, &keys, &loaded).collect();
-        let decided = self.rules(loaded.state.clone(), &fresh, loaded.now);
-        if remembered && !self.is_missing(Missing::NoFromReadsOnly) && decided.outcomes.iter().any(Result::is_err) {
-            return self.read_again(world, instance);
-        }
-        let lane = &mut world.lanes[instance];
-        let first = first_id(lane.batch[0]) + 10 * lane.attempt;
-        let ids = first..first + decided.changes.ids;
-        let id = |id: i64| if id < 0 { first - 1 - id } else { id };
-        let orders = decided.changes.orders.iter().map(|(order, state)| {
-            (id(*order), state.seats.iter().map(|seat| (id(seat.row), seat.number, seat.status.name())).collect())
-        });
-        let orders = orders.collect();
-        let (outcomes, change) =
-            desk::outcomes(&asks, &keys, decided, &loaded, &ids, &self.limits, Some(&CODES)).expect("outcomes");
-        let is_new = |place: usize| {
-            let is_same = |other: &Option<Key>| other.map(|key| key.hash) == keys[place].map(|key| key.hash);
-            keys[place].is_none_or(|key| {
-                !loaded.stored.contains_key(&key.hash) && keys.iter().position(is_same) == Some(place)
-            })
-        };
-        let does = outcomes.iter().enumerate().map(|(place, outcome)| is_new(place) && outcome.is_ok()).collect();
-        let read = loaded.state.shows.get(&SHOW).filter(|_| self.remembers && !remembered).map(|show| Memory {
-            starts: show.date_time,
-            total_seats: show.total_seats,
-            version: loaded.shows[&SHOW].version,
-            seats_taken: show.seats_taken,
-            taken: show.holders.keys().copied().collect(),
-        });
-        let answers = outcomes.iter().map(answer).collect();
-        let batch = Rc::new(Batch { change, answers, does, orders, read });
-        if batch.change.is_empty() {
-            self.done(world, instance, &batch);
-            return self.written(world, instance, &batch);
-        }
-        if self.is_missing(Missing::AnswerAfterWrite) {
-            self.answer(world, instance, &batch.answers);
-        }
-        world.lanes[instance].work = Work::Decided(batch);
-    }
-
-    /// The program's own decision, unless this part is broken on purpose.
-    fn rules(&self, mut state: State, asks: &[&Ask], now: i64) -> Decided {
-        let until = if self.is_missing(Missing::EndOfHolds) { i64::MAX } else { RELEASED };
-        if self.is_missing(Missing::EndOfHolds) || self.is_missing(Missing::LifeOfHolds) {
-            for holder in state.shows.values_mut().flat_map(|show| show.holders.values_mut()) {
-                if let Holder::Held { row, .. } = *holder {
-                    *holder = Holder::Held { row, until };
-                }
-            }
-        }
-        if self.is_missing(Missing::Ownership) {
-            for ask in asks {
-                if let Some(order) = hold_of(ask).and_then(|id| state.orders.get_mut(&id)) {
-                    order.user_id = user(ask);
-                }
-            }
-        }
-        let mut decided = rules::decide(state, asks.iter().copied(), now, &self.limits);
-        if self.is_missing(Missing::AllOrNone) && decided.changes.new.len() > 1 {
-            decided.changes.new.pop();
-        }
-        decided
-    }
-
-    fn commit(&self, database: &mut Database, batch: &Batch) -> Result<(), Guard> {
-        let missing = match self.missing {
-            Some(Missing::Guard(guard)) => Some(guard),
-            _ => None,
-        };
-        if self.is_missing(Missing::KeysInTheWrite) {
-            return database.write(&Change { keys: Vec::new(), ..batch.change.clone() }, missing, self.has_clock);
-        }
-        database.write(&batch.change, missing, self.has_clock)
-    }
-
-    fn write(&self, world: &mut World, instance: usize, batch: &Rc<Batch>) {
-        let before = Rc::clone(&world.database);
-        match self.commit(Rc::make_mut(&mut world.database), batch) {
-            Ok(()) => {
-                for &(id, .., is_held, now) in &batch.change.orders {
-                    let until = before.orders.get(&id).and_then(|order| order.expires_at);
-                    let now = if self.has_clock { before.now } else { now };
-                    if is_held && until.is_some_and(|until| until <= now) {
-                        world.fault = Some("an expired hold stays expired");
-                    }
-                }
-                for (id, _) in &batch.change.expired {
-                    let order = before.rows.get(id).and_then(|row| before.orders.get(&row.order?));
-                    if order.and_then(|order| order.expires_at).is_some_and(|until| until > before.latest) {
-                        world.fault = Some("nobody else gets a held seat before its hold expires");
-                    }
-                }
-                self.done(world, instance, batch);
-                self.written(world, instance, batch);
-            }
-            Err(_) => {
-                world.lanes[instance].memory = None;
-                self.read_again(world, instance);
-            }
-        }
-    }
-
-    /// Records what a commit has done.
-    fn done(&self, world: &mut World, instance: usize, batch: &Batch) {
-        for (name, _) in world.lanes[instance].batch.iter().zip(&batch.does).filter(|(_, does)| **does) {
-            world.asked.get_mut(name).expect("it was asked").done += 1;
-            let numbers = |seats: &[(i64, i64, _)]| seats.iter().map(|(_, seat, _)| *seat).collect::<Vec<i64>>();
-            match &self.request(*name).ask {
-                Ask::Book { seats, .. } | Ask::Hold { seats, .. } | Ask::Change { seats, .. }
-                    if world.database.order_limit.is_some_and(|limit| seats.len() as i64 > limit) =>
-                {
-                    world.fault = Some("no order has more seats than allowed");
-                }
-                Ask::Extend { hold_id, .. } | Ask::Confirm { hold_id, .. } => {
-                    let after = batch.orders.iter().find(|(id, _)| id == hold_id);
-                    if self.batch == 1 && after.is_some_and(|(id, after)| numbers(after) != numbers(&world.orders[id]))
-                    {
-                        world.fault = Some("a hold or an order is complete");
-                    }
-                }
-                _ => {}
-            }
-        }
-        world.orders.extend(batch.orders.iter().cloned());
-    }
-
-    /// Like `Memory::learn`.
-    fn written(&self, world: &mut World, instance: usize, batch: &Rc<Batch>) {
-        let lane = &mut world.lanes[instance];
-        if let Some(read) = &batch.read {
-            let old = lane.memory.take().map(|old| old.taken).unwrap_or_default();
-            lane.memory = Some(Memory { taken: &read.taken | &old, ..read.clone() });
-        }
-        if let Some(memory) = &mut lane.memory {
-            memory.taken.extend(batch.change.taken().map(|(_, seat)| seat));
-        }
-        lane.work = Work::Written(Rc::clone(batch));
-    }
-
-    fn answer(&self, world: &mut World, instance: usize, answers: &[Answer]) {
-        for (name, answer) in world.lanes[instance].batch.clone().into_iter().zip(answers) {
-            let [taken, over, started] = world.asked[&name].seen;
-            let text = |error: BookingError| error.to_string();
-            if let Answer::No(why) = answer {
-                let false_no = (*why == text(BookingError::SeatTaken) && !taken)
-                    || (*why == text(BookingError::HoldExpired) && !over)
-                    || (*why == text(BookingError::ShowStarted) && !started);
-                if false_no {
-                    world.fault = Some("a refusal was true at some time after the request");
-                }
-            }
-            let progress = world.asked.get_mut(&name).expect("it was asked");
-            if progress.stage == Stage::Asked {
-                (progress.stage, progress.seen) = (Stage::Answered(answer.clone()), [false; 3]);
-            }
-        }
-    }
-
-    /// Records for every waiting request the reasons to refuse it at this time.
-    fn look(&self, world: &mut World) {
-        let database = Rc::clone(&world.database);
-        let names: Vec<Name> = world.lanes.iter().flat_map(|lane| lane.batch.clone()).collect();
-        for name in names {
-            let Request { ask, key } = self.request(name);
-            // Seats that its own repeats have are no reason to refuse it.
-            let own = first_id((name.0, 0))..first_id((name.0 + 1, 0));
-            let is_own = |row: &i64| key.is_some() && own.contains(row);
-            let taken = match ask {
-                Ask::Book { seats, .. } | Ask::Hold { seats, .. } | Ask::Change { seats, .. } => {
-                    seats.iter().any(|seat| database.holders(*seat).any(|(row, _)| !is_own(row)))
-                }
-                _ => false,
-            };
-            let hold = hold_of(ask).and_then(|id| Some((id, database.orders.get(&id)?)));
-            let is_empty = |id: i64| !database.rows.values().any(|row| row.order == Some(id));
-            let over =
-                hold.is_some_and(|(id, hold)| hold.expires_at.is_some_and(|at| at <= database.now) || is_empty(id));
-            let started = database.starts <= database.now;
-            let progress = world.asked.get_mut(&name).expect("it was asked");
-            if progress.stage == Stage::Asked {
-                let [was_taken, was_over, was_started] = progress.seen;
-                progress.seen = [was_taken || taken, was_over || over, was_started || started];
-            }
-        }
-    }
-
     /// How often a request was executed, counting all repeats with its key.
     pub fn done_with_key(&self, world: &World, name: Name) -> u8 {
         match self.request(name).key {
@@ -672,6 +367,115 @@ impl Model {
                 let same = |other: &Name| self.request(*other).key.is_some_and(|other| other == key);
                 world.asked.iter().filter(|(name, _)| same(name)).map(|(_, progress)| progress.done).sum()
             }
+        }
+    }
+}
+
+/// Collects what can happen next in a state.
+struct Steps<'a> {
+    model: &'a Model,
+    world: &'a World,
+    found: Vec<(Step, World)>,
+}
+
+impl Steps<'_> {
+    fn add(&mut self, step: impl Into<Step>, change: impl FnOnce(&mut World)) {
+        let mut next = self.world.clone();
+        change(&mut next);
+        self.model.look(&mut next);
+        self.found.push((step.into(), next));
+    }
+
+    /// What happens without the program.
+    fn around(&mut self) {
+        let (model, world) = (self.model, self.world);
+        if world.database.latest < model.until {
+            self.add("time passes", |world| {
+                model.change(world, |database| {
+                    database.now += 1;
+                    database.latest = database.latest.max(database.now);
+                });
+            });
+        }
+        if model.clock_goes_back && !world.went_back && world.database.now > model.first.now {
+            self.add("the clock goes back", |world| {
+                model.change(world, |database| database.now -= 1);
+                world.went_back = true;
+            });
+        }
+        if let Some(change) = model.staff.filter(|_| !world.changed_show) {
+            self.add("staff change the show", |world| {
+                model.change(world, |database| database.put_show(change));
+                world.changed_show = true;
+            });
+        }
+        if model.cleans_up {
+            self.add("expired holds are deleted", |world| model.change(world, Database::delete_ended_holds));
+        }
+    }
+
+    fn of_lane(&mut self, instance: usize) {
+        let (model, world) = (self.model, self.world);
+        match &world.lanes[instance].work {
+            Work::Nothing => return self.starts(instance),
+            Work::Reading(_) => self.add(format!("{instance} reads"), |world| model.read(world, instance)),
+            Work::Decided(batch) => {
+                self.add(format!("{instance} writes"), |world| model.write(world, instance, batch));
+                if world.lanes[instance].attempt == 0 {
+                    self.lost_commits(instance, batch);
+                }
+            }
+            Work::Settling(batch) => self.add(format!("{instance} looks for its write"), |world| {
+                model.settle(world, instance, batch);
+            }),
+            Work::Written(batch) => self.add(format!("{instance} answers"), |world| {
+                model.answer(world, instance, &batch.answers);
+                if model.is_missing(Missing::KeysInTheWrite) {
+                    let replies = Change { new_replies: batch.change.new_replies.clone(), ..Change::default() };
+                    model.change(world, |database| drop(database.write(&replies, &[], model.has_clock)));
+                }
+                world.lanes[instance].rest();
+            }),
+        }
+        self.add(format!("{instance} dies"), |world| {
+            model.leave(world, instance);
+            world.lanes[instance].memory.clear();
+        });
+    }
+
+    fn starts(&mut self, instance: usize) {
+        let (model, world) = (self.model, self.world);
+        // If both instances are in the same state, only the first begins.
+        if instance == 1 && world.lanes[0] == world.lanes[1] && model.clocks[0] == model.clocks[1] {
+            return;
+        }
+        for batch in model.batches(world) {
+            let commands: Vec<&Command> = batch.iter().map(|name| &model.request(*name).command).collect();
+            for from_memory in [false, true] {
+                if from_memory && model.recall(world, instance, &batch).is_none() {
+                    continue;
+                }
+                let step = format!("{instance} starts {batch:?} {commands:?}; from memory: {from_memory}");
+                self.add(step, |world| model.begin(world, instance, &batch, from_memory));
+            }
+        }
+    }
+
+    /// The connection dies in a commit, before or after it succeeded. This happens only once for each batch.
+    fn lost_commits(&mut self, instance: usize, batch: &Shared<Batch>) {
+        let (model, world) = (self.model, self.world);
+        for committed in [false, true] {
+            let mut after = Database::clone(&world.database);
+            if committed && model.commit(&mut after, batch).is_err() {
+                continue;
+            }
+            let step = format!("{instance} loses the connection in a commit; committed: {committed}");
+            self.add(step, |world| {
+                if committed {
+                    model.write(world, instance, batch);
+                }
+                world.lanes[instance].work = Work::Settling(batch.clone());
+            });
         }
     }
 }

@@ -105,6 +105,6 @@ statements! {
     insert_replies: NewReply::COLUMNS,
     /// Whether orders have their new versions.
     written_orders: OrderUpdate::COLUMNS,
-    /// Which keys have a stored reply.
-    written_replies: KeyHash::COLUMNS,
+    /// Which replies are stored.
+    written_replies: NewReply::COLUMNS,
 }

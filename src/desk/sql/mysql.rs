@@ -119,5 +119,5 @@ pub const TEXTS: Texts = Texts {
         WHERE o.version IN (d.version, d.new_version)",
     written_replies: "
         SELECT k.key_low FROM {rows} AS d
-        JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low",
+        JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.at",
 };

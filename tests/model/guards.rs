@@ -1,0 +1,371 @@
+//! The conditions that may refuse a write, each with its text in the statements of both engines.
+
+use marquee::db::{Dialect, Value};
+use marquee::desk::records::{NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom};
+use marquee::desk::sql::{Named, Sql};
+use marquee::desk::write::{self, Change};
+
+/// A condition that may refuse a write, or the number of rows that a statement must change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guard {
+    // update_show and update_shows
+    Capacity,
+    Start,
+    ShowVersion,
+    SeatsTaken,
+    CountShows,
+    // has_room
+    RoomForHolds,
+    RoomForHeldSeats,
+    RoomForSeats,
+    RoomForRecentHolds,
+    CountUsers,
+    // update_orders
+    OrderVersion,
+    HoldHeld,
+    HoldLives,
+    CountOrders,
+    // end_holds: the whole statement, and its condition (only a hold has an expiry)
+    EndHolds,
+    EndedOver,
+    // delete_held
+    DeletedHeld,
+    DeletedOver,
+    CountDeleted,
+    // confirm_seats
+    ConfirmHeld,
+    CountConfirmed,
+    // cancel_seats
+    CancelBooked,
+    CountCancelled,
+    // delete_keys
+    ReplyIsOld,
+    // The unique keys of the schema.
+    OneHolderPerSeat,
+    OneReplyPerKey,
+}
+
+pub const ALL: [Guard; 26] = [
+    Guard::Capacity,
+    Guard::Start,
+    Guard::ShowVersion,
+    Guard::SeatsTaken,
+    Guard::CountShows,
+    Guard::RoomForHolds,
+    Guard::RoomForHeldSeats,
+    Guard::RoomForSeats,
+    Guard::RoomForRecentHolds,
+    Guard::CountUsers,
+    Guard::OrderVersion,
+    Guard::HoldHeld,
+    Guard::HoldLives,
+    Guard::CountOrders,
+    Guard::EndHolds,
+    Guard::EndedOver,
+    Guard::DeletedHeld,
+    Guard::DeletedOver,
+    Guard::CountDeleted,
+    Guard::ConfirmHeld,
+    Guard::CountConfirmed,
+    Guard::CancelBooked,
+    Guard::CountCancelled,
+    Guard::ReplyIsOld,
+    Guard::OneHolderPerSeat,
+    Guard::OneReplyPerKey,
+];
+
+/// Whether a statement must change as many rows as it gets.
+#[derive(Clone, Copy)]
+enum Count {
+    /// A condition may leave out rows; then this guard refuses the write.
+    Guard(Guard),
+    /// The statement has no condition, so it changes all rows or fails.
+    Always,
+    /// The number is not known: an expired hold may lose several seats, and an old key may be gone.
+    Unknown,
+}
+
+/// A statement that the model knows.
+struct Modelled {
+    name: &'static str,
+    count: Count,
+    /// The guards with their texts for SQLite and MySQL. An engine that has no such statement has no text.
+    guards: &'static [(Guard, &'static str, &'static str)],
+}
+
+const NO_TEXT: &str = "";
+
+const STATEMENTS: [Modelled; 14] = [
+    Modelled {
+        name: "update_show",
+        count: Count::Guard(Guard::CountShows),
+        guards: &[
+            (Guard::Capacity, "AND total_seats >= ?", "AND total_seats >= ?"),
+            (Guard::Start, "AND date_time > ?", "AND date_time > ?"),
+            (Guard::ShowVersion, "AND version = ?", "AND version = ?"),
+            (
+                Guard::SeatsTaken,
+                "AND seats_taken + ? BETWEEN 0 AND total_seats",
+                "AND seats_taken + ? BETWEEN 0 AND total_seats",
+            ),
+        ],
+    },
+    Modelled {
+        name: "update_shows",
+        count: Count::Guard(Guard::CountShows),
+        guards: &[
+            (Guard::Capacity, NO_TEXT, "WHERE s.total_seats >= d.highest_seat"),
+            (Guard::Start, NO_TEXT, "AND s.date_time > d.starts_after"),
+            (Guard::ShowVersion, NO_TEXT, "AND s.version = d.version"),
+            (Guard::SeatsTaken, NO_TEXT, "AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats"),
+        ],
+    },
+    Modelled {
+        name: "has_room",
+        count: Count::Guard(Guard::CountUsers),
+        guards: &[
+            (Guard::RoomForHolds, "<= d.holds AND", "<= d.holds AND"),
+            (Guard::RoomForHeldSeats, "<= d.held_seats AND", "<= d.held_seats AND"),
+            (Guard::RoomForSeats, "AND (d.counts_booked = 0 OR", "AND (d.counts_booked = 0 OR"),
+            (Guard::RoomForSeats, "<= d.seats) AND", "<= d.seats) AND"),
+            (
+                Guard::RoomForRecentHolds,
+                "AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)) <= d.recent_holds",
+                "AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)) <= d.recent_holds",
+            ),
+        ],
+    },
+    Modelled {
+        name: "update_orders",
+        count: Count::Guard(Guard::CountOrders),
+        guards: &[
+            (Guard::OrderVersion, "AND o.version = d.version AND", "WHERE o.version = d.version AND"),
+            (Guard::HoldHeld, "(d.is_held = 0 OR o.status = 'held' AND", "(d.is_held = 0 OR o.status = 'held' AND"),
+            (
+                Guard::HoldLives,
+                "AND o.expires_at > d.now)",
+                "AND o.expires_at > COALESCE(CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), d.now))",
+            ),
+        ],
+    },
+    Modelled { name: "insert_order", count: Count::Always, guards: &[] },
+    Modelled { name: "insert_orders", count: Count::Always, guards: &[] },
+    Modelled {
+        name: "end_holds",
+        count: Count::Unknown,
+        guards: &[
+            (Guard::EndHolds, "SET expires_at = 1", "SET o.expires_at = 1"),
+            (
+                Guard::EndedOver,
+                "WHERE o.status = 'held' AND o.expires_at <= d.at",
+                "WHERE o.status = 'held' AND o.expires_at <= d.at",
+            ),
+        ],
+    },
+    Modelled {
+        name: "delete_held",
+        count: Count::Guard(Guard::CountDeleted),
+        guards: &[
+            (Guard::DeletedHeld, "WHERE b.status = 'held'", "WHERE b.status = 'held'"),
+            (Guard::DeletedOver, "AND COALESCE(o.expires_at, 0) <= d.at", "AND COALESCE(o.expires_at, 0) <= d.at"),
+        ],
+    },
+    Modelled {
+        name: "confirm_seats",
+        count: Count::Guard(Guard::CountConfirmed),
+        guards: &[(Guard::ConfirmHeld, "AND b.status = 'held'", "WHERE b.status = 'held'")],
+    },
+    Modelled {
+        name: "cancel_seats",
+        count: Count::Guard(Guard::CountCancelled),
+        guards: &[(Guard::CancelBooked, "AND b.status = 'booked'", "WHERE b.status = 'booked'")],
+    },
+    Modelled { name: "insert_booking", count: Count::Always, guards: &[] },
+    Modelled { name: "insert_bookings", count: Count::Always, guards: &[] },
+    Modelled {
+        name: "delete_keys",
+        count: Count::Unknown,
+        guards: &[(Guard::ReplyIsOld, "(key_high, key_low, created_at) IN", "AND k.created_at = d.created_at")],
+    },
+    Modelled { name: "insert_replies", count: Count::Unknown, guards: &[] },
+];
+
+/// The unique keys of the schema, in each engine's syntax.
+const KEYS: [(Guard, &str, &str); 4] = [
+    (
+        Guard::OneHolderPerSeat,
+        include_str!("../../migrations/sqlite/0008_every_booking_has_an_order.sql"),
+        "CREATE UNIQUE INDEX one_holder_per_seat ON bookings (show_id, active_seat)",
+    ),
+    (
+        Guard::OneReplyPerKey,
+        include_str!("../../migrations/sqlite/0002_idempotency_keys.sql"),
+        "CONSTRAINT one_reply_per_key PRIMARY KEY (key_high, key_low)",
+    ),
+    (
+        Guard::OneHolderPerSeat,
+        include_str!("../../migrations/mysql/0001_box_office.sql"),
+        "UNIQUE KEY one_holder_per_seat (show_id, active_seat)",
+    ),
+    (
+        Guard::OneReplyPerKey,
+        include_str!("../../migrations/mysql/0002_idempotency_keys.sql"),
+        "PRIMARY KEY (key_high, key_low)",
+    ),
+];
+
+const ENGINES: [Dialect; 2] = [Dialect::Sqlite, Dialect::Mysql];
+
+fn modelled(name: &str) -> Option<&'static Modelled> {
+    STATEMENTS.iter().find(|statement| statement.name == name)
+}
+
+fn on_one_line(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The statements that may change or refuse something on this engine.
+fn writing(sql: &Sql) -> Vec<Named> {
+    let is_writing = |named: &Named| {
+        let text = named.sql.trim_start();
+        !text.is_empty() && (!text.starts_with("SELECT") || named.name == sql.has_room.name)
+    };
+    sql.all().into_iter().filter(is_writing).collect()
+}
+
+/// A change that uses every statement, with this many rows of each kind. No two numbers of a show's row are the same.
+fn everything(rows: i64) -> Change {
+    let ids = || 1..=rows;
+    let (status, user_id, show_id) = ("held", 51, 52);
+    let all = |first: i64| ids().map(|id| SeatAt { id: first + id, at: 1 }).collect();
+    Change {
+        shows: ids().map(|id| ShowUpdate { id, taken: 21, highest_seat: 22, starts_after: 23, version: 24 }).collect(),
+        users: ids()
+            .map(|user_id| UserRoom {
+                user_id,
+                show_id,
+                now: 1,
+                minute_ago: 1,
+                counts_booked: true,
+                holds: 1,
+                held_seats: 1,
+                seats: 1,
+                recent_holds: 1,
+            })
+            .collect(),
+        orders: ids()
+            .map(|id| OrderUpdate { id, version: 1, new_version: 2, status, expires_at: 1, is_held: true, now: 1 })
+            .collect(),
+        new_orders: ids()
+            .map(|id| NewOrder { id, user_id, show_id, status, created_at: 53, expires_at: 54, version: 55 })
+            .collect(),
+        expired: all(10),
+        dropped: all(20),
+        confirmed: all(30),
+        cancelled: all(40),
+        new_bookings: ids()
+            .map(|id| NewBooking { id, user_id, show_id, seat: 56, status, at: 57, order_id: 58 })
+            .collect(),
+        new_replies: ids()
+            .map(|key_low| NewReply { key_high: 1, key_low, payload: 1, status: 201, body: String::new(), at: 1 })
+            .collect(),
+        expired_replies: ids().map(|key_low| OldReply { key_high: 1, key_low, created_at: 1 }).collect(),
+        now: 1,
+    }
+}
+
+/// Checks that the model knows every statement of both engines that writes, and that each has its guards, once.
+#[test]
+fn every_statement_that_writes_is_modelled() {
+    let mut found: Vec<Guard> = Vec::new();
+    for (place, engine) in ENGINES.into_iter().enumerate() {
+        for named in writing(&Sql::new(engine)) {
+            let known = modelled(named.name);
+            let known = known.unwrap_or_else(|| panic!("{engine:?}: the model does not know {}", named.name));
+            let text = on_one_line(named.sql);
+            for (guard, sqlite, mysql) in known.guards {
+                let part = [*sqlite, *mysql][place];
+                assert_ne!(part, NO_TEXT, "{engine:?}: {} has no text for {guard:?}", named.name);
+                let count = text.matches(part).count();
+                assert_eq!(count, 1, "{engine:?}, {}, {guard:?}: {part} is in {text}", named.name);
+                found.push(*guard);
+            }
+        }
+    }
+    for (guard, schema, text) in KEYS {
+        assert_eq!(schema.matches(text).count(), 1, "{text}");
+        found.push(guard);
+    }
+    found.extend(STATEMENTS.iter().filter_map(|statement| match statement.count {
+        Count::Guard(guard) => Some(guard),
+        Count::Always | Count::Unknown => None,
+    }));
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found, ALL);
+}
+
+/// Checks for one row and for several that each engine runs the statements that have a text, and counts their rows.
+#[test]
+fn every_batch_is_written_by_modelled_statements() {
+    for engine in ENGINES {
+        let sql = Sql::new(engine);
+        let mut used = Vec::new();
+        for rows in [1, 3] {
+            for statement in write::statements(engine, &sql, &everything(rows)) {
+                let known = modelled(statement.name);
+                let known = known.unwrap_or_else(|| panic!("{engine:?}: the model does not know {}", statement.sql));
+                let expected = match (statement.name, known.count) {
+                    (_, Count::Unknown) => None,
+                    ("update_show" | "insert_order" | "insert_booking", _) => Some(1),
+                    ("delete_held", _) => Some(2 * rows as u64),
+                    _ => Some(rows as u64),
+                };
+                let counted = statement.must_change.or(statement.must_find);
+                assert_eq!(counted, expected, "{engine:?}, {}", statement.name);
+                let named = sql.all().into_iter().find(|named| named.name == statement.name);
+                assert_eq!(named.map(|named| named.sql), Some(&*statement.sql), "{engine:?}, {}", statement.name);
+                used.push(statement.name);
+            }
+        }
+        for named in writing(&sql) {
+            assert!(used.contains(&named.name), "{engine:?}: no batch uses {}", named.name);
+        }
+    }
+}
+
+/// The statements for a single row take their values by place, so each must be at the right one.
+#[test]
+fn single_row_statements_take_each_value_at_its_place() {
+    let change = everything(1);
+    let int = Value::Int;
+    for engine in ENGINES {
+        let sql = Sql::new(engine);
+        let statements = write::statements(engine, &sql, &change);
+        let params_of = |named: Named| {
+            let statement = statements.iter().find(|statement| statement.name == named.name);
+            statement.unwrap_or_else(|| panic!("{engine:?}: no {}", named.name)).params.clone()
+        };
+        let show = params_of(sql.update_show);
+        let text = on_one_line(sql.update_show.sql);
+        for (part, expected) in [
+            ("SET seats_taken = seats_taken + ?", 21),
+            ("WHERE id = ?", 1),
+            ("AND total_seats >= ?", 22),
+            ("AND date_time > ?", 23),
+            ("AND version = ?", 24),
+            ("AND seats_taken + ? BETWEEN", 21),
+        ] {
+            let start = text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+            assert_eq!(show[text[..start].matches('?').count()], Value::Int(expected), "{engine:?}: {part}");
+        }
+        let order = [int(1), int(51), int(52), "held".into(), int(53), int(54), int(55)];
+        assert_eq!(params_of(sql.insert_order), order, "{engine:?}");
+        let columns = "(id, user_id, show_id, status, created_at, expires_at, version)";
+        assert!(sql.insert_order.sql.contains(columns), "{engine:?}");
+        let booking = [int(1), int(51), int(52), int(56), "held".into(), int(57), int(58)];
+        assert_eq!(params_of(sql.insert_booking), booking, "{engine:?}");
+        let columns = "(id, user_id, show_id, seat_number, status, created_at, order_id)";
+        assert!(sql.insert_booking.sql.contains(columns), "{engine:?}");
+    }
+}

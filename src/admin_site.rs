@@ -4,7 +4,6 @@ use askama::Template;
 
 use crate::accounts::admin::{GROUPS, USERS};
 use crate::admin::{Permission, Site, Staff, render};
-use crate::app::App;
 use crate::bookings::admin::BOOKINGS;
 use crate::db::DbError;
 use crate::movies::admin::MOVIES;
@@ -12,6 +11,7 @@ use crate::orders::admin::{HOLDS, ORDERS};
 use crate::screens::admin::SCREENS;
 use crate::shows::admin::SHOWS;
 use crate::shows::store::{self, Day};
+use crate::state::App;
 use crate::time::{cinema, clock};
 use crate::web::html::page::PageArea;
 

@@ -10,9 +10,11 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::accounts::{AccountError, tokens::TokenFault};
 use crate::db::DbError;
 use crate::desk::error::BookingError;
+use crate::identity::AccountError;
+use crate::identity::passwords::Overloaded;
+use crate::identity::tokens::TokenFault;
 use crate::telemetry::log::cut;
 
 /// The errors of a body by field, in the order of the fields; `non_field_errors` is for the body as a whole.
@@ -92,6 +94,12 @@ impl From<AccountError> for ApiError {
     }
 }
 
+impl From<Overloaded> for ApiError {
+    fn from(_: Overloaded) -> Self {
+        ApiError::Busy
+    }
+}
+
 impl From<BookingError> for ApiError {
     fn from(error: BookingError) -> Self {
         match error {
@@ -134,6 +142,22 @@ fn fields<F: Into<String>>(faults: impl IntoIterator<Item = (F, Vec<String>)>) -
     Refusal { status: StatusCode::BAD_REQUEST, body: Value::Object(body), retry_after: None }
 }
 
+fn bad_request(text: impl Into<Cow<'static, str>>) -> Refusal {
+    detail(StatusCode::BAD_REQUEST, text)
+}
+
+fn unauthorized(text: impl Into<Cow<'static, str>>, code: &str) -> Refusal {
+    coded(StatusCode::UNAUTHORIZED, text, code)
+}
+
+fn forbidden(text: &'static str) -> Refusal {
+    detail(StatusCode::FORBIDDEN, text)
+}
+
+fn internal() -> Refusal {
+    detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
+}
+
 impl ApiError {
     fn refusal(self) -> Refusal {
         match self {
@@ -144,38 +168,21 @@ impl ApiError {
             ApiError::NotAuthenticated => {
                 detail(StatusCode::UNAUTHORIZED, "Authentication credentials were not provided.")
             }
-            ApiError::BadAuthorizationHeader => coded(
-                StatusCode::UNAUTHORIZED,
-                "Authorization header must contain two space-delimited values",
-                "bad_authorization_header",
-            ),
-            ApiError::BadAccessToken(fault @ TokenFault::NoUser) => {
-                coded(StatusCode::UNAUTHORIZED, fault.message(), "token_not_valid")
+            ApiError::BadAuthorizationHeader => {
+                let text = "Authorization header must contain two space-delimited values";
+                unauthorized(text, "bad_authorization_header")
             }
-            ApiError::BadAccessToken(fault) => Refusal {
-                status: StatusCode::UNAUTHORIZED,
-                body: json!({
-                    "detail": "Given token not valid for any token type",
-                    "code": "token_not_valid",
-                    "messages": [
-                        { "token_class": "AccessToken", "token_type": "access", "message": fault.message() },
-                    ],
-                }),
-                retry_after: None,
-            },
-            ApiError::BadRefreshToken(fault) => coded(StatusCode::UNAUTHORIZED, fault.message(), "token_not_valid"),
-            ApiError::NotPermitted => {
-                detail(StatusCode::FORBIDDEN, "You don't have permission for this. Ask an administrator.")
-            }
-            ApiError::Forged => detail(
-                StatusCode::FORBIDDEN,
+            ApiError::BadAccessToken(fault) => access_token(fault),
+            ApiError::BadRefreshToken(fault) => unauthorized(fault.message(), "token_not_valid"),
+            ApiError::NotPermitted => forbidden("You don't have permission for this. Ask an administrator."),
+            ApiError::Forged => forbidden(
                 "This form was not sent from a page of this panel, or the page is too old. Nothing was changed. \
                  Go back, reload the page and try again.",
             ),
-            ApiError::MethodNotAllowed(method) => detail(
-                StatusCode::METHOD_NOT_ALLOWED,
-                format!("Method \"{}\" not allowed.", cut(method.as_str(), LONGEST_ECHO)),
-            ),
+            ApiError::MethodNotAllowed(method) => {
+                let method = cut(method.as_str(), LONGEST_ECHO);
+                detail(StatusCode::METHOD_NOT_ALLOWED, format!("Method \"{method}\" not allowed."))
+            }
             ApiError::UnsupportedMediaType(sent) => {
                 let sent = cut(&sent, LONGEST_ECHO);
                 detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Unsupported media type \"{sent}\" in request."))
@@ -184,30 +191,15 @@ impl ApiError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 format!("Unsupported Content-Encoding \"{sent}\" in request: send the body uncompressed."),
             ),
-            ApiError::Malformed { format, cause } => {
-                detail(StatusCode::BAD_REQUEST, format!("{format} parse error - {cause}"))
-            }
+            ApiError::Malformed { format, cause } => bad_request(format!("{format} parse error - {cause}")),
             ApiError::TooLarge => detail(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
-            ApiError::TooManyFields(most) => {
-                detail(StatusCode::BAD_REQUEST, format!("The request body has more than {most} fields."))
-            }
-            ApiError::BodyUnread => detail(StatusCode::BAD_REQUEST, "The request body could not be read."),
+            ApiError::TooManyFields(most) => bad_request(format!("The request body has more than {most} fields.")),
+            ApiError::BodyUnread => bad_request("The request body could not be read."),
             ApiError::Fields(faults) => fields(faults),
-            ApiError::BadIdempotencyKey => {
-                detail(StatusCode::BAD_REQUEST, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
-            }
-            ApiError::UnknownHost => detail(StatusCode::BAD_REQUEST, "Invalid Host header."),
-            ApiError::UnknownOrigin => detail(StatusCode::FORBIDDEN, "Web pages of this origin may not use the API."),
-            ApiError::Throttled(seconds) => Refusal {
-                retry_after: Some(seconds),
-                ..detail(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    format!(
-                        "Request was throttled. Expected available in {seconds} second{}.",
-                        if seconds == 1 { "" } else { "s" }
-                    ),
-                )
-            },
+            ApiError::BadIdempotencyKey => bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters."),
+            ApiError::UnknownHost => bad_request("Invalid Host header."),
+            ApiError::UnknownOrigin => forbidden("Web pages of this origin may not use the API."),
+            ApiError::Throttled(seconds) => throttled(seconds),
             ApiError::Busy => later("The server is busy. Nothing was changed; try again shortly.", "busy"),
             ApiError::Timeout => {
                 later("The request took too long. It may still complete; check before you repeat it.", "timeout")
@@ -218,17 +210,37 @@ impl ApiError {
             ApiError::Db(error) => database(error),
             ApiError::Internal(cause) => {
                 tracing::error!(cause, "internal error");
-                detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
+                internal()
             }
         }
     }
 }
 
+fn access_token(fault: TokenFault) -> Refusal {
+    if let TokenFault::NoUser = fault {
+        return unauthorized(fault.message(), "token_not_valid");
+    }
+    let body = json!({
+        "detail": "Given token not valid for any token type",
+        "code": "token_not_valid",
+        "messages": [
+            { "token_class": "AccessToken", "token_type": "access", "message": fault.message() },
+        ],
+    });
+    Refusal { status: StatusCode::UNAUTHORIZED, body, retry_after: None }
+}
+
+fn throttled(seconds: u64) -> Refusal {
+    let plural = if seconds == 1 { "" } else { "s" };
+    let text = format!("Request was throttled. Expected available in {seconds} second{plural}.");
+    Refusal { retry_after: Some(seconds), ..detail(StatusCode::TOO_MANY_REQUESTS, text) }
+}
+
 fn account(error: AccountError) -> Refusal {
     match error {
         AccountError::TokenOutdated => ApiError::BadAccessToken(TokenFault::Invalid).refusal(),
-        AccountError::UserNotFound => coded(StatusCode::UNAUTHORIZED, "User not found", "user_not_found"),
-        AccountError::UserInactive => coded(StatusCode::UNAUTHORIZED, "User is inactive", "user_inactive"),
+        AccountError::UserNotFound => unauthorized("User not found", "user_not_found"),
+        AccountError::UserInactive => unauthorized("User is inactive", "user_inactive"),
         AccountError::WrongCredentials => {
             detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials")
         }
@@ -307,9 +319,7 @@ fn database(error: DbError) -> Refusal {
             "The outcome is unknown: the change was either made or not. Check before you repeat it.",
             "outcome_unknown",
         ),
-        DbError::Unique(_) | DbError::ForeignKey(_) | DbError::Check(_) | DbError::Other(_) => {
-            detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
-        }
+        DbError::Unique(_) | DbError::ForeignKey(_) | DbError::Check(_) | DbError::Other(_) => internal(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Marquee, the box office of a cinema. `ARCHITECTURE.md` explains the architecture; this is the code map.
 //!
-//! - [`config`]: the settings; [`app`]: the state of a running server; [`server`]: connection limits, timeouts and
+//! - [`config`]: the settings; [`state`]: the state of a running server; [`server`]: connection limits, timeouts and
 //!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
 //! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`]: the features, named as in the
@@ -14,7 +14,6 @@
 pub mod accounts;
 pub mod admin;
 pub mod admin_site;
-pub mod app;
 pub mod bookings;
 pub mod cache;
 pub mod commands;
@@ -24,7 +23,9 @@ pub mod db;
 pub mod desk;
 pub mod error;
 pub mod holds;
+pub mod identity;
 pub mod jobs;
+pub mod long_lists;
 pub mod movies;
 pub mod openapi;
 pub mod orders;
@@ -34,6 +35,7 @@ pub mod screens;
 pub mod server;
 pub mod sessions;
 pub mod shows;
+pub mod state;
 pub mod tasks;
 pub mod telemetry;
 pub mod time;

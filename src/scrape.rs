@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::accounts::passwords::Purpose;
-use crate::app::App;
 use crate::holds::store as holds;
+use crate::identity::passwords::Purpose;
 use crate::jobs::store as jobs;
+use crate::state::App;
 use crate::telemetry::metrics::{self, JobState, Page};
 use crate::time::clock::SECOND;
 

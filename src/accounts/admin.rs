@@ -3,16 +3,16 @@
 use futures_util::future::BoxFuture;
 
 use super::editing::{self, Editor};
-use super::passwords::Purpose;
 use super::{Account, store, username};
 use crate::admin::query::log;
 use crate::admin::{
     Action, Column, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues, Kind, Model,
     Permission, Report, SaveError, Search, SearchKind, Shown, Site, Staff, UsedBy, Work,
 };
-use crate::app::App;
 use crate::error::ApiError;
-use crate::web::client::WaitingClient;
+use crate::identity::client::WaitingClient;
+use crate::identity::passwords::Purpose;
+use crate::state::App;
 
 const YES_NO: &[(&str, &str)] = &[("1", "Yes"), ("0", "No")];
 

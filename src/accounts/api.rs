@@ -7,13 +7,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::{active_user, now};
-use super::passwords::Purpose;
-use super::tokens::TokenFault;
-use super::{AccountError, NewUser, User, email, login, password_rules, signup, store, username};
-use crate::app::App;
+use super::{NewUser, email, login, password_rules, signup, store, username};
 use crate::error::ApiError;
+use crate::identity::client::WaitingClient;
+use crate::identity::passwords::Purpose;
+use crate::identity::tokens::TokenFault;
+use crate::identity::{AccountError, User};
+use crate::state::App;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
-use crate::web::client::WaitingClient;
 use crate::web::refusal::Detail;
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };

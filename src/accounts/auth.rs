@@ -7,10 +7,11 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use futures_util::future::BoxFuture;
 
-use super::tokens::UserClaim;
-use super::{AccountError, User, store};
-use crate::app::App;
+use super::store;
 use crate::error::ApiError;
+use crate::identity::tokens::UserClaim;
+use crate::identity::{AccountError, User};
+use crate::state::App;
 use crate::time::clock;
 
 /// Finds the user of a request for [`crate::web::endpoint::mount`]. Handlers get them as a [`User`].

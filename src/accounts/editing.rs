@@ -112,7 +112,7 @@ pub async fn set_password(tx: &mut Tx, editor: Editor, id: i64, password: &str, 
 
 /// Sets a new password, given as its hash, and ends everything that was started with the old one: sessions in the
 /// panel, and tokens issued before the next full second, since tokens count in seconds. The caller must invalidate the
-/// user in [`crate::app::Caches`].
+/// user in [`crate::state::Caches`].
 ///
 /// # Errors
 /// [`DbError`].

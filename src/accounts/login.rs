@@ -1,10 +1,11 @@
 //! Checks passwords.
 
-use super::hashing::{self, Verdict};
-use super::passwords::Purpose;
-use super::{AccountError, store, username};
-use crate::app::App;
-use crate::web::client::WaitingClient;
+use super::{store, username};
+use crate::identity::AccountError;
+use crate::identity::client::WaitingClient;
+use crate::identity::hashing::{self, Verdict};
+use crate::identity::passwords::Purpose;
+use crate::state::App;
 
 /// Returns the active account with this username and password. Failures are counted per account and network; after too
 /// many, attempts are refused without checking the password. An outdated hash is replaced.

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
-use super::passwords::Purpose;
-use super::{AccountError, editing, login, password_rules, store};
+use super::{editing, login, password_rules, store};
 use crate::admin::guard::{Page, Visitor, next_page};
 use crate::admin::query::log;
 use crate::admin::render::Frame;
 use crate::db::DbError;
 use crate::error::ApiError;
+use crate::identity::AccountError;
+use crate::identity::passwords::Purpose;
 use crate::sessions::{self, Secret};
 use crate::web::html::forms::{Posted, query_value};
 use crate::web::html::page::html;

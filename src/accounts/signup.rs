@@ -1,7 +1,8 @@
 //! Creates accounts.
 
-use super::{AccountError, NewUser, User, email, store, username};
+use super::{NewUser, email, store, username};
 use crate::db::{Db, DbError};
+use crate::identity::{AccountError, User};
 use crate::time::clock;
 
 /// Creates an account. `password` is the hash.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Account, Known, User};
+use super::Account;
 use crate::db::{Db, FromRow, Result, Row, Tx, Value};
+use crate::identity::{Known, User};
 
 /// The fields of an account that a login needs.
 pub struct Credentials {

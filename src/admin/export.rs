@@ -17,9 +17,9 @@ use super::query::rows::{self, ListRow};
 use super::values::cell_text;
 use super::words::choice_label;
 use super::{Column, Model, Shown};
-use crate::app::App;
 use crate::db::{DbError, Decode, Result, Value};
 use crate::error::ApiError;
+use crate::state::App;
 use crate::tasks::caught;
 use crate::time::cinema;
 

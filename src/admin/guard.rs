@@ -14,11 +14,11 @@ use tower::ServiceBuilder;
 
 use super::render::Frame;
 use super::{Model, Permission, Site, Staff};
-use crate::app::App;
 use crate::error::ApiError;
+use crate::identity::client::WaitingClient;
 use crate::sessions::{self, LoggedIn, Secret};
+use crate::state::App;
 use crate::web::body;
-use crate::web::client::WaitingClient;
 use crate::web::endpoint::redirecting;
 use crate::web::html::{csrf, flash, forms};
 use crate::web::layers::came_over_tls;

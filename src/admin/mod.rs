@@ -22,10 +22,10 @@ pub mod words;
 
 use futures_util::future::BoxFuture;
 
-use crate::app::App;
 use crate::db::{DbError, Decode, Result, Tx, Value};
 use crate::error::ApiError;
-use crate::web::client::WaitingClient;
+use crate::identity::client::WaitingClient;
+use crate::state::App;
 
 pub use crate::web::html::forms::SaveError;
 pub use staff::{Permission, Staff};

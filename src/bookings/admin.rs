@@ -3,17 +3,17 @@
 use super::store::{self, Name};
 use crate::accounts::username;
 use crate::admin::{
-    Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report,
-    SaveError, Search, SearchKind, Shown,
+    Action, Column, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search,
+    SearchKind, Shown,
 };
-use crate::app::App;
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
-use crate::orders;
+use crate::orders::admin::{code, shown};
+use crate::orders::api::codes;
+use crate::state::App;
 use crate::time::cinema;
-use futures_util::future::BoxFuture;
 
 const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
 
@@ -24,11 +24,6 @@ const COMMON_STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Ca
 /// SQL for the order that a booking belongs to. The order of a booking by an earlier version has the booking's id, even
 /// before it is added.
 const ORDER: &str = "COALESCE(t.order_id, t.id)";
-
-/// Returns a read-only field.
-pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, kind: Kind) -> Field {
-    Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
-}
 
 pub static BOOKINGS: Model = Model {
     name: "bookings",
@@ -178,14 +173,9 @@ const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
     Search { column, kind }
 }
 
-/// Returns the code of the order with this id.
-pub fn code(app: &App, order_id: i64) -> BoxFuture<'_, Result<String, DbError>> {
-    Box::pin(async move { Ok(orders::api::codes(app).await?.of(order_id)) })
-}
-
 /// Returns the bookings of the order with this code.
 async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
-    match orders::api::codes(app).await?.id(word) {
+    match codes(app).await?.id(word) {
         Some(order_id) => store::bookings_of_order(&app.db, order_id).await,
         None => Ok(Vec::new()),
     }

@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{Booking, store};
-use crate::accounts::User;
-use crate::app::App;
 use crate::desk::command::Origin;
 use crate::error::ApiError;
+use crate::identity::User;
+use crate::identity::client::Client;
+use crate::state::App;
 use crate::web::body::Form;
-use crate::web::client::Client;
 use crate::web::endpoint::PathId;
 use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Detail;

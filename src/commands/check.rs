@@ -115,7 +115,7 @@ async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<
     Ok(())
 }
 
-/// Describes the background work: what failed, and what is overdue, which is intended while no server runs.
+/// Describes the background work: the jobs that failed, and those that are overdue, as all are while no server runs.
 fn jobs(jobs: &[store::Status]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for job in jobs {

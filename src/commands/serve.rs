@@ -10,16 +10,20 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, VERSION, advice, open_existing, open_or_make};
-use crate::app::{App, JOBS};
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::sample;
 use crate::db::{Db, MigrationState};
-use crate::jobs;
+use crate::desk::{adoption, cleanup};
+use crate::jobs::{self, Job};
 use crate::router;
 use crate::scrape;
 use crate::server;
+use crate::state::App;
 use crate::telemetry::{log, metrics};
+
+/// The background work of all features.
+const JOBS: &[Job] = &[adoption::JOB, cleanup::JOB];
 
 /// How long a stopping server, after its last reply, waits for exports and bulk actions to end their current part.
 const LAST_PARTS: Duration = Duration::from_secs(5);

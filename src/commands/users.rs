@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use super::{Failure, open_current};
-use crate::accounts::{AccountError, NewUser, editing, email, hashing, password_rules, signup, store, username};
+use crate::accounts::{NewUser, editing, email, password_rules, signup, store, username};
 use crate::config::Config;
+use crate::identity::{AccountError, hashing};
 
 /// Creates an administrator.
 pub async fn create_superuser(

@@ -4,7 +4,6 @@
 //! Names and meanings are in [`SETTINGS`]. Values are read as Django with python-decouple reads
 //! them, so that the `.env` of a Django deployment works unchanged.
 
-mod database;
 pub mod decouple;
 mod doubts;
 pub mod secret;
@@ -24,13 +23,17 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::db::target;
 use crate::desk::policy::Limits;
 use crate::time::clock::SECOND;
 
+pub use crate::db::target::{DatabaseTarget, Host, TlsMode, parse_database_url};
 pub use crate::telemetry::log::Format as LogFormat;
-pub use database::{DatabaseTarget, Host, TlsMode, parse_database_url};
 pub use doubts::Doubt;
 pub use settings::{Accepts, SETTINGS, Setting};
+
+/// The most values in a list that a request or a setting may have.
+pub const MAX_LIST: usize = 50;
 
 /// Everything an operator can set. `Debug` hides the secrets.
 #[derive(Clone, Debug)]
@@ -500,7 +503,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             "mysql" | "mariadb" => self.mysql(),
             "sqlite" => {
                 let path = self.given("DB_NAME").unwrap_or_default();
-                database::sqlite(&path).unwrap_or_else(|problem| {
+                target::sqlite(&path).unwrap_or_else(|problem| {
                     self.fault("DB_NAME", problem);
                     fallback()
                 })
@@ -516,10 +519,10 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         // Django treats an empty port as no port.
         let port = match self.given("DB_PORT") {
             Some(_) => self.integer("DB_PORT"),
-            None => database::MYSQL_PORT,
+            None => target::MYSQL_PORT,
         };
         let list = self.given("DB_HOST").unwrap_or_else(|| "localhost".to_owned());
-        let hosts = database::hosts(&list, port).unwrap_or_else(|problem| {
+        let hosts = target::hosts(&list, port).unwrap_or_else(|problem| {
             let is_socket = list.starts_with('/');
             self.fault(
                 "DB_HOST",

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::web::body::MAX_LIST;
+use super::MAX_LIST;
 
 /// One variable of the environment or of `.env`.
 #[derive(Debug)]

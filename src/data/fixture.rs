@@ -240,78 +240,91 @@ fn is_table(text: &str) -> bool {
 /// Checks everything that does not need the database. Returns the times of the shows.
 fn check(fixture: &Fixture, zone: &TimeZone, faults: &mut Vec<String>, warnings: &mut Vec<String>) -> Vec<Times> {
     let Fixture { movies, screens, shows } = fixture;
-    let mut fault = |place: String, text: &str| faults.push(format!("{place}: {text}"));
-    for (kind, ids) in [
-        ("movies", movies.iter().map(|movie| movie.id).collect::<Vec<_>>()),
-        ("screens", screens.iter().map(|screen| screen.id).collect()),
-        ("shows", shows.iter().map(|show| show.id).collect()),
-    ] {
-        let mut seen = HashMap::new();
-        for (position, id) in ids.into_iter().enumerate() {
-            let Some(Whole(id)) = id else { continue };
-            if !(1..=MAX_ID).contains(&id) {
-                fault(format!("{kind}[{position}].id"), "must be a positive integer below 2^53");
-            }
-            if let Some(first) = seen.insert(id, position) {
-                fault(format!("{kind}[{position}].id"), &format!("{id} is already the id of {kind}[{first}]"));
-            }
-        }
-    }
-    let named = |text: &str| {
-        let text = text.trim();
-        if text.is_empty() || text.chars().count() > MAX_TEXT_CHARS {
-            return Err("must have 1 to 255 characters".to_owned());
-        }
-        match movies::unshowable(text) {
-            Some(bad) => Err(format!("has the character U+{:04X}, which can't be shown", u32::from(bad))),
-            None => Ok(()),
-        }
-    };
+    check_ids("movies", movies.iter().map(|movie| movie.id), faults);
+    check_ids("screens", screens.iter().map(|screen| screen.id), faults);
+    check_ids("shows", shows.iter().map(|show| show.id), faults);
     for (position, movie) in movies.iter().enumerate() {
-        if let Err(problem) = named(&movie.title) {
-            fault(format!("movies[{position}].title"), &problem);
+        if let Err(problem) = check_name(&movie.title) {
+            faults.push(format!("movies[{position}].title: {problem}"));
         }
         if !(1..=MAX_MINUTES).contains(&movie.duration_minutes.0) {
-            fault(format!("movies[{position}].duration_minutes"), "must be 1 to 100000");
+            faults.push(format!("movies[{position}].duration_minutes: must be 1 to 100000"));
         }
     }
     for (position, screen) in screens.iter().enumerate() {
-        if let Err(problem) = named(&screen.name) {
-            fault(format!("screens[{position}].name"), &problem);
+        if let Err(problem) = check_name(&screen.name) {
+            faults.push(format!("screens[{position}].name: {problem}"));
         }
     }
     let mut times = Vec::with_capacity(shows.len());
     for (position, show) in shows.iter().enumerate() {
-        if !(1..=MAX_SEATS).contains(&show.total_seats.0) {
-            fault(format!("shows[{position}].total_seats"), "must be 1 to 100000");
-        }
-        let mut read = |field: &str, text: &str| match time(text, zone) {
-            Ok((time, note)) => {
-                warnings.extend(note.map(|note| format!("shows[{position}].{field}: {note}")));
-                Some(time)
-            }
-            Err(problem) => {
-                fault(format!("shows[{position}].{field}"), &problem);
-                None
-            }
-        };
-        let date_time = read("date_time", &show.date_time);
-        let open_at = show.sales_open_at.as_deref().and_then(|text| read("sales_open_at", text));
-        let close_at = show.sales_close_at.as_deref().and_then(|text| read("sales_close_at", text));
-        if open_at.zip(close_at).is_some_and(|(open_at, close_at)| close_at <= open_at) {
-            fault(format!("shows[{position}].sales_close_at"), "sales can't close before they open");
-        }
-        for (field, limit) in [("order_limit", show.order_limit), ("user_limit", show.user_limit)] {
-            if limit.is_some_and(|Whole(limit)| !(1..=MAX_SEATS).contains(&limit)) {
-                fault(format!("shows[{position}].{field}"), "must be 1 to 100000");
-            }
-        }
-        let [order_limit, user_limit] =
-            [show.order_limit, show.user_limit].map(|limit| limit.map(|Whole(limit)| limit));
-        let sales = Sales { open_at, close_at, order_limit, user_limit };
-        times.extend(date_time.map(|date_time| Times { date_time, sales }));
+        times.extend(check_show(position, show, zone, faults, warnings));
     }
     times
+}
+
+/// Checks that the ids of one kind of rows are in range and differ.
+fn check_ids(kind: &str, ids: impl Iterator<Item = Option<Whole>>, faults: &mut Vec<String>) {
+    let mut seen = HashMap::new();
+    for (position, id) in ids.enumerate() {
+        let Some(Whole(id)) = id else { continue };
+        if !(1..=MAX_ID).contains(&id) {
+            faults.push(format!("{kind}[{position}].id: must be a positive integer below 2^53"));
+        }
+        if let Some(first) = seen.insert(id, position) {
+            faults.push(format!("{kind}[{position}].id: {id} is already the id of {kind}[{first}]"));
+        }
+    }
+}
+
+/// Checks a title or the name of a screen.
+fn check_name(text: &str) -> Result<(), String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MAX_TEXT_CHARS {
+        return Err("must have 1 to 255 characters".to_owned());
+    }
+    match movies::unshowable(text) {
+        Some(bad) => Err(format!("has the character U+{:04X}, which can't be shown", u32::from(bad))),
+        None => Ok(()),
+    }
+}
+
+/// Checks a show. Returns its times, if it has a valid start.
+fn check_show(
+    position: usize,
+    show: &Show,
+    zone: &TimeZone,
+    faults: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Option<Times> {
+    let mut fault = |field: &str, problem: &str| faults.push(format!("shows[{position}].{field}: {problem}"));
+    if !(1..=MAX_SEATS).contains(&show.total_seats.0) {
+        fault("total_seats", "must be 1 to 100000");
+    }
+    let mut read = |field: &str, text: &str| match time(text, zone) {
+        Ok((time, note)) => {
+            warnings.extend(note.map(|note| format!("shows[{position}].{field}: {note}")));
+            Some(time)
+        }
+        Err(problem) => {
+            fault(field, &problem);
+            None
+        }
+    };
+    let date_time = read("date_time", &show.date_time);
+    let open_at = show.sales_open_at.as_deref().and_then(|text| read("sales_open_at", text));
+    let close_at = show.sales_close_at.as_deref().and_then(|text| read("sales_close_at", text));
+    if open_at.zip(close_at).is_some_and(|(open_at, close_at)| close_at <= open_at) {
+        fault("sales_close_at", "sales can't close before they open");
+    }
+    for (field, limit) in [("order_limit", show.order_limit), ("user_limit", show.user_limit)] {
+        if limit.is_some_and(|Whole(limit)| !(1..=MAX_SEATS).contains(&limit)) {
+            fault(field, "must be 1 to 100000");
+        }
+    }
+    let [order_limit, user_limit] = [show.order_limit, show.user_limit].map(|limit| limit.map(|Whole(limit)| limit));
+    let sales = Sales { open_at, close_at, order_limit, user_limit };
+    date_time.map(|date_time| Times { date_time, sales })
 }
 
 /// Reads a time as UTC microseconds, with a note if it is ambiguous.
@@ -428,14 +441,8 @@ async fn put_shows<'f>(
 ) -> Result<(), DbError> {
     let mut seen = HashSet::new();
     let mut past = 0;
-    for (position, (show, Times { date_time, sales })) in shows.enumerate() {
-        let movie = find_movie(tx, &show.movie).await?;
-        let screen = find_screen(tx, &show.screen).await?;
-        faults.extend(movie.as_ref().err().map(|problem| format!("shows[{position}].movie: {problem}")));
-        faults.extend(screen.as_ref().err().map(|problem| format!("shows[{position}].screen: {problem}")));
-        let (Ok(movie_id), Ok(screen_id)) = (movie, screen) else { continue };
-        let mut draft =
-            ShowDraft { movie_id, screen_id, date_time: *date_time, total_seats: show.total_seats.0, sales: *sales };
+    for (position, (show, times)) in shows.enumerate() {
+        let Some(mut draft) = draft_show(tx, position, show, times, faults).await? else { continue };
         let mut warn = |text: String| loaded.warnings.push(format!("shows[{position}]: {text}"));
         let id = match show.id {
             Some(Whole(id)) => Some(id),
@@ -447,13 +454,7 @@ async fn put_shows<'f>(
         };
         if let Some(before) = &before {
             if show.id.is_none() {
-                let was = before.draft.sales;
-                draft.sales = Sales {
-                    open_at: draft.sales.open_at.or(was.open_at),
-                    close_at: draft.sales.close_at.or(was.close_at),
-                    order_limit: draft.sales.order_limit.or(was.order_limit),
-                    user_limit: draft.sales.user_limit.or(was.user_limit),
-                };
+                draft.sales = fill_sales(draft.sales, before.draft.sales);
                 if !seen.insert(before.id) {
                     warn("this show is already in the file".to_owned());
                 }
@@ -465,9 +466,7 @@ async fn put_shows<'f>(
                 loaded.shows.there += 1;
                 continue;
             }
-            let is_moved = (before.draft.movie_id, before.draft.screen_id, before.draft.date_time)
-                != (draft.movie_id, draft.screen_id, draft.date_time);
-            if is_moved && before.taken > 0 {
+            if before.taken > 0 && is_moved(&before.draft, &draft) {
                 let seats = count_text(before.taken, "seat is", "seats are");
                 warn(format!(
                     "{seats} already taken for the old movie, screen or time: customers will not be notified"
@@ -495,6 +494,38 @@ async fn put_shows<'f>(
         loaded.warnings.push(format!("{} in the past", count_text(past, "show begins", "shows begin")));
     }
     Ok(())
+}
+
+/// Finds the movie and the screen of a show. If one of them does not exist, adds a fault and returns `None`.
+async fn draft_show(
+    tx: &mut Tx,
+    position: usize,
+    show: &Show,
+    times: &Times,
+    faults: &mut Vec<String>,
+) -> Result<Option<ShowDraft>, DbError> {
+    let movie = find_movie(tx, &show.movie).await?;
+    let screen = find_screen(tx, &show.screen).await?;
+    faults.extend(movie.as_ref().err().map(|problem| format!("shows[{position}].movie: {problem}")));
+    faults.extend(screen.as_ref().err().map(|problem| format!("shows[{position}].screen: {problem}")));
+    let (Ok(movie_id), Ok(screen_id)) = (movie, screen) else { return Ok(None) };
+    let Times { date_time, sales } = *times;
+    Ok(Some(ShowDraft { movie_id, screen_id, date_time, total_seats: show.total_seats.0, sales }))
+}
+
+/// Fills the sales rules that the file does not mention with those in the database.
+fn fill_sales(from_file: Sales, stored: Sales) -> Sales {
+    Sales {
+        open_at: from_file.open_at.or(stored.open_at),
+        close_at: from_file.close_at.or(stored.close_at),
+        order_limit: from_file.order_limit.or(stored.order_limit),
+        user_limit: from_file.user_limit.or(stored.user_limit),
+    }
+}
+
+/// Checks whether a show gets another movie, screen or time.
+fn is_moved(before: &ShowDraft, after: &ShowDraft) -> bool {
+    (before.movie_id, before.screen_id, before.date_time) != (after.movie_id, after.screen_id, after.date_time)
 }
 
 async fn find_movie(tx: &mut Tx, movie: &Reference) -> Result<Result<i64, String>, DbError> {

@@ -8,12 +8,13 @@ use jiff::civil::time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 
-use crate::accounts::{AccountError, NewUser, hashing, signup, store as users, username};
+use crate::accounts::{NewUser, signup, store as users, username};
 use crate::data::store::{self, Contents};
 use crate::db::{Db, DbError};
 use crate::desk::Desk;
 use crate::desk::command::Origin;
 use crate::desk::policy::Limits;
+use crate::identity::{AccountError, hashing};
 use crate::movies::store as movie_store;
 use crate::screens::store as screen_store;
 use crate::shows::store::{self as show_store, PutOutcome, ShowDraft};

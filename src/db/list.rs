@@ -28,7 +28,6 @@ impl ListColumn for String {
 
 /// Record types for lists: each struct is serialized as an array of its fields, and `COLUMNS` has their names and types
 /// in the same order.
-#[macro_export]
 macro_rules! records {
     ($($(#[$attribute:meta])* $visibility:vis struct $name:ident {
         $($(#[$field_attribute:meta])* $field:ident: $type:ty),+ $(,)?
@@ -55,3 +54,5 @@ macro_rules! records {
         }
     )+};
 }
+
+pub(crate) use records;

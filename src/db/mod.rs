@@ -11,6 +11,7 @@ mod migrations;
 pub mod mysql;
 mod searching;
 pub mod sqlite;
+pub mod target;
 mod value;
 
 use std::borrow::Cow;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::config::DatabaseTarget;
+use crate::db::target::DatabaseTarget;
 use crate::telemetry::metrics;
 
 pub use migrations::{Migration, MigrationState};
@@ -127,6 +128,15 @@ impl Dialect {
     /// Whether the database runs in this process, without a network in between, and its one writer at a time.
     pub fn is_embedded(self) -> bool {
         self == Dialect::Sqlite
+    }
+
+    /// Begins an INSERT that leaves out rows whose unique key already exists. The engines also ignore other errors, such
+    /// as NULL in a column that forbids it.
+    pub fn insert_ignoring_duplicates(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "INSERT OR IGNORE INTO",
+            Dialect::Mysql => "INSERT IGNORE INTO",
+        }
     }
 
     /// Goes after a SELECT and locks the rows it finds until the transaction ends. In SQLite the

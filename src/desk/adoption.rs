@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::records::RowId;
-use crate::db::{Db, DbError, Dialect, Result, Statement, Value};
+use super::sql::BackgroundTexts;
+use crate::db::{Db, DbError, Result, Statement, Value};
 use crate::jobs::{Job, Progress};
 
 /// How many bookings get their orders in one transaction.
@@ -16,21 +17,14 @@ const TOGETHER: usize = 2_000;
 /// [`DbError::Conflict`] if another instance does the same.
 pub async fn adopt(db: &Db, bookings: &[RowId]) -> Result<u64> {
     let rows = db.dialect().table(RowId::COLUMNS);
-    let lacking = "b.order_id IS NULL AND b.status <> 'blocked'";
     let insert = format!(
         "INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
          SELECT b.id, b.user_id, b.show_id, CASE b.status WHEN 'booked' THEN 'awaiting_payment' ELSE 'cancelled' END,
              b.created_at, NULL, b.id
-         FROM {rows} AS d JOIN bookings b ON b.id = d.id WHERE {lacking}"
+         FROM {rows} AS d JOIN bookings b ON b.id = d.id
+         WHERE b.order_id IS NULL AND b.status <> 'blocked'"
     );
-    let update = match db.dialect() {
-        Dialect::Sqlite => {
-            format!("UPDATE bookings AS b SET order_id = b.id FROM {rows} AS d WHERE b.id = d.id AND {lacking}")
-        }
-        Dialect::Mysql => {
-            format!("UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id SET b.order_id = b.id WHERE {lacking}")
-        }
-    };
+    let update = BackgroundTexts::of(db.dialect()).set_orders.replace("{rows}", &rows);
     let list = vec![Value::list(bookings)];
     let done = db.write(vec![Statement::new(insert, list.clone()), Statement::new(update, list)]).await;
     match done {
@@ -47,11 +41,7 @@ pub async fn adopt(db: &Db, bookings: &[RowId]) -> Result<u64> {
 pub async fn adopt_some(db: &Db) -> Result<usize> {
     let sql = format!(
         "SELECT b.id FROM bookings b {} WHERE b.order_id IS NULL AND b.status <> 'blocked' LIMIT {TOGETHER}",
-        db.dialect().by_index(if db.dialect().is_embedded() {
-            "bookings_without_order"
-        } else {
-            "bookings_of_an_order"
-        })
+        BackgroundTexts::of(db.dialect()).by_lack_of_an_order
     );
     let found: Vec<(i64,)> = db.query(&sql, vec![]).await?;
     let mut rows: Vec<RowId> = found.into_iter().map(|(id,)| RowId { id }).collect();
@@ -74,7 +64,7 @@ pub const JOB: Job = Job {
 async fn step(db: &Db) -> Result<Progress> {
     match adopt_some(db).await {
         Ok(found) if found == TOGETHER => Ok(Progress::More),
-        // Whoever changes the same bookings comes first; the next run adds their orders.
+        // Another transaction changes the same bookings; the next run adds their orders.
         Ok(_) | Err(DbError::Conflict(_)) => Ok(Progress::Done),
         Err(error) => Err(error),
     }

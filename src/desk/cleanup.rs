@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use super::idempotency;
+use super::records::RowId;
+use super::sql::BackgroundTexts;
 use crate::db::{Db, Dialect, Result, Statement, Value};
 use crate::jobs::{Job, Lease, Progress};
 use crate::time::clock::{self, SECOND};
@@ -35,13 +37,7 @@ async fn clean_up(db: &Db, lease: &Lease) -> Result<Progress> {
 pub fn delete_old_keys(dialect: Dialect) -> Statement {
     // The same clock as for looking up keys.
     let old = format!("created_at < {} - {}", dialect.now_or("?"), idempotency::LIFETIME);
-    let sql = match dialect {
-        Dialect::Sqlite => format!(
-            "DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
-             (SELECT key_high, key_low FROM idempotency_keys WHERE {old} LIMIT 1000)"
-        ),
-        Dialect::Mysql => format!("DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000"),
-    };
+    let sql = BackgroundTexts::of(dialect).delete_old_keys.replace("{old}", &old);
     Statement::new(sql, vec![clock::now().into()])
 }
 
@@ -54,7 +50,7 @@ pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<Vec<Statement
         "o.status = 'held' AND o.expires_at < {now} - {ended_for} AND o.created_at < {now} - {ended_for}",
         now = dialect.now_or("?")
     );
-    let [by_end, of_an_order] = ["holds_by_end", "bookings_of_an_order"].map(|index| dialect.by_index(index));
+    let by_end = dialect.by_index("holds_by_end");
     let sql = format!("SELECT o.id FROM orders o {by_end} WHERE {ended} LIMIT 1000");
     let now = Value::from(clock::now());
     let mut found: Vec<(i64,)> = db.query(&sql, vec![now.clone(), now.clone()]).await?;
@@ -62,25 +58,10 @@ pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<Vec<Statement
         return Ok(Vec::new());
     }
     found.sort_unstable();
-    let ids = dialect.table(&[("id", "BIGINT")]);
-    let statements = match dialect {
-        Dialect::Sqlite => [
-            format!(
-                "DELETE FROM bookings WHERE status = 'held' AND order_id IN
-                 (SELECT o.id FROM {ids} AS d JOIN orders o ON o.id = d.id WHERE {ended})"
-            ),
-            format!(
-                "DELETE FROM orders WHERE id IN (SELECT o.id FROM {ids} AS d JOIN orders o ON o.id = d.id WHERE {ended})"
-            ),
-        ],
-        Dialect::Mysql => [
-            format!(
-                "DELETE b FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id
-                 STRAIGHT_JOIN bookings b {of_an_order} ON b.order_id = o.id WHERE b.status = 'held' AND {ended}"
-            ),
-            format!("DELETE o FROM {ids} AS d STRAIGHT_JOIN orders o ON o.id = d.id WHERE {ended}"),
-        ],
-    };
+    let rows = dialect.table(RowId::COLUMNS);
+    let texts = BackgroundTexts::of(dialect);
     let params = vec![Value::list(&found), now.clone(), now];
-    Ok(statements.into_iter().map(|sql| Statement::new(sql, params.clone())).collect())
+    let statement =
+        |text: &str| Statement::new(text.replace("{rows}", &rows).replace("{ended}", &ended), params.clone());
+    Ok(vec![statement(texts.delete_seats), statement(texts.delete_holds)])
 }

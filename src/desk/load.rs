@@ -196,8 +196,8 @@ impl Loaded {
     /// Takes the database's time from a row.
     fn take_time(&mut self, row: &mut Row) -> Result<()> {
         let (now, here) = (row.take::<i64>()?, clock::now());
-        // The first time also decides on what is read later: a hold that was live when it was read can't expire because
-        // of a later read, since it may have been extended in between.
+        // The first time also decides on rows that are read later. A hold that was live when it was read must not expire
+        // because of a later read, since it may have been extended in between.
         if self.clock_ahead.is_none() {
             self.clock_ahead = Some(if now == 0 { 0 } else { now - here });
             self.now = if now == 0 { here } else { now };

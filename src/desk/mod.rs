@@ -10,6 +10,7 @@ pub mod adoption;
 mod batch;
 pub mod churn;
 pub mod cleanup;
+pub mod codes;
 pub mod command;
 pub mod error;
 pub mod idempotency;
@@ -261,7 +262,7 @@ impl Desk {
         })
     }
 
-    /// Asks for a change that leaves new rows behind, of which each user can make only so many in a minute.
+    /// Asks for a change that leaves new rows behind, of which each user can make only a limited number in a minute.
     async fn counted(&self, command: Command, user: i64, key: Option<Key>, client: Weak<()>) -> Outcome {
         match self.churn.count(user, key) {
             Ok(is_counted) => {

@@ -57,7 +57,7 @@ pub fn outcomes(
                 continue;
             }
             // A repeat that arrives before the first request was answered gets the same answer, even if it is a
-            // refusal. Another request with this key is refused in any case.
+            // refusal. Another request with this key is always refused.
             if let Some((place, payload)) = first.get(&key.hash) {
                 let repeated = outcomes[*place].clone();
                 outcomes.push(if *payload == key.payload { repeated } else { Err(BookingError::KeyReused) });

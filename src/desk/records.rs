@@ -1,6 +1,6 @@
 //! The rows of a batch, as its statements take them.
 
-use crate::records;
+use crate::db::list::records;
 
 /// Stands for "no expiry" in [`NewOrder::expires_at`] and [`OrderUpdate::expires_at`].
 pub const NEVER: i64 = -1;

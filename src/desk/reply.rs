@@ -1,8 +1,5 @@
 //! What granted requests are answered with: a booking, a hold or an order.
 
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,7 +8,6 @@ use super::command::ReplyKind;
 use super::load::ShowFacts;
 use super::state::{OrderState, Seat};
 use crate::db::DbError;
-use crate::error::ApiError;
 use crate::time::clock;
 
 /// The reply to a granted request.
@@ -29,26 +25,7 @@ pub struct StoredReply {
     pub body: Bytes,
 }
 
-impl<T: Serialize> Reply<T> {
-    /// Returns the reply as an HTTP response, with this status unless the reply was stored with one.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`] if it can't be serialized, which no reply is known to cause.
-    pub fn response(self, status: StatusCode) -> Result<Response, ApiError> {
-        let (status, body) = match self {
-            Reply::Stored(StoredReply { status, body }) => {
-                (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
-            }
-            Reply::New(reply) => {
-                let json = serde_json::to_vec(&reply).map_err(|error| ApiError::Internal(error.to_string()))?;
-                (status, Bytes::from(json))
-            }
-        };
-        Ok((status, [(CONTENT_TYPE, "application/json")], body).into_response())
-    }
-}
-
-/// What became of an order, with everything that a reply can show of it.
+/// The outcome of a request for an order, with everything that a reply can show of it.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     pub id: i64,

@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::{Hold, store};
-use crate::accounts::User;
-use crate::app::App;
 use crate::desk::command::Origin;
 use crate::error::ApiError;
+use crate::identity::User;
+use crate::identity::client::Client;
 use crate::orders::{Order, api as orders};
+use crate::state::App;
 use crate::web::body::{Form, NoFields};
-use crate::web::client::Client;
 use crate::web::endpoint::PathId;
 use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Detail;

@@ -3,8 +3,8 @@
 use axum::extract::State;
 
 use super::{Movie, store};
-use crate::app::App;
 use crate::error::ApiError;
+use crate::state::App;
 use crate::web::body::RawJson;
 
 /// List the movies

@@ -3,15 +3,20 @@
 use super::api::codes;
 use crate::accounts::username;
 use crate::admin::{
-    Action, Column, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search, SearchKind,
-    Shown,
+    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError,
+    Search, SearchKind, Shown,
 };
-use crate::app::App;
-use crate::bookings::admin::{code, shown};
 use crate::bookings::store::order_names;
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::staff;
+use crate::state::App;
+use futures_util::future::BoxFuture;
+
+/// Returns a read-only field.
+pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, kind: Kind) -> Field {
+    Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
+}
 
 const JOINS: &[Join] = &[
     Join::new("users", "u", "t.user_id"),
@@ -151,6 +156,11 @@ async fn act(app: &App, action: StaffAction, change: [&str; 2], ids: &[i64]) -> 
         report.note(id, name, field, change, outcome);
     }
     Ok(report)
+}
+
+/// Returns the code of the order with this id.
+pub fn code(app: &App, order_id: i64) -> BoxFuture<'_, Result<String, DbError>> {
+    Box::pin(async move { Ok(codes(app).await?.of(order_id)) })
 }
 
 async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {

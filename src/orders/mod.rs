@@ -3,7 +3,6 @@
 
 pub mod admin;
 pub mod api;
-pub mod codes;
 pub mod store;
 
 pub use crate::desk::reply::{Order, OrderStatus};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::Order;
-use crate::bookings::Booking;
-use crate::db::{Db, DbError, Dialect, FromRow, Result, Row, Value};
+use crate::db::{Db, DbError, FromRow, Result, Row, Value};
+use crate::desk::reply::Booking;
 
 /// An order before its bookings are known.
 struct Head {
@@ -71,13 +71,10 @@ pub async fn code_key(db: &Db) -> Result<[u8; 32]> {
     if found.is_none() {
         let mut key = vec![0; 32];
         getrandom::fill(&mut key).map_err(|error| DbError::Other(error.to_string()))?;
-        let ignore = if db.dialect() == Dialect::Sqlite { "OR IGNORE" } else { "IGNORE" };
+        let insert = db.dialect().insert_ignoring_duplicates();
         // Another instance may be faster; the first key stays.
-        db.execute(
-            format!("INSERT {ignore} INTO own_keys (name, bytes) VALUES (?, ?)"),
-            vec![NAME.into(), Value::Bytes(key)],
-        )
-        .await?;
+        db.execute(format!("{insert} own_keys (name, bytes) VALUES (?, ?)"), vec![NAME.into(), Value::Bytes(key)])
+            .await?;
         found = db.query_one(find, vec![NAME.into()]).await?;
     }
     let key = found.and_then(|(bytes,)| bytes.try_into().ok());

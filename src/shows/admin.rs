@@ -9,13 +9,13 @@ use crate::admin::{
     Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Model,
     Permission, Report, SaveError, Search, SearchKind, Shown, UsedBy, Work,
 };
-use crate::app::App;
 use crate::bookings::admin::told;
 use crate::bookings::store::left_of_show;
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::policy::{Limits, Sales};
 use crate::desk::staff;
+use crate::state::App;
 use crate::time::{cinema, clock};
 
 /// SQL for the number of seats that are on hold.

@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
 use crate::admin::{FieldChange, FormValues, Report, SaveError};
-use crate::app::App;
 use crate::db::DbError;
 use crate::desk::policy::Sales;
+use crate::state::App;
 use crate::time::cinema::{self, ClockChange};
 use crate::time::clock;
 

@@ -15,9 +15,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::app::App;
+use crate::config::MAX_LIST;
 use crate::error::{ApiError, FieldFaults};
-use crate::server::NoRoom;
+use crate::state::App;
+use crate::web::overload::NoRoom;
 
 /// A longer integer is malformed JSON (B30).
 const MAX_INTEGER_DIGITS: usize = 4_300;
@@ -59,9 +60,6 @@ enum Field {
     /// A boolean, an object or a file: no field accepts one.
     Other,
 }
-
-/// The most values in a list.
-pub const MAX_LIST: usize = 50;
 
 /// The largest body of the API, and of requests to the panel before login, in bytes: many times what they need.
 pub const SMALL: usize = 16 * 1024;

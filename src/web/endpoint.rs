@@ -18,8 +18,8 @@ use tower::ServiceBuilder;
 
 use super::body;
 use super::negotiation::{self, HTML, JSON};
-use crate::app::App;
 use crate::error::{ApiError, FieldFaults};
+use crate::state::App;
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

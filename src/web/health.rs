@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::app::App;
 use crate::db::MigrationState;
+use crate::state::App;
 
 /// Answers that the process is alive.
 pub async fn healthz() -> Response {

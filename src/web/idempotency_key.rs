@@ -8,9 +8,9 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
-use crate::accounts::User;
 use crate::desk::idempotency::Key;
 use crate::error::ApiError;
+use crate::identity::User;
 
 /// Longer keys are refused, as are keys that don't consist of visible ASCII characters.
 const MAX_KEY_BYTES: usize = 255;

@@ -16,13 +16,13 @@ use tower::ServiceExt;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use uuid::Uuid;
 
-use crate::app::App;
 use crate::error::ApiError;
-use crate::server::NoPlace;
+use crate::identity::client::{Client, ClientAddress};
+use crate::state::App;
 use crate::telemetry::http::{Asked, is_health_check};
 use crate::telemetry::{log, metrics};
-use crate::web::client::{Client, ClientAddress};
 use crate::web::html::page::PageArea;
+use crate::web::overload::NoPlace;
 
 /// Sent with every reply. The id is also in every log line of the request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

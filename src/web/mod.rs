@@ -1,12 +1,13 @@
 //! Code shared by all HTTP endpoints: negotiation, bodies, tokens, limits, request ids and the documentation pages.
 
 pub mod body;
-pub mod client;
+mod client;
 pub mod endpoint;
 pub mod health;
 pub mod html;
 pub mod idempotency_key;
 pub mod layers;
-pub mod long_lists;
 pub mod negotiation;
+pub mod overload;
 pub mod refusal;
+mod reply;

@@ -3,6 +3,31 @@
 
 // A field that refers to an object: searches the typed words, and puts the number of the chosen object into the form.
 function lookUp(input) {
+  const field = {
+    input,
+    ...replaceByLookUp(input),
+    // The results, and which of them is selected.
+    found: [],
+    at: -1,
+    // The number of the last search, and the timer of the next.
+    asked: 0,
+    waiting: 0,
+  };
+  const { shown } = field;
+  shown.addEventListener("input", () => {
+    if (!("adds" in input.dataset)) {
+      input.value = "";
+      shown.setCustomValidity(shown.value.trim() === "" ? "" : "Choose one of the results.");
+    }
+    clearTimeout(field.waiting);
+    field.waiting = setTimeout(() => showResults(field), 150);
+  });
+  shown.addEventListener("keydown", (event) => handleKey(field, event));
+  shown.addEventListener("blur", () => closeResults(field));
+}
+
+// Hides an input and puts in its place a field for words, a list of results, and a text for screen readers.
+function replaceByLookUp(input) {
   const shown = document.createElement("input");
   const list = document.createElement("ul");
   const said = document.createElement("span");
@@ -36,105 +61,97 @@ function lookUp(input) {
   if (box.nextElementSibling && box.nextElementSibling.classList.contains("chosen")) {
     box.nextElementSibling.remove();
   }
+  return { shown, list, said };
+}
 
-  let found = [];
-  let at = -1;
-  let asked = 0;
-  let waiting = 0;
+function closeResults(field) {
+  field.list.hidden = true;
+  field.at = -1;
+  field.shown.setAttribute("aria-expanded", "false");
+  field.shown.removeAttribute("aria-activedescendant");
+}
 
-  function close() {
-    list.hidden = true;
-    at = -1;
-    shown.setAttribute("aria-expanded", "false");
-    shown.removeAttribute("aria-activedescendant");
+function chooseResult(field, one) {
+  const { input, shown } = field;
+  if ("adds" in input.dataset) {
+    addChoice(input, one);
+    shown.value = "";
+  } else {
+    input.value = one.id;
+    shown.value = one.label;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
   }
+  shown.setCustomValidity("");
+  closeResults(field);
+}
 
-  function choose(one) {
-    if ("adds" in input.dataset) {
-      addChoice(input, one);
-      shown.value = "";
-    } else {
-      input.value = one.id;
-      shown.value = one.label;
-      input.dispatchEvent(new Event("change", { bubbles: true }));
-    }
-    shown.setCustomValidity("");
-    close();
+function selectResult(field, at) {
+  field.at = at;
+  [...field.list.children].forEach((item, place) => item.setAttribute("aria-selected", String(place === at)));
+  const item = field.list.children[at];
+  if (item) {
+    field.shown.setAttribute("aria-activedescendant", item.id);
+    item.scrollIntoView({ block: "nearest" });
   }
+}
 
-  function point(to) {
-    at = to;
-    [...list.children].forEach((item, place) => item.setAttribute("aria-selected", String(place === at)));
-    const item = list.children[at];
-    if (item) {
-      shown.setAttribute("aria-activedescendant", item.id);
-      item.scrollIntoView({ block: "nearest" });
-    }
+// Searches the typed words and shows the results, unless another search has begun by then.
+async function showResults(field) {
+  const { input, shown, list, said } = field;
+  const number = ++field.asked;
+  const words = shown.value.trim();
+  let names = [];
+  try {
+    const reply = await fetch(input.dataset.names + "?q=" + encodeURIComponent(words), { credentials: "same-origin" });
+    names = reply.ok ? await reply.json() : [];
+  } catch {
+    // If the server can't be reached, there are no results.
   }
-
-  async function ask() {
-    const number = ++asked;
-    const words = shown.value.trim();
-    let names = [];
-    try {
-      const reply = await fetch(input.dataset.names + "?q=" + encodeURIComponent(words), { credentials: "same-origin" });
-      names = reply.ok ? await reply.json() : [];
-    } catch {
-      // If the server can't be reached, there are no results.
-    }
-    if (number !== asked) {
-      return;
-    }
-    found = names;
-    list.replaceChildren(
-      ...found.map((one, place) => {
-        const item = document.createElement("li");
-        item.id = list.id + "-" + place;
-        item.setAttribute("role", "option");
-        item.setAttribute("aria-selected", "false");
-        item.textContent = one.label;
-        // On pointerdown, since a click comes after the field has lost the focus and closed the list.
-        item.addEventListener("pointerdown", (event) => {
-          event.preventDefault();
-          choose(one);
-        });
-        return item;
-      }),
-    );
-    said.textContent = found.length === 0 ? "No results" : "Results: " + found.length;
-    list.hidden = found.length === 0;
-    shown.setAttribute("aria-expanded", String(found.length > 0));
-    at = -1;
+  if (number !== field.asked) {
+    return;
   }
+  field.found = names;
+  list.replaceChildren(...names.map((one, place) => resultItem(field, one, place)));
+  said.textContent = names.length === 0 ? "No results" : "Results: " + names.length;
+  list.hidden = names.length === 0;
+  shown.setAttribute("aria-expanded", String(names.length > 0));
+  field.at = -1;
+}
 
-  shown.addEventListener("input", () => {
-    if (!("adds" in input.dataset)) {
-      input.value = "";
-      shown.setCustomValidity(shown.value.trim() === "" ? "" : "Choose one of the results.");
-    }
-    clearTimeout(waiting);
-    waiting = setTimeout(ask, 150);
+// Returns the item of the list for a result.
+function resultItem(field, one, place) {
+  const item = document.createElement("li");
+  item.id = field.list.id + "-" + place;
+  item.setAttribute("role", "option");
+  item.setAttribute("aria-selected", "false");
+  item.textContent = one.label;
+  // On pointerdown, since a click comes after the field has lost the focus and closed the list.
+  item.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    chooseResult(field, one);
   });
-  shown.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown" && list.hidden) {
-      event.preventDefault();
-      ask();
-    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      event.preventDefault();
-      const step = event.key === "ArrowDown" ? 1 : -1;
-      point((at + step + found.length) % Math.max(found.length, 1));
-    } else if (event.key === "Enter" && !list.hidden) {
-      event.preventDefault();
-      const one = found[Math.max(at, 0)];
-      if (one) {
-        choose(one);
-      }
-    } else if (event.key === "Escape" && !list.hidden) {
-      event.preventDefault();
-      close();
+  return item;
+}
+
+function handleKey(field, event) {
+  const { list, found, at } = field;
+  if (event.key === "ArrowDown" && list.hidden) {
+    event.preventDefault();
+    showResults(field);
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    const step = event.key === "ArrowDown" ? 1 : -1;
+    selectResult(field, (at + step + found.length) % Math.max(found.length, 1));
+  } else if (event.key === "Enter" && !list.hidden) {
+    event.preventDefault();
+    const one = found[Math.max(at, 0)];
+    if (one) {
+      chooseResult(field, one);
     }
-  });
-  shown.addEventListener("blur", close);
+  } else if (event.key === "Escape" && !list.hidden) {
+    event.preventDefault();
+    closeResults(field);
+  }
 }
 
 // Adds one to the objects that a field refers to.

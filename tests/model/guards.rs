@@ -194,7 +194,7 @@ const STATEMENTS: [Modelled; 14] = [
 const KEYS: [(Guard, &str, &str); 4] = [
     (
         Guard::OneHolderPerSeat,
-        include_str!("../../migrations/sqlite/0008_every_booking_has_an_order.sql"),
+        include_str!("../../migrations/sqlite/0009_every_booking_has_an_order.sql"),
         "CREATE UNIQUE INDEX one_holder_per_seat ON bookings (show_id, active_seat)",
     ),
     (

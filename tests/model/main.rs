@@ -135,6 +135,7 @@ fn are_found(broken: &[Broken]) {
 const COUNT: &str = "seats_taken counts the booked and blocked seats";
 const STARTED: &str = "nobody gets a seat after its show has started";
 const HELD_SEAT: &str = "nobody else gets a held seat before its hold expires";
+const ONE_HOLDER: &str = "a seat has one holder";
 const COMPLETE: &str = "a hold or an order is complete";
 
 /// The guards that others don't back up, with the model that notices if one is missing.
@@ -155,7 +156,7 @@ const NEEDED: [(Guard, fn() -> Model, &str); 18] = [
     (Guard::DeletedOver, without_a_clock, HELD_SEAT),
     (Guard::DeletedHeld, without_a_clock, COUNT),
     (Guard::ReplyIsOld, keys, "a request is executed once"),
-    (Guard::OneHolderPerSeat, free_seats, "a seat has one holder"),
+    (Guard::OneHolderPerSeat, free_seats, ONE_HOLDER),
     (Guard::OneReplyPerKey, keys, "a request is executed once"),
 ];
 
@@ -219,7 +220,7 @@ const REDUNDANT: [Redundant; 9] = [
         part: Missing::Guard(Guard::CountDeleted),
         others: &[Guard::OneHolderPerSeat],
         alone: after_the_end,
-        last: (after_the_end, HELD_SEAT),
+        last: (after_the_end, ONE_HOLDER),
     },
     Redundant {
         part: Missing::Guard(Guard::ConfirmHeld),

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::LazyLock;
 
+use marquee::desk::codes::Codes;
 use marquee::desk::command::{Command, ReplyKind};
 use marquee::desk::idempotency::Key;
 use marquee::desk::outcome::{Outcome, Success};
 use marquee::desk::policy::Limits;
 use marquee::desk::reply::Booking;
 use marquee::desk::write::Change;
-use marquee::orders::codes::Codes;
 use serde_json::Value;
 
 use crate::database::{Database, Show, StaffChange};

@@ -3,8 +3,8 @@
 use super::sql::Sql;
 use super::{BOUND, Chosen, LIST_LIMIT, time_sql};
 use crate::admin::{Join, Model};
-use crate::app::App;
 use crate::db::{Dialect, FromRow, Result, Value};
+use crate::state::App;
 
 impl Join {
     /// Returns the column that identifies its rows.

@@ -10,8 +10,8 @@ use super::search::Matches;
 use super::sql::Sql;
 use super::{COUNT_LIMIT, Count, ListQuery, Sort};
 use crate::admin::{Model, SearchKind};
-use crate::app::App;
 use crate::db::{Result, Value};
+use crate::state::App;
 
 pub use super::scan::{PART_ROWS, Position};
 

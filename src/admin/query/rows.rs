@@ -8,8 +8,8 @@ use super::sql::Sql;
 use super::{BOUND, COUNT_LIMIT, Chosen, Count, ListQuery};
 use crate::admin::values::cell_text;
 use crate::admin::{Model, Shown};
-use crate::app::App;
 use crate::db::{Result, Row, Value};
+use crate::state::App;
 
 /// Returns the ids of the objects that match a query, in its order, at most `limit`.
 pub async fn ids_of(app: &App, model: &'static Model, query: &ListQuery, limit: usize) -> Result<Vec<i64>> {

@@ -49,7 +49,7 @@ mod tests {
     #[tokio::test]
     async fn times_are_written_in_the_cinemas_time_zone() {
         let directory = tempfile::tempdir().unwrap();
-        let target = crate::config::DatabaseTarget::Sqlite { path: directory.path().join("times.sqlite3") };
+        let target = crate::db::target::DatabaseTarget::Sqlite { path: directory.path().join("times.sqlite3") };
         let db = crate::db::Db::open(&target, 1).unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let sql = to_sql("SELECT {time:t.at} FROM (SELECT ? AS at) t", Dialect::Sqlite, &zone);
@@ -76,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn now_is_current_and_its_sql_is_constant() {
         let directory = tempfile::tempdir().unwrap();
-        let target = crate::config::DatabaseTarget::Sqlite { path: directory.path().join("now.sqlite3") };
+        let target = crate::db::target::DatabaseTarget::Sqlite { path: directory.path().join("now.sqlite3") };
         let db = crate::db::Db::open(&target, 1).unwrap();
         for dialect in [Dialect::Sqlite, Dialect::Mysql] {
             let first = to_sql("{now}", dialect, &TimeZone::UTC);

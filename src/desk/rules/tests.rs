@@ -290,79 +290,118 @@ impl World {
     }
 }
 
+/// A request for seats of a show, as the naive model sees it.
+struct Wish<'a> {
+    user: i64,
+    show: i64,
+    /// The seats that the user wants in addition.
+    seats: &'a [i64],
+    /// The number of seats of the user's hold that stay.
+    kept: usize,
+    /// The number of seats that the hold has now.
+    had: usize,
+    is_hold: bool,
+    is_new_hold: bool,
+}
+
 /// The naive model: works out for each request who has which seat. It knows no rows, ids or versions.
-fn expected(world: &World, command: &Command, limits: &Limits) -> Result<(), BookingError> {
-    let holder = |show: i64, seat: i64| {
-        world.rows.values().find(|row| row.show_id == show && row.seat.number == seat && world.holds_seat(row))
-    };
-    let room = |user: i64, show: i64, seats: &[i64], kept: &[i64], old: i64, is_hold: bool, is_new: bool| {
-        let (total, start) = *world.shows.get(show as usize).ok_or(BookingError::UnknownShow)?;
-        if seats.iter().any(|seat| *seat > total) {
+impl World {
+    fn holder(&self, show: i64, seat: i64) -> Option<&Row> {
+        self.rows.values().find(|row| row.show_id == show && row.seat.number == seat && self.holds_seat(row))
+    }
+
+    fn has_started(&self, show: i64) -> bool {
+        self.shows[show as usize].1 <= self.now
+    }
+
+    /// Whether the user may have these seats.
+    fn room(&self, wish: &Wish, limits: &Limits) -> Result<(), BookingError> {
+        let (total, _) = *self.shows.get(wish.show as usize).ok_or(BookingError::UnknownShow)?;
+        if wish.seats.iter().any(|seat| *seat > total) {
             return Err(BookingError::SeatBeyondCapacity { total_seats: total });
         }
-        if start <= world.now {
+        if self.has_started(wish.show) {
             return Err(BookingError::ShowStarted);
         }
-        let sold = |seat: &i64| holder(show, *seat).is_some_and(|row| row.seat.status == SeatStatus::Booked);
-        if (1..=total).filter(sold).count() as i64 == total {
+        let is_sold =
+            |seat: &i64| self.holder(wish.show, *seat).is_some_and(|row| row.seat.status == SeatStatus::Booked);
+        if (1..=total).filter(is_sold).count() as i64 == total {
             return Err(BookingError::ShowFull);
         }
-        let all = (seats.len() + kept.len()) as i64;
+        self.within_limits(wish, limits)?;
+        let is_taken = |seat: &i64| self.holder(wish.show, *seat).is_some();
+        let taken: Vec<i64> = wish.seats.iter().copied().filter(is_taken).collect();
+        match taken.is_empty() {
+            true => Ok(()),
+            false if wish.is_hold => Err(BookingError::SeatsTaken { seats: taken }),
+            false => Err(BookingError::SeatTaken),
+        }
+    }
+
+    fn within_limits(&self, wish: &Wish, limits: &Limits) -> Result<(), BookingError> {
+        let all = (wish.seats.len() + wish.kept) as i64;
         if let Some(limit) = limits.order_seats.filter(|limit| all > *limit) {
             return Err(BookingError::OrderLimit { limit });
         }
         let mine = |status: Option<SeatStatus>| {
-            let is_mine = |row: &&Row| row.user_id == user && row.show_id == show && world.holds_seat(row);
+            let is_mine = |row: &&Row| row.user_id == wish.user && row.show_id == wish.show && self.holds_seat(row);
             let fits = |row: &&Row| status.is_none_or(|status| row.seat.status == status);
-            world.rows.values().filter(is_mine).filter(fits).count() as i64
+            self.rows.values().filter(is_mine).filter(fits).count() as i64
         };
-        let more = all - old;
+        let more = all - wish.had as i64;
         if let Some(limit) = limits.user_seats.filter(|limit| more > 0 && mine(None) + more > *limit) {
             return Err(BookingError::UserLimit { limit });
         }
-        let holds = world.orders.iter().filter(|(id, order)| order.user_id == user && world.was_held(**id));
-        let is_live = |(_, hold): &(&i64, &OrderState)| hold.show_id == show && world.live(hold);
-        if is_new && holds.clone().filter(is_live).count() as i64 >= limits.holds {
+        let holds = self.orders.iter().filter(|(id, order)| order.user_id == wish.user && self.was_held(**id));
+        let is_live = |(_, hold): &(&i64, &OrderState)| hold.show_id == wish.show && self.live(hold);
+        if wish.is_new_hold && holds.clone().filter(is_live).count() as i64 >= limits.holds {
             return Err(BookingError::TooManyHolds { limit: limits.holds });
         }
-        let recent = holds.filter(|(_, order)| order.created_at > world.now - MINUTE).count() as i64;
-        if is_new && recent >= limits.holds_per_minute {
+        let recent = holds.filter(|(_, order)| order.created_at > self.now - MINUTE).count() as i64;
+        if wish.is_new_hold && recent >= limits.holds_per_minute {
             return Err(BookingError::HoldsTooFast { limit: limits.holds_per_minute });
         }
-        if is_hold && more > 0 && mine(Some(SeatStatus::Held)) + more > limits.held_seats {
+        if wish.is_hold && more > 0 && mine(Some(SeatStatus::Held)) + more > limits.held_seats {
             return Err(BookingError::TooManySeatsHeld { limit: limits.held_seats });
         }
-        let taken: Vec<i64> = seats.iter().copied().filter(|seat| holder(show, *seat).is_some()).collect();
-        match taken.is_empty() {
-            true => Ok(()),
-            false if is_hold => Err(BookingError::SeatsTaken { seats: taken }),
-            false => Err(BookingError::SeatTaken),
-        }
-    };
-    let live = |by: Actor, id: i64| {
-        let order = world.orders.get(&id).filter(|order| by.may_touch(order.user_id));
+        Ok(())
+    }
+
+    fn live_hold(&self, by: Actor, id: i64) -> Result<&OrderState, BookingError> {
+        let order = self.orders.get(&id).filter(|order| by.may_touch(order.user_id));
         let order = order.ok_or(BookingError::UnknownOrder)?;
         match (order.status, order.expires_at) {
             (Status::Held, Some(0)) => Err(BookingError::UnknownOrder),
-            (Status::Held, _) if !world.live(order) => Err(BookingError::HoldExpired),
+            (Status::Held, _) if !self.live(order) => Err(BookingError::HoldExpired),
             (Status::Held, _) => Ok(order),
             _ => Err(BookingError::HoldConfirmed),
         }
-    };
-    let seats_of = |id: i64| -> Vec<i64> {
-        world.rows.values().filter(|row| row.order_id == id).map(|row| row.seat.number).collect()
-    };
-    let cancel = |by: Actor, booking_id: i64| {
-        let row = world.rows.get(&booking_id).filter(|row| row.seat.status != SeatStatus::Held);
+    }
+
+    fn change(&self, user: i64, hold_id: i64, seats: &[i64], limits: &Limits) -> Result<(), BookingError> {
+        let show = self.live_hold(Actor::User(user), hold_id)?.show_id;
+        let rows = self.rows.values().filter(|row| row.order_id == hold_id);
+        let has: Vec<i64> = rows.map(|row| row.seat.number).collect();
+        let (kept, added): (Vec<i64>, Vec<i64>) = seats.iter().partition(|seat| has.contains(seat));
+        if added.is_empty() {
+            return Ok(());
+        }
+        let (kept, had) = (kept.len(), has.len());
+        self.room(&Wish { user, show, seats: &added, kept, had, is_hold: true, is_new_hold: false }, limits)
+    }
+
+    fn cancel(&self, by: Actor, booking_id: i64) -> Result<(), BookingError> {
+        let row = self.rows.get(&booking_id).filter(|row| row.seat.status != SeatStatus::Held);
         let row = row.ok_or(BookingError::UnknownBooking)?;
         if !by.may_touch(row.user_id) {
             return Err(BookingError::NotYours);
         }
         if row.seat.status == SeatStatus::Booked { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
-    };
-    let cancel_order = |by: Actor, order_id: i64, seats: &[i64]| {
-        let order = world.orders.get(&order_id).filter(|order| order.status != Status::Held);
-        let rows: Vec<&Row> = world.rows.values().filter(|row| row.order_id == order_id).collect();
+    }
+
+    fn cancel_order(&self, by: Actor, order_id: i64, seats: &[i64]) -> Result<(), BookingError> {
+        let order = self.orders.get(&order_id).filter(|order| order.status != Status::Held);
+        let rows: Vec<&Row> = self.rows.values().filter(|row| row.order_id == order_id).collect();
         if order.is_none() || rows.iter().any(|row| !by.may_touch(row.user_id)) {
             return Err(BookingError::UnknownOrder);
         }
@@ -373,44 +412,50 @@ fn expected(world: &World, command: &Command, limits: &Limits) -> Result<(), Boo
         let is_left = |row: &&Row| row.seat.status == SeatStatus::Booked;
         let all_left = seats.iter().all(|seat| find(seat).is_some_and(is_left));
         if all_left && rows.iter().any(is_left) { Ok(()) } else { Err(BookingError::AlreadyCancelled) }
-    };
+    }
+
+    fn pay_or_refund(&self, order_id: i64, event: Event) -> Result<(), BookingError> {
+        let status = self.orders.get(&order_id).ok_or(BookingError::UnknownOrder)?.status;
+        order_status::next(status, event).map(drop).ok_or(BookingError::OrderIs { status })
+    }
+}
+
+/// The naive model's answer to a request.
+fn expected(world: &World, command: &Command, limits: &Limits) -> Result<(), BookingError> {
     match command {
-        Command::Book { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, false, false),
-        Command::Hold { user_id, show_id, seats } => room(*user_id, *show_id, seats, &[], 0, true, true),
-        Command::Change { user_id, hold_id, seats } => {
-            let show = live(Actor::User(*user_id), *hold_id)?.show_id;
-            let has = seats_of(*hold_id);
-            let (kept, added): (Vec<i64>, Vec<i64>) = seats.iter().partition(|seat| has.contains(seat));
-            if added.is_empty() { Ok(()) } else { room(*user_id, show, &added, &kept, has.len() as i64, true, false) }
+        Command::Book { user_id: user, show_id: show, seats } => {
+            let (user, show) = (*user, *show);
+            world.room(&Wish { user, show, seats, kept: 0, had: 0, is_hold: false, is_new_hold: false }, limits)
         }
+        Command::Hold { user_id: user, show_id: show, seats } => {
+            let (user, show) = (*user, *show);
+            world.room(&Wish { user, show, seats, kept: 0, had: 0, is_hold: true, is_new_hold: true }, limits)
+        }
+        Command::Change { user_id, hold_id, seats } => world.change(*user_id, *hold_id, seats, limits),
         Command::Extend { user_id, hold_id } => {
-            let hold = live(Actor::User(*user_id), *hold_id)?;
-            if world.shows[hold.show_id as usize].1 <= world.now {
+            let hold = world.live_hold(Actor::User(*user_id), *hold_id)?;
+            if world.has_started(hold.show_id) {
                 return Err(BookingError::ShowStarted);
             }
             let until = (world.now + limits.hold).min(hold.created_at + limits.hold_in_all);
             if Some(until) > hold.expires_at { Ok(()) } else { Err(BookingError::HoldAtItsLimit) }
         }
-        Command::Release { user_id, hold_id } => live(Actor::User(*user_id), *hold_id).map(drop),
-        Command::ByStaff { id, action: StaffAction::Release } => live(Actor::Staff, *id).map(drop),
-        Command::ByStaff { id, action: StaffAction::Pay | StaffAction::Refund } => {
-            let event = if matches!(command, Command::ByStaff { action: StaffAction::Pay, .. }) {
-                Event::Pay
-            } else {
-                Event::Refund
-            };
-            let status = world.orders.get(id).ok_or(BookingError::UnknownOrder)?.status;
-            order_status::next(status, event).map(drop).ok_or(BookingError::OrderIs { status })
-        }
+        Command::Release { user_id, hold_id } => world.live_hold(Actor::User(*user_id), *hold_id).map(drop),
         Command::Confirm { user_id, hold_id } => {
-            let hold = live(Actor::User(*user_id), *hold_id)?;
-            let has_started = world.shows[hold.show_id as usize].1 <= world.now;
-            if has_started { Err(BookingError::ShowStarted) } else { Ok(()) }
+            let hold = world.live_hold(Actor::User(*user_id), *hold_id)?;
+            if world.has_started(hold.show_id) { Err(BookingError::ShowStarted) } else { Ok(()) }
         }
-        Command::Cancel { user_id, booking_id } => cancel(Actor::User(*user_id), *booking_id),
-        Command::ByStaff { id, action: StaffAction::CancelBooking } => cancel(Actor::Staff, *id),
-        Command::CancelOrder { user_id, order_id, seats } => cancel_order(Actor::User(*user_id), *order_id, seats),
-        Command::ByStaff { id, action: StaffAction::CancelOrder } => cancel_order(Actor::Staff, *id, &[]),
+        Command::Cancel { user_id, booking_id } => world.cancel(Actor::User(*user_id), *booking_id),
+        Command::CancelOrder { user_id, order_id, seats } => {
+            world.cancel_order(Actor::User(*user_id), *order_id, seats)
+        }
+        Command::ByStaff { id, action } => match action {
+            StaffAction::Release => world.live_hold(Actor::Staff, *id).map(drop),
+            StaffAction::Pay => world.pay_or_refund(*id, Event::Pay),
+            StaffAction::Refund => world.pay_or_refund(*id, Event::Refund),
+            StaffAction::CancelBooking => world.cancel(Actor::Staff, *id),
+            StaffAction::CancelOrder => world.cancel_order(Actor::Staff, *id, &[]),
+        },
     }
 }
 

@@ -65,6 +65,29 @@ macro_rules! statements {
     };
 }
 
+/// The texts of background work. `{rows}` stands for a list of ids, `{old}` and `{ended}` for conditions.
+#[derive(Debug)]
+pub struct BackgroundTexts {
+    /// Goes after `bookings b`, to find the rows without an order.
+    pub by_lack_of_an_order: &'static str,
+    /// Gives bookings the orders that have their ids.
+    pub set_orders: &'static str,
+    pub delete_old_keys: &'static str,
+    /// Deletes the rows of ended holds.
+    pub delete_seats: &'static str,
+    /// Deletes ended holds.
+    pub delete_holds: &'static str,
+}
+
+impl BackgroundTexts {
+    pub fn of(dialect: Dialect) -> &'static BackgroundTexts {
+        match dialect {
+            Dialect::Sqlite => &sqlite::BACKGROUND,
+            Dialect::Mysql => &mysql::BACKGROUND,
+        }
+    }
+}
+
 /// Puts the list of these columns into a text.
 fn filled(text: &'static str, dialect: Dialect, columns: &[(&str, &str)]) -> &'static str {
     if !text.contains("{rows}") {

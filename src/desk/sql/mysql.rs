@@ -4,7 +4,7 @@
 //! The server's clock decides, since several instances may disagree about the time. Joins are in the written order and
 //! by named indexes: a server that has not counted its rows for some seconds would choose worse ones.
 
-use super::Texts;
+use super::{BackgroundTexts, Texts};
 
 pub const TEXTS: Texts = Texts {
     seat: "
@@ -120,4 +120,17 @@ pub const TEXTS: Texts = Texts {
     written_replies: "
         SELECT k.key_low FROM {rows} AS d
         JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.at",
+};
+
+pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
+    by_lack_of_an_order: "FORCE INDEX (bookings_of_an_order)",
+    set_orders: "
+        UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id SET b.order_id = b.id
+        WHERE b.order_id IS NULL AND b.status <> 'blocked'",
+    delete_old_keys: "DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000",
+    delete_seats: "
+        DELETE b FROM {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id
+        STRAIGHT_JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
+        WHERE b.status = 'held' AND {ended}",
+    delete_holds: "DELETE o FROM {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id WHERE {ended}",
 };

@@ -3,7 +3,7 @@
 //!
 //! The one writer of SQLite decides by this machine's clock, so no statement asks the database for the time.
 
-use super::Texts;
+use super::{BackgroundTexts, Texts};
 
 pub const TEXTS: Texts = Texts {
     seat: "
@@ -108,4 +108,19 @@ pub const TEXTS: Texts = Texts {
     written_replies: "
         SELECT k.key_low FROM {rows} AS d
         JOIN idempotency_keys k ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.at",
+};
+
+pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
+    by_lack_of_an_order: "INDEXED BY bookings_without_order",
+    set_orders: "
+        UPDATE bookings AS b SET order_id = b.id FROM {rows} AS d
+        WHERE b.id = d.id AND b.order_id IS NULL AND b.status <> 'blocked'",
+    delete_old_keys: "
+        DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
+            (SELECT key_high, key_low FROM idempotency_keys WHERE {old} LIMIT 1000)",
+    delete_seats: "
+        DELETE FROM bookings WHERE status = 'held' AND order_id IN
+            (SELECT o.id FROM {rows} AS d JOIN orders o ON o.id = d.id WHERE {ended})",
+    delete_holds: "
+        DELETE FROM orders WHERE id IN (SELECT o.id FROM {rows} AS d JOIN orders o ON o.id = d.id WHERE {ended})",
 };

@@ -4,9 +4,9 @@ use axum::extract::{FromRequestParts, RawQuery, Request};
 use axum::http::request::Parts;
 
 use super::csrf;
-use crate::app::App;
 use crate::db::DbError;
 use crate::error::ApiError;
+use crate::state::App;
 use crate::web::body;
 
 /// The posted fields of a form, in their order, repeated names included. The valid CSRF token has been removed.

@@ -3,7 +3,7 @@
 use axum::Router;
 use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
 use marquee::admin_site::{PAGES, SITE};
-use marquee::app;
+use marquee::state;
 use marquee::config::Config;
 use marquee::db::Db;
 use marquee::server;
@@ -73,7 +73,7 @@ async fn sky(app: &App) -> String {
     let config = Config::load(setting, "").expect("valid settings");
     let limits = server::Limits::of(&config);
     let db = Db::open(&config.database, 8).expect("the database is there");
-    let inner = app::App::new(config, db, &SecretString::from(app.secret_key.clone()));
+    let inner = state::App::new(config, db, &SecretString::from(app.secret_key.clone()));
     let routes = admin_panel().into_iter();
     let router =
         routes.fold(Router::new(), |router, (route, handler)| guard::mount(router, &inner, &SKY, route, handler));

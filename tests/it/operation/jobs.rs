@@ -123,7 +123,7 @@ async fn another_instance_continues(engine: Engine) {
     let before = left().await;
     sleep(Duration::from_millis(1_500)).await;
     assert!(before >= STEP && left().await == before, "{before}: it is frozen in the middle of its work");
-    app.sql("UPDATE jobs SET lease_until = 1").await;
+    app.sql("UPDATE jobs SET lease_until = 1 WHERE name = 'cleanup'").await;
     next.restart().await;
     until_at_most(before - STEP).await;
     frozen.signal("CONT");
@@ -135,7 +135,7 @@ async fn another_instance_continues(engine: Engine) {
             sleep(Duration::from_millis(50)).await;
         }
     }
-    while app.sql("SELECT result, owner FROM jobs").await != [["done", "NULL"]] {
+    while app.sql("SELECT result, owner FROM jobs WHERE name = 'cleanup'").await != [["done", "NULL"]] {
         sleep(Duration::from_millis(50)).await;
     }
     assert!(!frozen.log().contains("did not end") && !next.log().contains("so this run ends"));
@@ -143,7 +143,7 @@ async fn another_instance_continues(engine: Engine) {
 
 async fn check_reports_failed_and_overdue_jobs(engine: Engine) {
     let app = App::start(engine).await;
-    while app.sql("SELECT result FROM jobs").await != [["done"]] {
+    while app.sql("SELECT result FROM jobs WHERE name = 'cleanup'").await != [["done"]] {
         sleep(Duration::from_millis(50)).await;
     }
     assert!(app.instance(0).stop().await.success());

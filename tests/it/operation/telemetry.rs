@@ -66,7 +66,7 @@ async fn use_everything(app: &App) {
     Call::get("/api/movies/").bearer(&world.ann.access).send(app).await.expect(200);
     Call::get("/api/movies/").bearer(&world.ann.access).send(app).await.expect(200);
     booking(&world.ann, 1, 1).send(app).await.expect(201);
-    booking(&world.ann, 1, 1).send(app).await.expect(400);
+    booking(&world.ann, 1, 1).send(app).await.expect(409);
     let hold = Call::post("/api/shows/1/holds/").bearer(&world.ann.access);
     hold.json(json!({"seats": [2, 3]})).send(app).await.expect(201);
     Call::get("/nowhere").send(app).await.expect(404);
@@ -122,7 +122,7 @@ async fn metrics_show_what_happened(engine: Engine) {
     assert!(movies("read") >= 1.0 && movies("read") + movies("hit") == 2.0);
     for (series, expected) in [
         (r#"marquee_http_requests_total{route="/api/shows/{show_id}/book/",method="POST",status="201"}"#, 1.0),
-        (r#"marquee_http_requests_total{route="/api/shows/{show_id}/book/",method="POST",status="400"}"#, 1.0),
+        (r#"marquee_http_requests_total{route="/api/shows/{show_id}/book/",method="POST",status="409"}"#, 1.0),
         (r#"marquee_http_requests_total{route="none",method="GET",status="404"}"#, 1.0),
         (r#"marquee_http_requests_total{route="none",method="other",status="404"}"#, 1.0),
         (r#"marquee_http_request_duration_seconds_count{route="/api/shows/{show_id}/book/",method="POST"}"#, 2.0),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use marquee::accounts::hashing;
-use marquee::accounts::tokens::{TokenKeys, Tokens};
+use marquee::identity::hashing;
+use marquee::identity::tokens::{TokenKeys, Tokens};
 use serde_json::json;
 
 use super::{App, Call};

@@ -8,21 +8,17 @@ use bytes::Bytes;
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 
-use crate::accounts::Known;
-use crate::accounts::passwords::Passwords;
-use crate::accounts::throttle::Throttle;
-use crate::accounts::tokens::TokenKeys;
 use crate::cache::ReadCache;
 use crate::config::Config;
 use crate::db::Db;
-use crate::desk::{Desk, adoption, cleanup};
-use crate::jobs::Job;
-use crate::orders::codes::Codes;
+use crate::desk::Desk;
+use crate::desk::codes::Codes;
+use crate::identity::Known;
+use crate::identity::passwords::Passwords;
+use crate::identity::throttle::Throttle;
+use crate::identity::tokens::TokenKeys;
+use crate::long_lists::LongLists;
 use crate::tasks::Tasks;
-use crate::web::long_lists::LongLists;
-
-/// The background work of all features.
-pub const JOBS: &[Job] = &[adoption::JOB, cleanup::JOB];
 
 /// The state that every request can reach. It is cheap to clone, because each request clones it many times.
 #[derive(Clone)]

@@ -3,12 +3,14 @@
 //! Each process counts for itself: with N instances, N times as many guesses are possible.
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::identity::network::network;
 
 /// The most accounts, and the most networks, that are remembered. During a larger attack, some are forgotten before
 /// their window has ended.
@@ -80,14 +82,6 @@ impl Attempt<'_> {
     /// The password was right: the account's failures from this network are forgotten.
     pub fn succeeded(self) {
         self.throttle.per_account.counts.invalidate(&self.key);
-    }
-}
-
-/// Returns the network of an address. Someone with one IPv6 address has all 2^64 of its network, so these count as one.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
     }
 }
 
@@ -201,13 +195,5 @@ mod tests {
         second.failed();
         third.failed();
         assert!(tokio::time::timeout(soon, fourth).await.expect("an answer").is_err(), "two have failed");
-    }
-
-    #[test]
-    fn an_ipv6_network_counts_as_one() {
-        let network_of = |text: &str| network(text.parse().expect("an address")).to_string();
-        assert_eq!(network_of("192.0.2.7"), "192.0.2.7");
-        assert_eq!(network_of("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(network_of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

@@ -1,4 +1,4 @@
-//! The database part of the configuration: where the data is.
+//! Where the data is, and how to reach it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 /// The default port of MySQL and MariaDB.
-pub(super) const MYSQL_PORT: u16 = 3306;
+pub const MYSQL_PORT: u16 = 3306;
 
 /// A database and how to reach it. `Debug` hides the password.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ pub fn parse_database_url(url: &str) -> Result<DatabaseTarget, String> {
 }
 
 /// Returns the SQLite database at this path.
-pub(super) fn sqlite(path: &str) -> Result<DatabaseTarget, String> {
+pub fn sqlite(path: &str) -> Result<DatabaseTarget, String> {
     if path.is_empty() {
         return Err("the path of the SQLite file is missing".into());
     }
@@ -172,7 +172,7 @@ fn host(url: &Url) -> Result<Host, String> {
 
 /// Reads a list like `a,b:3307,[::1]:3307`. Hosts without a port get `port`. An IPv6 address without a port needs no
 /// brackets.
-pub(super) fn hosts(list: &str, port: u16) -> Result<Vec<Host>, String> {
+pub fn hosts(list: &str, port: u16) -> Result<Vec<Host>, String> {
     let host = |text: &str| -> Option<Host> {
         if text.parse::<IpAddr>().is_ok() {
             return Some(Host { name: text.to_owned(), port });

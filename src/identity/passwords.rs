@@ -11,10 +11,9 @@ use moka::sync::Cache;
 use tokio::sync::oneshot;
 
 use super::AccountError;
-use super::throttle::network;
-use crate::error::ApiError;
+use crate::identity::client::{Client, WaitingClient};
+use crate::identity::network::network;
 use crate::telemetry::metrics;
-use crate::web::client::{Client, WaitingClient};
 
 /// Why a password is hashed. Each purpose has its own queue, and the queues take turns: sign-ups must not delay logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,12 +53,6 @@ pub struct Overloaded;
 impl From<Overloaded> for AccountError {
     fn from(_: Overloaded) -> Self {
         AccountError::Busy
-    }
-}
-
-impl From<Overloaded> for ApiError {
-    fn from(_: Overloaded) -> Self {
-        ApiError::Busy
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::db::DbError;
 use crate::desk::error::BookingError;
 use crate::identity::AccountError;
-use crate::identity::passwords::Overloaded;
+use crate::identity::password_queue::Overloaded;
 use crate::identity::tokens::TokenFault;
 use crate::telemetry::log::cut;
 

@@ -10,7 +10,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::holds::store as holds;
-use crate::identity::passwords::Purpose;
+use crate::identity::password_queue::Purpose;
 use crate::jobs::store as jobs;
 use crate::state::App;
 use crate::telemetry::metrics::{self, JobState, Page};

@@ -14,7 +14,7 @@ use crate::db::Db;
 use crate::desk::Desk;
 use crate::desk::codes::Codes;
 use crate::identity::Known;
-use crate::identity::passwords::Passwords;
+use crate::identity::password_queue::Passwords;
 use crate::identity::throttle::Throttle;
 use crate::identity::tokens::TokenKeys;
 use crate::long_lists::LongLists;

@@ -11,7 +11,7 @@ use crate::admin::{
 };
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
-use crate::identity::passwords::Purpose;
+use crate::identity::password_queue::Purpose;
 use crate::state::App;
 
 const YES_NO: &[(&str, &str)] = &[("1", "Yes"), ("0", "No")];

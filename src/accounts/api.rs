@@ -10,7 +10,7 @@ use super::auth::{active_user, now};
 use super::{NewUser, email, login, password_rules, signup, store, username};
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
-use crate::identity::passwords::Purpose;
+use crate::identity::password_queue::Purpose;
 use crate::identity::tokens::TokenFault;
 use crate::identity::{AccountError, User};
 use crate::state::App;

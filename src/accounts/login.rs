@@ -4,7 +4,7 @@ use super::{store, username};
 use crate::identity::AccountError;
 use crate::identity::client::WaitingClient;
 use crate::identity::hashing::{self, Verdict};
-use crate::identity::passwords::Purpose;
+use crate::identity::password_queue::Purpose;
 use crate::state::App;
 
 /// Returns the active account with this username and password. Failures are counted per account and network; after too

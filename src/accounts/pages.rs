@@ -13,7 +13,7 @@ use crate::admin::render::Frame;
 use crate::db::DbError;
 use crate::error::ApiError;
 use crate::identity::AccountError;
-use crate::identity::passwords::Purpose;
+use crate::identity::password_queue::Purpose;
 use crate::sessions::{self, Secret};
 use crate::web::html::forms::{Posted, query_value};
 use crate::web::html::page::html;

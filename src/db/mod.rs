@@ -15,11 +15,10 @@ pub mod target;
 mod value;
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::db::target::DatabaseTarget;
 use crate::telemetry::metrics;
@@ -215,7 +214,6 @@ const LONG_READS_MAX: usize = 4;
 #[derive(Clone)]
 pub struct Db {
     engine: Engine,
-    booking_ids: Arc<Mutex<IdBlock>>,
     aside: Arc<Semaphore>,
 }
 
@@ -225,30 +223,6 @@ enum Engine {
     Mysql(Arc<mysql::Mysql>),
 }
 
-/// Ids that are reserved in the database and not used yet.
-struct IdBlock {
-    ids: Range<i64>,
-    /// [`Db::epoch`] at the time of the reservation: a server chosen since then may not know about it.
-    epoch: u64,
-    /// The size of the block, and when it was reserved.
-    size: i64,
-    reserved: Option<Instant>,
-}
-
-impl Default for IdBlock {
-    fn default() -> Self {
-        IdBlock { ids: 0..0, epoch: 0, size: SMALLEST_BLOCK, reserved: None }
-    }
-}
-
-/// Ids are reserved in blocks; a crash skips at most one block. If a block lasts less than a second, the next one is
-/// larger, up to the largest size.
-const SMALLEST_BLOCK: i64 = 1_000;
-const LARGEST_BLOCK: i64 = 64_000;
-
-/// How long reserving a block may take; other tasks that need ids wait during that time.
-const RESERVE_TIMEOUT: Duration = Duration::from_secs(10);
-
 impl Db {
     /// Opens an SQLite file, creating it if it does not exist, or makes a connection pool for a server, which connects
     /// on first use. `connections` is the most connections to a server that are open at the same time.
@@ -257,7 +231,7 @@ impl Db {
             DatabaseTarget::Sqlite { path } => Engine::Sqlite(sqlite::Sqlite::open(path)?),
             DatabaseTarget::Mysql { .. } => Engine::Mysql(Arc::new(mysql::Mysql::new(target, connections)?)),
         };
-        Ok(Db { engine, booking_ids: Arc::default(), aside: Arc::new(Semaphore::new(LONG_READS_MAX)) })
+        Ok(Db { engine, aside: Arc::new(Semaphore::new(LONG_READS_MAX)) })
     }
 
     /// Opens a read-only transaction that sees a single state of a database, on a connection of its own. Creates
@@ -341,64 +315,6 @@ impl Db {
             Engine::Sqlite(engine) => TxEngine::Sqlite(engine.begin().await?),
             Engine::Mysql(engine) => TxEngine::Mysql(Box::new(engine.begin_long().await?)),
         }))
-    }
-
-    /// Returns ids for new bookings from a block reserved in the database: unique across all instances, forever.
-    pub async fn booking_ids(&self, count: usize) -> Result<Range<i64>> {
-        let count = i64::try_from(count).map_err(|error| DbError::Other(error.to_string()))?;
-        let mut block = self.booking_ids.lock().await;
-        let epoch = self.epoch();
-        if block.ids.end - block.ids.start < count || block.epoch != epoch {
-            let was_short = block.reserved.is_some_and(|reserved| reserved.elapsed() < Duration::from_secs(1));
-            let size = if was_short { (block.size * 4).min(LARGEST_BLOCK) } else { SMALLEST_BLOCK }.max(count);
-            let end = tokio::time::timeout(RESERVE_TIMEOUT, self.reserve_booking_ids(size))
-                .await
-                .unwrap_or_else(|_| Err(DbError::Unavailable("no ids could be reserved in time".into())))?;
-            *block = IdBlock { ids: end - size..end, epoch, size, reserved: Some(Instant::now()) };
-        }
-        let first = block.ids.start;
-        block.ids.start += count;
-        Ok(first..first + count)
-    }
-
-    /// Returns the first id after the block.
-    async fn reserve_booking_ids(&self, size: i64) -> Result<i64> {
-        let mut tx = self.begin().await?;
-        tx.execute("UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'", vec![size.into()]).await?;
-        let (end,): (i64,) = tx
-            .query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![])
-            .await?
-            .ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))?;
-        match tx.commit().await {
-            Ok(()) => Ok(end),
-            // If it was committed after all, the block is merely skipped.
-            Err(DbError::OutcomeUnknown(cause)) => Err(DbError::Unavailable(cause)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Returns the lowest booking id that no instance has reserved.
-    pub async fn first_free_booking_id(tx: &mut Tx) -> Result<i64> {
-        let found: Option<(i64,)> =
-            tx.query_one("SELECT next_id FROM id_blocks WHERE name = 'bookings'", vec![]).await?;
-        found.map(|(id,)| id).ok_or_else(|| DbError::Other("id_blocks has no row for bookings".into()))
-    }
-
-    /// Blocks reservations of booking ids until the transaction ends: other instances wait.
-    pub async fn hold_booking_ids(tx: &mut Tx) -> Result<()> {
-        tx.execute("UPDATE id_blocks SET next_id = next_id WHERE name = 'bookings'", vec![]).await?;
-        Ok(())
-    }
-
-    /// Makes sure that ids up to and including `used` are never reserved for bookings from now on. Instances keep the
-    /// ids that they have reserved already: add rows only from [`Db::first_free_booking_id`] on.
-    pub async fn skip_booking_ids(tx: &mut Tx, used: i64) -> Result<()> {
-        tx.execute(
-            "UPDATE id_blocks SET next_id = ? WHERE name = 'bookings' AND next_id <= ?",
-            vec![(used + 1).into(), used.into()],
-        )
-        .await?;
-        Ok(())
     }
 
     /// Counts how often connections reached another server that is not in the same cluster as the one before, and so

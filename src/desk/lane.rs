@@ -153,7 +153,7 @@ impl Lane {
                 continue;
             }
             let ids = match usize::try_from(decided.changes.ids) {
-                Ok(wanted @ 1..) => match self.tools.db.booking_ids(wanted).await {
+                Ok(wanted @ 1..) => match self.tools.ids.take(&self.tools.db, wanted).await {
                     Err(DbError::Conflict(_)) => continue,
                     ids => ids?,
                 },

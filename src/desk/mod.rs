@@ -8,17 +8,18 @@
 
 pub mod adoption;
 mod batch;
-pub mod churn;
 pub mod cleanup;
 pub mod codes;
 pub mod command;
 pub mod error;
+pub mod id_blocks;
 pub mod idempotency;
 mod lane;
 pub mod load;
 pub mod order_status;
 pub mod outcome;
 pub mod policy;
+pub mod rate_limit;
 pub mod records;
 pub mod reply;
 pub mod rules;
@@ -38,14 +39,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::batch::{Job, Waiter};
-use self::churn::Churn;
 use self::command::{Command, Origin, StaffAction};
 use self::error::BookingError;
+use self::id_blocks::IdBlocks;
 use self::idempotency::Key;
 use self::lane::{Lane, QUEUE};
 use self::load::Loaded;
 use self::outcome::{Outcome, Success};
 use self::policy::Limits;
+use self::rate_limit::RateLimit;
 use self::reply::{Booking, Hold, Order, Receipt, Reply};
 use self::sql::Sql;
 use crate::db::{Db, DbError};
@@ -68,7 +70,7 @@ pub struct Desk {
     lanes: Arc<[mpsc::Sender<Job>]>,
     tools: Tools,
     shows: HoldShows,
-    churn: Arc<Churn>,
+    rate_limit: Arc<RateLimit>,
     /// Let each user have [`REQUESTS_PER_USER`] requests in the lanes.
     turns: Arc<[Semaphore]>,
     patience: Duration,
@@ -78,6 +80,7 @@ pub struct Desk {
 #[derive(Clone)]
 struct Tools {
     db: Db,
+    ids: Arc<IdBlocks>,
     sql: Arc<Sql>,
     limits: Arc<Limits>,
     code_of: CodeOf,
@@ -129,9 +132,9 @@ impl Desk {
         code_of: CodeOf,
         listener: Listener,
     ) -> Desk {
-        let churn = Arc::new(Churn::new(limits.changes_per_minute));
+        let rate_limit = Arc::new(RateLimit::new(limits.changes_per_minute));
         let sql = Arc::new(Sql::new(db.dialect()));
-        let tools = Tools { db: db.clone(), sql, limits: Arc::new(limits), code_of };
+        let tools = Tools { db: db.clone(), ids: Arc::default(), sql, limits: Arc::new(limits), code_of };
         let shows = HoldShows::default();
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
@@ -140,7 +143,7 @@ impl Desk {
             sender
         });
         let turns = (0..TURNS).map(|_| Semaphore::new(REQUESTS_PER_USER)).collect();
-        Desk { lanes: lanes.collect(), tools, shows, churn, turns, patience }
+        Desk { lanes: lanes.collect(), tools, shows, rate_limit, turns, patience }
     }
 
     /// Whether all lanes are running.
@@ -250,7 +253,7 @@ impl Desk {
         let kind = command.kind();
         let turn = self.turns[user_id.unsigned_abs() as usize % TURNS].acquire().await;
         let _turn = turn.map_err(|_| closed())?;
-        let outcome = if churn::counts(&command) {
+        let outcome = if rate_limit::counts(&command) {
             self.counted(command, user_id, key, client).await
         } else {
             self.queue(command, key, client).await
@@ -264,12 +267,12 @@ impl Desk {
 
     /// Asks for a change that leaves new rows behind, of which each user can make only a limited number in a minute.
     async fn counted(&self, command: Command, user: i64, key: Option<Key>, client: Weak<()>) -> Outcome {
-        match self.churn.count(user, key) {
+        match self.rate_limit.count(user, key) {
             Ok(is_counted) => {
                 let outcome = self.queue(command, key, client).await;
                 let may_be_done = matches!(outcome, Ok(_) | Err(BookingError::Db(DbError::OutcomeUnknown(_))));
                 if is_counted && !may_be_done {
-                    self.churn.give_back(user, key);
+                    self.rate_limit.give_back(user, key);
                 }
                 outcome
             }

@@ -3,7 +3,7 @@
 pub mod client;
 pub mod hashing;
 pub mod network;
-pub mod passwords;
+pub mod password_queue;
 pub mod throttle;
 pub mod tokens;
 

@@ -22,18 +22,19 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use clap::{Parser, ValueEnum};
-use marquee::accounts::User;
 use marquee::accounts::auth::{self, authenticate_request};
-use marquee::app::App;
 use marquee::commands::serve::Signals;
 use marquee::commands::{Failure, read_config};
 use marquee::config::{Config, DatabaseTarget};
 use marquee::db::Db;
 use marquee::desk::error::BookingError;
+use marquee::desk::id_blocks::IdBlocks;
 use marquee::desk::reply::Booking;
 use marquee::error::ApiError;
+use marquee::identity::User;
 use marquee::router::router;
 use marquee::server;
+use marquee::state::App;
 use marquee::telemetry::log;
 use marquee::time::clock::{self, SECOND};
 use marquee::web::body::Form;
@@ -139,7 +140,7 @@ async fn baseline(cli: &Cli, config: &Config, db: &Db) -> Result<Baseline, Failu
     db.migrate().await?;
     let usual = if let DatabaseTarget::Sqlite { .. } = config.database { 1 } else { 32 };
     let database = Database::open(&config.database, cli.connections.unwrap_or(usual).into())?;
-    let next_id = AtomicI64::new(db.booking_ids(IDS).await?.start);
+    let next_id = AtomicI64::new(IdBlocks::default().take(db, IDS).await?.start);
     let way = match cli.handler {
         Kind::Insert => Way::Insert(database, shows(db).await?),
         _ => Way::Transaction(database),

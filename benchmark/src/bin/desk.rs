@@ -13,6 +13,7 @@ use marquee::db::{Db, DbError, Dialect, Value, mysql};
 use marquee::desk::Desk;
 use marquee::desk::command::Origin;
 use marquee::desk::error::BookingError;
+use marquee::desk::id_blocks::IdBlocks;
 use marquee::shows::store::{PutOutcome, ShowDraft, put_show};
 use marquee::time::clock::{self, SECOND};
 use marquee::{accounts, movies, screens};
@@ -129,7 +130,7 @@ async fn lone(
         let from = Origin { user_id, key: None, client: Arc::downgrade(&present) };
         desk.book(from, show_id, seat).await
     };
-    let mut ids = db.booking_ids(all_rounds as usize).await?;
+    let mut ids = IdBlocks::default().take(db, all_rounds as usize).await?;
     let mut micros: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for round in 0..all_rounds {
         let seat_number = i64::from(round) + 1;

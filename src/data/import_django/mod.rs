@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 
 use crate::db::target::DatabaseTarget;
 use crate::db::{Db, DbError, Decode, Dialect, FromRow, Tx, Value};
-use crate::desk::adoption;
+use crate::desk::{adoption, id_blocks};
 use crate::movies;
 
 pub use report::{Conflict, Listed, Report};
@@ -80,9 +80,9 @@ pub async fn import(
     // A dry run does not block other writers.
     let mut target = if dry_run { Db::snapshot(target).await? } else { db.begin_long().await? };
     if !dry_run {
-        Db::hold_booking_ids(&mut target).await?;
+        id_blocks::lock(&mut target).await?;
     }
-    let first_free_booking_id = Db::first_free_booking_id(&mut target).await?;
+    let first_free_booking_id = id_blocks::first_free(&mut target).await?;
     let mut import = Import {
         source,
         engine,
@@ -320,7 +320,7 @@ impl Import {
     async fn mark_used_ids(&mut self, table: &Table, last: i64) -> Result<()> {
         let given = (self.engine.last_id_given)(&mut self.source, table.from).await.map_err(Error::Source)?.min(MAX_ID);
         let Some(placeholder) = table.placeholder else {
-            Db::skip_booking_ids(&mut self.target, given.max(last)).await?;
+            id_blocks::skip(&mut self.target, given.max(last)).await?;
             return Ok(());
         };
         let here: Option<(Option<i64>,)> =

@@ -3,10 +3,10 @@
 use axum::Router;
 use marquee::admin::{Filter, FilterBy, Kind, Model, Site};
 use marquee::admin_site::{PAGES, SITE};
-use marquee::state;
 use marquee::config::Config;
 use marquee::db::Db;
 use marquee::server;
+use marquee::state;
 use marquee::web::layers;
 use marquee::{admin::guard, router::admin_panel};
 use secrecy::SecretString;

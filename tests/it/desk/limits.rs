@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{App, Call, Engine, Options, User};
 
 tests! {
-    churn: [
+    rate_limit: [
         changes_are_limited,
         a_repeat_is_answered_at_the_limit on SHARED,
         my_bookings_lists_the_newest_thousand,

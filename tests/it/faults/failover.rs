@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use marquee::config::parse_database_url;
 use marquee::db::{Db, Statement};
+use marquee::desk::id_blocks::IdBlocks;
 use serde_json::json;
 
 use crate::faults::guards::one_show;
@@ -181,14 +182,15 @@ async fn another_server_is_noticed(engine: Engine) {
     let epoch = db.epoch();
     db.write(one()).await.expect("so it does again");
     assert_eq!(db.epoch(), epoch, "nothing has changed");
-    let ids = db.booking_ids(1).await.expect("there are ids");
+    let blocks = IdBlocks::default();
+    let ids = blocks.take(&db, 1).await.expect("there are ids");
     app.database_server().kill9();
     while db.write(one()).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_ne!(db.epoch(), epoch, "another server was met");
     // The ids that were reserved on the first are unknown to the second, which may hand them out again.
-    let others = db.booking_ids(1).await.expect("there are ids");
+    let others = blocks.take(&db, 1).await.expect("there are ids");
     assert_eq!((ids.start, others.start), (1, 1), "a new block was reserved");
 }
 

@@ -60,9 +60,11 @@ impl Reading {
     }
 }
 
-/// Logs in, books a seat, fails to book it again, and holds another.
+/// Fails to log in, books a seat, fails to book it again, and holds others.
 async fn use_everything(app: &App) {
     let world = app.world().await;
+    let guess = json!({"username": "ann", "password": "a guess"});
+    Call::post("/api/login/").json(guess).send(app).await.expect(401);
     Call::get("/api/movies/").bearer(&world.ann.access).send(app).await.expect(200);
     Call::get("/api/movies/").bearer(&world.ann.access).send(app).await.expect(200);
     booking(&world.ann, 1, 1).send(app).await.expect(201);

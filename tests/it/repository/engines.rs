@@ -16,7 +16,7 @@ async fn engines_stay_in_their_files() {
     for (path, text) in &sources {
         let is_of_an_engine = ENGINE_FILES.iter().any(|file| path.ends_with(&format!("/{file}")));
         // `mod.rs` beside the engines' files chooses between them.
-let chooses = path.strip_suffix("mod.rs").is_some_and(|folder| {
+        let chooses = path.strip_suffix("mod.rs").is_some_and(|folder| {
             let engine = format!("{folder}mysql.rs");
             sources.iter().any(|(path, _)| *path == engine)
         });

@@ -15,7 +15,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const REMEMBERED: u64 = 100_000;
 
 /// The recent changes at this process. A user's minute begins with the first change after their previous minute.
-pub struct Churn {
+pub struct RateLimit {
     limit: u32,
     minutes: Cache<i64, Arc<Mutex<Minute>>>,
 }
@@ -32,10 +32,10 @@ pub fn counts(command: &Command) -> bool {
     matches!(command, Command::Book { .. } | Command::Hold { .. } | Command::Change { .. })
 }
 
-impl Churn {
+impl RateLimit {
     /// Allows every user `limit` changes per minute.
-    pub fn new(limit: u32) -> Churn {
-        Churn { limit, minutes: Cache::builder().max_capacity(REMEMBERED).time_to_idle(MINUTE).build() }
+    pub fn new(limit: u32) -> RateLimit {
+        RateLimit { limit, minutes: Cache::builder().max_capacity(REMEMBERED).time_to_idle(MINUTE).build() }
     }
 
     /// Counts a change unless it is a repeat. Returns whether it was counted.
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn changes_are_counted_once_for_each_key_and_user() {
-        let churn = Churn::new(3);
+        let churn = RateLimit::new(3);
         let key = |number| Some(Key { hash: (number, 0), payload: 0 });
         assert_eq!(churn.count(1, key(7)), Ok(true));
         for _ in 0..5 {

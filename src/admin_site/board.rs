@@ -1,33 +1,14 @@
-//! The admin panel of a cinema: the models in their groups, and the board of today's shows.
+//! The board of today's shows, on the panel's first page.
 
 use askama::Template;
 
-use crate::accounts::admin::{GROUPS, USERS};
-use crate::admin::{Permission, Site, Staff, render};
+use crate::admin::{Permission, Staff};
 use crate::bookings::admin::BOOKINGS;
 use crate::db::DbError;
-use crate::movies::admin::MOVIES;
-use crate::orders::admin::{HOLDS, ORDERS};
-use crate::screens::admin::SCREENS;
 use crate::shows::admin::SHOWS;
 use crate::shows::store::{self, Day};
 use crate::state::App;
 use crate::time::{cinema, clock};
-use crate::web::html::page::PageArea;
-
-pub static SITE: Site = Site {
-    title: "Marquee",
-    groups: &[
-        ("Programme", &[&MOVIES, &SCREENS, &SHOWS]),
-        ("Box office", &[&BOOKINGS, &ORDERS, &HOLDS]),
-        ("People", &[&USERS, &GROUPS]),
-    ],
-    board: |app, staff| Box::pin(board(app, staff)),
-};
-
-/// The pages of the panel.
-pub const PAGES: PageArea =
-    PageArea { root: "/admin", dress: |response, id| Box::pin(render::dress(&SITE, response, id)) };
 
 /// Today's shows and the next days.
 #[derive(Template)]
@@ -74,7 +55,7 @@ const MOST: i64 = 100;
 /// How many days after today are shown.
 const DAYS: i64 = 7;
 
-async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
+pub async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
     if !staff.sees(&SHOWS) {
         return Ok(String::new());
     }
@@ -116,19 +97,4 @@ async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
         sees_bookings: staff.sees(&BOOKINGS),
     };
     board.render().map_err(|error| DbError::Other(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn actions_name_models_of_the_panel() {
-        for action in SITE.models().flat_map(|model| model.actions) {
-            for (name, permission) in action.also {
-                let model = SITE.model(name).unwrap_or_else(|| panic!("{} names {name}", action.label));
-                assert!(model.has(*permission), "{}: nobody can be granted {permission:?} on {name}", action.label);
-            }
-        }
-    }
 }

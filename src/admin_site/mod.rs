@@ -1,0 +1,41 @@
+//! The admin panel of a cinema: the models in their groups, and the board of today's shows.
+
+mod board;
+
+use crate::accounts::admin::{GROUPS, USERS};
+use crate::admin::{Site, render};
+use crate::bookings::admin::BOOKINGS;
+use crate::movies::admin::MOVIES;
+use crate::orders::admin::{HOLDS, ORDERS};
+use crate::screens::admin::SCREENS;
+use crate::shows::admin::SHOWS;
+use crate::web::html::page::PageArea;
+
+pub static SITE: Site = Site {
+    title: "Marquee",
+    groups: &[
+        ("Programme", &[&MOVIES, &SCREENS, &SHOWS]),
+        ("Box office", &[&BOOKINGS, &ORDERS, &HOLDS]),
+        ("People", &[&USERS, &GROUPS]),
+    ],
+    board: |app, staff| Box::pin(board::board(app, staff)),
+};
+
+/// The pages of the panel.
+pub const PAGES: PageArea =
+    PageArea { root: "/admin", dress: |response, id| Box::pin(render::dress(&SITE, response, id)) };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_name_models_of_the_panel() {
+        for action in SITE.models().flat_map(|model| model.actions) {
+            for (name, permission) in action.also {
+                let model = SITE.model(name).unwrap_or_else(|| panic!("{} names {name}", action.label));
+                assert!(model.has(*permission), "{}: nobody can be granted {permission:?} on {name}", action.label);
+            }
+        }
+    }
+}

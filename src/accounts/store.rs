@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Account;
-use crate::db::{Db, FromRow, Result, Row, Tx, Value};
+use crate::db::{Db, FromRow, Query, Result, Row, Tx, Value};
 use crate::identity::{Known, User};
 
 /// The fields of an account that a login needs.
@@ -52,7 +52,7 @@ pub async fn credentials(db: &Db, key: &str) -> Result<Option<Credentials>> {
 
 /// Adds an account and returns its id.
 pub async fn insert(
-    db: &Db,
+    mut db: &Db,
     username: &str,
     key: &str,
     email: &str,
@@ -60,22 +60,20 @@ pub async fn insert(
     is_superuser: bool,
     now: i64,
 ) -> Result<i64> {
-    let done = db
-        .execute(
-            "INSERT INTO users (username, username_key, email, password, is_active, is_staff, is_superuser, date_joined)
+    db.insert(
+        "INSERT INTO users (username, username_key, email, password, is_active, is_staff, is_superuser, date_joined)
              VALUES (?, ?, ?, ?, 1, ?, ?, ?)",
-            vec![
-                username.into(),
-                key.into(),
-                email.into(),
-                password.into(),
-                is_superuser.into(),
-                is_superuser.into(),
-                now.into(),
-            ],
-        )
-        .await?;
-    Ok(done.last_id)
+        vec![
+            username.into(),
+            key.into(),
+            email.into(),
+            password.into(),
+            is_superuser.into(),
+            is_superuser.into(),
+            now.into(),
+        ],
+    )
+    .await
 }
 
 /// Writes a new hash of the same password if the stored hash is still `old`; returns whether it was written. The
@@ -159,15 +157,13 @@ fn edited(account: &Account, key: &str) -> Vec<Value> {
 pub async fn add_account(tx: &mut Tx, account: &Account, key: &str, password: &str, now: i64) -> Result<i64> {
     let mut params = edited(account, key);
     params.extend([password.into(), now.into()]);
-    let done = tx
-        .execute(
-            "INSERT INTO users (username, username_key, email, first_name, last_name, is_active, is_staff, is_superuser,
+    tx.insert(
+        "INSERT INTO users (username, username_key, email, first_name, last_name, is_active, is_staff, is_superuser,
                                 password, date_joined)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            params,
-        )
-        .await?;
-    Ok(done.last_id)
+        params,
+    )
+    .await
 }
 
 /// Changes an account, except for its groups.
@@ -203,7 +199,7 @@ pub async fn put_group(tx: &mut Tx, id: Option<i64>, name: &str, permissions: &[
             tx.execute("DELETE FROM group_permissions WHERE group_id = ?", vec![id.into()]).await?;
             id
         }
-        None => tx.execute("INSERT INTO staff_groups (name) VALUES (?)", vec![name.into()]).await?.last_id,
+        None => tx.insert("INSERT INTO staff_groups (name) VALUES (?)", vec![name.into()]).await?,
     };
     for permission in permissions {
         let row = vec![id.into(), permission.into()];

@@ -44,8 +44,8 @@ impl fmt::Display for Accepts {
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "SECRET_KEY",
-        meaning: "The key that signs all login tokens. Anyone who knows it can log in as any user. Keep the key of a \
-                  Django deployment, and its tokens stay valid.",
+        meaning: "The key that signs all login tokens. Anyone who knows it can log in as any user. If you keep the key \
+                  of a Django deployment, its tokens stay valid.",
         accepts: Accepts::Text(
             "at least 32 characters; 50 random ones are recommended, for example from `openssl rand -base64 48`",
         ),
@@ -61,9 +61,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ALLOWED_HOSTS",
-        meaning: "The hosts that the server answers for (the Host header of a request). Other requests get a 400. A \
-                  leading dot allows a domain and all its subdomains, * allows every host. If the list is empty in \
-                  developer mode, the names of this machine are allowed.",
+        meaning: "The host names that the server accepts in the Host header. Requests with other names get a 400. A \
+                  leading dot allows a domain and all its subdomains; * allows every host. If the list is empty in \
+                  developer mode, localhost and its subdomains, 127.0.0.1 and [::1] are allowed.",
         accepts: Accepts::Text("host names without port, separated by commas; can be empty only if DEBUG is on"),
         default: Some("localhost,127.0.0.1"),
         example: "",
@@ -71,10 +71,10 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "DATABASE_URL",
         meaning: "The database. It takes precedence over the DB_ variables. For a cluster, list several servers \
-                  (a:3306,b:3306,[::1]:3307): the first one that accepts writes is used until it fails. Options for a \
-                  server: ?ssl-mode=disabled, preferred, required or verify_identity, and &ssl-ca=/path/to/ca.pem. \
-                  Without ssl-mode, connections are not encrypted if all servers are on this machine; otherwise they \
-                  are encrypted if the server supports it.",
+                  (a:3306,b:3306,[::1]:3307): the first one that accepts writes is used until it fails. Options for \
+                  MySQL and MariaDB: ?ssl-mode=disabled, preferred, required or verify_identity, and \
+                  &ssl-ca=/path/to/ca.pem. Without ssl-mode, connections are not encrypted if all servers are on this \
+                  machine; otherwise they are encrypted if the server supports it.",
         accepts: Accepts::Text(
             "sqlite://relative/path, sqlite:///absolute/path, mysql://user:password@host:port/name or mariadb://…; \
              several servers as host:port,host:port; special characters percent-encoded",
@@ -126,8 +126,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "DATABASE_CONNECTIONS",
-        meaning: "The maximum number of connections to the database. The server needs at least two, and one more while \
-                  it migrates.",
+        meaning: "The maximum number of connections to the database server. Two are used even if this is 1, and a \
+                  migration uses one more.",
         accepts: Accepts::Integer(1, 1_000),
         default: Some("32"),
         example: "",
@@ -135,7 +135,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "DESK_LANES",
         meaning: "How many batches of bookings are processed in parallel, each for different shows. SQLite writes one \
-                  batch at a time; the next one is decided during the write.",
+                  batch at a time; the next one is prepared during the write.",
         accepts: Accepts::Integer(1, 16),
         default: Some("2"),
         example: "",
@@ -164,7 +164,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "TIME_ZONE",
         meaning: "The time zone of the cinema, which defines when a day begins. Times in the API are UTC.",
-        accepts: Accepts::Text("a name of the IANA time zone database, such as Europe/Berlin"),
+        accepts: Accepts::Text("a name from the IANA time zone database, such as Europe/Berlin"),
         default: Some("UTC"),
         example: "",
     },
@@ -202,23 +202,23 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "TRUSTED_PROXIES",
-        meaning: "How many reverse proxies are chained in front of the server. It trusts that many entries of \
-                  X-Forwarded-For, counted from the right, and X-Forwarded-Proto.",
+        meaning: "How many reverse proxies are chained in front of the server. It trusts X-Forwarded-Proto, and that \
+                  many entries of X-Forwarded-For, counted from the right.",
         accepts: Accepts::Integer(0, 10),
         default: Some("0"),
         example: "",
     },
     Setting {
         name: "MAX_CONNECTIONS",
-        meaning: "The maximum number of client connections. When all are in use, the network with the most connections \
-                  loses one that is waiting for its client, so that new clients can still connect.",
+        meaning: "The maximum number of client connections. When all are in use, the server closes one that is waiting \
+                  for its client, from the network with the most connections, so that new clients can still connect.",
         accepts: Accepts::Integer(1, 1_000_000),
         default: Some("10000"),
         example: "",
     },
     Setting {
         name: "MAX_CONNECTIONS_PER_NETWORK",
-        meaning: "How many of these connections one network (an IPv4 address, or the first 64 bits of an IPv6 address) \
+        meaning: "How many client connections one network (an IPv4 address, or the first 64 bits of an IPv6 address) \
                   can have. Empty means a quarter of MAX_CONNECTIONS. It has no effect if TRUSTED_PROXIES is not 0.",
         accepts: Accepts::Integer(1, 1_000_000),
         default: None,
@@ -259,7 +259,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "STOP_GRACE_SECONDS",
         meaning: "How long exports and bulk actions can continue while the server stops, in seconds. After that, they \
-                  end before their next part. Your process manager should wait for this time or \
+                  stop when the current chunk is done. Your process manager should wait for this time or \
                   REQUEST_TIMEOUT_SECONDS, whichever is longer, plus ten seconds, before it kills the server.",
         accepts: Accepts::Integer(0, 3_600),
         default: Some("5"),
@@ -275,21 +275,23 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "LOGIN_FAILURES_PER_ACCOUNT",
-        meaning: "How many failed logins to one account from one address are allowed within the window.",
+        meaning: "How many failed logins to one account from one address are allowed within \
+                  LOGIN_FAILURE_WINDOW_SECONDS.",
         accepts: Accepts::Integer(1, 1_000_000),
         default: Some("10"),
         example: "",
     },
     Setting {
         name: "LOGIN_FAILURES_PER_ADDRESS",
-        meaning: "How many failed logins from one address, to any accounts, are allowed within the window.",
+        meaning: "How many failed logins from one address, to any accounts, are allowed within \
+                  LOGIN_FAILURE_WINDOW_SECONDS.",
         accepts: Accepts::Integer(1, 1_000_000),
         default: Some("100"),
         example: "",
     },
     Setting {
         name: "LOGIN_FAILURE_WINDOW_SECONDS",
-        meaning: "The length of the window for failed logins, in seconds.",
+        meaning: "The time within which failed logins are counted, in seconds.",
         accepts: Accepts::Integer(1, 86_400),
         default: Some("300"),
         example: "",
@@ -352,15 +354,16 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "SALES_OPEN_DAYS",
-        meaning: "How many days before a show its sales open. Empty means immediately. A show can have its own time.",
+        meaning: "How many days before a show its sales open. If empty, sales open when the show is created. A show \
+                  can have its own opening time.",
         accepts: Accepts::Integer(1, 3650),
         default: None,
         example: "",
     },
     Setting {
         name: "SALES_CLOSE_MINUTES",
-        meaning: "How many minutes before a show its sales close. Empty means when the show starts. A show can have \
-                  its own time.",
+        meaning: "How many minutes before a show its sales close. If empty, they close when the show starts. A show \
+                  can have its own closing time.",
         accepts: Accepts::Integer(1, 525_600),
         default: None,
         example: "",
@@ -374,8 +377,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "SEATS_PER_USER",
-        meaning: "The maximum number of seats that one user can have for a show, booked and held together. Empty means \
-                  no limit. A show can have its own limit.",
+        meaning: "The maximum number of seats that one user can have for a show, both booked and held. Empty means no \
+                  limit. A show can have its own limit.",
         accepts: Accepts::Integer(1, 100_000),
         default: None,
         example: "",

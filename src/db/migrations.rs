@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use super::Query;
 use super::mysql::Mysql;
 use super::{Db, DbError, Dialect, Engine, Result, Statement, Value};
 use crate::time::clock;
@@ -138,13 +139,18 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
     match &db.engine {
         Engine::Sqlite(_) => migrate_sqlite(db).await,
         Engine::Mysql(engine) => {
-            db.execute(CREATE_LEDGER, vec![]).await?;
             let until = Instant::now() + LOCK_WAIT_MAX;
+            while let Err(error) = db.execute(CREATE_LEDGER, vec![]).await {
+                check_lock_wait(error, until)?;
+            }
             // Before the lock: an ALTER TABLE would wait for it.
             while let Err(error) = run_ddl(db, engine, ADD_CHECKSUM).await {
                 check_lock_wait(error, until)?;
             }
-            db.execute(ADD_LOCK, vec![]).await?;
+            // This waits for the instance that has the row locked.
+            while let Err(error) = db.execute(ADD_LOCK, vec![]).await {
+                check_lock_wait(error, until)?;
+            }
             // The lock has a connection of its own. If the process dies, the server releases it.
             let mut holder = engine.begin_long().await?;
             while let Err(error) = holder.query(TAKE_LOCK, vec![]).await {

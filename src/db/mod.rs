@@ -15,6 +15,7 @@ pub mod target;
 mod value;
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,8 +201,8 @@ impl Statement {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Done {
     pub changed: u64,
-    /// The id that the database assigned to the inserted row.
-    pub last_id: i64,
+    /// The id that the database assigned to the inserted row; see [`Query::insert`].
+    last_id: i64,
 }
 
 /// How long work waits for a connection, a lock or the SQLite writer before it fails.
@@ -354,6 +355,57 @@ impl Db {
     }
 }
 
+/// Runs statements on the database, each as a transaction of its own, or in an open transaction. For functions that do
+/// the same in both.
+pub trait Query: Send {
+    /// Returns the rows of a query.
+    fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> impl Future<Output = Result<Vec<T>>> + Send;
+
+    fn execute(&mut self, sql: &str, params: Vec<Value>) -> impl Future<Output = Result<Done>> + Send;
+
+    /// Returns the first row of a query, if there is one.
+    fn query_one<T: FromRow>(
+        &mut self,
+        sql: &str,
+        params: Vec<Value>,
+    ) -> impl Future<Output = Result<Option<T>>> + Send {
+        async { Ok(self.query(sql, params).await?.into_iter().next()) }
+    }
+
+    /// Inserts one row, and returns the id that the database assigned to it.
+    fn insert(&mut self, sql: &str, params: Vec<Value>) -> impl Future<Output = Result<i64>> + Send {
+        async { Ok(self.execute(sql, params).await?.last_id) }
+    }
+}
+
+impl Query for &Db {
+    async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
+        Db::query(self, sql, params).await
+    }
+
+    async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
+        Db::execute(self, sql.to_owned(), params).await
+    }
+}
+
+impl Query for Tx {
+    async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
+        let rows = match &mut self.0 {
+            TxEngine::Sqlite(tx) => tx.query(sql, params).await,
+            TxEngine::Mysql(tx) => tx.query(sql, params).await,
+        };
+        rows.inspect_err(count)?.into_iter().map(T::from_row).collect()
+    }
+
+    async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
+        let done = match &mut self.0 {
+            TxEngine::Sqlite(tx) => tx.execute(sql, params).await,
+            TxEngine::Mysql(tx) => tx.execute(sql, params).await,
+        };
+        done.inspect_err(count)
+    }
+}
+
 /// An open transaction.
 pub struct Tx(TxEngine);
 
@@ -368,26 +420,6 @@ impl Tx {
             TxEngine::Sqlite(_) => Dialect::Sqlite,
             TxEngine::Mysql(_) => Dialect::Mysql,
         }
-    }
-
-    pub async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
-        let rows = match &mut self.0 {
-            TxEngine::Sqlite(tx) => tx.query(sql, params).await,
-            TxEngine::Mysql(tx) => tx.query(sql, params).await,
-        };
-        rows.inspect_err(count)?.into_iter().map(T::from_row).collect()
-    }
-
-    pub async fn query_one<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Option<T>> {
-        Ok(self.query(sql, params).await?.into_iter().next())
-    }
-
-    pub async fn execute(&mut self, sql: &str, params: Vec<Value>) -> Result<Done> {
-        let done = match &mut self.0 {
-            TxEngine::Sqlite(tx) => tx.execute(sql, params).await,
-            TxEngine::Mysql(tx) => tx.execute(sql, params).await,
-        };
-        done.inspect_err(count)
     }
 
     /// Commits; the changes are durable when it returns.

@@ -55,7 +55,7 @@ pub async fn adopt_some(db: &Db) -> Result<usize> {
 /// Adds lacking orders while the server runs.
 pub const JOB: Job = Job {
     name: "adoption",
-    interval: Duration::from_secs(2),
+    interval: Duration::from_secs(60),
     lease: Duration::from_secs(60),
     pause: Duration::ZERO,
     step: |db, _| Box::pin(step(db)),

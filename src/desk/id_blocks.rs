@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::db::{Db, DbError, Result, Tx};
+use crate::db::{Db, DbError, Query, Result, Tx};
 
 /// If a block lasts less than a second, the next one is larger, up to the largest size.
 const SMALLEST_BLOCK: i64 = 1_000;

@@ -10,7 +10,7 @@ use super::batch::{Batch, Job};
 use super::command::Command;
 use super::error::BookingError;
 use super::load::Loaded;
-use super::outcome::{Outcome, fresh, outcomes};
+use super::outcome::{self, Outcome, fresh};
 use super::show_cache::ShowCache;
 use super::write::Change;
 use super::{HoldShows, Listener, Tools, rules, settle, write};
@@ -18,38 +18,38 @@ use crate::db::DbError;
 use crate::tasks;
 use crate::telemetry::metrics;
 
-/// The most requests that are decided and written together.
+/// The maximum number of requests that are decided and written together.
 const LARGEST_BATCH: usize = 1_024;
 
-/// The most requests that may wait in a lane.
+/// The maximum number of requests that wait in a lane.
 pub const QUEUE: usize = 8 * LARGEST_BATCH;
 
-/// How often a batch is tried if other instances keep changing the same rows.
+/// How many times a batch is tried if other instances keep changing the same rows.
 const TRIES: usize = 12;
 
 /// How long we try to find out whether a commit succeeded after its connection was lost.
-const SETTLING: Duration = Duration::from_secs(10);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// If a write fails after waiting for a lock at least this long, the lane checks which shows are locked.
+/// If a write fails after waiting at least this long for a lock, the lane checks which shows are locked.
 const LONG_WAIT: Duration = Duration::from_millis(800);
 
 /// How often a lane checks whether a locked show is free again.
-const LOOKING: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One queue of requests, served by one task.
 pub struct Lane {
     tools: Tools,
-    shows: HoldShows,
+    hold_shows: HoldShows,
     listener: Listener,
     cache: ShowCache,
     aside: SetAside,
-    /// How often the last batch was decided.
+    /// How many times the last batch was tried.
     tries: usize,
 }
 
 impl Lane {
-    pub fn new(tools: Tools, shows: HoldShows, listener: Listener) -> Lane {
-        Lane { tools, shows, listener, cache: ShowCache::default(), aside: SetAside::default(), tries: 0 }
+    pub fn new(tools: Tools, hold_shows: HoldShows, listener: Listener) -> Lane {
+        Lane { tools, hold_shows, listener, cache: ShowCache::default(), aside: SetAside::default(), tries: 0 }
     }
 
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
@@ -60,7 +60,7 @@ impl Lane {
             {
                 waiting.push(job);
             }
-            self.look_aside(&mut waiting).await;
+            self.take_back(&mut waiting).await;
             let later = waiting.split_off(waiting.len().min(LARGEST_BATCH));
             self.serve(Batch::of(std::mem::replace(&mut waiting, later))).await;
         }
@@ -72,12 +72,12 @@ impl Lane {
         if self.aside.shows.is_empty() {
             return received.await > 0;
         }
-        timeout(LOOKING, received).await.unwrap_or(1) > 0
+        timeout(CHECK_INTERVAL, received).await.unwrap_or(1) > 0
     }
 
     /// Takes back the requests that were put aside for shows that are free again.
-    async fn look_aside(&mut self, waiting: &mut Vec<Job>) {
-        if self.aside.shows.is_empty() || self.aside.looked.elapsed() < LOOKING {
+    async fn take_back(&mut self, waiting: &mut Vec<Job>) {
+        if self.aside.shows.is_empty() || self.aside.checked_at.elapsed() < CHECK_INTERVAL {
             return;
         }
         let now = Instant::now();
@@ -89,7 +89,7 @@ impl Lane {
         });
         let shows: Vec<i64> = self.aside.shows.keys().copied().collect();
         let free = if shows.is_empty() { Ok(Vec::new()) } else { settle::unlocked(&self.tools.db, &shows).await };
-        self.aside.looked = Instant::now();
+        self.aside.checked_at = Instant::now();
         for show in free.unwrap_or_default() {
             waiting.extend(self.aside.shows.remove(&show).unwrap_or_default());
         }
@@ -102,16 +102,16 @@ impl Lane {
         while let Some(mut batch) = parts.pop() {
             let requests = batch.commands.len();
             let performed = tasks::caught(self.perform(&mut batch)).await;
-            let outcome = performed.as_ref().map(|done| done.as_ref().map_or_else(DbError::class, |_| "done"));
-            metrics::batch(requests, self.tries, outcome.unwrap_or("panicked"));
+            let result = performed.as_ref().map(|done| done.as_ref().map_or_else(DbError::class, |_| "done"));
+            metrics::batch(requests, self.tries, result.unwrap_or("panicked"));
             match performed {
                 Some(Ok(outcomes)) => batch.answer(outcomes),
-                // A fault in one request, or a lock on one show, must not fail the others.
+                // A fault in one request, or a lock on one show, must not make the others fail.
                 Some(Err(error))
                     if batch.commands.len() > 1
                         && !matches!(error, DbError::Unavailable(_) | DbError::OutcomeUnknown(_)) =>
                 {
-                    parts.extend(batch.split(&self.shows).into_iter().rev());
+                    parts.extend(batch.split(&self.hold_shows).into_iter().rev());
                 }
                 Some(Err(error)) => batch.fail(&error),
                 None => {
@@ -122,9 +122,9 @@ impl Lane {
         }
     }
 
-    /// Loads everything that a batch touches, decides, and writes the outcome, guarded against concurrent changes. If a
-    /// guard or a unique key shows that the data has changed, decides again on fresh data. The requests that remain in
-    /// the batch are those that the outcomes belong to; the others are answered or put aside.
+    /// Loads everything that a batch touches, decides its requests, and writes the result, guarded against concurrent
+    /// changes. If a guard or a unique key shows that the data has changed, it decides again on fresh data. Returns the
+    /// outcomes of the requests that remain in the batch; the others have been answered or put aside.
     async fn perform(&mut self, batch: &mut Batch) -> Result<Vec<Outcome>, DbError> {
         let mut known = self.cache.recall(&batch.commands, &batch.keys, &self.tools.limits);
         let mut waits = 0;
@@ -159,7 +159,8 @@ impl Lane {
                 },
                 _ => 0..0,
             };
-            let (outcomes, change) = outcomes(commands, keys, decided, &loaded, &ids, limits, &*self.tools.code_of)?;
+            let (outcomes, change) =
+                outcome::outcomes(commands, keys, decided, &loaded, &ids, limits, &*self.tools.code_of)?;
             if change.is_empty() {
                 self.cache.learn(&loaded, &change);
                 return Ok(outcomes);
@@ -169,7 +170,7 @@ impl Lane {
                 Ok(()) => {
                     self.cache.learn(&loaded, &change);
                     let holds = change.new_orders.iter().filter(|order| order.status == "held");
-                    self.shows.remember(holds.map(|hold| (hold.id, hold.show_id)));
+                    self.hold_shows.remember(holds.map(|hold| (hold.id, hold.show_id)));
                     let mut movies: Vec<i64> = change.shows().map(|show| loaded.shows[&show].movie_id).collect();
                     movies.sort_unstable();
                     movies.dedup();
@@ -180,7 +181,7 @@ impl Lane {
                     for show in change.shows() {
                         self.cache.forget(show);
                     }
-                    // On a server, one locked row holds up the whole batch.
+                    // On MySQL and MariaDB, one locked row holds up the whole batch.
                     let has_waited = matches!(error, DbError::Conflict(_)) && began.elapsed() >= LONG_WAIT;
                     if has_waited && !self.tools.db.dialect().is_embedded() && !self.find_locked(&change).await? {
                         waits += 1;
@@ -195,24 +196,24 @@ impl Lane {
         Err(DbError::Conflict("others changed the same seats each time".into()))
     }
 
-    /// Marks the shows of a change that are locked, so that their requests are put aside. Returns whether there are
-    /// any.
+    /// Finds the locked shows of a change, and marks them so that their requests are put aside. Returns whether there
+    /// is one.
     async fn find_locked(&mut self, change: &Change) -> Result<bool, DbError> {
         let shows: Vec<i64> = change.shows().collect();
         let free = settle::unlocked(&self.tools.db, &shows).await?;
         let locked: Vec<i64> = shows.into_iter().filter(|show| !free.contains(show)).collect();
-        if !locked.is_empty() {
+        let found_any = !locked.is_empty();
+        if found_any {
             tracing::warn!(shows = ?locked, "shows are locked by another session; requests for other shows go on");
         }
-        let is_any = !locked.is_empty();
         for show in locked {
             self.aside.shows.entry(show).or_default();
         }
-        self.aside.looked = Instant::now();
-        Ok(is_any)
+        self.aside.checked_at = Instant::now();
+        Ok(found_any)
     }
 
-    /// Puts the requests aside whose shows are locked.
+    /// Puts aside the requests whose shows are locked.
     fn put_aside(&mut self, batch: &mut Batch, loaded: &Loaded) {
         let locked = &self.aside.shows;
         if locked.is_empty() {
@@ -231,17 +232,17 @@ impl Lane {
         }
     }
 
-    /// Writes a change. If the connection is lost during the commit, finds out whether that succeeded.
+    /// Writes a change. If the connection is lost during the commit, finds out whether the commit succeeded.
     async fn write(&self, change: &Change) -> Result<(), DbError> {
         let epoch = self.tools.db.epoch();
         match write::write(&self.tools.db, &self.tools.sql, change).await {
             Err(DbError::OutcomeUnknown(cause)) => {
-                let until = Instant::now() + SETTLING;
+                let until = Instant::now() + SETTLE_TIMEOUT;
                 while Instant::now() < until {
-                    match timeout(SETTLING, settle::is_written(&self.tools.db, &self.tools.sql, change)).await {
+                    match timeout(SETTLE_TIMEOUT, settle::is_written(&self.tools.db, &self.tools.sql, change)).await {
                         Ok(Ok(Some(true))) => return Ok(()),
                         Ok(Ok(None)) => break,
-                        // Another server may still receive the write, so its "no" does not count.
+                        // In another epoch, a "no" is not final: that server may still receive the write.
                         Ok(Ok(Some(false))) if self.tools.db.epoch() == epoch => {
                             return Err(DbError::Conflict("the connection died before the commit".into()));
                         }
@@ -255,15 +256,15 @@ impl Lane {
     }
 }
 
-/// Requests for shows that another session has locked for long. They wait here while the others go on.
+/// Requests for shows that another session has locked for a long time. They wait here while other requests go on.
 struct SetAside {
     shows: HashMap<i64, Vec<Job>>,
-    looked: Instant,
+    checked_at: Instant,
 }
 
 impl Default for SetAside {
     fn default() -> Self {
-        SetAside { shows: HashMap::new(), looked: Instant::now() }
+        SetAside { shows: HashMap::new(), checked_at: Instant::now() }
     }
 }
 

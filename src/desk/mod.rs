@@ -69,7 +69,7 @@ const TURNS: usize = 16_384;
 pub struct Desk {
     lanes: Arc<[mpsc::Sender<Job>]>,
     tools: Tools,
-    shows: HoldShows,
+    hold_shows: HoldShows,
     rate_limit: Arc<RateLimit>,
     /// Let each user have [`REQUESTS_PER_USER`] requests in the lanes.
     turns: Arc<[Semaphore]>,
@@ -135,15 +135,15 @@ impl Desk {
         let rate_limit = Arc::new(RateLimit::new(limits.changes_per_minute));
         let sql = Arc::new(Sql::new(db.dialect()));
         let tools = Tools { db: db.clone(), ids: Arc::default(), sql, limits: Arc::new(limits), code_of };
-        let shows = HoldShows::default();
+        let hold_shows = HoldShows::default();
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
-            let lane = Lane::new(tools.clone(), shows.clone(), Arc::clone(&listener));
+            let lane = Lane::new(tools.clone(), hold_shows.clone(), Arc::clone(&listener));
             tasks::essential("a lane of the desk", lane.run(inbox));
             sender
         });
         let turns = (0..TURNS).map(|_| Semaphore::new(REQUESTS_PER_USER)).collect();
-        Desk { lanes: lanes.collect(), tools, shows, rate_limit, turns, patience }
+        Desk { lanes: lanes.collect(), tools, hold_shows, rate_limit, turns, patience }
     }
 
     /// Whether all lanes are running.
@@ -289,7 +289,7 @@ impl Desk {
     async fn queue(&self, command: Command, key: Option<Key>, client: Weak<()>) -> Outcome {
         // Requests for one show go to one lane, to be decided together. If the show is not known, any lane can decide
         // them as well, since the database has the last word.
-        let number = self.shows.of(&command).unwrap_or(command.subject());
+        let number = self.hold_shows.of(&command).unwrap_or(command.subject());
         let lane = &self.lanes[number.unsigned_abs() as usize % self.lanes.len()];
         let (answer, answered) = oneshot::channel();
         let arrived = Instant::now();

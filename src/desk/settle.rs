@@ -2,7 +2,7 @@
 
 use super::sql::Sql;
 use super::write::Change;
-use crate::db::{Db, Result, Tx, Value};
+use crate::db::{Db, Query, Result, Tx, Value};
 
 /// After [`crate::db::DbError::OutcomeUnknown`]: whether a batch was written; `None` if that can no longer be found out.
 ///

@@ -1,7 +1,7 @@
 //! The SQL of movies.
 
 use super::Movie;
-use crate::db::{Db, FromRow, Result, Row, Tx};
+use crate::db::{Db, FromRow, Query, Result, Row, Tx};
 
 impl FromRow for Movie {
     fn from_row(mut row: Row) -> Result<Self> {
@@ -9,21 +9,14 @@ impl FromRow for Movie {
     }
 }
 
-const MOVIE: &str = "SELECT id FROM movies WHERE id = ?";
-
 /// Returns all movies, ordered by id (M01).
 pub async fn movies(db: &Db) -> Result<Vec<Movie>> {
     db.query("SELECT id, title, duration_minutes FROM movies ORDER BY id", vec![]).await
 }
 
 /// Checks whether a movie exists.
-pub async fn movie_exists(db: &Db, id: i64) -> Result<bool> {
-    Ok(db.query_one::<(i64,)>(MOVIE, vec![id.into()]).await?.is_some())
-}
-
-/// Checks within a transaction whether a movie exists.
-pub async fn has_movie(tx: &mut Tx, id: i64) -> Result<bool> {
-    Ok(tx.query_one::<(i64,)>(MOVIE, vec![id.into()]).await?.is_some())
+pub async fn has_movie(db: &mut impl Query, id: i64) -> Result<bool> {
+    Ok(db.query_one::<(i64,)>("SELECT id FROM movies WHERE id = ?", vec![id.into()]).await?.is_some())
 }
 
 /// Adds a movie, or changes the one with this id; returns its id.
@@ -38,13 +31,13 @@ pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minut
         .await?;
         return Ok(id);
     }
-    let done = tx
-        .execute(
+    let new = tx
+        .insert(
             "INSERT INTO movies (id, title, duration_minutes) VALUES (?, ?, ?)",
             vec![id.into(), title.into(), duration_minutes.into()],
         )
         .await?;
-    Ok(id.unwrap_or(done.last_id))
+    Ok(id.unwrap_or(new))
 }
 
 /// Deletes a movie.

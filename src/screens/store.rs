@@ -1,6 +1,6 @@
 //! The SQL of screens.
 
-use crate::db::{Result, Tx};
+use crate::db::{Query, Result, Tx};
 
 /// Checks within a transaction whether a screen exists.
 pub async fn has_screen(tx: &mut Tx, id: i64) -> Result<bool> {
@@ -16,8 +16,8 @@ pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64>
             .await?;
         return Ok(id);
     }
-    let done = tx.execute("INSERT INTO screens (id, name) VALUES (?, ?)", vec![id.into(), name.into()]).await?;
-    Ok(id.unwrap_or(done.last_id))
+    let new = tx.insert("INSERT INTO screens (id, name) VALUES (?, ?)", vec![id.into(), name.into()]).await?;
+    Ok(id.unwrap_or(new))
 }
 
 /// Deletes a screen.

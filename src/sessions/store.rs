@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::db::{Db, FromRow, Result, Row, Statement, Tx};
+use crate::db::{Db, FromRow, Query, Result, Row, Statement, Tx};
 
 /// A session whose user is active and staff.
 pub struct Session {

@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::{Show, store};
 use crate::error::ApiError;
-use crate::movies::store::movie_exists;
+use crate::movies::store::has_movie;
 use crate::state::App;
 use crate::web::body::RawJson;
 use crate::web::endpoint::PathId;
@@ -20,7 +20,7 @@ use crate::web::endpoint::PathId;
 pub async fn list_shows(State(app): State<App>, PathId(movie_id): PathId) -> Result<RawJson, ApiError> {
     let read = async {
         let shows = store::shows_of_movie(&app.db, movie_id).await?;
-        if shows.is_empty() && !movie_exists(&app.db, movie_id).await? {
+        if shows.is_empty() && !has_movie(&mut &app.db, movie_id).await? {
             return Ok(None);
         }
         RawJson::of(&shows).map(Some)

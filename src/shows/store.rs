@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Show;
-use crate::db::{Db, FromRow, Result, Row, Tx, Value};
+use crate::db::{Db, FromRow, Query, Result, Row, Tx, Value};
 use crate::desk::policy::Sales;
 use crate::time::clock::{self, SECOND};
 
@@ -91,14 +91,14 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, draft: ShowDraft) -> Result<
         }
     }
     columns.push(id.into());
-    let done = tx
-        .execute(
+    let new = tx
+        .insert(
             "INSERT INTO shows (movie_id, screen_id, date_time, total_seats, sales_open_at, sales_close_at, order_limit,
              user_limit, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             columns,
         )
         .await?;
-    Ok(PutOutcome::Done(id.unwrap_or(done.last_id)))
+    Ok(PutOutcome::Done(id.unwrap_or(new)))
 }
 
 /// A show as it is stored.

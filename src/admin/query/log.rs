@@ -1,7 +1,7 @@
 //! The change log. Entries are only ever added.
 
 use crate::admin::{FieldChange, Staff};
-use crate::db::{Db, DbError, FromRow, Result, Row, Tx};
+use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx};
 use crate::time::clock;
 
 /// Logs what `staff` did with an object, in the transaction that does it. `label` is the object's current display name;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::time_sql;
 use crate::admin::values::cell_text;
 use crate::admin::{FieldValue, Inline, Model, UsedBy};
-use crate::db::{DbError, Decode, FromRow, Result, Tx, Value};
+use crate::db::{DbError, Decode, FromRow, Query, Result, Tx, Value};
 use crate::state::App;
 
 /// An object as it is stored.

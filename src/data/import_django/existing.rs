@@ -6,7 +6,7 @@ use super::report::Conflict;
 use super::tables::Table;
 use super::values::as_text;
 use super::{Import, Result, our_columns, repeated};
-use crate::db::{Decode, Value};
+use crate::db::{Decode, Query, Value};
 
 impl Import {
     /// Removes the rows that our table already has, and returns their number. A row with other content is a conflict.

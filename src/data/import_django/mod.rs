@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use futures_util::future::BoxFuture;
 
 use crate::db::target::DatabaseTarget;
-use crate::db::{Db, DbError, Decode, Dialect, FromRow, Tx, Value};
+use crate::db::{Db, DbError, Decode, Dialect, FromRow, Query, Tx, Value};
 use crate::desk::{adoption, id_blocks};
 use crate::movies;
 
@@ -287,7 +287,7 @@ impl Import {
                     new += 1;
                     if self.writes() {
                         let sql = "INSERT INTO screens (name) VALUES (?)";
-                        Some(self.target.execute(sql, vec![(&name).into()]).await?.last_id)
+                        Some(self.target.insert(sql, vec![(&name).into()]).await?)
                     } else {
                         None
                     }

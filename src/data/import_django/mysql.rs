@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 
 use super::SourceEngine;
 use super::tables::{Column, Holds};
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Query, Tx};
 
 pub(super) const ENGINE: SourceEngine = SourceEngine {
     column_names: "SELECT column_name FROM information_schema.columns

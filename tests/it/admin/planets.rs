@@ -1,6 +1,7 @@
 use marquee::admin::{
     Column, Field, FieldAccess, Fieldset, FormValues, Kind, Model, SaveError, Search, SearchKind, Shown, Work,
 };
+use marquee::db::Query;
 
 const KINDS: &[(&str, &str)] = &[("rock", "Rock"), ("gas", "Gas")];
 
@@ -59,7 +60,7 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
     let fields = ["name", "kind", "moons", "rises"].map(|name| values.fields[name].clone().into());
     let Some(id) = id else {
         let sql = "INSERT INTO planets (name, kind, moons, rises) VALUES (?, ?, ?, ?)";
-        return Ok(work.tx.execute(sql, fields.to_vec()).await?.last_id);
+        return Ok(work.tx.insert(sql, fields.to_vec()).await?);
     };
     let sql = "UPDATE planets SET name = ?, kind = ?, moons = ?, rises = ?, version = version + 1 WHERE id = ?";
     work.tx.execute(sql, [fields.to_vec(), vec![id.into()]].concat()).await?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use marquee::config::parse_database_url;
-use marquee::db::{Db, Statement};
+use marquee::db::{Db, Query, Statement};
 use marquee::desk::id_blocks::IdBlocks;
 use serde_json::json;
 

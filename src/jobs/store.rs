@@ -59,9 +59,12 @@ pub async fn all(db: &Db) -> Result<Vec<Status>, DbError> {
 /// Adds a job's row unless it exists, and stores its interval.
 pub async fn announce(db: &Db, name: &str, interval: Duration) -> Result<(), DbError> {
     let interval = micros(interval);
-    let update = "UPDATE jobs SET interval_us = ? WHERE name = ? AND interval_us <> ?";
-    db.execute(update, vec![interval.into(), name.into(), interval.into()]).await?;
-    if db.query_one::<(i64,)>("SELECT 1 FROM jobs WHERE name = ?", vec![name.into()]).await?.is_some() {
+    let stored: Option<(i64,)> = db.query_one("SELECT interval_us FROM jobs WHERE name = ?", vec![name.into()]).await?;
+    if let Some((stored,)) = stored {
+        if stored != interval {
+            let update = "UPDATE jobs SET interval_us = ? WHERE name = ?";
+            db.execute(update, vec![interval.into(), name.into()]).await?;
+        }
         return Ok(());
     }
     let insert = "INSERT INTO jobs (name, interval_us, lease_until, next_at) VALUES (?, ?, 0, 0)";

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -345,7 +345,9 @@ impl FromRequest<App> for Form {
             .get(CONTENT_TYPE)
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .unwrap_or_default();
-        let (parts, body) = request.into_parts();
+        // The headers share the buffer in which the head arrived. They are dropped here, so that a body that arrives slowly
+        // does not keep that buffer.
+        let body = request.into_body();
         let body = read(app, body, SMALL.min(app.config.max_body_bytes)).await?;
         if body.is_empty() {
             return Ok(Form::default());
@@ -361,7 +363,12 @@ impl FromRequest<App> for Form {
                 }
                 fields
             }
-            "multipart/form-data" => multipart(Request::from_parts(parts, body.into())).await?,
+            "multipart/form-data" => {
+                let mut whole = Request::new(body.into());
+                let content_type = HeaderValue::from_bytes(content_type.as_bytes());
+                whole.headers_mut().extend(content_type.map(|content_type| (CONTENT_TYPE, content_type)));
+                multipart(whole).await?
+            }
             _ => return Err(ApiError::UnsupportedMediaType(content_type)),
         };
         Ok(Form { fields, is_form: media_type != "application/json", ..Form::default() })

@@ -16,7 +16,7 @@ pub const PART_ROWS: usize = 2_000;
 const DAY_ROWS: usize = 10_000;
 
 /// The time limit for scanning a list to see whether words that each match too many objects are also common together.
-const TRIAL_LIMIT: Duration = Duration::from_millis(25);
+const TRIAL_LIMIT: Duration = super::short(25);
 
 /// The order of a list.
 #[derive(Clone)]

@@ -49,6 +49,9 @@ enum Command {
         /// Change nothing; exit with 1 if migrations are pending.
         #[arg(long)]
         check: bool,
+        /// Also remove what only earlier versions use. Stop all servers of earlier versions first.
+        #[arg(long, conflicts_with = "check")]
+        finish: bool,
     },
     /// Create an administrator.
     ///
@@ -167,7 +170,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Serve { demo, migrate, bind } => {
                 commands::serve::serve(config, Options { demo, migrate, bind }).await
             }
-            Command::Migrate { check } => commands::migrate(&config, check).await,
+            Command::Migrate { check, finish } => commands::migrate(&config, check, finish).await,
             Command::Createsuperuser { username, email, noinput } => {
                 commands::users::create_superuser(&config, username, email, noinput).await
             }

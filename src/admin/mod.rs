@@ -166,11 +166,14 @@ pub struct Join {
     pub on: &'static str,
     /// The row may be missing.
     pub is_optional: bool,
+    /// How to find the model's rows `t` from a row of this table: what follows `JOIN`, with each `t` once. Empty if an
+    /// index of the model's table begins with the column `on`.
+    pub back: &'static str,
 }
 
 impl Join {
     pub const fn new(table: &'static str, alias: &'static str, on: &'static str) -> Join {
-        Join { table, alias, on, is_optional: false }
+        Join { table, alias, on, is_optional: false, back: "" }
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 
-use super::{Failure, advice, edited_advice, open_existing};
+use super::{Failure, advice, edited_advice, open_existing, waiting_advice};
 use crate::bookings;
 use crate::config::Config;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
@@ -92,6 +92,8 @@ async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<
         Some(advice) => Wrong(advice),
         None => Good("the database answers and is up to date"),
     });
+    let waiting = db.waiting_migrations().await?;
+    findings.extend((!waiting.is_empty()).then(|| Note(waiting_advice(&waiting))));
     let wrong = bookings::store::shows_with_wrong_counts(&db).await?;
     findings.push(if wrong.is_empty() {
         Good("the count of taken seats is right for every show")

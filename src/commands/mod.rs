@@ -173,6 +173,14 @@ fn advice(state: &MigrationState) -> String {
     }
 }
 
+/// Says what to do about migrations that wait for the end of an upgrade.
+pub(crate) fn waiting_advice(names: &[&str]) -> String {
+    let names = names.join(", ");
+    format!(
+        "{names} waits until no earlier version runs: run `marquee migrate --finish` then, to make bookings faster."
+    )
+}
+
 /// Says what to do about migrations that were edited after they were applied, if there are any.
 fn edited_advice(names: &[&str]) -> Option<String> {
     let advice = "were edited after they were applied to this database. Restore their files, and write a new migration \
@@ -180,24 +188,33 @@ fn edited_advice(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("The migrations {} {advice}", names.join(", ")))
 }
 
-/// Applies pending migrations; with `check`, only reports them.
-pub async fn migrate(config: &Config, check: bool) -> Result<(), Failure> {
+/// Applies pending migrations; with `check`, only reports them; with `finish`, also those that wait until no earlier
+/// version runs.
+pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), Failure> {
     let db = if check { open_existing(config)? } else { open_or_make(config)? };
     let state = db.migration_state().await?;
     if let Some(advice) = edited_advice(&db.edited_migrations().await?) {
         return Err(Failure::Refused(advice));
     }
     match state {
-        MigrationState::Current => println!("The database is up to date."),
+        MigrationState::Current if !finish => println!("The database is up to date."),
         MigrationState::Newer { .. } => return Err(Failure::Refused(advice(&state))),
         MigrationState::Pending(_) | MigrationState::OnlyDjango if check => {
             return Err(Failure::Refused(advice(&state)));
         }
-        MigrationState::Pending(_) | MigrationState::OnlyDjango => {
-            for name in db.migrate().await? {
+        MigrationState::Current | MigrationState::Pending(_) | MigrationState::OnlyDjango => {
+            let applied = if finish { db.finish_migrations().await? } else { db.migrate().await? };
+            if applied.is_empty() {
+                println!("The database is up to date.");
+            }
+            for name in applied {
                 println!("Applied {name}.");
             }
         }
+    }
+    let waiting = db.waiting_migrations().await?;
+    if !waiting.is_empty() {
+        println!("{}", waiting_advice(&waiting));
     }
     Ok(())
 }

@@ -15,19 +15,23 @@ use crate::time::clock;
 pub struct Migration {
     pub number: i64,
     pub name: &'static str,
+    /// Whether it removes something that earlier programs use. It is applied to a new database, and otherwise only when
+    /// the operator says that no earlier program runs.
+    pub waits: bool,
     pub sqlite: &'static str,
     /// Each statement ends with `;` at the end of a line and must be safe to run again, because DDL commits by itself
-    /// in MySQL: it says IF NOT EXISTS, or it is an ALTER TABLE that starts with a new column, key or check. Statements
+    /// in MySQL: it says IF NOT EXISTS, or it is an ALTER TABLE that starts with a new column, key or check, or drops a key first. Statements
     /// between the lines `-- repeat` and `-- until nothing changes` are one transaction, which is repeated.
     pub mysql: &'static str,
 }
 
 macro_rules! migrations {
-    ($($number:literal $name:literal),+ $(,)?) => {
+    ($($number:literal $name:literal $($waits:ident)?),+ $(,)?) => {
         /// All migrations, in order. Numbers and names are the same on every engine.
         pub const MIGRATIONS: &[Migration] = &[$(Migration {
             number: $number,
             name: $name,
+            waits: !concat!($(stringify!($waits))?).is_empty(),
             sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
             mysql: include_str!(concat!("../../migrations/mysql/", $name, ".sql")),
         }),+];
@@ -44,6 +48,7 @@ migrations![
     7 "0007_desk",
     8 "0008_jobs",
     9 "0009_every_booking_has_an_order",
+    10 "0010_drop_old_indexes" waits,
 ];
 
 impl Migration {
@@ -59,16 +64,14 @@ impl Migration {
 /// The state of a database compared with this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MigrationState {
+    /// Migrations that wait for the end of an upgrade may be missing; see [`Migration::waits`].
     Current,
     /// These migrations are missing.
     Pending(Vec<&'static str>),
     /// The database has no tables of Marquee, but those of a Django deployment; all migrations are missing.
     OnlyDjango,
     /// A newer binary has migrated the database: its last migration, and the last one that this binary knows.
-    Newer {
-        found: i64,
-        known: i64,
-    },
+    Newer { found: i64, known: i64 },
 }
 
 /// How long an instance waits for another one to finish migrating.
@@ -86,8 +89,21 @@ pub(super) async fn state(db: &Db) -> Result<MigrationState> {
         let django = has("django_migrations") || has("auth_user");
         return Ok(if django { MigrationState::OnlyDjango } else { pending(&[]) });
     }
-    let applied: Vec<(i64,)> = db.query("SELECT number FROM marquee_migrations ORDER BY number", vec![]).await?;
-    Ok(pending(&applied.into_iter().map(|(number,)| number).collect::<Vec<_>>()))
+    Ok(pending(&applied(db).await?))
+}
+
+/// Returns the numbers of the applied migrations.
+async fn applied(db: &Db) -> Result<Vec<i64>> {
+    let applied: Vec<(i64,)> =
+        db.query("SELECT number FROM marquee_migrations WHERE number > 0 ORDER BY number", vec![]).await?;
+    Ok(applied.into_iter().map(|(number,)| number).collect())
+}
+
+/// Returns the migrations that wait for the end of an upgrade. The other migrations must be applied.
+pub(super) async fn waiting(db: &Db) -> Result<Vec<&'static str>> {
+    let applied = applied(db).await?;
+    let is_missing = |one: &&Migration| one.waits && !applied.contains(&one.number);
+    Ok(MIGRATIONS.iter().filter(is_missing).map(|one| one.name).collect())
 }
 
 fn pending(applied: &[i64]) -> MigrationState {
@@ -95,8 +111,8 @@ fn pending(applied: &[i64]) -> MigrationState {
     match applied.last() {
         Some(&found) if found > known => MigrationState::Newer { found, known },
         _ => {
-            let missing: Vec<_> =
-                MIGRATIONS.iter().filter(|one| !applied.contains(&one.number)).map(|one| one.name).collect();
+            let is_missing = |one: &&Migration| !applied.contains(&one.number) && !(one.waits && !applied.is_empty());
+            let missing: Vec<_> = MIGRATIONS.iter().filter(is_missing).map(|one| one.name).collect();
             if missing.is_empty() { MigrationState::Current } else { MigrationState::Pending(missing) }
         }
     }
@@ -130,14 +146,21 @@ async fn refuse_edited(db: &Db) -> Result<()> {
     }
 }
 
-pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
-    if let MigrationState::Newer { found, known } = state(db).await? {
-        return Err(DbError::Other(format!(
-            "the database is at migration {found}, but this binary knows only up to {known}"
-        )));
-    }
+/// Applies the missing migrations; those that wait, only if `finish` or if the database is new.
+pub(super) async fn migrate(db: &Db, finish: bool) -> Result<Vec<String>> {
+    let finish = match state(db).await? {
+        MigrationState::Newer { found, known } => {
+            return Err(DbError::Other(format!(
+                "the database is at migration {found}, but this binary knows only up to {known}"
+            )));
+        }
+        MigrationState::Pending(missing) => finish || missing.len() == MIGRATIONS.len(),
+        MigrationState::OnlyDjango => true,
+        MigrationState::Current => finish,
+    };
+    let wanted = || MIGRATIONS.iter().filter(move |migration| finish || !migration.waits);
     match &db.engine {
-        Engine::Sqlite(_) => migrate_sqlite(db).await,
+        Engine::Sqlite(_) => migrate_sqlite(db, wanted()).await,
         Engine::Mysql(engine) => {
             let until = Instant::now() + LOCK_WAIT_MAX;
             while let Err(error) = db.execute(CREATE_LEDGER, vec![]).await {
@@ -158,7 +181,7 @@ pub(super) async fn migrate(db: &Db) -> Result<Vec<String>> {
             }
             let mut done = Vec::new();
             // An instance that missed the column a moment ago may be waiting to add it, which blocks the ledger.
-            while let Err(error) = migrate_mysql(db, engine, &mut done).await {
+            while let Err(error) = migrate_mysql(db, engine, wanted(), &mut done).await {
                 check_lock_wait(error, until)?;
             }
             Ok(done)
@@ -204,7 +227,7 @@ fn checksum_to_fill_in(migration: &Migration, dialect: Dialect) -> Vec<Value> {
 }
 
 /// Each migration and its record are one transaction, so a crash leaves only complete migrations.
-async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
+async fn migrate_sqlite(db: &Db, wanted: impl Iterator<Item = &'static Migration>) -> Result<Vec<String>> {
     let mut tx = db.begin().await?;
     tx.execute(CREATE_LEDGER, vec![]).await?;
     if tx.query_one::<(i64,)>(HAS_CHECKSUMS, vec![]).await?.is_none() {
@@ -216,7 +239,7 @@ async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
     tx.commit().await?;
     refuse_edited(db).await?;
     let mut done = Vec::new();
-    for migration in MIGRATIONS {
+    for migration in wanted {
         let mut tx = db.begin().await?;
         if tx.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
@@ -232,12 +255,17 @@ async fn migrate_sqlite(db: &Db) -> Result<Vec<String>> {
 }
 
 /// Adds the names of the migrations that it applies to `done`. It can be repeated after any error.
-async fn migrate_mysql(db: &Db, engine: &Mysql, done: &mut Vec<String>) -> Result<()> {
+async fn migrate_mysql(
+    db: &Db,
+    engine: &Mysql,
+    wanted: impl Iterator<Item = &'static Migration>,
+    done: &mut Vec<String>,
+) -> Result<()> {
     for migration in MIGRATIONS {
         db.execute(FILL_IN_CHECKSUM, checksum_to_fill_in(migration, Dialect::Mysql)).await?;
     }
     refuse_edited(db).await?;
-    for migration in MIGRATIONS {
+    for migration in wanted {
         if db.query_one::<(i64,)>(IS_APPLIED, vec![migration.number.into()]).await?.is_some() {
             continue;
         }
@@ -314,7 +342,11 @@ async fn run_ddl(db: &Db, engine: &Mysql, statement: &str) -> Result<()> {
     }
 }
 
-/// Checks whether an ALTER TABLE was done before a crash: it is atomic, and starts with a new column, key or check.
+const HAS_KEY: &str = "SELECT 1 FROM information_schema.statistics
+     WHERE table_schema = DATABASE() AND table_name = ? AND index_name = ? LIMIT 1";
+
+/// Checks whether an ALTER TABLE was done before a crash: it is atomic, and starts with a new column, key or check, or
+/// with a key that is dropped.
 async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
     let words: Vec<&str> = statement.split_whitespace().take(6).collect();
     let (sql, table, name) = match words[..] {
@@ -324,18 +356,17 @@ async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
             table,
             column,
         ),
-        ["ALTER", "TABLE", table, "ADD", "KEY", key] => (
-            "SELECT 1 FROM information_schema.statistics
-             WHERE table_schema = DATABASE() AND table_name = ? AND index_name = ? LIMIT 1",
-            table,
-            key,
-        ),
+        ["ALTER", "TABLE", table, "ADD", "KEY", key] => (HAS_KEY, table, key),
         ["ALTER", "TABLE", table, "ADD", "CONSTRAINT", check] => (
             "SELECT 1 FROM information_schema.table_constraints
              WHERE table_schema = DATABASE() AND table_name = ? AND constraint_name = ?",
             table,
             check,
         ),
+        ["ALTER", "TABLE", table, "DROP", "KEY", key] => {
+            let key = key.trim_end_matches(',');
+            return Ok(!db.query_one::<(i64,)>(HAS_KEY, vec![table.into(), key.into()]).await?.is_some());
+        }
         _ => return Ok(false),
     };
     Ok(db.query_one::<(i64,)>(sql, vec![table.into(), name.into()]).await?.is_some())

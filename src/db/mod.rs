@@ -350,8 +350,19 @@ impl Db {
     }
 
     /// Applies the missing migrations in order and returns their names. Several instances may call it at the same time.
+    /// Migrations that wait for the end of an upgrade ([`Migration::waits`]) are only applied to a new database.
     pub async fn migrate(&self) -> Result<Vec<String>> {
-        migrations::migrate(self).await
+        migrations::migrate(self, false).await
+    }
+
+    /// Like [`Db::migrate`], and applies those that wait as well. No earlier program may be running.
+    pub async fn finish_migrations(&self) -> Result<Vec<String>> {
+        migrations::migrate(self, true).await
+    }
+
+    /// Returns the migrations that wait for the end of an upgrade.
+    pub async fn waiting_migrations(&self) -> Result<Vec<&'static str>> {
+        migrations::waiting(self).await
     }
 }
 

@@ -8,12 +8,12 @@ use crate::time::clock;
 
 /// Returns the live holds of a user, newest first.
 pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<Hold>> {
-    live(db, "o.user_id = ?", vec![user_id.into()]).await
+    live(db, "o.held_by = ?", vec![user_id.into()]).await
 }
 
 /// Returns the live hold of a user with this id.
 pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Hold>> {
-    Ok(live(db, "o.user_id = ? AND o.id = ?", vec![user_id.into(), id.into()]).await?.pop())
+    Ok(live(db, "o.held_by = ? AND o.id = ?", vec![user_id.into(), id.into()]).await?.pop())
 }
 
 async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>> {

@@ -18,12 +18,16 @@ pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, k
     Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
 }
 
-const JOINS: &[Join] = &[
-    Join::new("users", "u", "t.user_id"),
-    Join::new("shows", "s", "t.show_id"),
-    Join::new("movies", "m", "s.movie_id"),
-    Join::new("screens", "c", "s.screen_id"),
-];
+/// Orders of a show are found through its bookings, of which each order has one with the lowest id.
+const SHOW_OF_AN_ORDER: Join = Join {
+    back: "bookings v ON v.show_id = s.id JOIN orders t ON t.id = v.order_id
+           AND NOT EXISTS (SELECT 1 FROM bookings w WHERE w.order_id = v.order_id AND w.id < v.id)",
+    ..Join::new("shows", "s", "t.show_id")
+};
+
+const CUSTOMER: Join = Join::new("users", "u", "t.user_id");
+const MOVIE: Join = Join::new("movies", "m", "s.movie_id");
+const SCREEN: Join = Join::new("screens", "c", "s.screen_id");
 
 /// SQL for the seats that are not cancelled, ordered by number.
 const SEATS: &str =
@@ -63,8 +67,6 @@ const SEARCH: &[Search] = &[
     Search { column: "t.id", kind: SearchKind::Number },
 ];
 
-const BY_SHOW: Filter =
-    Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.show_id", model: "shows" } };
 const BY_USER: Filter =
     Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } };
 const BY_MOVIE: Filter =
@@ -77,7 +79,7 @@ pub static ORDERS: Model = Model {
     one: "order",
     many: "orders",
     table: "orders",
-    joins: JOINS,
+    joins: &[CUSTOMER, SHOW_OF_AN_ORDER, MOVIE, SCREEN],
     only: "t.status <> 'held'",
     label: "CONCAT('Order of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
@@ -99,7 +101,14 @@ pub static ORDERS: Model = Model {
             by: FilterBy::Choice { sql: "t.status", choices: STATUS, counted: false },
         },
         BY_MOVIE,
-        BY_SHOW,
+        Filter {
+            name: "show",
+            label: "Show",
+            by: FilterBy::Related {
+                sql: "t.id IN (SELECT v.order_id FROM bookings v WHERE v.show_id = {id})",
+                model: "shows",
+            },
+        },
         BY_USER,
     ],
     dates: DATES,
@@ -173,7 +182,7 @@ pub static HOLDS: Model = Model {
     one: "hold",
     many: "holds",
     table: "orders",
-    joins: JOINS,
+    joins: &[CUSTOMER, Join::new("shows", "s", "t.held_show"), MOVIE, SCREEN],
     // Every hold has an expiry, and there is an index on it.
     only: "t.status = 'held' AND t.expires_at >= 0",
     label: "CONCAT('Hold of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
@@ -203,7 +212,7 @@ pub static HOLDS: Model = Model {
                 ("over", "Expired or released", "t.expires_at <= {now}"),
             ]),
         },
-        BY_SHOW,
+        Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.held_show", model: "shows" } },
         BY_USER,
     ],
     fieldsets: &[Fieldset {

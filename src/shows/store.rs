@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Show;
-use crate::db::{Db, FromRow, Query, Result, Row, Tx, Value};
+use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx, Value};
 use crate::desk::policy::Sales;
 use crate::time::clock::{self, SECOND};
 
@@ -302,7 +302,13 @@ pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
 /// [`crate::db::DbError::ForeignKey`] if it has, or once had, a booking, an order or a hold.
 pub async fn delete_show(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM shows WHERE id = ?", vec![id.into()]).await?;
-    Ok(())
+    // A hold whose seats were released or taken by others has no bookings, which would refer to the show.
+    let held: Option<(i64,)> =
+        tx.query_one("SELECT id FROM orders WHERE held_show = ? LIMIT 1", vec![id.into()]).await?;
+    match held {
+        Some(_) => Err(DbError::ForeignKey("a hold refers to the show".into())),
+        None => Ok(()),
+    }
 }
 
 /// Checks whether a show begins on this screen at exactly this time.

@@ -99,7 +99,10 @@ impl Builder {
             aliases.push(next.alias);
             here = *next;
         }
-        text += &format!(" {word} {} t ON {}", self.model.table, here.condition());
+        text += &match here.back {
+            "" => format!(" {word} {} t ON {}", self.model.table, here.condition()),
+            back => format!(" {word} {}", back.replace("JOIN", word)),
+        };
         (text, aliases)
     }
 

@@ -36,14 +36,20 @@ pub const TEXTS: Texts = Texts {
         LEFT JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id",
     usage: "
         SELECT d.user_id, d.show_id,
-            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
-             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
-            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
+             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
              JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
-             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
             CASE WHEN d.counts_booked = 1 THEN
-                (SELECT COUNT(*) FROM bookings b FORCE INDEX (bookings_of_a_user_by_show)
-                 WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked')
+                CASE WHEN (SELECT b.id FROM bookings b FORCE INDEX (bookings_of_a_user)
+                      WHERE b.user_id = d.user_id LIMIT 1 OFFSET 1000) IS NULL THEN
+                    (SELECT COUNT(*) FROM bookings b FORCE INDEX (bookings_of_a_user)
+                     WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked')
+                ELSE
+                    (SELECT COUNT(*) FROM bookings b FORCE INDEX (one_holder_per_seat)
+                     WHERE b.show_id = d.show_id AND b.active_seat >= 1 AND b.user_id = d.user_id AND b.status = 'booked')
+                END
             ELSE 0 END,
             (SELECT COUNT(*) FROM orders o FORCE INDEX (orders_of_a_user)
              WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
@@ -64,17 +70,23 @@ pub const TEXTS: Texts = Texts {
         AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats",
     has_room: "
         SELECT d.user_id FROM {rows} AS d WHERE
-            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
-             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.holds
-        AND (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
+             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.holds
+        AND (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
              JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
-             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.held_seats
+             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.held_seats
         AND (d.counts_booked = 0 OR
-            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_of_a_user)
+            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
              JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
-             WHERE o.user_id = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) +
-            (SELECT COUNT(*) FROM bookings b FORCE INDEX (bookings_of_a_user_by_show)
-             WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked') <= d.seats)
+             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) +
+            CASE WHEN (SELECT b.id FROM bookings b FORCE INDEX (bookings_of_a_user)
+                  WHERE b.user_id = d.user_id LIMIT 1 OFFSET 1000) IS NULL THEN
+                (SELECT COUNT(*) FROM bookings b FORCE INDEX (bookings_of_a_user)
+                 WHERE b.user_id = d.user_id AND b.show_id = d.show_id AND b.status = 'booked')
+            ELSE
+                (SELECT COUNT(*) FROM bookings b FORCE INDEX (one_holder_per_seat)
+                 WHERE b.show_id = d.show_id AND b.active_seat >= 1 AND b.user_id = d.user_id AND b.status = 'booked')
+            END <= d.seats)
         AND (SELECT COUNT(*) FROM orders o FORCE INDEX (orders_of_a_user)
              WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
              AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)) <= d.recent_holds",

@@ -1,12 +1,10 @@
 -- Seats that staff block will belong to nobody. Every booking writes an order now, so an order costs as little as
--- possible: the indexes of holds are by columns that are NULL for all others, whose entries are next to each other.
+-- possible: the index of a user's holds is by a column that is NULL for all others, whose entries are next to each other.
 ALTER TABLE orders
     ADD CONSTRAINT orders_belong_to_a_user CHECK (user_id IS NOT NULL),
     MODIFY COLUMN user_id BIGINT NULL,
     ADD COLUMN held_by BIGINT GENERATED ALWAYS AS (CASE WHEN status = 'held' THEN user_id END) VIRTUAL,
-    ADD COLUMN held_show BIGINT GENERATED ALWAYS AS (CASE WHEN status = 'held' THEN show_id END) VIRTUAL,
-    ADD KEY holds_by_user (held_by, expires_at),
-    ADD KEY holds_by_show (held_show, expires_at);
+    ADD KEY holds_by_user (held_by, expires_at);
 
 ALTER TABLE bookings
     ADD CONSTRAINT bookings_belong_to_a_user CHECK (status = 'blocked' OR user_id IS NOT NULL),

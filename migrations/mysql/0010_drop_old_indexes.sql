@@ -1,7 +1,10 @@
 -- Programs before 0009 name these indexes, so this waits until none of them runs. Each booking is written faster without
--- them; the last two have successors in 0009. The bookings, which every order has, refer to the show already.
+-- them; holds are found by holds_by_user and holds_by_end. The bookings, which every order has, refer to its user and its
+-- show already.
 ALTER TABLE bookings DROP KEY bookings_of_a_user_by_show;
 
-ALTER TABLE orders DROP KEY holds_of_a_user;
-
-ALTER TABLE orders DROP KEY holds_of_a_show, DROP FOREIGN KEY orders_have_a_show;
+ALTER TABLE orders
+    DROP KEY holds_of_a_user,
+    DROP KEY holds_of_a_show,
+    DROP FOREIGN KEY orders_have_a_show,
+    DROP FOREIGN KEY orders_have_a_user;

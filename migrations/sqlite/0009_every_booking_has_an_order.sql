@@ -2,12 +2,11 @@
 -- upgrade, an instance of the previous version may still book without an order.
 -- Seats that staff block will belong to nobody, so user_id can be NULL.
 --
--- Every booking writes an order now, so an order costs as little as possible: only holds are in the indexes of holds, by
--- columns that are NULL for all others, and bookings, which every order has, refer to the show already. A show with
--- holds is found by held_show when it is to be deleted.
+-- Every booking writes an order now, so an order costs as little as possible: only holds are in the indexes of holds, and
+-- the bookings, which every order has, refer to its user and its show already.
 CREATE TABLE new_orders (
     id         INTEGER PRIMARY KEY,
-    user_id    INTEGER CONSTRAINT orders_have_a_user REFERENCES users (id),
+    user_id    INTEGER,
     show_id    INTEGER NOT NULL,
     status     TEXT    NOT NULL
         CONSTRAINT orders_have_a_status CHECK (status IN ('held', 'awaiting_payment', 'paid', 'cancelled', 'refunded')),
@@ -15,7 +14,6 @@ CREATE TABLE new_orders (
     expires_at INTEGER,
     version    INTEGER NOT NULL,
     held_by    INTEGER GENERATED ALWAYS AS (CASE WHEN status = 'held' THEN user_id END) VIRTUAL,
-    held_show  INTEGER GENERATED ALWAYS AS (CASE WHEN status = 'held' THEN show_id END) VIRTUAL,
     CONSTRAINT orders_expire_while_held CHECK ((status = 'held') = (expires_at IS NOT NULL)),
     CONSTRAINT orders_belong_to_a_user CHECK (user_id IS NOT NULL)
 ) STRICT;
@@ -56,7 +54,6 @@ CREATE INDEX orders_of_a_user ON orders (user_id, created_at, id);
 CREATE INDEX holds_of_a_user ON orders (user_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX holds_of_a_show ON orders (show_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX holds_by_user ON orders (held_by, expires_at) WHERE held_by IS NOT NULL;
-CREATE INDEX holds_by_show ON orders (held_show, expires_at) WHERE held_show IS NOT NULL;
 CREATE INDEX holds_by_end ON orders (expires_at, created_at) WHERE expires_at IS NOT NULL;
 CREATE UNIQUE INDEX one_holder_per_seat ON bookings (show_id, active_seat);
 CREATE INDEX bookings_of_a_user ON bookings (user_id, created_at, id);

@@ -25,9 +25,12 @@ const SHOW_OF_AN_ORDER: Join = Join {
     ..Join::new("shows", "s", "t.show_id")
 };
 
-const CUSTOMER: Join = Join::new("users", "u", "t.user_id");
-const MOVIE: Join = Join::new("movies", "m", "s.movie_id");
-const SCREEN: Join = Join::new("screens", "c", "s.screen_id");
+const JOINS: &[Join] = &[
+    Join::new("users", "u", "t.user_id"),
+    SHOW_OF_AN_ORDER,
+    Join::new("movies", "m", "s.movie_id"),
+    Join::new("screens", "c", "s.screen_id"),
+];
 
 /// SQL for the seats that are not cancelled, ordered by number.
 const SEATS: &str =
@@ -67,6 +70,11 @@ const SEARCH: &[Search] = &[
     Search { column: "t.id", kind: SearchKind::Number },
 ];
 
+const BY_SHOW: Filter = Filter {
+    name: "show",
+    label: "Show",
+    by: FilterBy::Related { sql: "t.id IN (SELECT v.order_id FROM bookings v WHERE v.show_id = {id})", model: "shows" },
+};
 const BY_USER: Filter =
     Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } };
 const BY_MOVIE: Filter =
@@ -79,7 +87,7 @@ pub static ORDERS: Model = Model {
     one: "order",
     many: "orders",
     table: "orders",
-    joins: &[CUSTOMER, SHOW_OF_AN_ORDER, MOVIE, SCREEN],
+    joins: JOINS,
     only: "t.status <> 'held'",
     label: "CONCAT('Order of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
@@ -101,14 +109,7 @@ pub static ORDERS: Model = Model {
             by: FilterBy::Choice { sql: "t.status", choices: STATUS, counted: false },
         },
         BY_MOVIE,
-        Filter {
-            name: "show",
-            label: "Show",
-            by: FilterBy::Related {
-                sql: "t.id IN (SELECT v.order_id FROM bookings v WHERE v.show_id = {id})",
-                model: "shows",
-            },
-        },
+        BY_SHOW,
         BY_USER,
     ],
     dates: DATES,
@@ -182,7 +183,7 @@ pub static HOLDS: Model = Model {
     one: "hold",
     many: "holds",
     table: "orders",
-    joins: &[CUSTOMER, Join::new("shows", "s", "t.held_show"), MOVIE, SCREEN],
+    joins: JOINS,
     // Every hold has an expiry, and there is an index on it.
     only: "t.status = 'held' AND t.expires_at >= 0",
     label: "CONCAT('Hold of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
@@ -212,7 +213,7 @@ pub static HOLDS: Model = Model {
                 ("over", "Expired or released", "t.expires_at <= {now}"),
             ]),
         },
-        Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.held_show", model: "shows" } },
+        BY_SHOW,
         BY_USER,
     ],
     fieldsets: &[Fieldset {

@@ -303,8 +303,9 @@ pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
 pub async fn delete_show(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM shows WHERE id = ?", vec![id.into()]).await?;
     // A hold whose seats were released or taken by others has no bookings, which would refer to the show.
-    let held: Option<(i64,)> =
-        tx.query_one("SELECT id FROM orders WHERE held_show = ? LIMIT 1", vec![id.into()]).await?;
+    let by_end = tx.dialect().by_index("holds_by_end");
+    let sql = format!("SELECT id FROM orders {by_end} WHERE expires_at >= 0 AND show_id = ? LIMIT 1");
+    let held: Option<(i64,)> = tx.query_one(&sql, vec![id.into()]).await?;
     match held {
         Some(_) => Err(DbError::ForeignKey("a hold refers to the show".into())),
         None => Ok(()),

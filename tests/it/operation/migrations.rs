@@ -6,6 +6,7 @@ tests! {
     migrations: [
         edited_files_are_refused,
         older_ledgers_get_checksums,
+        some_wait_for_the_end_of_an_upgrade,
     ]
 }
 
@@ -27,10 +28,42 @@ async fn edited_files_are_refused(engine: Engine) {
         assert!(output.status.code() == Some(1) && said.contains(advice), "{args:?}: {said}");
     }
     // An edited file is found before anything is applied after it.
-    let last = app.sql("SELECT MAX(number) FROM marquee_migrations").await.concat().concat();
-    app.sql(&format!("DELETE FROM marquee_migrations WHERE number = {last}")).await;
+    app.sql("DELETE FROM marquee_migrations WHERE number >= 9").await;
     assert_eq!(app.marquee(&["serve", "--migrate", "--bind", "127.0.0.1:0"]).status.code(), Some(1));
-    assert_ne!(app.sql("SELECT MAX(number) FROM marquee_migrations").await.concat().concat(), last);
+    assert_eq!(app.sql("SELECT MAX(number) FROM marquee_migrations").await.concat(), ["8"]);
+}
+
+/// A migration that removes something waits for the operator, unless the database is new.
+async fn some_wait_for_the_end_of_an_upgrade(engine: Engine) {
+    let app = App::start_with(engine, Options { instances: 0, ..Options::default() }).await;
+    let said = |args: &[&str]| String::from_utf8(app.succeed(args).stdout).expect("UTF-8");
+    app.succeed(&["migrate"]);
+    let ten = "SELECT name FROM marquee_migrations WHERE number = 10";
+    assert_eq!(app.sql(ten).await.concat(), ["0010_drop_old_indexes"], "a new database is finished");
+    // As an upgrade from the version before it would find the database.
+    for sql in [
+        "DELETE FROM marquee_migrations WHERE number = 10",
+        "CREATE INDEX bookings_of_a_user_by_show ON bookings (user_id, show_id)",
+        "CREATE INDEX holds_of_a_user ON orders (user_id, expires_at)",
+        "CREATE INDEX holds_of_a_show ON orders (show_id, expires_at)",
+    ] {
+        app.sql(sql).await;
+    }
+    if engine != Engine::Sqlite {
+        for (key, column, table) in [("show", "show_id", "shows"), ("user", "user_id", "users")] {
+            let key = format!("CONSTRAINT orders_have_a_{key} FOREIGN KEY ({column}) REFERENCES {table} (id)");
+            app.sql(&format!("ALTER TABLE orders ADD {key}")).await;
+        }
+    }
+    let advice = "0010_drop_old_indexes waits until no earlier version runs: run `marquee migrate --finish`";
+    let waits = said(&["migrate"]);
+    assert!(waits.contains("The database is up to date.") && waits.contains(advice), "{waits}");
+    app.succeed(&["migrate", "--check"]);
+    assert!(said(&["check"]).contains(advice));
+    assert_eq!(app.sql(ten).await.len(), 0);
+    assert!(said(&["migrate", "--finish"]).contains("Applied 0010_drop_old_indexes."));
+    assert!(said(&["migrate", "--finish"]).contains("The database is up to date."));
+    assert!(!said(&["check"]).contains("waits"));
 }
 
 /// Several instances may migrate at the same time, as in a rolling update.

@@ -111,7 +111,7 @@ fn pending(applied: &[i64]) -> MigrationState {
     match applied.last() {
         Some(&found) if found > known => MigrationState::Newer { found, known },
         _ => {
-            let is_missing = |one: &&Migration| !applied.contains(&one.number) && !(one.waits && !applied.is_empty());
+            let is_missing = |one: &&Migration| (applied.is_empty() || !one.waits) && !applied.contains(&one.number);
             let missing: Vec<_> = MIGRATIONS.iter().filter(is_missing).map(|one| one.name).collect();
             if missing.is_empty() { MigrationState::Current } else { MigrationState::Pending(missing) }
         }
@@ -365,7 +365,7 @@ async fn was_altered(db: &Db, statement: &str) -> Result<bool> {
         ),
         ["ALTER", "TABLE", table, "DROP", "KEY", key] => {
             let key = key.trim_end_matches(',');
-            return Ok(!db.query_one::<(i64,)>(HAS_KEY, vec![table.into(), key.into()]).await?.is_some());
+            return Ok(db.query_one::<(i64,)>(HAS_KEY, vec![table.into(), key.into()]).await?.is_none());
         }
         _ => return Ok(false),
     };

@@ -224,11 +224,14 @@ pub fn is_on() -> bool {
     HANDLES.get().is_some()
 }
 
+/// What counts the replies of a route, by method and status.
+type RouteHandles = HashMap<(&'static str, u16), (Counter, Histogram)>;
+
 /// Records a reply. `route` is the pattern of the path, or `None` if no route matches it.
 pub fn request(route: Option<&str>, method: &str, status: u16, duration: Duration) {
     thread_local! {
-        /// The handles of the requests that this thread has answered, by route, then by method and status.
-        static ROUTES: RefCell<HashMap<String, HashMap<(&'static str, u16), (Counter, Histogram)>>> = RefCell::default();
+        /// The handles of the requests that this thread has answered, by route.
+        static ROUTES: RefCell<HashMap<String, RouteHandles>> = RefCell::default();
     }
     if !is_on() {
         return;
@@ -237,7 +240,7 @@ pub fn request(route: Option<&str>, method: &str, status: u16, duration: Duratio
     let method = METHODS.iter().find(|known| **known == method).copied().unwrap_or("other");
     ROUTES.with_borrow_mut(|routes| {
         if !routes.contains_key(route) {
-            routes.insert(route.to_owned(), HashMap::new());
+            routes.insert(route.to_owned(), RouteHandles::new());
         }
         let Some(of_route) = routes.get_mut(route) else { return };
         let (count, durations) = of_route.entry((method, status)).or_insert_with(|| {

@@ -161,7 +161,7 @@ impl Database {
     }
 
     /// Returns the bookings and orders of a show.
-    fn of_show(&self, show: i64) -> (Vec<(&i64, &Row)>, Vec<(&i64, &Order)>) {
+    fn of_show(&self, show: i64) -> OfShow<'_> {
         let rows = self.rows.iter().filter(|(_, row)| row.show == show).collect();
         (rows, self.orders.iter().filter(|(_, order)| order.show == show).collect())
     }
@@ -219,6 +219,9 @@ impl Database {
         self.orders.retain(|_, order| !is_over(order));
     }
 }
+
+/// The bookings and orders of a show.
+type OfShow<'a> = (Vec<(&'a i64, &'a Row)>, Vec<(&'a i64, &'a Order)>);
 
 /// Nothing was written.
 #[derive(Debug)]

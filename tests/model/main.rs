@@ -138,8 +138,11 @@ const HELD_SEAT: &str = "nobody else gets a held seat before its hold expires";
 const ONE_HOLDER: &str = "a seat has one holder";
 const COMPLETE: &str = "a hold or an order is complete";
 
-/// The guards that others don't back up, with the model that notices if one is missing.
-const NEEDED: [(Guard, fn() -> Model, &str); 18] = [
+/// A guard, the model that notices if it is missing, and the promise that is broken then.
+type Needed = (Guard, fn() -> Model, &'static str);
+
+/// The guards that others don't back up.
+const NEEDED: [Needed; 18] = [
     (Guard::Capacity, clock_set_back, "nobody has a seat beyond the capacity"),
     (Guard::ShowVersion, free_seats, "no order has more seats than allowed"),
     (Guard::CountShows, two_shows, COUNT),

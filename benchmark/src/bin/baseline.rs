@@ -115,7 +115,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Kind::Answer => with_database("mysql://nobody@127.0.0.1:1/none")?,
         _ => read_config(None)?,
     };
-    let _log = log::start(&config);
+    let _log = log::start(config.log_format, &config.log_level);
     let secret_key = config.secret_key.clone().ok_or_else(|| Failure::Refused("SECRET_KEY is not set".to_owned()))?;
     let limits = server::Limits::of(&config);
     let db = Db::open(&config.database, config.database_connections)?;

@@ -90,7 +90,7 @@ impl Builder {
     }
 
     /// Returns a `FROM` that leads from a joined table back to the model's own, and the aliases in it.
-    pub fn from_join(&self, join: &Join) -> (String, Vec<&'static str>) {
+    pub fn way_back(&self, join: &Join) -> (String, Vec<&'static str>) {
         let word = self.dialect.join_in_order();
         let (mut text, mut aliases) = (format!("{} {}", join.table, join.alias), vec![join.alias]);
         let mut here = *join;
@@ -107,7 +107,7 @@ impl Builder {
     }
 
     /// Returns a `FROM` that starts with a list of ids, passed as a parameter, and joins the objects to it.
-    pub fn from_ids(&self, texts: &[&str]) -> String {
+    pub fn those_with_ids(&self, texts: &[&str]) -> String {
         let (ids, word) = (self.dialect.table(&[("id", "BIGINT")]), self.dialect.join_in_order());
         let joins = self.needed_joins(texts, &[]);
         format!("{ids} wanted {word} {} t ON t.id = wanted.id{joins}", self.model.table)
@@ -146,7 +146,7 @@ impl Builder {
     /// Returns SQL for at most `most + 1` matches, starting with `lead` and the table of this alias.
     pub fn finder_from(&self, alias: &str, lead: &str, condition: &Sql, most: usize) -> String {
         let (from, there) = match self.join(alias) {
-            Some(join) => self.from_join(join),
+            Some(join) => self.way_back(join),
             None => (format!("{} t", self.model.table), Vec::new()),
         };
         let needed = self.needed_joins(&[&condition.text], &there);

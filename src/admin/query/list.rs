@@ -262,7 +262,7 @@ impl Builder {
     async fn sort_ids(&self, ids: HashSet<i64>, check: Sql, order: &Order) -> Result<Vec<i64>> {
         let mut ids: Vec<[i64; 1]> = ids.into_iter().map(|id| [id]).collect();
         ids.sort_unstable();
-        let from = self.from_ids(&[&check.text, &order.sql]);
+        let from = self.those_with_ids(&[&check.text, &order.sql]);
         let sql = format!("{} t.id FROM {from} WHERE {} ORDER BY {}", self.select(), check.text, order.to_sql());
         let mut params = vec![Value::list(&ids)];
         params.extend(check.params);

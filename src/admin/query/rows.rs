@@ -44,7 +44,7 @@ pub async fn rows(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<L
     }
     let only = builder.only().unwrap_or_else(|| Sql::plain("1 = 1")).text;
     let texts: Vec<&str> = wanted.iter().chain([&only]).map(String::as_str).collect();
-    let from = builder.from_ids(&texts);
+    let from = builder.those_with_ids(&texts);
     let sql = format!("{} {} FROM {from} WHERE {only}", builder.select(), wanted.join(", "));
     let found: Vec<Row> = builder.query(&sql, vec![id_list(ids)]).await?;
     let mut by_id: BTreeMap<i64, ListRow> = BTreeMap::new();
@@ -65,7 +65,7 @@ pub async fn names(app: &App, model: &'static Model, words: &str, limit: usize) 
     let ids = List::find(app, model, &ListQuery::for_words(words), Some(limit)).await?.ids(0, limit).await?;
     let builder = Builder::new(app, model);
     let label = builder.to_sql(model.label);
-    let sql = format!("{} t.id, {label} FROM {}", builder.select(), builder.from_ids(&[&label]));
+    let sql = format!("{} t.id, {label} FROM {}", builder.select(), builder.those_with_ids(&[&label]));
     let found: Vec<(i64, Value)> = builder.query(&sql, vec![id_list(&ids)]).await?;
     let mut by_id: BTreeMap<i64, String> = found.into_iter().map(|(id, label)| (id, cell_text(label))).collect();
     Ok(ids.into_iter().filter_map(|id| Some((id, by_id.remove(&id)?))).collect())
@@ -76,7 +76,7 @@ pub async fn first_and_last(app: &App, model: &'static Model) -> Result<Option<(
     let Some(dates) = model.dates else { return Ok(None) };
     let builder = Builder::new(app, model);
     let from = match builder.only_join_of(dates) {
-        Some(join) => builder.from_join(join).0,
+        Some(join) => builder.way_back(join).0,
         None => format!("{} t{}", model.table, builder.needed_joins(&[dates], &[])),
     };
     let mut ends = Vec::new();

@@ -205,7 +205,7 @@ impl Scan {
 
     fn from(&self) -> String {
         let (from, there) = match self.order.over {
-            Some(join) => self.builder.from_join(join),
+            Some(join) => self.builder.way_back(join),
             None => (format!("{} t", self.builder.model.table), Vec::new()),
         };
         from + &self.builder.needed_joins(&[&self.check.text, &self.order.sql], &there)

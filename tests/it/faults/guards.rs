@@ -310,7 +310,7 @@ async fn four_migrate_at_once(engine: Engine) {
     if file.is_none() {
         // As after a crash between the last statement of each migration and its entry in the ledger.
         app.sql("DELETE FROM marquee_migrations WHERE number > 1").await;
-        app.succeed(&["migrate"]);
+        app.succeed(&["migrate", "--finish"]);
         assert_eq!(schema(&app, None).await, expected);
     }
 }

@@ -156,10 +156,10 @@ fn tree<'a>(code: &'a str, before: &[String], found: &mut Vec<Vec<String>>) -> &
     let rest = &code[name.len()..];
     let mut path = before.to_vec();
     path.push(name.to_owned());
-    if let Some(rest) = rest.strip_prefix("::") {
-        if rest.starts_with(|c: char| is_word(c) || c == '{') {
-            return tree(rest, &path, found);
-        }
+    if let Some(rest) = rest.strip_prefix("::")
+        && rest.starts_with(|c: char| is_word(c) || c == '{')
+    {
+        return tree(rest, &path, found);
     }
     if name.is_empty() {
         path.pop();

@@ -65,7 +65,7 @@ def run(options, directory):
         )
         try:
             for line in server.stdout:
-                if found := re.search(r"Listening on (http://\S+)", line):
+                if found := re.search(r'"listening".*"(http://[^"]+)"', line):
                     break
             else:
                 return fail(f"the server did not start (exit status {server.wait()})")

@@ -3,8 +3,8 @@
 use super::store::{self, Name};
 use crate::accounts::username;
 use crate::admin::{
-    Action, Column, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search,
-    SearchKind, Shown,
+    Action, Column, Field, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Leads, Model, Permission, Report,
+    SaveError, Search, SearchKind, Shown,
 };
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
@@ -39,7 +39,15 @@ pub static BOOKINGS: Model = Model {
     only: "t.status <> 'held'",
     label: "CONCAT('Seat ', t.seat_number, ' of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
-        Column { name: "order", label: "Order", sql: ORDER, shown: Shown::Made(code), ..Column::PLAIN },
+        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
+        Column {
+            name: "order",
+            label: "Order",
+            sql: ORDER,
+            shown: Shown::Made(code),
+            leads: Leads::To("orders"),
+            ..Column::PLAIN
+        },
         Column {
             name: "user",
             label: "Customer",
@@ -59,7 +67,6 @@ pub static BOOKINGS: Model = Model {
         Column { name: "seat", label: "Seat", sql: "t.seat_number", shown: Shown::Number, ..Column::PLAIN },
         Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
         Column { name: "booked_at", label: "Booked", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
-        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
     search: &[
         of_the_user("u.username_key", SearchKind::Folded(username::key)),
@@ -80,6 +87,7 @@ pub static BOOKINGS: Model = Model {
         Filter { name: "screen", label: "Screen", by: FilterBy::Related { sql: "s.screen_id", model: "screens" } },
         Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.show_id", model: "shows" } },
         Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } },
+        Filter { name: "order", label: "Order", by: FilterBy::Linked { sql: "t.order_id", model: "orders" } },
     ],
     dates: Some("s.date_time"),
     fieldsets: &[
@@ -87,7 +95,8 @@ pub static BOOKINGS: Model = Model {
             title: "",
             help: "",
             fields: &[
-                shown("order", "Order", ORDER, Kind::Made(code)),
+                // Not `ORDER`, because the seats of an order are found by this column's index.
+                Field { leads: Leads::To("orders"), ..shown("order", "Order", "t.order_id", Kind::Made(code)) },
                 shown("status", "Status", "t.status", Kind::Choice(STATUS)),
                 shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
                 shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
@@ -107,8 +116,9 @@ pub static BOOKINGS: Model = Model {
         name: "cancel",
         label: "Cancel bookings…",
         about: "Their seats go back on sale immediately. Customers see the bookings as cancelled, but get no email.",
-        needs: Permission::Change,
-        also: &[("orders", Permission::Change)],
+        // Every booking belongs to an order.
+        needs: Permission::View,
+        also: &[("orders", Permission::Cancel)],
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
         ..Action::PLAIN
     }],

@@ -44,6 +44,7 @@ migrations![
     7 "0007_desk",
     8 "0008_jobs",
     9 "0009_every_booking_has_an_order",
+    11 "0011_panel",
 ];
 
 impl Migration {

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod cinema;
 mod forms;
+mod links;
 mod lists;
 mod planets;
 mod sessions;
@@ -11,8 +12,16 @@ mod sessions;
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [access::tests(), accounts::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        access::tests(),
+        accounts::tests(),
+        cinema::tests(),
+        forms::tests(),
+        links::tests(),
+        lists::tests(),
+        sessions::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

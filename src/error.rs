@@ -42,6 +42,12 @@ pub enum ApiError {
     NotPermitted,
     /// In the admin panel: the form was not sent by one of the panel's own pages.
     Forged,
+    /// In the admin panel: a proxy has dropped the port from the Host, so that the form seems to come from another
+    /// site. The origin and the Host as sent.
+    PortDropped {
+        origin: String,
+        host: String,
+    },
     /// G05 … G38.
     MethodNotAllowed(Method),
     /// J16; with the Content-Type as sent.
@@ -178,6 +184,16 @@ impl ApiError {
             ApiError::Forged => forbidden(
                 "This form was not sent from a page of this panel, or the page is too old. Nothing was changed. \
                  Go back, reload the page and try again.",
+            ),
+            ApiError::PortDropped { origin, host } => detail(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "Nothing was changed. Your browser sent this form from {}, but the proxy in front of Marquee passes on \
+                 the host {} without the port. Ask the administrator to pass on the whole Host header: in nginx, \
+                 \"proxy_set_header Host $http_host;\".",
+                    cut(&origin, LONGEST_ECHO),
+                    cut(&host, LONGEST_ECHO)
+                ),
             ),
             ApiError::MethodNotAllowed(method) => {
                 let method = cut(method.as_str(), LONGEST_ECHO);

@@ -8,7 +8,7 @@
 //! - [`desk`]: decides and writes every change of a seat
 //! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
 //!   shows to Prometheus
-//! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
+//! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks; [`text`]: cleaning texts
 //! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
 pub mod accounts;
@@ -38,6 +38,7 @@ pub mod shows;
 pub mod state;
 pub mod tasks;
 pub mod telemetry;
+pub mod text;
 pub mod time;
 pub mod web;
 

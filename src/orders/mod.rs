@@ -3,6 +3,8 @@
 
 pub mod admin;
 pub mod api;
+pub mod history;
 pub mod store;
+pub mod touched;
 
 pub use crate::desk::reply::{Order, OrderStatus};

@@ -2,12 +2,17 @@
 
 mod access;
 mod accounts;
+mod actions;
 mod cinema;
+mod erasing;
 mod forms;
+mod history;
+mod kept;
 mod links;
 mod lists;
 mod planets;
 mod sessions;
+mod values;
 
 use crate::support::Test;
 
@@ -15,11 +20,16 @@ pub fn tests() -> Vec<Test> {
     [
         access::tests(),
         accounts::tests(),
+        actions::tests(),
         cinema::tests(),
+        erasing::tests(),
         forms::tests(),
+        history::tests(),
+        kept::tests(),
         links::tests(),
         lists::tests(),
         sessions::tests(),
+        values::tests(),
     ]
     .into_iter()
     .flatten()

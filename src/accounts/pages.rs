@@ -40,7 +40,8 @@ pub async fn login_page(visitor: Visitor, query: RawQuery) -> Result<Response, A
 /// Returns the login form, and sets the cookie if the visitor has none.
 fn show_login(visitor: &Visitor, next: &str, username: &str, fault: String) -> Response {
     let secret = visitor.secret.clone().unwrap_or_else(Secret::random);
-    let frame = Frame { site: visitor.site, staff: None, model: None, path: Vec::new(), messages: Vec::new() };
+    let cinema = visitor.app.config.cinema_name.clone();
+    let frame = Frame { site: visitor.site, cinema, staff: None, model: None, path: Vec::new(), messages: Vec::new() };
     let mut response = html(&LoginPage { frame, csrf: secret.csrf_token(), next, username, fault });
     if visitor.secret.is_none() {
         response.headers_mut().insert(SET_COOKIE, secret.cookie(visitor.over_tls));

@@ -10,6 +10,7 @@ pub mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,12 +20,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::db::target;
 use crate::desk::policy::Limits;
+use crate::time::cinema::BusinessDays;
 use crate::time::clock::SECOND;
 
 pub use crate::db::target::{DatabaseTarget, Host, TlsMode, parse_database_url};
@@ -50,8 +53,12 @@ pub struct Config {
     pub access_token_lifetime: Duration,
     pub refresh_token_lifetime: Duration,
     pub bind: SocketAddr,
-    /// Defines when the cinema's day begins.
+    /// The time zone of the cinema.
     pub time_zone: TimeZone,
+    /// The local time at which a business day begins; see [`Config::business_days`].
+    pub business_day_starts_at: Time,
+    /// The name of the cinema, as pages show it.
+    pub cinema_name: String,
     pub log_format: LogFormat,
     /// A filter that `tracing_subscriber::EnvFilter` understands.
     pub log_level: String,
@@ -188,13 +195,15 @@ impl Config {
                 let zone = TimeZone::get(name).ok()?;
                 (!zone.is_unknown()).then_some(zone)
             }),
+            business_day_starts_at: reader.parsed("BUSINESS_DAY_STARTS_AT", values::business_day_start),
+            cinema_name: reader.parsed("CINEMA_NAME", values::name),
             log_format: reader.parsed("LOG_FORMAT", |value| match value {
                 "human" => Some(LogFormat::Human),
                 "json" => Some(LogFormat::Json),
                 _ => None,
             }),
             log_level: reader
-                .parsed("LOG_LEVEL", |value| value.split(',').all(is_log_directive).then(|| value.to_owned())),
+                .parsed("LOG_LEVEL", |value| value.split(',').all(values::is_log_directive).then(|| value.to_owned())),
             metrics_bind: reader.parsed("METRICS_BIND", |value| match value {
                 "" => Some(None),
                 value => SocketAddr::from_str(value).ok().map(Some),
@@ -237,6 +246,11 @@ impl Config {
         let contradictions = doubts::of_config(&config);
         config.doubts.extend(contradictions);
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
+    }
+
+    /// Returns the business days of the cinema.
+    pub fn business_days(&self) -> BusinessDays {
+        BusinessDays { zone: self.time_zone.clone(), starts_at: self.business_day_starts_at }
     }
 
     /// Describes where the settings came from.
@@ -347,31 +361,6 @@ fn host_as_meant(entry: &str) -> Option<String> {
     Some(format!("{dot}{name}")).filter(|meant| is_host_pattern(meant))
 }
 
-/// Checks for a level, or `module::path=level`. `EnvFilter` accepts more, but it also takes a
-/// misspelt level for a module name, which turns the log off.
-fn is_log_directive(directive: &str) -> bool {
-    let (target, level) = directive.split_once('=').map_or((None, directive), |(target, level)| (Some(target), level));
-    let level = level.to_ascii_lowercase();
-    ["off", "error", "warn", "info", "debug", "trace"].contains(&level.as_str())
-        && target.is_none_or(|target| {
-            !target.is_empty() && target.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'))
-        })
-}
-
-/// Returns `scheme://host[:port]` as a browser writes it.
-fn origin(text: &str) -> Option<String> {
-    let (_, authority) = text.split_once("://")?;
-    if authority.contains(['/', '\\', '?', '#', '@', '*', '%'])
-        || text.chars().any(|c| c.is_whitespace() || c.is_control())
-    {
-        return None;
-    }
-    let url = Url::parse(text).ok()?;
-    let host = url.host_str().filter(|host| !host.is_empty())?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{host}{port}", url.scheme()))
-}
-
 /// Reads settings and collects the faults. A faulty setting reads as its default, so that the
 /// other settings are still checked; the result is discarded.
 struct Reader<E> {
@@ -464,7 +453,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
         const NAME: &str = "CORS_ALLOWED_ORIGINS";
         let mut origins = Vec::new();
         for text in self.list(NAME) {
-            match origin(&text) {
+            match values::origin(&text) {
                 Some(origin) => origins.push(origin),
                 None if text == "*" => {
                     self.fault(NAME, "* would allow every web page to use the API; list each origin instead")

@@ -169,6 +169,21 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "BUSINESS_DAY_STARTS_AT",
+        meaning: "When the business day begins, as HH:MM in the cinema's time zone. Shows after midnight and before \
+                  this time belong to the day before.",
+        accepts: Accepts::Text("a time from 00:00 to 11:59"),
+        default: Some("05:00"),
+        example: "",
+    },
+    Setting {
+        name: "CINEMA_NAME",
+        meaning: "The name of the cinema, as pages show it.",
+        accepts: Accepts::Text("1 to 100 characters"),
+        default: Some("Marquee"),
+        example: "",
+    },
+    Setting {
         name: "LOG_FORMAT",
         meaning: "The format of the log: readable lines, or one JSON object per line.",
         accepts: Accepts::Text("human or json"),

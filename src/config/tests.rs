@@ -32,6 +32,8 @@ fn an_empty_environment_gives_the_defaults() {
     assert_eq!(config.refresh_token_lifetime.as_secs(), 7 * 86_400);
     assert_eq!(config.bind.to_string(), "127.0.0.1:8000");
     assert_eq!(config.time_zone.iana_name(), Some("UTC"));
+    assert_eq!(config.business_day_starts_at, jiff::civil::time(5, 0, 0, 0));
+    assert_eq!(config.cinema_name, "Marquee");
     assert_eq!(config.log_format, LogFormat::Human);
     assert_eq!(config.log_level, "info");
     assert!(config.cors_allowed_origins.is_empty());
@@ -350,6 +352,25 @@ fn time_zones() {
     }
     for zone in ["", "Berlin", "Etc/Unknown", "../../etc/passwd", "CET-1CEST,M3.5.0,M10.5.0/3"] {
         assert!(faults(&format!("TIME_ZONE={zone}")).starts_with("TIME_ZONE: "), "{zone}");
+    }
+}
+
+#[test]
+fn business_days_begin_in_the_morning() {
+    for (text, hour, minute) in [("00:00", 0, 0), ("04:30", 4, 30), ("11:59", 11, 59)] {
+        let config = load(&format!("BUSINESS_DAY_STARTS_AT={text}")).expect(text);
+        assert_eq!(config.business_days().starts_at, jiff::civil::time(hour, minute, 0, 0), "{text}");
+    }
+    for text in ["", "5", "5:00", "05:60", "05:00:00", "12:00", "24:00", "-1:00", "+5:00", "05.00"] {
+        assert!(faults(&format!("BUSINESS_DAY_STARTS_AT={text}")).starts_with("BUSINESS_DAY_STARTS_AT: "), "{text}");
+    }
+}
+
+#[test]
+fn cinemas_have_a_name() {
+    assert_eq!(load("CINEMA_NAME=' Rio & Söhne '").expect("a name").cinema_name, "Rio & Söhne");
+    for name in ["", " ", &"x".repeat(101)] {
+        assert!(faults(&format!("CINEMA_NAME={name}")).starts_with("CINEMA_NAME: "), "{name}");
     }
 }
 

@@ -15,6 +15,7 @@ pub mod list;
 pub mod lookup;
 pub mod query;
 pub mod render;
+pub mod spreadsheet;
 mod staff;
 mod transaction;
 mod urls;
@@ -107,6 +108,8 @@ pub struct Model {
     /// Why objects are never deleted and what to do instead; for models without `delete`.
     pub kept: &'static str,
     pub used_by: &'static [UsedBy],
+    /// Pages about an object that are not part of the generic panel.
+    pub pages: &'static [PageLink],
     /// Only superusers may change its objects, whatever permissions a group has.
     pub for_superusers: bool,
     /// Called after a change is committed, to update caches.
@@ -140,6 +143,7 @@ impl Model {
         delete: None,
         kept: "",
         used_by: &[],
+        pages: &[],
         for_superusers: false,
         changed: |_, _| {},
     };
@@ -313,7 +317,8 @@ pub struct Field {
     pub sql: &'static str,
     pub kind: Kind,
     pub required: bool,
-    /// The initial value of its control when an object is added.
+    /// The initial value of its control when an object is added. For a day, `week` is the first day
+    /// of the list's period, or else of this week.
     pub initial: &'static str,
     pub access: FieldAccess,
 }
@@ -449,6 +454,16 @@ pub struct UsedBy {
     pub by: &'static str,
 }
 
+/// A link from an object's form to another page about it.
+#[derive(Debug)]
+pub struct PageLink {
+    pub label: &'static str,
+    /// `{id}` in it is the object's id.
+    pub url: &'static str,
+    /// The link is shown to users who may see this model.
+    pub model: &'static str,
+}
+
 /// An operation on selected objects.
 #[derive(Debug)]
 pub struct Action {
@@ -464,6 +479,8 @@ pub struct Action {
     pub asks: &'static [Field],
     /// It gets all selected objects in one call, so fewer can be selected.
     pub whole: bool,
+    /// It needs no selected objects: a link above the list leads to it.
+    pub alone: bool,
     pub run: Run,
 }
 
@@ -476,6 +493,7 @@ impl Action {
         also: &[],
         asks: &[],
         whole: false,
+        alone: false,
         run: |_, _, _, _| Box::pin(async { Ok(Report::default()) }),
     };
 }

@@ -29,7 +29,8 @@ const JOINS: &[Join] = &[
 const SEATS: &str =
     "(SELECT GROUP_CONCAT(b.active_seat ORDER BY b.active_seat) FROM bookings b WHERE b.order_id = t.id)";
 
-const STATUS: &[(&str, &str)] =
+/// The statuses of orders and their labels.
+pub const STATUS: &[(&str, &str)] =
     &[("awaiting_payment", "Awaiting payment"), ("paid", "Paid"), ("cancelled", "Cancelled"), ("refunded", "Refunded")];
 
 const USER: Column = Column {

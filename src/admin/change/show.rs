@@ -13,7 +13,7 @@ use crate::admin::query::objects::Reader;
 use crate::admin::render::Frame;
 use crate::admin::urls::{action_url, back_query, change_url, list_url};
 use crate::admin::words::capitalize;
-use crate::admin::{Action, Field, FieldValue, Filter, FilterBy, Kind, Model};
+use crate::admin::{Action, Field, FieldValue, Filter, FilterBy, Kind, Model, PageLink};
 use crate::db::Result;
 use crate::error::ApiError;
 use crate::web::html::page::html;
@@ -170,7 +170,12 @@ impl ChangeForm {
         let Some(object) = &self.parts[0].stored else { return Vec::new() };
         let (model, back) = (self.model, back_query(&self.back));
         let mut links = vec![("History", format!("/admin/{}/{}/history/{back}", model.name, object.id))];
-        let may_run = |action: &&Action| page.staff.may_run(action, model);
+        for PageLink { label, url, model } in model.pages {
+            if page.site.model(model).is_some_and(|model| page.staff.sees(model)) {
+                links.push((label, url.replace("{id}", &object.id.to_string())));
+            }
+        }
+        let may_run = |action: &&Action| !action.alone && page.staff.may_run(action, model);
         let actions = model.actions.iter().filter(may_run);
         links.extend(actions.map(|action| (action.label, action_url(model, action, object.id, &self.back))));
         if page.staff.deletes(model) {

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod cinema;
+mod dates;
 mod forms;
 mod lists;
 mod planets;
@@ -11,8 +12,14 @@ mod sessions;
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [access::tests(), accounts::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let all = [
+        access::tests(),
+        accounts::tests(),
+        cinema::tests(),
+        dates::tests(),
+        forms::tests(),
+        lists::tests(),
+        sessions::tests(),
+    ];
+    all.into_iter().flatten().collect()
 }

@@ -20,8 +20,9 @@ pub struct Migration {
     pub waits: bool,
     pub sqlite: &'static str,
     /// Each statement ends with `;` at the end of a line and must be safe to run again, because DDL commits by itself
-    /// in MySQL: it says IF NOT EXISTS, or it is an ALTER TABLE that starts with a new column, key or check, or drops a key first. Statements
-    /// between the lines `-- repeat` and `-- until nothing changes` are one transaction, which is repeated.
+    /// in MySQL: it says IF NOT EXISTS, or it is an ALTER TABLE that starts with a new column, key or check, or with a
+    /// key that it drops, or one that only modifies columns. Statements between the lines `-- repeat` and
+    /// `-- until nothing changes` are one transaction, which is repeated.
     pub mysql: &'static str,
 }
 

@@ -301,15 +301,15 @@ pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
 /// # Errors
 /// [`crate::db::DbError::ForeignKey`] if it has, or once had, a booking, an order or a hold.
 pub async fn delete_show(tx: &mut Tx, id: i64) -> Result<()> {
-    tx.execute("DELETE FROM shows WHERE id = ?", vec![id.into()]).await?;
-    // A hold whose seats were released or taken by others has no bookings, which would refer to the show.
+    // A hold whose seats were released or taken by others has no bookings, which would refer to the show. This comes
+    // first, so that a refusal changes nothing, even if the transaction goes on.
     let by_end = tx.dialect().by_index("holds_by_end");
     let sql = format!("SELECT id FROM orders {by_end} WHERE expires_at >= 0 AND show_id = ? LIMIT 1");
-    let held: Option<(i64,)> = tx.query_one(&sql, vec![id.into()]).await?;
-    match held {
-        Some(_) => Err(DbError::ForeignKey("a hold refers to the show".into())),
-        None => Ok(()),
+    if tx.query_one::<(i64,)>(&sql, vec![id.into()]).await?.is_some() {
+        return Err(DbError::ForeignKey("a hold refers to the show".into()));
     }
+    tx.execute("DELETE FROM shows WHERE id = ?", vec![id.into()]).await?;
+    Ok(())
 }
 
 /// Checks whether a show begins on this screen at exactly this time.

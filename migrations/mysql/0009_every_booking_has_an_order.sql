@@ -5,8 +5,8 @@ ALTER TABLE orders
 
 ALTER TABLE orders ADD KEY holds_by_user (held_by, expires_at);
 
--- Seats that staff block will belong to nobody. Without a check, as SQLite has it: for a new check MySQL copies the table,
--- and its memory grows by 20 KB with each row of bookings.
+-- Seats that staff block will belong to nobody. Unlike SQLite's, these tables get no check that all others have a user: to
+-- add one, MySQL copies the table, and its memory grows by 20 KB with each row.
 ALTER TABLE orders MODIFY COLUMN user_id BIGINT NULL;
 
 ALTER TABLE bookings MODIFY COLUMN user_id BIGINT NULL;

@@ -62,10 +62,10 @@ pub static BOOKINGS: Model = Model {
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
     search: &[
-        of_the_user("u.username_key", SearchKind::Folded(username::key)),
-        of_the_user("u.email", SearchKind::Text),
-        of_the_user("u.first_name", SearchKind::Text),
-        of_the_user("u.last_name", SearchKind::Text),
+        Search { column: "u.username_key", kind: SearchKind::Folded(username::key) },
+        Search { column: "u.email", kind: SearchKind::Text },
+        Search { column: "u.first_name", kind: SearchKind::Text },
+        Search { column: "u.last_name", kind: SearchKind::Text },
         Search { column: "m.title", kind: SearchKind::Text },
         Search { column: "t.id", kind: SearchKind::Number },
     ],
@@ -167,10 +167,6 @@ pub fn told(error: BookingError) -> String {
         BookingError::Busy | BookingError::Late => "The server is busy. Try again.".to_owned(),
         error => error.to_string(),
     }
-}
-
-const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
-    Search { column, kind }
 }
 
 /// Returns the bookings of the order with this code.

@@ -57,15 +57,11 @@ const BEGINS: Column =
     Column { name: "begins", label: "Begins", sql: "s.date_time", shown: Shown::Moment, ..Column::PLAIN };
 const SEATS_LEFT: Column = Column { name: "seats", label: "Seats", sql: SEATS, ..Column::PLAIN };
 
-const fn of_the_user(column: &'static str, kind: SearchKind) -> Search {
-    Search { column, kind }
-}
-
 const SEARCH: &[Search] = &[
-    of_the_user("u.username_key", SearchKind::Folded(username::key)),
-    of_the_user("u.email", SearchKind::Text),
-    of_the_user("u.first_name", SearchKind::Text),
-    of_the_user("u.last_name", SearchKind::Text),
+    Search { column: "u.username_key", kind: SearchKind::Folded(username::key) },
+    Search { column: "u.email", kind: SearchKind::Text },
+    Search { column: "u.first_name", kind: SearchKind::Text },
+    Search { column: "u.last_name", kind: SearchKind::Text },
     Search { column: "m.title", kind: SearchKind::Text },
     Search { column: "t.id", kind: SearchKind::Number },
 ];

@@ -86,8 +86,8 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
             vec![show_id.into()],
         )
         .await?;
-    let (by_end, now) = (db.dialect().by_index("holds_by_end"), db.dialect().now_or("?"));
-    let held = format!("SELECT id FROM orders {by_end} WHERE show_id = ? AND expires_at > {now}");
+    let (holds, now) = (db.dialect().by_index("holds_by_show"), db.dialect().now_or("?"));
+    let held = format!("SELECT id FROM orders {holds} WHERE held_in = ? AND expires_at > {now}");
     let held: Vec<(i64,)> = db.query(&held, vec![show_id.into(), clock::now().into()]).await?;
     Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }

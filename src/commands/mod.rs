@@ -175,9 +175,10 @@ fn advice(state: &MigrationState) -> String {
 
 /// Says what to do about migrations that wait for the end of an upgrade.
 pub(crate) fn waiting_advice(names: &[&str]) -> String {
+    let wait = if names.len() == 1 { "waits" } else { "wait" };
     let names = names.join(", ");
     format!(
-        "{names} waits until no earlier version runs: run `marquee migrate --finish` then, to make bookings faster."
+        "{names} {wait} until no earlier version runs: run `marquee migrate --finish` then, to make bookings faster."
     )
 }
 

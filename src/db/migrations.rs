@@ -50,6 +50,8 @@ migrations![
     8 "0008_jobs",
     9 "0009_every_booking_has_an_order",
     10 "0010_drop_old_indexes" waits,
+    11 "0011_holds_by_show",
+    12 "0012_drop_holds_by_user" waits,
 ];
 
 impl Migration {

@@ -50,8 +50,8 @@ pub async fn delete_ended_holds(db: &Db, ended_for: i64) -> Result<Vec<Statement
         "o.status = 'held' AND o.expires_at < {now} - {ended_for} AND o.created_at < {now} - {ended_for}",
         now = dialect.now_or("?")
     );
-    let by_end = dialect.by_index("holds_by_end");
-    let sql = format!("SELECT o.id FROM orders o {by_end} WHERE {ended} LIMIT 1000");
+    let holds = dialect.by_index("holds_by_show");
+    let sql = format!("SELECT o.id FROM orders o {holds} WHERE o.held_in >= 0 AND {ended} LIMIT 1000");
     let now = Value::from(clock::now());
     let mut found: Vec<(i64,)> = db.query(&sql, vec![now.clone(), now.clone()]).await?;
     if found.is_empty() {

@@ -78,6 +78,13 @@ records! {
         version: i64,
     }
 
+    /// A new order that was booked without a hold by this batch and not changed since.
+    pub struct BookedOrder {
+        id: i64,
+        user_id: i64,
+        show_id: i64,
+    }
+
     /// A row of `bookings`, and a time: when it changes, or when its hold must have expired.
     #[derive(PartialOrd, Ord)]
     pub struct SeatAt {
@@ -94,6 +101,14 @@ records! {
         status: &'static str,
         at: i64,
         order_id: i64,
+    }
+
+    /// A new row of `bookings` whose order has its id, booked by this batch.
+    pub struct BookedSeat {
+        id: i64,
+        user_id: i64,
+        show_id: i64,
+        seat: i64,
     }
 
     /// A stored reply that is too old to count.

@@ -5,9 +5,12 @@ use std::ops::Range;
 use super::idempotency::Key;
 use super::load::Loaded;
 use super::policy::Limits;
-use super::records::{NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom};
+use super::records::{
+    BookedOrder, BookedSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom,
+};
 use super::rules::Changes;
 use super::sql::Sql;
+use super::state::SeatStatus;
 use crate::db::{Db, Dialect, Result, Statement, Value};
 use crate::desk::order_status::Status;
 
@@ -95,10 +98,11 @@ impl Change {
         change
     }
 
-    /// Sorts the rows by the keys that are locked for them, so that two batches can't wait for each other.
+    /// Sorts the rows by id. Two batches then can't wait for each other, since each locks its shows first, and new rows go
+    /// to the ends of their tables and of the index by order, which fills whole pages.
     fn sort(&mut self) {
         self.new_orders.sort_unstable_by_key(|order| order.id);
-        self.new_bookings.sort_unstable_by_key(|booking| (booking.show_id, booking.seat, booking.id));
+        self.new_bookings.sort_unstable_by_key(|booking| booking.id);
         self.confirmed.sort_unstable();
         self.cancelled.sort_unstable();
     }
@@ -143,10 +147,7 @@ pub async fn write(db: &Db, sql: &Sql, change: &Change) -> Result<()> {
 /// The unique key `one_holder_per_seat` has the last word on every seat.
 pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
     let mut statements: Vec<Statement> = Vec::new();
-    // SQLite runs a statement for each row, since there is no network in between. A server gets lists, except for a
-    // single row, which is less work without.
-    let one_by_one = |rows: usize| rows == 1 || dialect.is_embedded();
-    if one_by_one(change.shows.len()) {
+    if goes_one_by_one(dialect, change.shows.len()) {
         statements.extend(change.shows.iter().map(|show| {
             let ShowUpdate { id, taken, highest_seat, starts_after, version } = *show;
             let params = [taken, id, highest_seat, starts_after, version, taken].map(Value::Int);
@@ -159,17 +160,7 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
         statements.push(sql.has_room.finding(change.users.len() as u64, vec![Value::list(&change.users)]));
     }
     statements.extend(sql.update_orders.changing_all(&change.orders));
-    if one_by_one(change.new_orders.len()) {
-        statements.extend(change.new_orders.iter().map(|order| {
-            let NewOrder { id, user_id, show_id, status, created_at, expires_at, version } = *order;
-            let mut params = [id, user_id, show_id].map(Value::Int).to_vec();
-            params.push(status.into());
-            params.extend([created_at, expires_at, version].map(Value::Int));
-            sql.insert_order.changing(1, params)
-        }));
-    } else {
-        statements.extend(sql.insert_orders.changing_all(&change.new_orders));
-    }
+    statements.extend(inserting_orders(dialect, sql, change));
     // A hold may lose several seats at the same time, so the number of changed rows is not known.
     statements.extend(sql.end_holds.changing_some(&change.expired));
     let mut held: Vec<SeatAt> = change.expired.iter().chain(&change.dropped).cloned().collect();
@@ -177,17 +168,63 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     statements.extend(sql.delete_held.changing_all(&held));
     statements.extend(sql.confirm_seats.changing_all(&change.confirmed));
     statements.extend(sql.cancel_seats.changing_all(&change.cancelled));
-    if one_by_one(change.new_bookings.len()) {
-        statements.extend(change.new_bookings.iter().map(|booking| {
+    statements.extend(inserting_bookings(dialect, sql, change));
+    statements.extend(sql.delete_keys.changing_some(&change.expired_replies));
+    statements.extend(sql.insert_replies.changing_some(&change.new_replies));
+    statements
+}
+
+/// Whether each of these rows gets a statement of its own. SQLite runs a statement for each row, since there is no network
+/// in between. A server gets lists, except for a single row, which is less work without.
+fn goes_one_by_one(dialect: Dialect, rows: usize) -> bool {
+    rows == 1 || dialect.is_embedded()
+}
+
+fn inserting_orders(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
+    if goes_one_by_one(dialect, change.new_orders.len()) {
+        let inserting = |order: &NewOrder| {
+            let NewOrder { id, user_id, show_id, status, created_at, expires_at, version } = *order;
+            let mut params = [id, user_id, show_id].map(Value::Int).to_vec();
+            params.push(status.into());
+            params.extend([created_at, expires_at, version].map(Value::Int));
+            sql.insert_order.changing(1, params)
+        };
+        return change.new_orders.iter().map(inserting).collect();
+    }
+    let (mut booked, mut others) = (Vec::new(), Vec::new());
+    for order in &change.new_orders {
+        let NewOrder { id, user_id, show_id, .. } = *order;
+        let (status, created_at) = (Status::AwaitingPayment.name(), change.now);
+        if *order == (NewOrder { id, user_id, show_id, status, created_at, expires_at: NEVER, version: id }) {
+            booked.push(BookedOrder { id, user_id, show_id });
+        } else {
+            others.push(order.clone());
+        }
+    }
+    let booked = sql.insert_booked_orders.changing_all_at(change.now, &booked);
+    booked.into_iter().chain(sql.insert_orders.changing_all(&others)).collect()
+}
+
+fn inserting_bookings(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
+    if goes_one_by_one(dialect, change.new_bookings.len()) {
+        let inserting = |booking: &NewBooking| {
             let NewBooking { id, user_id, show_id, seat, status, at, order_id } = *booking;
             let mut params = [id, user_id, show_id, seat].map(Value::Int).to_vec();
             params.extend([status.into(), at.into(), order_id.into()]);
             sql.insert_booking.changing(1, params)
-        }));
-    } else {
-        statements.extend(sql.insert_bookings.changing_all(&change.new_bookings));
+        };
+        return change.new_bookings.iter().map(inserting).collect();
     }
-    statements.extend(sql.delete_keys.changing_some(&change.expired_replies));
-    statements.extend(sql.insert_replies.changing_some(&change.new_replies));
-    statements
+    let (mut booked, mut others) = (Vec::new(), Vec::new());
+    for booking in &change.new_bookings {
+        let NewBooking { id, user_id, show_id, seat, .. } = *booking;
+        let (status, at) = (SeatStatus::Booked.name(), change.now);
+        if *booking == (NewBooking { id, user_id, show_id, seat, status, at, order_id: id }) {
+            booked.push(BookedSeat { id, user_id, show_id, seat });
+        } else {
+            others.push(booking.clone());
+        }
+    }
+    let booked = sql.insert_booked_seats.changing_all_at(change.now, &booked);
+    booked.into_iter().chain(sql.insert_bookings.changing_all(&others)).collect()
 }

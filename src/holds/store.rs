@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use super::Hold;
 use crate::db::{Db, Result, Row, Value};
-use crate::time::clock;
+use crate::time::clock::{self, SECOND};
+
+/// A hold ends sooner than this after it was made, whatever the settings say. In microseconds.
+const LONGEST_HOLD: i64 = 24 * 60 * 60 * SECOND;
 
 /// Returns the live holds of a user, newest first.
 pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<Hold>> {
-    live(db, "o.held_by = ?", vec![user_id.into()]).await
+    let since = clock::now() - LONGEST_HOLD;
+    live(db, "o.user_id = ? AND o.created_at > ? AND o.status = 'held'", vec![user_id.into(), since.into()]).await
 }
 
 /// Returns the live hold of a user with this id.
 pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Hold>> {
-    Ok(live(db, "o.held_by = ? AND o.id = ?", vec![user_id.into(), id.into()]).await?.pop())
+    Ok(live(db, "o.id = ? AND o.held_by = ?", vec![id.into(), user_id.into()]).await?.pop())
 }
 
 async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>> {
@@ -45,9 +49,9 @@ async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>>
 
 /// Counts the holds that are active now.
 pub async fn count_holds(db: &Db) -> Result<i64> {
-    let (dialect, by_end) = (db.dialect(), db.dialect().by_index("holds_by_end"));
+    let (dialect, holds) = (db.dialect(), db.dialect().by_index("holds_by_show"));
     let now = dialect.now_or("?");
-    let sql = format!("SELECT COUNT(*) FROM orders {by_end} WHERE status = 'held' AND expires_at > {now}");
+    let sql = format!("SELECT COUNT(*) FROM orders {holds} WHERE held_in >= 0 AND expires_at > {now}");
     let found: Option<(i64,)> = db.query_one(&sql, vec![clock::now().into()]).await?;
     Ok(found.map_or(0, |(count,)| count))
 }

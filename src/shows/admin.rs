@@ -22,7 +22,7 @@ use crate::time::{cinema, clock};
 macro_rules! held {
     () => {
         "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
-         WHERE o.show_id = t.id AND o.expires_at > {now})"
+         WHERE o.held_in = t.id AND o.expires_at > {now})"
     };
 }
 

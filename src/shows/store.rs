@@ -27,7 +27,7 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
         &format!(
             "SELECT s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.total_seats - s.seats_taken -
              (SELECT {} COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
-              WHERE o.show_id = s.id AND o.expires_at > {})
+              WHERE o.held_in = s.id AND o.expires_at > {})
              FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
              WHERE s.movie_id = ? AND s.cancelled_at IS NULL ORDER BY s.date_time, s.id",
             db.dialect().in_order(),
@@ -220,7 +220,7 @@ pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Re
     let sql = format!(
         "SELECT s.id, s.date_time, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
          (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
-          WHERE o.show_id = s.id AND o.expires_at > {})
+          WHERE o.held_in = s.id AND o.expires_at > {})
          FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
          WHERE s.date_time >= ? AND s.date_time < ? ORDER BY s.date_time, s.id LIMIT ?",
         db.dialect().now_or("?")
@@ -303,8 +303,8 @@ pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
 pub async fn delete_show(tx: &mut Tx, id: i64) -> Result<()> {
     // A hold whose seats were released or taken by others has no bookings, which would refer to the show. This comes
     // first, so that a refusal changes nothing, even if the transaction goes on.
-    let by_end = tx.dialect().by_index("holds_by_end");
-    let sql = format!("SELECT id FROM orders {by_end} WHERE expires_at >= 0 AND show_id = ? LIMIT 1");
+    let holds = tx.dialect().by_index("holds_by_show");
+    let sql = format!("SELECT id FROM orders {holds} WHERE held_in = ? LIMIT 1");
     if tx.query_one::<(i64,)>(&sql, vec![id.into()]).await?.is_some() {
         return Err(DbError::ForeignKey("a hold refers to the show".into()));
     }

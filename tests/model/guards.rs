@@ -1,7 +1,9 @@
 //! The conditions that may refuse a write, each with its text in the statements of both engines.
 
 use marquee::db::{Dialect, Value};
-use marquee::desk::records::{NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom};
+use marquee::desk::records::{
+    NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom,
+};
 use marquee::desk::sql::{Named, Sql};
 use marquee::desk::write::{self, Change};
 
@@ -95,7 +97,7 @@ struct Modelled {
 
 const NO_TEXT: &str = "";
 
-const STATEMENTS: [Modelled; 14] = [
+const STATEMENTS: [Modelled; 16] = [
     Modelled {
         name: "update_show",
         count: Count::Guard(Guard::CountShows),
@@ -150,6 +152,7 @@ const STATEMENTS: [Modelled; 14] = [
     },
     Modelled { name: "insert_order", count: Count::Always, guards: &[] },
     Modelled { name: "insert_orders", count: Count::Always, guards: &[] },
+    Modelled { name: "insert_booked_orders", count: Count::Always, guards: &[] },
     Modelled {
         name: "end_holds",
         count: Count::Unknown,
@@ -182,6 +185,7 @@ const STATEMENTS: [Modelled; 14] = [
     },
     Modelled { name: "insert_booking", count: Count::Always, guards: &[] },
     Modelled { name: "insert_bookings", count: Count::Always, guards: &[] },
+    Modelled { name: "insert_booked_seats", count: Count::Always, guards: &[] },
     Modelled {
         name: "delete_keys",
         count: Count::Unknown,
@@ -236,6 +240,18 @@ fn writing(sql: &Sql) -> Vec<Named> {
 /// A change that uses every statement, with this many rows of each kind. No two numbers of a show's row are the same.
 fn everything(rows: i64) -> Change {
     let ids = || 1..=rows;
+    // If there are several, some are like most orders: booked by this batch, without a hold.
+    let booked = || (101..=100 + rows).filter(|_| rows > 1);
+    let booked_order = |id| NewOrder {
+        id,
+        user_id: 51,
+        show_id: 52,
+        status: "awaiting_payment",
+        created_at: 1,
+        expires_at: NEVER,
+        version: id,
+    };
+    let booked_seat = |id| NewBooking { id, user_id: 51, show_id: 52, seat: 59, status: "booked", at: 1, order_id: id };
     let (status, user_id, show_id) = ("held", 51, 52);
     let all = |first: i64| ids().map(|id| SeatAt { id: first + id, at: 1 }).collect();
     Change {
@@ -258,6 +274,7 @@ fn everything(rows: i64) -> Change {
             .collect(),
         new_orders: ids()
             .map(|id| NewOrder { id, user_id, show_id, status, created_at: 53, expires_at: 54, version: 55 })
+            .chain(booked().map(booked_order))
             .collect(),
         expired: all(10),
         dropped: all(20),
@@ -265,6 +282,7 @@ fn everything(rows: i64) -> Change {
         cancelled: all(40),
         new_bookings: ids()
             .map(|id| NewBooking { id, user_id, show_id, seat: 56, status, at: 57, order_id: 58 })
+            .chain(booked().map(booked_seat))
             .collect(),
         new_replies: ids()
             .map(|key_low| NewReply { key_high: 1, key_low, payload: 1, status: 201, body: String::new(), at: 1 })

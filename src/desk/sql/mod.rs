@@ -4,7 +4,8 @@ mod mysql;
 mod sqlite;
 
 use super::records::{
-    KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, ShowSeat, ShowUpdate, UserRoom,
+    BookedOrder, BookedSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, ShowSeat,
+    ShowUpdate, UserRoom,
 };
 use crate::db::{Dialect, Statement, Value};
 
@@ -19,6 +20,11 @@ impl Named {
     /// The statement over a list, which must change as many rows as the list has; `None` if the list is empty.
     pub fn changing_all<T: serde::Serialize>(self, rows: &[T]) -> Option<Statement> {
         (!rows.is_empty()).then(|| self.changing(rows.len() as u64, vec![Value::list(rows)]))
+    }
+
+    /// Like [`Named::changing_all`], for a statement that takes a time before the list.
+    pub fn changing_all_at<T: serde::Serialize>(self, at: i64, rows: &[T]) -> Option<Statement> {
+        (!rows.is_empty()).then(|| self.changing(rows.len() as u64, vec![at.into(), Value::list(rows)]))
     }
 
     /// The statement over a list, which may change any number of rows; `None` if the list is empty.
@@ -117,6 +123,8 @@ statements! {
     update_orders: OrderUpdate::COLUMNS,
     insert_order: &[],
     insert_orders: NewOrder::COLUMNS,
+    /// Most new orders: fewer columns than `insert_orders`, since a server takes about a microsecond for each.
+    insert_booked_orders: BookedOrder::COLUMNS,
     /// Ends for good the holds whose seats go to others, even if a clock is set back.
     end_holds: SeatAt::COLUMNS,
     delete_held: SeatAt::COLUMNS,
@@ -124,6 +132,7 @@ statements! {
     cancel_seats: SeatAt::COLUMNS,
     insert_booking: &[],
     insert_bookings: NewBooking::COLUMNS,
+    insert_booked_seats: BookedSeat::COLUMNS,
     delete_keys: OldReply::COLUMNS,
     insert_replies: NewReply::COLUMNS,
     /// Whether orders have their new versions.

@@ -36,11 +36,11 @@ pub const TEXTS: Texts = Texts {
         LEFT JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id",
     usage: "
         SELECT d.user_id, d.show_id,
-            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
-            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_show)
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now),
+            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_show)
              JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now),
             CASE WHEN d.counts_booked = 1 THEN
                 CASE WHEN (SELECT b.id FROM bookings b FORCE INDEX (bookings_of_a_user)
                       WHERE b.user_id = d.user_id LIMIT 1 OFFSET 1000) IS NULL THEN
@@ -70,15 +70,15 @@ pub const TEXTS: Texts = Texts {
         AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats",
     has_room: "
         SELECT d.user_id FROM {rows} AS d WHERE
-            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.holds
-        AND (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_show)
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now) <= d.holds
+        AND (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_show)
              JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.held_seats
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now) <= d.held_seats
         AND (d.counts_booked = 0 OR
-            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_user)
+            (SELECT STRAIGHT_JOIN COUNT(*) FROM orders o FORCE INDEX (holds_by_show)
              JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) +
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now) +
             CASE WHEN (SELECT b.id FROM bookings b FORCE INDEX (bookings_of_a_user)
                   WHERE b.user_id = d.user_id LIMIT 1 OFFSET 1000) IS NULL THEN
                 (SELECT COUNT(*) FROM bookings b FORCE INDEX (bookings_of_a_user)
@@ -102,6 +102,9 @@ pub const TEXTS: Texts = Texts {
     insert_orders: "
         INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
         SELECT d.id, d.user_id, d.show_id, d.status, d.created_at, NULLIF(d.expires_at, -1), d.version FROM {rows} AS d",
+    insert_booked_orders: "
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+        SELECT d.id, d.user_id, d.show_id, 'awaiting_payment', CAST(? AS SIGNED), NULL, d.id FROM {rows} AS d",
     end_holds: "
         UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id STRAIGHT_JOIN orders o ON o.id = b.order_id
         SET o.expires_at = 1 WHERE o.status = 'held' AND o.expires_at <= d.at",
@@ -120,6 +123,9 @@ pub const TEXTS: Texts = Texts {
     insert_bookings: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         SELECT d.id, d.user_id, d.show_id, d.seat, d.status, d.at, d.order_id FROM {rows} AS d",
+    insert_booked_seats: "
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
+        SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', CAST(? AS SIGNED), d.id FROM {rows} AS d",
     delete_keys: "
         DELETE k FROM {rows} AS d STRAIGHT_JOIN idempotency_keys k
         ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.created_at",

@@ -32,11 +32,11 @@ pub const TEXTS: Texts = Texts {
         LEFT JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id",
     usage: "
         SELECT d.user_id, d.show_id,
-            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_user
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
-            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_user
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_show
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now),
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_show
              JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id),
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now),
             CASE WHEN d.counts_booked = 1 THEN
                 CASE WHEN (SELECT b.id FROM bookings b INDEXED BY bookings_of_a_user
                       WHERE b.user_id = d.user_id LIMIT 1 OFFSET 1000) IS NULL THEN
@@ -61,15 +61,15 @@ pub const TEXTS: Texts = Texts {
     update_shows: "",
     has_room: "
         SELECT d.user_id FROM {rows} AS d WHERE
-            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_user
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.holds
-        AND (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_user
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_show
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now) <= d.holds
+        AND (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_show
              JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) <= d.held_seats
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now) <= d.held_seats
         AND (d.counts_booked = 0 OR
-            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_user
+            (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_show
              JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id
-             WHERE o.held_by = d.user_id AND o.expires_at > d.now AND o.show_id = d.show_id) +
+             WHERE o.held_in = d.show_id AND o.held_by = d.user_id AND o.expires_at > d.now) +
             CASE WHEN (SELECT b.id FROM bookings b INDEXED BY bookings_of_a_user
                   WHERE b.user_id = d.user_id LIMIT 1 OFFSET 1000) IS NULL THEN
                 (SELECT COUNT(*) FROM bookings b INDEXED BY bookings_of_a_user
@@ -90,6 +90,7 @@ pub const TEXTS: Texts = Texts {
         INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
         VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?)",
     insert_orders: "",
+    insert_booked_orders: "",
     end_holds: "
         UPDATE orders SET expires_at = 1 WHERE id IN
             (SELECT o.id FROM {rows} AS d JOIN bookings b ON b.id = d.id JOIN orders o ON o.id = b.order_id
@@ -108,6 +109,7 @@ pub const TEXTS: Texts = Texts {
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         VALUES (?, ?, ?, ?, ?, ?, ?)",
     insert_bookings: "",
+    insert_booked_seats: "",
     delete_keys: "
         DELETE FROM idempotency_keys WHERE (key_high, key_low, created_at) IN
             (SELECT key_high, key_low, created_at FROM {rows})",

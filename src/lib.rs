@@ -3,8 +3,8 @@
 //! - [`config`]: the settings; [`state`]: the state of a running server; [`server`]: connection limits, timeouts and
 //!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
-//! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`]: the features, named as in the
-//!   URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
+//! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`], [`cinema`]: the features, named as
+//!   in the URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
 //! - [`desk`]: decides and writes every change of a seat
 //! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
 //!   shows to Prometheus
@@ -16,6 +16,7 @@ pub mod admin;
 pub mod admin_site;
 pub mod bookings;
 pub mod cache;
+pub mod cinema;
 pub mod commands;
 pub mod config;
 pub mod data;

@@ -160,7 +160,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     if let Command::Openapi(OpenapiArgs { yaml }) = cli.command {
-        return commands::openapi(yaml);
+        return commands::openapi(yaml, cli.env_file.as_deref());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Refused(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Editing of accounts and groups by staff, and the rules that keep staff from giving themselves more permissions.
 
 use super::{Account, email, password_rules, store, username};
-use crate::db::{DbError, Tx};
+use crate::db::{Db, DbError, Tx};
 use crate::sessions::store as sessions;
 use crate::time::clock::{self, SECOND};
 use crate::web::html::forms::SaveError;
@@ -119,6 +119,24 @@ pub async fn set_password(tx: &mut Tx, editor: Editor, id: i64, password: &str, 
 pub async fn replace_password(tx: &mut Tx, id: i64, hash: &str) -> Result<(), DbError> {
     store::set_password(tx, id, hash, clock::now() / SECOND + 1).await?;
     sessions::end_all(tx, id).await
+}
+
+/// Changes the password of a user who has just given the old one, as [`replace_password`] does. Returns the second from
+/// which the user's tokens are valid; `None` if the password was changed or the account deactivated since the old one was
+/// compared. The caller must invalidate the user in [`crate::state::Caches`].
+///
+/// # Errors
+/// [`DbError`].
+pub async fn change_own_password(db: &Db, account: &store::Credentials, hash: &str) -> Result<Option<i64>, DbError> {
+    // The second is written together with each password, so it is as current as the hash.
+    let valid_from = account.tokens_valid_from.max(clock::now() / SECOND + 1);
+    let mut tx = db.begin().await?;
+    if !store::change_password(&mut tx, account.id, &account.password, hash, valid_from).await? {
+        return Ok(None);
+    }
+    sessions::end_all(&mut tx, account.id).await?;
+    tx.commit().await?;
+    Ok(Some(valid_from))
 }
 
 fn normal(account: &Account) -> Account {

@@ -94,6 +94,13 @@ pub async fn set_password(tx: &mut Tx, id: i64, hash: &str, tokens_valid_from: i
     Ok(())
 }
 
+/// Like [`set_password`], if the account is active and its hash is still `old`; returns whether it was written.
+pub async fn change_password(tx: &mut Tx, id: i64, old: &str, hash: &str, tokens_valid_from: i64) -> Result<bool> {
+    let sql = "UPDATE users SET password = ?, tokens_valid_from = ? WHERE id = ? AND is_active = 1 AND password = ?";
+    let done = tx.execute(sql, vec![hash.into(), tokens_valid_from.into(), id.into(), old.into()]).await?;
+    Ok(done.changed == 1)
+}
+
 /// Activates or deactivates an account. The tokens of a deactivated account are refused. Returns whether the account
 /// exists.
 pub async fn set_active(db: &Db, key: &str, is_active: bool) -> Result<bool> {

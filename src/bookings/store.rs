@@ -37,6 +37,20 @@ pub async fn bookings_of(db: &Db, user_id: i64, most: i64) -> Result<Vec<Booking
     db.query(&sql, vec![user_id.into(), most.into()]).await
 }
 
+/// Returns the booking of a user with this id, and the id of its order.
+pub async fn booking_of(db: &Db, user_id: i64, id: i64) -> Result<Option<(Booking, i64)>> {
+    // Until its order is added, a booking of an earlier version stands for an order with its id.
+    let sql =
+        "SELECT COALESCE(b.order_id, b.id), b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status,
+               b.created_at
+         FROM bookings b JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
+         JOIN screens c ON c.id = s.screen_id
+         WHERE b.id = ? AND b.user_id = ? AND b.status IN ('booked', 'cancelled')";
+    let Some(mut row) = db.query_one::<Row>(sql, vec![id.into(), user_id.into()]).await? else { return Ok(None) };
+    let order_id = row.take()?;
+    Ok(Some((Booking::from_row(row)?, order_id)))
+}
+
 /// Returns the ids of an order's bookings.
 pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db.query("SELECT id FROM bookings WHERE order_id = ?", vec![order_id.into()]).await?;

@@ -363,9 +363,15 @@ pub fn settings(config: &Config) {
     }
 }
 
-/// Prints the schema.
-pub fn openapi(yaml: bool) -> Result<(), Failure> {
-    let text = if yaml { openapi::yaml() } else { openapi::SCHEMA.to_pretty_json().map_err(|error| error.to_string()) };
+/// Prints the schema. It needs no settings, but names the server if PUBLIC_URL is set.
+pub fn openapi(yaml: bool, env_file: Option<&Path>) -> Result<(), Failure> {
+    let public_url = Config::from_process(env_file).ok().and_then(|config| config.public_url);
+    let public_url = public_url.as_deref();
+    let text = if yaml {
+        openapi::json(public_url).and_then(|json| openapi::yaml(&json))
+    } else {
+        openapi::pretty_json(public_url)
+    };
     println!("{}", text.map_err(Failure::Refused)?);
     Ok(())
 }

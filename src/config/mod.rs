@@ -10,6 +10,7 @@ pub mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,10 +20,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
+use self::values::{cinema_name, is_log_directive, origin, public_url, time_of_day};
 use crate::db::target;
 use crate::desk::policy::Limits;
 use crate::time::clock::SECOND;
@@ -50,7 +53,13 @@ pub struct Config {
     pub access_token_lifetime: Duration,
     pub refresh_token_lifetime: Duration,
     pub bind: SocketAddr,
-    /// Defines when the cinema's day begins.
+    /// The name of the cinema.
+    pub cinema_name: String,
+    /// Where clients reach the server, as an origin; `None` if nobody said.
+    pub public_url: Option<String>,
+    /// The local time at which the cinema's day begins.
+    pub business_day_starts_at: Time,
+    /// The time zone of the cinema.
     pub time_zone: TimeZone,
     pub log_format: LogFormat,
     /// A filter that `tracing_subscriber::EnvFilter` understands.
@@ -184,6 +193,12 @@ impl Config {
             access_token_lifetime: reader.duration("ACCESS_TOKEN_LIFETIME_HOURS", 60 * 60),
             refresh_token_lifetime: reader.duration("REFRESH_TOKEN_LIFETIME_DAYS", 24 * 60 * 60),
             bind: reader.parsed("BIND", |value| SocketAddr::from_str(value).ok()),
+            cinema_name: reader.parsed("CINEMA_NAME", cinema_name),
+            public_url: reader.parsed("PUBLIC_URL", |value| match value {
+                "" => Some(None),
+                value => public_url(value).map(Some),
+            }),
+            business_day_starts_at: reader.parsed("BUSINESS_DAY_STARTS_AT", time_of_day),
             time_zone: reader.parsed("TIME_ZONE", |name| {
                 let zone = TimeZone::get(name).ok()?;
                 (!zone.is_unknown()).then_some(zone)
@@ -345,31 +360,6 @@ fn host_as_meant(entry: &str) -> Option<String> {
     let ascii = if name.is_ascii() { None } else { Url::parse(&format!("http://{name}")).ok() };
     let name = ascii.as_ref().and_then(Url::host_str).unwrap_or(name);
     Some(format!("{dot}{name}")).filter(|meant| is_host_pattern(meant))
-}
-
-/// Checks for a level, or `module::path=level`. `EnvFilter` accepts more, but it also takes a
-/// misspelt level for a module name, which turns the log off.
-fn is_log_directive(directive: &str) -> bool {
-    let (target, level) = directive.split_once('=').map_or((None, directive), |(target, level)| (Some(target), level));
-    let level = level.to_ascii_lowercase();
-    ["off", "error", "warn", "info", "debug", "trace"].contains(&level.as_str())
-        && target.is_none_or(|target| {
-            !target.is_empty() && target.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'))
-        })
-}
-
-/// Returns `scheme://host[:port]` as a browser writes it.
-fn origin(text: &str) -> Option<String> {
-    let (_, authority) = text.split_once("://")?;
-    if authority.contains(['/', '\\', '?', '#', '@', '*', '%'])
-        || text.chars().any(|c| c.is_whitespace() || c.is_control())
-    {
-        return None;
-    }
-    let url = Url::parse(text).ok()?;
-    let host = url.host_str().filter(|host| !host.is_empty())?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{host}{port}", url.scheme()))
 }
 
 /// Reads settings and collects the faults. A faulty setting reads as its default, so that the

@@ -5,4 +5,4 @@ pub mod admin;
 pub mod api;
 pub mod store;
 
-pub use crate::desk::reply::{Order, OrderStatus};
+pub use crate::desk::reply::Order;

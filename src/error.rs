@@ -412,8 +412,14 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let is_encoding = matches!(self, ApiError::UnsupportedEncoding(_));
         let Refusal { status, code, code_in, body, retry_after } = self.refusal();
-        let mut with_code = body.clone();
-        with_code.insert("code".to_owned(), json!(code));
+        // The code follows the detail, as in the bodies that the contract recorded with a code.
+        let mut with_code = Map::new();
+        for (name, value) in &body {
+            with_code.insert(name.clone(), value.clone());
+            if name == "detail" {
+                with_code.insert("code".to_owned(), json!(code));
+            }
+        }
         let mut response = match code_in {
             CodeIn::Bodies => (status, Json(Value::Object(with_code))).into_response(),
             CodeIn::Header => (status, Json(Value::Object(body))).into_response(),

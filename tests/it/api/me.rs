@@ -93,11 +93,7 @@ async fn wrong_and_weak_passwords_change_nothing(engine: Engine) {
 }
 
 async fn the_old_password_counts_as_a_login(engine: Engine) {
-    let app = App::start_with(
-        engine,
-        crate::support::Options { env: vec![("LOGIN_FAILURES_PER_ACCOUNT", "3".to_owned())], ..Default::default() },
-    )
-    .await;
+    let app = start(engine, &[("LOGIN_FAILURES_PER_ACCOUNT", "3")]).await;
     let world = app.world().await;
     for _ in 0..2 {
         change(&world.ann, OTHER, OTHER).send(&app).await.expect(400);

@@ -231,19 +231,7 @@ impl Config {
             login_failure_window: reader.duration("LOGIN_FAILURE_WINDOW_SECONDS", 1),
             admin_idle: reader.duration("ADMIN_IDLE_MINUTES", 60),
             admin_session: reader.duration("ADMIN_SESSION_HOURS", 60 * 60),
-            limits: Limits {
-                hold: reader.integer::<i64>("HOLD_MINUTES") * MINUTE,
-                hold_in_all: reader.integer::<i64>("HOLD_LIMIT_MINUTES") * MINUTE,
-                held_seats: reader.integer("HOLD_SEATS_PER_USER"),
-                holds: reader.integer("HOLDS_PER_USER"),
-                holds_per_minute: reader.integer("HOLDS_PER_MINUTE"),
-                changes_per_minute: reader.integer("CHANGES_PER_USER_PER_MINUTE"),
-                opens_before: reader.if_given("SALES_OPEN_DAYS").map(|days| days * 24 * 60 * MINUTE),
-                closes_before: reader.if_given("SALES_CLOSE_MINUTES").map(|minutes| minutes * MINUTE),
-                order_seats: reader.if_given("SEATS_PER_ORDER"),
-                user_seats: reader.if_given("SEATS_PER_USER"),
-                cancel_before: reader.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
-            },
+            limits: reader.limits(),
             turnaround: reader.integer::<i64>("TURNAROUND_MINUTES") * MINUTE,
             env_file: None,
             doubts: doubts::of_file(decouple),
@@ -428,6 +416,22 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             self.fault(name, problem);
             Vec::new()
         })
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            hold: self.integer::<i64>("HOLD_MINUTES") * MINUTE,
+            hold_in_all: self.integer::<i64>("HOLD_LIMIT_MINUTES") * MINUTE,
+            held_seats: self.integer("HOLD_SEATS_PER_USER"),
+            holds: self.integer("HOLDS_PER_USER"),
+            holds_per_minute: self.integer("HOLDS_PER_MINUTE"),
+            changes_per_minute: self.integer("CHANGES_PER_USER_PER_MINUTE"),
+            opens_before: self.if_given("SALES_OPEN_DAYS").map(|days| days * 24 * 60 * MINUTE),
+            closes_before: self.if_given("SALES_CLOSE_MINUTES").map(|minutes| minutes * MINUTE),
+            order_seats: self.if_given("SEATS_PER_ORDER"),
+            user_seats: self.if_given("SEATS_PER_USER"),
+            cancel_before: self.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
+        }
     }
 
     fn allowed_hosts(&mut self, debug: bool) -> Vec<String> {

@@ -6,6 +6,7 @@
 //! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`], [`cinema`]: the features, named as
 //!   in the URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
 //! - [`desk`]: decides and writes every change of a seat
+//! - [`search`]: the words by which the panel finds things
 //! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
 //!   shows to Prometheus
 //! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
@@ -33,6 +34,7 @@ pub mod orders;
 pub mod router;
 pub mod scrape;
 pub mod screens;
+pub mod search;
 pub mod server;
 pub mod sessions;
 pub mod shows;

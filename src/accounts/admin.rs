@@ -3,25 +3,22 @@
 use futures_util::future::BoxFuture;
 
 use super::editing::{self, Editor};
-use super::{Account, store, username};
+use super::{Account, store};
 use crate::admin::query::log;
 use crate::admin::{
     Action, Column, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues, Kind, Model,
-    Permission, Report, SaveError, Search, SearchKind, Shown, Site, Staff, UsedBy, Work,
+    Permission, Report, SaveError, Search, Shown, Site, Staff, UsedBy, Work,
 };
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
 use crate::identity::password_queue::Purpose;
+use crate::search;
 use crate::state::App;
 
 const YES_NO: &[(&str, &str)] = &[("1", "Yes"), ("0", "No")];
 
 const fn yes_no(name: &'static str, label: &'static str, sql: &'static str) -> Filter {
     Filter { name, label, by: FilterBy::Choice { sql, choices: YES_NO, counted: true } }
-}
-
-const fn begins(column: &'static str, kind: SearchKind) -> Search {
-    Search { column, kind }
 }
 
 pub static USERS: Model = Model {
@@ -60,13 +57,7 @@ pub static USERS: Model = Model {
         },
     ],
     order: "-joined",
-    search: &[
-        begins("t.username_key", SearchKind::Folded(username::key)),
-        begins("t.email", SearchKind::Text),
-        begins("t.first_name", SearchKind::Text),
-        begins("t.last_name", SearchKind::Text),
-        begins("t.id", SearchKind::Number),
-    ],
+    search: &[Search { kind: &search::USERS, id: "t.id" }],
     filters: &[
         yes_no("active", "Active", "t.is_active"),
         yes_no("staff", "Staff", "t.is_staff"),
@@ -241,7 +232,7 @@ pub static GROUPS: Model = Model {
         },
     ],
     order: "name",
-    search: &[begins("t.name", SearchKind::Text)],
+    search: &[Search { kind: &search::GROUPS, id: "t.id" }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",

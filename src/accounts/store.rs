@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::Account;
-use crate::db::{Db, FromRow, Query, Result, Row, Tx, Value};
+use crate::db::{Db, FromRow, Query, Result, Row, Statement, Tx, Value};
 use crate::identity::{Known, User};
+use crate::search::{self, store as words};
 
 /// The fields of an account that a login needs.
 pub struct Credentials {
@@ -50,9 +51,9 @@ pub async fn credentials(db: &Db, key: &str) -> Result<Option<Credentials>> {
     db.query_one(sql, vec![key.into()]).await
 }
 
-/// Adds an account and returns its id.
+/// Adds an account with its search words, and returns its id.
 pub async fn insert(
-    mut db: &Db,
+    db: &Db,
     username: &str,
     key: &str,
     email: &str,
@@ -60,9 +61,10 @@ pub async fn insert(
     is_superuser: bool,
     now: i64,
 ) -> Result<i64> {
-    db.insert(
-        "INSERT INTO users (username, username_key, email, password, is_active, is_staff, is_superuser, date_joined)
-             VALUES (?, ?, ?, ?, 1, ?, ?, ?)",
+    let account = Statement::new(
+        "INSERT INTO users (username, username_key, email, password, is_active, is_staff, is_superuser, date_joined,
+                                words_version)
+             VALUES (?, ?, ?, ?, 1, ?, ?, ?, 1)",
         vec![
             username.into(),
             key.into(),
@@ -72,8 +74,10 @@ pub async fn insert(
             is_superuser.into(),
             now.into(),
         ],
-    )
-    .await
+    );
+    let words = words::adding(db.dialect(), &search::USERS, &[username, email], "username_key", key.into());
+    let done = db.write(vec![account, words]).await?;
+    Ok(done[0].inserted_id())
 }
 
 /// Writes a new hash of the same password if the stored hash is still `old`; returns whether it was written. The
@@ -104,7 +108,10 @@ pub async fn change_password(tx: &mut Tx, id: i64, old: &str, hash: &str, tokens
 /// Activates or deactivates an account. The tokens of a deactivated account are refused. Returns whether the account
 /// exists.
 pub async fn set_active(db: &Db, key: &str, is_active: bool) -> Result<bool> {
-    let sql = "UPDATE users SET is_active = ?, version = version + 1 WHERE username_key = ?";
+    // The words stay as they are, with the version that they belong to.
+    let sql = "UPDATE users SET is_active = ?,
+                   words_version = CASE WHEN words_version = version THEN version + 1 END, version = version + 1
+               WHERE username_key = ?";
     let done = db.execute(sql, vec![i64::from(is_active).into(), key.into()]).await?;
     Ok(done.changed == 1)
 }
@@ -160,31 +167,35 @@ fn edited(account: &Account, key: &str) -> Vec<Value> {
     ]
 }
 
-/// Adds an account, without its groups, and returns its id.
+/// Adds an account with its search words, but without its groups, and returns its id.
 pub async fn add_account(tx: &mut Tx, account: &Account, key: &str, password: &str, now: i64) -> Result<i64> {
     let mut params = edited(account, key);
     params.extend([password.into(), now.into()]);
-    tx.insert(
-        "INSERT INTO users (username, username_key, email, first_name, last_name, is_active, is_staff, is_superuser,
-                                password, date_joined)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        params,
-    )
-    .await
+    let sql = "INSERT INTO users (username, username_key, email, first_name, last_name, is_active, is_staff,
+                                  is_superuser, password, date_joined, words_version)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)";
+    let id = tx.insert(sql, params).await?;
+    words::put(tx, &search::USERS, id, &texts(account)).await?;
+    Ok(id)
 }
 
-/// Changes an account, except for its groups.
+/// Returns the texts of [`search::USERS`].
+fn texts(account: &Account) -> [&str; 4] {
+    [&account.username, &account.email, &account.first_name, &account.last_name]
+}
+
+/// Changes an account and its search words, but not its groups.
 pub async fn change_account(tx: &mut Tx, id: i64, account: &Account, key: &str) -> Result<()> {
     let mut params = edited(account, key);
     params.push(id.into());
     tx.execute(
         "UPDATE users SET username = ?, username_key = ?, email = ?, first_name = ?, last_name = ?, is_active = ?,
-                          is_staff = ?, is_superuser = ?, version = version + 1
+                          is_staff = ?, is_superuser = ?, words_version = version + 1, version = version + 1
          WHERE id = ?",
         params,
     )
     .await?;
-    Ok(())
+    words::put(tx, &search::USERS, id, &texts(account)).await
 }
 
 /// Makes someone a member of these groups and no others.
@@ -201,13 +212,15 @@ pub async fn set_groups(tx: &mut Tx, id: i64, groups: &[i64]) -> Result<()> {
 pub async fn put_group(tx: &mut Tx, id: Option<i64>, name: &str, permissions: &[String]) -> Result<i64> {
     let id = match id {
         Some(id) => {
-            let changed = "UPDATE staff_groups SET name = ?, version = version + 1 WHERE id = ?";
+            let changed =
+                "UPDATE staff_groups SET name = ?, words_version = version + 1, version = version + 1 WHERE id = ?";
             tx.execute(changed, vec![name.into(), id.into()]).await?;
             tx.execute("DELETE FROM group_permissions WHERE group_id = ?", vec![id.into()]).await?;
             id
         }
-        None => tx.insert("INSERT INTO staff_groups (name) VALUES (?)", vec![name.into()]).await?,
+        None => tx.insert("INSERT INTO staff_groups (name, words_version) VALUES (?, 1)", vec![name.into()]).await?,
     };
+    words::put(tx, &search::GROUPS, id, &[name]).await?;
     for permission in permissions {
         let row = vec![id.into(), permission.into()];
         tx.execute("INSERT INTO group_permissions (group_id, permission) VALUES (?, ?)", row).await?;
@@ -235,5 +248,5 @@ pub async fn delete_group(tx: &mut Tx, id: i64) -> Result<()> {
     ] {
         tx.execute(sql, vec![id.into()]).await?;
     }
-    Ok(())
+    words::remove(tx, &search::GROUPS, id).await
 }

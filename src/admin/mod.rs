@@ -25,6 +25,7 @@ use futures_util::future::BoxFuture;
 use crate::db::{DbError, Decode, Result, Tx, Value};
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
+use crate::search;
 use crate::state::App;
 
 pub use crate::web::html::forms::SaveError;
@@ -255,22 +256,13 @@ pub enum Shown {
     Made(for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<String>>),
 }
 
-/// A column that the words of a search are compared with. A word matches values that begin with it.
+/// Words that find objects: their own, or those of something that they belong to. A word of a search matches words that
+/// begin with it. Objects are also found by their id.
 #[derive(Debug)]
 pub struct Search {
-    /// The SQL of an indexed column of the table or of a joined one.
-    pub column: &'static str,
-    pub kind: SearchKind,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub enum SearchKind {
-    /// Begins with the word, in any letter case; the index is NOCASE on SQLite.
-    Text,
-    /// Begins with what this function makes of the word, as it is stored in the column.
-    Folded(fn(&str) -> String),
-    /// Equals the word, which is a whole number.
-    Number,
+    pub kind: &'static search::Kind,
+    /// The column of the table, or of a joined one, with the id of the thing that has the words. It has an index.
+    pub id: &'static str,
 }
 
 /// A choice that narrows a list.

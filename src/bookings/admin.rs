@@ -1,17 +1,16 @@
 //! Bookings in the admin panel.
 
 use super::store::{self, Name};
-use crate::accounts::username;
 use crate::admin::{
     Action, Column, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search,
-    SearchKind, Shown,
+    Shown,
 };
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
-use crate::orders::admin::{code, shown};
-use crate::orders::api::codes;
+use crate::orders::admin::{code, orders_with_code, shown};
+use crate::search;
 use crate::state::App;
 use crate::time::cinema;
 
@@ -61,15 +60,8 @@ pub static BOOKINGS: Model = Model {
         Column { name: "booked_at", label: "Booked", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
-    search: &[
-        Search { column: "u.username_key", kind: SearchKind::Folded(username::key) },
-        Search { column: "u.email", kind: SearchKind::Text },
-        Search { column: "u.first_name", kind: SearchKind::Text },
-        Search { column: "u.last_name", kind: SearchKind::Text },
-        Search { column: "m.title", kind: SearchKind::Text },
-        Search { column: "t.id", kind: SearchKind::Number },
-    ],
-    exact: Some(|app, word| Box::pin(with_code(app, word))),
+    search: &[Search { kind: &search::USERS, id: "t.user_id" }, Search { kind: &search::MOVIES, id: "s.movie_id" }],
+    exact: Some(|app, typed| Box::pin(with_code(app, typed))),
     filters: &[
         Filter {
             name: "status",
@@ -169,10 +161,7 @@ pub fn told(error: BookingError) -> String {
     }
 }
 
-/// Returns the bookings of the order with this code.
-async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
-    match codes(app).await?.id(word) {
-        Some(order_id) => store::bookings_of_order(&app.db, order_id).await,
-        None => Ok(Vec::new()),
-    }
+/// Returns the bookings of the orders with this code or part of a code.
+async fn with_code(app: &App, typed: &str) -> Result<Vec<i64>, DbError> {
+    store::bookings_of_orders(&app.db, &orders_with_code(app, typed).await?).await
 }

@@ -51,9 +51,19 @@ pub async fn booking_of(db: &Db, user_id: i64, id: i64) -> Result<Option<(Bookin
     Ok(Some((Booking::from_row(row)?, order_id)))
 }
 
-/// Returns the ids of an order's bookings.
-pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
-    let found: Vec<(i64,)> = db.query("SELECT id FROM bookings WHERE order_id = ?", vec![order_id.into()]).await?;
+/// Returns the ids of the bookings of these orders.
+pub async fn bookings_of_orders(db: &Db, order_ids: &[i64]) -> Result<Vec<i64>> {
+    if order_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {} b.id FROM {} AS d JOIN bookings b {} ON b.order_id = d.id",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")]),
+        db.dialect().by_index("bookings_of_an_order"),
+    );
+    let order_ids: Vec<(i64,)> = order_ids.iter().map(|id| (*id,)).collect();
+    let found: Vec<(i64,)> = db.query(&sql, vec![Value::list(&order_ids)]).await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 

@@ -12,6 +12,8 @@ use crate::data::{fixture, import_django, sample};
 use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
 use crate::openapi;
+use crate::orders::code_index;
+use crate::search::backfill;
 use crate::telemetry::log;
 
 /// Why a command failed.
@@ -188,8 +190,8 @@ fn edited_advice(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("The migrations {} {advice}", names.join(", ")))
 }
 
-/// Applies pending migrations; with `check`, only reports them; with `finish`, also those that wait until no earlier
-/// version runs.
+/// Applies pending migrations, and makes the search words and the index of codes that are missing; with `check`, only
+/// reports the migrations; with `finish`, also applies those that wait until no earlier version runs.
 pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), Failure> {
     let db = if check { open_existing(config)? } else { open_or_make(config)? };
     let state = db.migration_state().await?;
@@ -211,6 +213,12 @@ pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), F
                 println!("Applied {name}.");
             }
         }
+    }
+    if !check {
+        // If this is interrupted, `marquee migrate` continues, and so does a server.
+        let mut show = progress();
+        backfill::catch_up(&db, &mut show).await?;
+        code_index::catch_up(&db, &mut show).await?;
     }
     let waiting = db.waiting_migrations().await?;
     if !waiting.is_empty() {

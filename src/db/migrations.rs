@@ -50,6 +50,7 @@ migrations![
     8 "0008_jobs",
     9 "0009_every_booking_has_an_order",
     10 "0010_drop_old_indexes" waits,
+    12 "0012_search_words",
 ];
 
 impl Migration {

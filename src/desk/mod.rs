@@ -9,6 +9,7 @@
 pub mod adoption;
 mod batch;
 pub mod cleanup;
+pub mod code_index;
 pub mod codes;
 pub mod command;
 pub mod error;

@@ -1,9 +1,8 @@
 //! Movies in the admin panel.
 
 use super::store;
-use crate::admin::{
-    Column, Field, Fieldset, FormValues, Inline, Kind, Model, SaveError, Search, SearchKind, Shown, UsedBy, Work,
-};
+use crate::admin::{Column, Field, Fieldset, FormValues, Inline, Kind, Model, SaveError, Search, Shown, UsedBy, Work};
+use crate::search;
 use crate::shows::admin::refuse_with_shows;
 
 pub static MOVIES: Model = Model {
@@ -26,7 +25,7 @@ pub static MOVIES: Model = Model {
         },
     ],
     order: "title",
-    search: &[Search { column: "t.title", kind: SearchKind::Text }],
+    search: &[Search { kind: &search::MOVIES, id: "t.id" }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",

@@ -1,15 +1,17 @@
 //! Orders and holds in the admin panel.
 
 use super::api::codes;
-use crate::accounts::username;
 use crate::admin::{
     Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError,
-    Search, SearchKind, Shown,
+    Search, Shown,
 };
 use crate::bookings::store::order_names;
 use crate::db::DbError;
+use crate::desk::code_index;
+use crate::desk::codes::CodePart;
 use crate::desk::command::StaffAction;
 use crate::desk::staff;
+use crate::search;
 use crate::state::App;
 use futures_util::future::BoxFuture;
 
@@ -21,7 +23,7 @@ pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, k
 /// Orders of a show are found through its bookings, of which each order has one with the lowest id.
 const SHOW_OF_AN_ORDER: Join = Join {
     back: "bookings v ON v.show_id = s.id JOIN orders t ON t.id = v.order_id
-           AND NOT EXISTS (SELECT 1 FROM bookings w WHERE w.order_id = v.order_id AND w.id < v.id)",
+           AND NOT EXISTS (SELECT 1 FROM bookings e WHERE e.order_id = v.order_id AND e.id < v.id)",
     ..Join::new("shows", "s", "t.show_id")
 };
 
@@ -57,14 +59,8 @@ const BEGINS: Column =
     Column { name: "begins", label: "Begins", sql: "s.date_time", shown: Shown::Moment, ..Column::PLAIN };
 const SEATS_LEFT: Column = Column { name: "seats", label: "Seats", sql: SEATS, ..Column::PLAIN };
 
-const SEARCH: &[Search] = &[
-    Search { column: "u.username_key", kind: SearchKind::Folded(username::key) },
-    Search { column: "u.email", kind: SearchKind::Text },
-    Search { column: "u.first_name", kind: SearchKind::Text },
-    Search { column: "u.last_name", kind: SearchKind::Text },
-    Search { column: "m.title", kind: SearchKind::Text },
-    Search { column: "t.id", kind: SearchKind::Number },
-];
+const SEARCH: &[Search] =
+    &[Search { kind: &search::USERS, id: "t.user_id" }, Search { kind: &search::MOVIES, id: "s.movie_id" }];
 
 const BY_SHOW: Filter = Filter {
     name: "show",
@@ -97,7 +93,7 @@ pub static ORDERS: Model = Model {
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
     search: SEARCH,
-    exact: Some(|app, word| Box::pin(with_code(app, word))),
+    exact: Some(|app, typed| Box::pin(orders_with_code(app, typed))),
     filters: &[
         Filter {
             name: "status",
@@ -169,8 +165,14 @@ pub fn code(app: &App, order_id: i64) -> BoxFuture<'_, Result<String, DbError>> 
     Box::pin(async move { Ok(codes(app).await?.of(order_id)) })
 }
 
-async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
-    Ok(codes(app).await?.id(word).into_iter().collect())
+/// Returns the orders and holds whose code is this one or, if it is a part of a code, has it.
+pub async fn orders_with_code(app: &App, typed: &str) -> Result<Vec<i64>, DbError> {
+    let codes = codes(app).await?;
+    match (codes.id(typed), CodePart::read(typed)) {
+        (Some(id), _) => Ok(vec![id]),
+        (None, Some(part)) => code_index::find(&app.db, codes, &part).await,
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 /// Holds, including those that have ended recently.
@@ -200,6 +202,7 @@ pub static HOLDS: Model = Model {
         Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
     ],
     search: SEARCH,
+    exact: Some(|app, typed| Box::pin(orders_with_code(app, typed))),
     filters: &[
         Filter {
             name: "state",

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod code_index;
 pub mod store;
 
 pub use crate::desk::reply::Order;

@@ -7,7 +7,7 @@ use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
 use crate::admin::{
     Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Model,
-    Permission, Report, SaveError, Search, SearchKind, Shown, UsedBy, Work,
+    Permission, Report, SaveError, Search, Shown, UsedBy, Work,
 };
 use crate::bookings::admin::told;
 use crate::bookings::store::left_of_show;
@@ -15,6 +15,7 @@ use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::policy::{Limits, Sales};
 use crate::desk::staff;
+use crate::search;
 use crate::state::App;
 use crate::time::{cinema, clock};
 
@@ -80,11 +81,7 @@ pub static SHOWS: Model = Model {
         Column { name: "sales", label: "Sales", sql: STATE, shown: Shown::Made(sales), ..Column::PLAIN },
     ],
     order: "-begins",
-    search: &[
-        Search { column: "m.title", kind: SearchKind::Text },
-        Search { column: "c.name", kind: SearchKind::Text },
-        Search { column: "t.id", kind: SearchKind::Number },
-    ],
+    search: &[Search { kind: &search::MOVIES, id: "t.movie_id" }, Search { kind: &search::SCREENS, id: "t.screen_id" }],
     filters: &[
         Filter {
             name: "when",

@@ -9,7 +9,7 @@ use super::scan::{Order, Scan};
 use super::search::Matches;
 use super::sql::Sql;
 use super::{COUNT_LIMIT, Count, ListQuery, Sort};
-use crate::admin::{Model, SearchKind};
+use crate::admin::{Model, Shown};
 use crate::db::{Result, Value};
 use crate::state::App;
 
@@ -126,14 +126,14 @@ impl ListSearch {
         self.words = words.len();
         for word in words {
             if self.leads_few() {
-                self.checks.push(word.check());
+                self.checks.push(word.check(self.builder.dialect));
                 continue;
             }
             let found = self.builder.search_word(word, self.words == 1).await?;
             if found.many.is_empty() && found.few.len() <= super::BOUND {
                 self.lead(found.few);
             } else {
-                self.checks.push(found.word.check());
+                self.checks.push(found.word.check(self.builder.dialect));
                 self.frequent.push(found);
             }
         }
@@ -252,8 +252,8 @@ impl Builder {
         let Sort { column, descending } = query.sort.unwrap_or_else(by_default);
         let column = self.model.columns.iter().find(|known| known.name == column);
         let sql = column.and_then(|column| column.sort).unwrap_or("t.id");
-        let is_text = self.model.search.iter().any(|one| one.column == sql && matches!(one.kind, SearchKind::Text));
         let unique = column.is_some_and(|column| column.unique);
+        let is_text = !unique && column.is_some_and(|column| matches!(column.shown, Shown::Text));
         let sql = if is_text { self.dialect.sort_in_any_case(sql) } else { sql.to_owned() };
         Order { sql, descending, unique, over: None }
     }

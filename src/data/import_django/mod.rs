@@ -21,6 +21,8 @@ use crate::db::target::DatabaseTarget;
 use crate::db::{Db, DbError, Decode, Dialect, FromRow, Query, Tx, Value};
 use crate::desk::{adoption, id_blocks};
 use crate::movies;
+use crate::orders::code_index;
+use crate::search::backfill;
 
 pub use report::{Conflict, Listed, Report};
 use tables::{BOOKINGS, Column, Holds, MAX_ID, MAX_SCREEN_CHARS, MOVIES, SHOWS, TABLES, Table, USERS};
@@ -104,8 +106,10 @@ pub async fn import(
     import.copy(&BOOKINGS, progress).await?;
     let report = import.finish().await?;
     if !dry_run {
-        // The bookings are imported by now. A server adds the orders as well, should this be interrupted.
+        // The bookings are imported by now. A server does the rest as well, should this be interrupted.
         while adoption::adopt_some(db).await? > 0 {}
+        backfill::catch_up(db, progress).await?;
+        code_index::catch_up(db, progress).await?;
     }
     Ok(report)
 }

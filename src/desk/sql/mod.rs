@@ -72,6 +72,8 @@ pub struct BackgroundTexts {
     pub by_lack_of_an_order: &'static str,
     /// Gives bookings the orders that have their ids.
     pub set_orders: &'static str,
+    /// Notes that the codes of orders have their halves in `order_codes`.
+    pub set_codes: &'static str,
     pub delete_old_keys: &'static str,
     /// Deletes the rows of ended holds.
     pub delete_seats: &'static str,

@@ -139,6 +139,7 @@ pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
     set_orders: "
         UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id SET b.order_id = b.id
         WHERE b.order_id IS NULL AND b.status <> 'blocked'",
+    set_codes: "UPDATE {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id SET o.has_code = 1",
     delete_old_keys: "DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000",
     delete_seats: "
         DELETE b FROM {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id

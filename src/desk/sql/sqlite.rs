@@ -127,6 +127,7 @@ pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
     set_orders: "
         UPDATE bookings AS b SET order_id = b.id FROM {rows} AS d
         WHERE b.id = d.id AND b.order_id IS NULL AND b.status <> 'blocked'",
+    set_codes: "UPDATE orders AS o SET has_code = 1 FROM {rows} AS d WHERE o.id = d.id",
     delete_old_keys: "
         DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
             (SELECT key_high, key_low FROM idempotency_keys WHERE {old} LIMIT 1000)",

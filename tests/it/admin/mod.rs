@@ -6,13 +6,22 @@ mod cinema;
 mod forms;
 mod lists;
 mod planets;
+mod search;
 mod sessions;
 
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [access::tests(), accounts::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        access::tests(),
+        accounts::tests(),
+        cinema::tests(),
+        forms::tests(),
+        lists::tests(),
+        search::tests(),
+        sessions::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

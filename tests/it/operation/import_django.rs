@@ -174,6 +174,12 @@ async fn moves(from: &str, app: &App) {
         ])
     );
 
+    // The panel's search finds what was imported.
+    for table in ["users", "movies", "screens"] {
+        assert!(app.sql(&format!("SELECT id FROM {table} WHERE lacks_words = 1")).await.is_empty(), "{table}");
+    }
+    assert_eq!(app.sql("SELECT object_id FROM search_words WHERE kind = 3 AND word = 'angstrom'").await, [["2"]]);
+
     let imported = content(app).await;
     let second = shown(&app.succeed(&["import-django", "--from", from]));
     assert!(second.contains("bookings         0 copied, 5 already there\n"), "{second}");

@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stores", &[STORES]),
     ("identity and settings", &["config", "identity"]),
     ("desk", &["desk"]),
-    ("caches and jobs", &["cache", "jobs"]),
+    ("caches and jobs", &["cache", "jobs", "search"]),
     ("db", &["db"]),
     ("foundation", &["tasks", "telemetry", "time"]),
 ];

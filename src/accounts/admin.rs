@@ -241,7 +241,10 @@ pub static GROUPS: Model = Model {
             Field {
                 name: "permissions",
                 label: "Permissions",
-                help: "The permissions of all members. Only superusers can change groups.",
+                help: "The permissions of all members. Only superusers can change groups. \"orders: pay\" records \
+                       payments; \"orders: refund\" records refunds, which cancel the order; \"orders: cancel\" \
+                       cancels orders and bookings; \"shows: cancel\" cancels shows, and also needs \
+                       \"orders: cancel\".",
                 sql: "(SELECT GROUP_CONCAT(p.permission) FROM group_permissions p WHERE p.group_id = t.id)",
                 kind: Kind::Several(Site::permissions),
                 required: false,

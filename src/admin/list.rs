@@ -10,7 +10,7 @@ use super::query::list::List;
 use super::query::rows::{self, ListRow};
 use super::query::{BOUND, Chosen, Count, ListQuery, Period, Sort};
 use super::render::Frame;
-use super::urls::{change_url, list_url, names_url};
+use super::urls::{change_url, led_url, list_url, names_url};
 use super::values::cell_text;
 use super::words::{capitalize, choice_label};
 use super::{Column, Filter, FilterBy, Model, SaveError, Shown};
@@ -33,9 +33,11 @@ pub enum Cell {
         iso: String,
         text: String,
     },
+    /// `url` is empty if the bar leads nowhere.
     Bar {
         value: i64,
         of: i64,
+        url: String,
     },
     Link {
         url: String,
@@ -230,17 +232,25 @@ async fn line(page: &Page, model: &'static Model, row: ListRow, edits: bool) -> 
                 label: format!("{} of {}", column.label, row.label),
                 value: cell_text(value),
             },
-            None => cell(page, column, value, beside).await?,
+            None => cell(page, model, row.id, column, value, beside).await?,
         });
     }
     Ok(Line { id: row.id, label: row.label, version: row.version, cells })
 }
 
-async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Result<Cell> {
+async fn cell(
+    page: &Page,
+    model: &'static Model,
+    id: i64,
+    column: &Column,
+    value: Value,
+    beside: Value,
+) -> Result<Cell> {
     let number = |value: Value| i64::decode(value).unwrap_or_default();
     if value == Value::Null {
         return Ok(Cell::Text(String::new()));
     }
+    let led = |number: i64| led_url(page.site, &page.staff, column.leads, number, model, id);
     Ok(match column.shown {
         Shown::Text => Cell::Text(cell_text(value)),
         Shown::Number => Cell::Number(cell_text(value)),
@@ -250,7 +260,10 @@ async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Resu
             let micros = number(value);
             Cell::Moment { iso: clock::iso(micros), text: cinema::minute(micros, &page.app.config.time_zone) }
         }
-        Shown::Bar { .. } => Cell::Bar { value: number(value), of: number(beside) },
+        Shown::Bar { .. } => {
+            let value = number(value);
+            Cell::Bar { value, of: number(beside), url: led(value).unwrap_or_default() }
+        }
         Shown::Link { model, .. } => {
             let text = cell_text(value);
             match page.site.model(model).filter(|model| page.staff.sees(model) && beside != Value::Null) {
@@ -258,7 +271,11 @@ async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Resu
                 None => Cell::Text(text),
             }
         }
-        Shown::Made(make) => Cell::Text(make(&page.app, number(value)).await?),
+        Shown::Made(make) => {
+            let value = number(value);
+            let text = make(&page.app, value).await?;
+            led(value).map_or(Cell::Text(text.clone()), |url| Cell::Link { url, text })
+        }
     })
 }
 
@@ -300,6 +317,12 @@ async fn narrowing(
         }
         FilterBy::Conditions(conditions) => {
             offered.extend(conditions.iter().map(|(name, label, _)| ((*name).to_owned(), (*label).to_owned())));
+        }
+        FilterBy::Linked { model: of, .. } => {
+            let Some(of) = page.site.model(of).filter(|of| page.staff.sees(of)) else { return Ok(None) };
+            let Ok(id) = value.parse() else { return Ok(None) };
+            let named = rows::rows(app, of, &[id]).await?;
+            offered.extend(named.into_iter().map(|row| (row.id.to_string(), row.label)));
         }
         FilterBy::Related { model: of, .. } => {
             let Some(of) = page.site.model(of).filter(|of| page.staff.sees(of)) else { return Ok(None) };

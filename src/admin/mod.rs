@@ -107,6 +107,8 @@ pub struct Model {
     pub used_by: &'static [UsedBy],
     /// Only superusers may change its objects, whatever permissions a group has.
     pub for_superusers: bool,
+    /// Finds what happened to an object and is not in the log, for its history.
+    pub past: Option<Past>,
     /// Called after a change is committed, to update caches.
     pub changed: fn(&App, i64),
 }
@@ -138,6 +140,7 @@ impl Model {
         kept: "",
         used_by: &[],
         for_superusers: false,
+        past: None,
         changed: |_, _| {},
     };
 
@@ -150,6 +153,7 @@ impl Model {
             Permission::Add => self.save.is_some() && self.adds || acts,
             Permission::Change => self.save.is_some() || acts,
             Permission::Delete => self.delete.is_some() || acts,
+            Permission::Pay | Permission::Refund | Permission::Cancel | Permission::Erase => acts,
         }
     }
 
@@ -226,11 +230,31 @@ pub struct Column {
     pub unique: bool,
     /// The form field that can be edited in the list.
     pub edits: Option<&'static str>,
+    /// Where the cell leads; not for the first column, which leads to the object itself.
+    pub leads: Leads,
 }
 
 impl Column {
-    pub const PLAIN: Column =
-        Column { name: "", label: "", sql: "", shown: Shown::Text, sort: None, unique: false, edits: None };
+    pub const PLAIN: Column = Column {
+        name: "",
+        label: "",
+        sql: "",
+        shown: Shown::Text,
+        sort: None,
+        unique: false,
+        edits: None,
+        leads: Leads::Nowhere,
+    };
+}
+
+/// Where a value leads, if the user may see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leads {
+    Nowhere,
+    /// To the object of this model whose id is the value.
+    To(&'static str),
+    /// To the list of this model's objects that belong to the object. A filter of that model finds them.
+    Objects(&'static str),
 }
 
 /// How a cell is shown.
@@ -283,6 +307,18 @@ pub enum FilterBy {
     /// The SQL is the id of an object of this model, which people choose by its name. If it contains `{id}`, it is a
     /// condition instead, with that id in the place of `{id}`.
     Related { sql: &'static str, model: &'static str },
+    /// Like `Related`, but people choose it only by a link from the object, see [`Leads::Objects`].
+    Linked { sql: &'static str, model: &'static str },
+}
+
+impl FilterBy {
+    /// Returns the model whose objects the filter is about.
+    pub fn model(&self) -> Option<&'static str> {
+        match self {
+            FilterBy::Related { model, .. } | FilterBy::Linked { model, .. } => Some(model),
+            FilterBy::Choice { .. } | FilterBy::Conditions(_) => None,
+        }
+    }
 }
 
 /// A group of fields in a form.
@@ -307,6 +343,8 @@ pub struct Field {
     /// The initial value of its control when an object is added.
     pub initial: &'static str,
     pub access: FieldAccess,
+    /// Where the value leads if it is read-only.
+    pub leads: Leads,
 }
 
 impl Field {
@@ -319,6 +357,7 @@ impl Field {
         required: true,
         initial: "",
         access: FieldAccess::Edited,
+        leads: Leads::Nowhere,
     };
 }
 
@@ -403,6 +442,19 @@ pub struct Work<'a> {
     pub tx: &'a mut Tx,
     pub staff: &'a Staff,
 }
+
+/// Something that happened to an object, as its row says.
+#[derive(Debug, Clone)]
+pub struct PastEvent {
+    /// UTC microseconds.
+    pub at: i64,
+    /// Who did it.
+    pub by: String,
+    /// What was done, such as `Cancelled`.
+    pub what: String,
+}
+
+pub type Past = for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<Vec<PastEvent>>>;
 
 /// Returns the ids of the objects that this word of a search names.
 pub type Exact = for<'a> fn(&'a App, &'a str) -> BoxFuture<'a, Result<Vec<i64>>>;

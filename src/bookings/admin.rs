@@ -2,8 +2,8 @@
 
 use super::store::{self, Name};
 use crate::admin::{
-    Action, Column, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search,
-    Shown,
+    Action, Column, Field, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Leads, Model, Permission, Report,
+    SaveError, Search, Shown,
 };
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
@@ -38,7 +38,15 @@ pub static BOOKINGS: Model = Model {
     only: "t.status <> 'held'",
     label: "CONCAT('Seat ', t.seat_number, ' of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
-        Column { name: "order", label: "Order", sql: ORDER, shown: Shown::Made(code), ..Column::PLAIN },
+        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
+        Column {
+            name: "order",
+            label: "Order",
+            sql: ORDER,
+            shown: Shown::Made(code),
+            leads: Leads::To("orders"),
+            ..Column::PLAIN
+        },
         Column {
             name: "user",
             label: "Customer",
@@ -58,7 +66,6 @@ pub static BOOKINGS: Model = Model {
         Column { name: "seat", label: "Seat", sql: "t.seat_number", shown: Shown::Number, ..Column::PLAIN },
         Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
         Column { name: "booked_at", label: "Booked", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
-        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
     search: &[Search { kind: &search::USERS, id: "t.user_id" }, Search { kind: &search::MOVIES, id: "s.movie_id" }],
     exact: Some(|app, typed| Box::pin(with_code(app, typed))),
@@ -72,6 +79,7 @@ pub static BOOKINGS: Model = Model {
         Filter { name: "screen", label: "Screen", by: FilterBy::Related { sql: "s.screen_id", model: "screens" } },
         Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.show_id", model: "shows" } },
         Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } },
+        Filter { name: "order", label: "Order", by: FilterBy::Linked { sql: "t.order_id", model: "orders" } },
     ],
     dates: Some("s.date_time"),
     fieldsets: &[
@@ -79,7 +87,8 @@ pub static BOOKINGS: Model = Model {
             title: "",
             help: "",
             fields: &[
-                shown("order", "Order", ORDER, Kind::Made(code)),
+                // Not `ORDER`, because the seats of an order are found by this column's index.
+                Field { leads: Leads::To("orders"), ..shown("order", "Order", "t.order_id", Kind::Made(code)) },
                 shown("status", "Status", "t.status", Kind::Choice(STATUS)),
                 shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
                 shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
@@ -99,8 +108,9 @@ pub static BOOKINGS: Model = Model {
         name: "cancel",
         label: "Cancel bookings…",
         about: "Their seats go back on sale immediately. Customers see the bookings as cancelled, but get no email.",
-        needs: Permission::Change,
-        also: &[("orders", Permission::Change)],
+        // Every booking belongs to an order.
+        needs: Permission::View,
+        also: &[("orders", Permission::Cancel)],
         run: |app, _, ids, _| Box::pin(cancel(app, ids)),
         ..Action::PLAIN
     }],

@@ -51,6 +51,7 @@ migrations![
     9 "0009_every_booking_has_an_order",
     10 "0010_drop_old_indexes" waits,
     12 "0012_search_words",
+    13 "0013_panel",
 ];
 
 impl Migration {

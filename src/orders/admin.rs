@@ -2,8 +2,8 @@
 
 use super::api::codes;
 use crate::admin::{
-    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError,
-    Search, Shown,
+    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Inline, Join, Kind, Model, Permission, Report,
+    SaveError, Search, Shown,
 };
 use crate::bookings::store::order_names;
 use crate::db::DbError;
@@ -37,6 +37,10 @@ const JOINS: &[Join] = &[
 /// SQL for the seats that are not cancelled, ordered by number.
 const SEATS: &str =
     "(SELECT GROUP_CONCAT(b.active_seat ORDER BY b.active_seat) FROM bookings b WHERE b.order_id = t.id)";
+
+/// SQL for the seats that were cancelled, ordered by number.
+const CANCELLED_SEATS: &str = "(SELECT GROUP_CONCAT(CASE WHEN b.status = 'cancelled' THEN b.seat_number END \
+     ORDER BY b.seat_number) FROM bookings b WHERE b.order_id = t.id)";
 
 const STATUS: &[(&str, &str)] =
     &[("awaiting_payment", "Awaiting payment"), ("paid", "Paid"), ("cancelled", "Cancelled"), ("refunded", "Refunded")];
@@ -88,6 +92,7 @@ pub static ORDERS: Model = Model {
         SHOW,
         BEGINS,
         SEATS_LEFT,
+        Column { name: "cancelled_seats", label: "Cancelled seats", sql: CANCELLED_SEATS, ..Column::PLAIN },
         Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
         Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
@@ -117,12 +122,21 @@ pub static ORDERS: Model = Model {
             shown("made", "Created", "t.created_at", Kind::Moment),
         ],
     }],
+    inlines: &[Inline {
+        model: "bookings",
+        by: "order",
+        fields: &["seat", "status", "booked_at", "cancelled_at"],
+        order: "t.seat_number, t.id",
+        only: "",
+        help: "",
+        extra: 0,
+    }],
     actions: &[
         Action {
             name: "paid",
             label: "Mark as paid",
             about: "Confirm that the payment was received at the counter.",
-            needs: Permission::Change,
+            needs: Permission::Pay,
             run: |app, _, ids, _| Box::pin(act(app, StaffAction::Pay, ["Awaiting payment", "Paid"], ids)),
             ..Action::PLAIN
         },
@@ -130,8 +144,7 @@ pub static ORDERS: Model = Model {
             name: "refund",
             label: "Refund…",
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
-            needs: Permission::Change,
-            also: &[("bookings", Permission::Change)],
+            needs: Permission::Refund,
             run: |app, _, ids, _| Box::pin(act(app, StaffAction::Refund, ["Paid", "Refunded"], ids)),
             ..Action::PLAIN
         },
@@ -139,8 +152,7 @@ pub static ORDERS: Model = Model {
             name: "cancel",
             label: "Cancel orders…",
             about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
-            needs: Permission::Change,
-            also: &[("bookings", Permission::Change)],
+            needs: Permission::Cancel,
             run: |app, _, ids, _| Box::pin(act(app, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
             ..Action::PLAIN
         },

@@ -6,7 +6,7 @@ use super::copying;
 use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Model,
+    Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Leads, Model,
     Permission, Report, SaveError, Search, Shown, UsedBy, Work,
 };
 use crate::bookings::admin::told;
@@ -69,6 +69,7 @@ pub static SHOWS: Model = Model {
             label: "Sold",
             sql: "t.seats_taken",
             shown: Shown::Bar { of: "t.total_seats" },
+            leads: Leads::Objects("bookings"),
             ..Column::PLAIN
         },
         Column {
@@ -200,6 +201,7 @@ pub static SHOWS: Model = Model {
                     sql: "t.seats_taken",
                     kind: Kind::Number { least: 0, most: i64::MAX },
                     access: FieldAccess::Shown,
+                    leads: Leads::Objects("bookings"),
                     ..Field::PLAIN
                 },
                 Field {
@@ -209,6 +211,7 @@ pub static SHOWS: Model = Model {
                     sql: held!(),
                     kind: Kind::Number { least: 0, most: i64::MAX },
                     access: FieldAccess::Shown,
+                    leads: Leads::Objects("holds"),
                     ..Field::PLAIN
                 },
             ],
@@ -261,8 +264,8 @@ pub static SHOWS: Model = Model {
             label: "Cancel shows…",
             about: "The shows disappear from sale, and all their bookings, orders and holds are cancelled. This \
                     can't be undone.",
-            needs: Permission::Change,
-            also: &[("bookings", Permission::Change), ("orders", Permission::Change), ("holds", Permission::Change)],
+            needs: Permission::Cancel,
+            also: &[("orders", Permission::Cancel)],
             run: |app, _, ids, _| Box::pin(cancel(app, ids)),
             ..Action::PLAIN
         },

@@ -226,7 +226,7 @@ impl Filter {
             FilterBy::Conditions(conditions) => {
                 conditions.iter().find(|(name, ..)| *name == value).map(|(.., sql)| Chosen::When(sql))
             }
-            FilterBy::Related { sql, .. } => Some(Chosen::Of(sql, value.parse().ok()?)),
+            FilterBy::Related { sql, .. } | FilterBy::Linked { sql, .. } => Some(Chosen::Of(sql, value.parse().ok()?)),
         }
     }
 }

@@ -4,7 +4,8 @@ mod mysql;
 mod sqlite;
 
 use super::records::{
-    KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, ShowSeat, ShowUpdate, UserRoom,
+    CancelledSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, ShowSeat, ShowUpdate,
+    UserRoom,
 };
 use crate::db::{Dialect, Statement, Value};
 
@@ -123,7 +124,7 @@ statements! {
     end_holds: SeatAt::COLUMNS,
     delete_held: SeatAt::COLUMNS,
     confirm_seats: SeatAt::COLUMNS,
-    cancel_seats: SeatAt::COLUMNS,
+    cancel_seats: CancelledSeat::COLUMNS,
     insert_booking: &[],
     insert_bookings: NewBooking::COLUMNS,
     delete_keys: OldReply::COLUMNS,

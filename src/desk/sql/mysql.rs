@@ -113,7 +113,8 @@ pub const TEXTS: Texts = Texts {
         SET b.status = 'booked', b.created_at = d.at WHERE b.status = 'held'",
     cancel_seats: "
         UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
-        SET b.status = 'cancelled', b.cancelled_at = d.at WHERE b.status = 'booked'",
+        SET b.status = 'cancelled', b.cancelled_at = d.at, b.cancelled_by = d.by_user
+        WHERE b.status = 'booked'",
     insert_booking: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         VALUES (?, ?, ?, ?, ?, ?, ?)",

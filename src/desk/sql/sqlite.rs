@@ -102,7 +102,7 @@ pub const TEXTS: Texts = Texts {
         UPDATE bookings AS b SET status = 'booked', created_at = d.at
         FROM {rows} AS d WHERE b.id = d.id AND b.status = 'held'",
     cancel_seats: "
-        UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at
+        UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at, cancelled_by = d.by_user
         FROM {rows} AS d WHERE b.id = d.id AND b.status = 'booked'",
     insert_booking: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod cinema;
 mod forms;
+mod links;
 mod lists;
 mod planets;
 mod search;
@@ -17,6 +18,7 @@ pub fn tests() -> Vec<Test> {
         accounts::tests(),
         cinema::tests(),
         forms::tests(),
+        links::tests(),
         lists::tests(),
         search::tests(),
         sessions::tests(),

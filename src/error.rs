@@ -52,6 +52,12 @@ pub enum ApiError {
     NotPermitted,
     /// In the admin panel: the form was not sent by one of the panel's own pages.
     Forged,
+    /// In the admin panel: a proxy has dropped the port from the Host, so that the form seems to come from another
+    /// site. The origin and the Host as sent.
+    PortDropped {
+        origin: String,
+        host: String,
+    },
     /// G05 … G38.
     MethodNotAllowed(Method),
     /// J16; with the Content-Type as sent.
@@ -198,7 +204,7 @@ fn unauthorized(text: impl Into<Cow<'static, str>>, code: &'static str) -> Refus
     coded(StatusCode::UNAUTHORIZED, text, code)
 }
 
-fn forbidden(text: &'static str, code: &'static str) -> Refusal {
+fn forbidden(text: impl Into<Cow<'static, str>>, code: &'static str) -> Refusal {
     coded(StatusCode::FORBIDDEN, text, code)
 }
 
@@ -228,6 +234,7 @@ impl ApiError {
                 forbidden("You don't have permission for this. Ask an administrator.", codes::NOT_PERMITTED)
             }
             ApiError::Forged => forbidden(FORGED, codes::FORGED_FORM),
+            ApiError::PortDropped { origin, host } => port_dropped(&origin, &host),
             error @ (ApiError::MethodNotAllowed(_)
             | ApiError::UnsupportedMediaType(_)
             | ApiError::UnsupportedEncoding(_)
@@ -264,6 +271,18 @@ impl ApiError {
 
 const FORGED: &str = "This form was not sent from a page of this panel, or the page is too old. Nothing was changed. \
                       Go back, reload the page and try again.";
+
+/// Says what the proxy has to pass on.
+fn port_dropped(origin: &str, host: &str) -> Refusal {
+    let text = format!(
+        "Nothing was changed. Your browser sent this form from {}, but the proxy in front of Marquee passes on the host {} \
+         without the port. Ask the administrator to pass on the whole Host header: in nginx, \
+         \"proxy_set_header Host $http_host;\".",
+        cut(origin, LONGEST_ECHO),
+        cut(host, LONGEST_ECHO)
+    );
+    forbidden(text, codes::FORGED_FORM)
+}
 
 /// The refusals of requests that the server can't read.
 fn malformed(error: ApiError) -> Refusal {

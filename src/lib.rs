@@ -9,7 +9,7 @@
 //! - [`search`]: the words by which the panel finds things
 //! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
 //!   shows to Prometheus
-//! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
+//! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks; [`text`]: cleaning texts
 //! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
 pub mod accounts;
@@ -41,6 +41,7 @@ pub mod shows;
 pub mod state;
 pub mod tasks;
 pub mod telemetry;
+pub mod text;
 pub mod time;
 pub mod web;
 

@@ -102,6 +102,7 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/{model}/add/", On(Add), On(Add), get(admin::change::add_page).post(admin::change::add)),
         ("/admin/{model}/{id}/change/", On(View), On(Change), get(admin::change::page).post(admin::change::change)),
         ("/admin/{model}/{id}/delete/", On(Delete), On(Delete), get(admin::delete::page).post(admin::delete::delete)),
+        ("/admin/{model}/{id}/data/", On(View), NoSuch, get(admin::download::data)),
         ("/admin/{model}/{id}/history/", On(View), NoSuch, get(admin::history::of_object)),
     ];
     rows.into_iter().map(|(path, get, post, handler)| (Route { path, get, post }, handler)).collect()

@@ -3,11 +3,11 @@
 use futures_util::future::BoxFuture;
 
 use super::editing::{self, Editor};
-use super::{Account, store};
+use super::{Account, erasing, store};
 use crate::admin::query::log;
 use crate::admin::{
-    Action, Column, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues, Kind, Model,
-    Permission, Report, SaveError, Search, Shown, Site, Staff, UsedBy, Work,
+    Action, Column, Download, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues,
+    Kind, Model, Permission, Report, SaveError, Search, Shown, Site, Staff, UsedBy, Work,
 };
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
@@ -196,6 +196,7 @@ pub static USERS: Model = Model {
             label: "Deactivate…",
             about: "They are logged out immediately and can't log in any more. Their bookings stay.",
             needs: Permission::Change,
+            applies: "t.is_active = 1",
             run: |app, staff, ids, _| switch(app, staff, ids, false),
             ..Action::PLAIN
         },
@@ -204,12 +205,29 @@ pub static USERS: Model = Model {
             label: "Reactivate…",
             about: "They can log in again.",
             needs: Permission::Change,
+            applies: "t.is_active = 0",
             run: |app, staff, ids, _| switch(app, staff, ids, true),
+            ..Action::PLAIN
+        },
+        Action {
+            name: "erase",
+            label: "Erase personal data…",
+            about: "Removes the name, the email address and the password, also from the history, and ends the account. \
+                    Orders stay, under a pseudonym. This can't be undone. Backups made before keep the data.",
+            needs: Permission::Erase,
+            applies: "t.is_staff = 0 AND t.is_superuser = 0",
+            run: |app, _, ids, _| Box::pin(erasing::erase(app, ids)),
             ..Action::PLAIN
         },
     ],
     save: Some(|work, id, values| Box::pin(save_user(work, id, values))),
+    notice: "CASE WHEN t.is_active = 0 THEN 'This user is deactivated and can''t log in.' ELSE '' END",
     kept: "Users are never deleted, because bookings and the log refer to them. Deactivate the account instead.",
+    download: Some(Download {
+        label: "Download personal data",
+        also: &[("orders", Permission::View), ("bookings", Permission::View)],
+        make: erasing::data,
+    }),
     changed: |app, id| app.caches.users.changed(&id),
     ..Model::PLAIN
 };

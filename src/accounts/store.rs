@@ -198,6 +198,119 @@ pub async fn change_account(tx: &mut Tx, id: i64, account: &Account, key: &str) 
     words::put(tx, &search::USERS, id, &texts(account)).await
 }
 
+/// Removes what a user logs in with. Tokens are valid from this second, so that none is.
+pub async fn forget_logins(tx: &mut Tx, id: i64, tokens_valid_from: i64) -> Result<()> {
+    set_password(tx, id, "!", tokens_valid_from).await?;
+    tx.execute("UPDATE users SET last_login = NULL WHERE id = ?", vec![id.into()]).await?;
+    Ok(())
+}
+
+/// Checks whether another user has this username key.
+pub async fn has_username(tx: &mut Tx, key: &str, except: i64) -> Result<bool> {
+    let sql = "SELECT id FROM users WHERE username_key = ? AND id <> ?";
+    Ok(tx.query_one::<(i64,)>(sql, vec![key.into(), except.into()]).await?.is_some())
+}
+
+/// Checks whether a user has booked or held a seat in a show that begins after this time.
+pub async fn has_coming_seats(tx: &mut Tx, id: i64, now: i64) -> Result<bool> {
+    let sql = format!(
+        "SELECT b.id FROM bookings b JOIN shows s ON s.id = b.show_id LEFT JOIN orders o ON o.id = b.order_id
+         WHERE b.user_id = ? AND s.date_time > ?
+         AND (b.status = 'booked' OR b.status = 'held' AND o.expires_at > {}) LIMIT 1",
+        tx.dialect().now_or("?")
+    );
+    Ok(tx.query_one::<(i64,)>(&sql, vec![id.into(), now.into(), now.into()]).await?.is_some())
+}
+
+/// Returns the ids of a user's bookings, and of the user's orders and holds.
+pub async fn seats_and_orders(tx: &mut Tx, id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
+    let bookings: Vec<(i64,)> = tx.query("SELECT id FROM bookings WHERE user_id = ?", vec![id.into()]).await?;
+    let orders: Vec<(i64,)> = tx.query("SELECT id FROM orders WHERE user_id = ?", vec![id.into()]).await?;
+    let ids = |rows: Vec<(i64,)>| rows.into_iter().map(|(id,)| id).collect();
+    Ok((ids(bookings), ids(orders)))
+}
+
+/// Returns when a user joined and when the last login to the panel was.
+pub async fn times(tx: &mut Tx, id: i64) -> Result<Option<(i64, Option<i64>)>> {
+    tx.query_one("SELECT date_joined, last_login FROM users WHERE id = ?", vec![id.into()]).await
+}
+
+/// A seat of an order or of a hold, as the data of its owner has it.
+pub struct DataOfOrder {
+    /// The id of the order.
+    pub id: i64,
+    pub status: String,
+    pub created_at: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    pub date_time: i64,
+    pub seat: Option<i64>,
+    pub seat_status: Option<String>,
+    pub cancelled_at: Option<i64>,
+}
+
+impl FromRow for DataOfOrder {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(DataOfOrder {
+            id: row.take()?,
+            status: row.take()?,
+            created_at: row.take()?,
+            movie_title: row.take()?,
+            screen_name: row.take()?,
+            date_time: row.take()?,
+            seat: row.take()?,
+            seat_status: row.take()?,
+            cancelled_at: row.take()?,
+        })
+    }
+}
+
+/// Returns the orders and holds of a user, seat by seat.
+pub async fn data_of_orders(db: &Db, user_id: i64) -> Result<Vec<DataOfOrder>> {
+    db.query(
+        "SELECT o.id, o.status, o.created_at, m.title, c.name, s.date_time, b.seat_number, b.status, b.cancelled_at
+         FROM orders o JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id
+         JOIN screens c ON c.id = s.screen_id LEFT JOIN bookings b ON b.order_id = o.id
+         WHERE o.user_id = ? ORDER BY o.created_at, o.id, b.seat_number, b.id",
+        vec![user_id.into()],
+    )
+    .await
+}
+
+/// A user in a list of all.
+pub struct ListedUser {
+    pub id: i64,
+    pub username: String,
+    pub email: String,
+    pub is_active: bool,
+    pub is_staff: bool,
+    pub is_superuser: bool,
+}
+
+impl FromRow for ListedUser {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(ListedUser {
+            id: row.take()?,
+            username: row.take()?,
+            email: row.take()?,
+            is_active: row.take()?,
+            is_staff: row.take()?,
+            is_superuser: row.take()?,
+        })
+    }
+}
+
+/// Returns at most `limit` users with ids above `after`, by id; only staff, or only inactive users, if asked.
+pub async fn users(db: &Db, after: i64, limit: i64, staff_only: bool, inactive_only: bool) -> Result<Vec<ListedUser>> {
+    let staff = if staff_only { " AND (is_staff = 1 OR is_superuser = 1)" } else { "" };
+    let inactive = if inactive_only { " AND is_active = 0" } else { "" };
+    let sql = format!(
+        "SELECT id, username, email, is_active, is_staff, is_superuser FROM users
+         WHERE id > ?{staff}{inactive} ORDER BY id LIMIT ?"
+    );
+    db.query(&sql, vec![after.into(), limit.into()]).await
+}
+
 /// Makes someone a member of these groups and no others.
 pub async fn set_groups(tx: &mut Tx, id: i64, groups: &[i64]) -> Result<()> {
     tx.execute("DELETE FROM group_members WHERE user_id = ?", vec![id.into()]).await?;

@@ -18,7 +18,7 @@ use crate::db::{DbError, Decode, Result, Value};
 use crate::error::ApiError;
 use crate::state::App;
 use crate::time::{cinema, clock};
-use crate::web::html::flash::see_other;
+use crate::web::html::flash::{Message, see_other};
 use crate::web::html::forms::Posted;
 use crate::web::html::page::html;
 
@@ -466,6 +466,7 @@ pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, pos
     let count = Count { rows: saved, more: false };
     messages.insert(0, format!("Saved: {} {}.", thousands(count), if saved == 1 { model.one } else { model.many }));
     let query = ListQuery::read(model, raw.as_deref().unwrap_or_default());
+    let messages: Vec<Message> = messages.into_iter().map(Message::from).collect();
     see_other(&list_url(model, &query.text()), &messages)
 }
 

@@ -5,15 +5,18 @@
 pub mod actions;
 pub mod change;
 pub mod delete;
+pub mod download;
 pub mod export;
 pub mod fields;
 pub mod guard;
 pub mod history;
 pub mod index;
 pub mod list;
+pub mod login;
 pub mod lookup;
 pub mod query;
 pub mod render;
+mod report;
 mod staff;
 mod transaction;
 mod urls;
@@ -29,6 +32,7 @@ use crate::search;
 use crate::state::App;
 
 pub use crate::web::html::forms::SaveError;
+pub use report::{FieldChange, Report};
 pub use staff::{Permission, Staff};
 pub use values::{FieldValue, FormValues};
 
@@ -104,9 +108,13 @@ pub struct Model {
     pub delete: Option<Delete>,
     /// Why objects are never deleted and what to do instead; for models without `delete`.
     pub kept: &'static str,
+    /// SQL of a text to show at the top of an object's form; it is empty if there is nothing to say.
+    pub notice: &'static str,
     pub used_by: &'static [UsedBy],
     /// Only superusers may change its objects, whatever permissions a group has.
     pub for_superusers: bool,
+    /// Everything that is stored about an object, to download.
+    pub download: Option<Download>,
     /// Finds what happened to an object and is not in the log, for its history.
     pub past: Option<Past>,
     /// Called after a change is committed, to update caches.
@@ -138,8 +146,10 @@ impl Model {
         adds: true,
         delete: None,
         kept: "",
+        notice: "",
         used_by: &[],
         for_superusers: false,
+        download: None,
         past: None,
         changed: |_, _| {},
     };
@@ -208,6 +218,14 @@ impl Staff {
 
     pub fn deletes(&self, model: &Model) -> bool {
         model.delete.is_some() && self.may(Permission::Delete, model)
+    }
+
+    /// Checks whether the user may download everything about an object of the model.
+    pub fn downloads(&self, model: &Model) -> bool {
+        let also = model.download.map_or(&[][..], |download| download.also);
+        model.download.is_some()
+            && self.sees(model)
+            && also.iter().all(|(model, permission)| self.has(*permission, model))
     }
 
     /// Checks whether the user may run an action, including everything that it changes in other models.
@@ -443,6 +461,17 @@ pub struct Work<'a> {
     pub staff: &'a Staff,
 }
 
+/// A file with everything that is stored about an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Download {
+    /// The text of its link.
+    pub label: &'static str,
+    /// Permissions on other models that it needs, because it contains their objects.
+    pub also: &'static [(&'static str, Permission)],
+    /// Returns None if there is no such object.
+    pub make: for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<Option<serde_json::Value>>>,
+}
+
 /// Something that happened to an object, as its row says.
 #[derive(Debug, Clone)]
 pub struct PastEvent {
@@ -450,7 +479,7 @@ pub struct PastEvent {
     pub at: i64,
     /// Who did it.
     pub by: String,
-    /// What was done, such as `Cancelled`.
+    /// The deed, such as `Cancelled`.
     pub what: String,
 }
 
@@ -503,6 +532,10 @@ pub struct Action {
     pub needs: Permission,
     /// Permissions on other models, by their names, that it needs as well, because it changes their objects too.
     pub also: &'static [(&'static str, Permission)],
+    /// SQL of a condition for the objects that it applies to; empty for all. It is not offered for others.
+    pub applies: &'static str,
+    /// Counts what it touches, for the confirmation page.
+    pub touches: Option<Touches>,
     /// The fields that the confirmation page asks for.
     pub asks: &'static [Field],
     /// It gets all selected objects in one call, so fewer can be selected.
@@ -517,46 +550,16 @@ impl Action {
         about: "",
         needs: Permission::Change,
         also: &[],
+        applies: "",
+        touches: None,
         asks: &[],
         whole: false,
         run: |_, _, _, _| Box::pin(async { Ok(Report::default()) }),
     };
 }
 
+/// Returns sentences about everything that an action with these objects would touch.
+pub type Touches = for<'a> fn(&'a App, &'a [i64]) -> BoxFuture<'a, Result<Vec<String>>>;
+
 /// Gets at most [`actions::CHUNK`] of the selected objects in one call, or all of them if it is [`Action::whole`].
 pub type Run = for<'a> fn(&'a App, &'a Staff, &'a [i64], &'a FormValues) -> BoxFuture<'a, Result<Report, SaveError>>;
-
-/// What an action did.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// The changed objects: id, display name, and the changes for the log.
-    pub done: Vec<(i64, String, Vec<FieldChange>)>,
-    /// Messages about what could not be done.
-    pub not_done: Vec<String>,
-    /// Other messages.
-    pub messages: Vec<String>,
-}
-
-impl Report {
-    /// Ends an action that a database error stopped at `object`. The objects that were done before stay in the report,
-    /// so that they are shown and logged.
-    ///
-    /// # Errors
-    /// The database error, if nothing was done yet.
-    pub fn broken_off(mut self, object: &str, error: DbError) -> Result<Report, SaveError> {
-        if self.done.is_empty() {
-            return Err(error.into());
-        }
-        tracing::error!(%error, "an action failed");
-        self.not_done.push(format!("{object} and everything after it: a database error. Check, and try again."));
-        Ok(self)
-    }
-}
-
-/// The value of a field before and after a change, as text for people.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FieldChange {
-    pub field: String,
-    pub before: String,
-    pub after: String,
-}

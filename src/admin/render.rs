@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{Model, Site, Staff};
+use crate::web::html::flash::Message;
 use crate::web::html::page;
 
 /// The frame around every page; templates extend `base.html`, which shows it.
@@ -15,7 +16,7 @@ pub struct Frame {
     /// Breadcrumbs: text and URL; the last one has no URL.
     pub path: Vec<(String, String)>,
     /// Messages about the last change.
-    pub messages: Vec<String>,
+    pub messages: Vec<Message>,
 }
 
 impl Frame {

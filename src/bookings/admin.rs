@@ -3,13 +3,14 @@
 use super::store::{self, Name};
 use crate::admin::{
     Action, Column, Field, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Leads, Model, Permission, Report,
-    SaveError, Search, Shown,
+    SaveError, Search, Shown, Staff,
 };
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
 use crate::orders::admin::{code, orders_with_code, shown};
+use crate::orders::{history, touched};
 use crate::search;
 use crate::state::App;
 use crate::time::cinema;
@@ -107,24 +108,29 @@ pub static BOOKINGS: Model = Model {
     actions: &[Action {
         name: "cancel",
         label: "Cancel bookings…",
-        about: "Their seats go back on sale immediately. Customers see the bookings as cancelled, but get no email.",
+        about: "Their seats go back on sale immediately. Customers see the bookings as cancelled.",
         // Every booking belongs to an order.
         needs: Permission::View,
         also: &[("orders", Permission::Cancel)],
-        run: |app, _, ids, _| Box::pin(cancel(app, ids)),
+        applies: "t.status = 'booked'",
+        touches: Some(touched::by_bookings),
+        run: |app, staff, ids, _| Box::pin(cancel(app, staff, ids)),
         ..Action::PLAIN
     }],
     adds: false,
+    past: Some(history::of_booking),
     ..Model::PLAIN
 };
 
-async fn cancel(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
+async fn cancel(app: &App, by: &Staff, ids: &[i64]) -> Result<Report, SaveError> {
     let names = store::names(&app.db, ids).await?;
     let mut report = Report::default();
     for (id, outcome) in staff::for_each(&app.desk, StaffAction::CancelBooking, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, "Status", ["Booked", "Cancelled"], outcome);
     }
+    let done: Vec<i64> = report.done.iter().map(|(id, ..)| *id).collect();
+    report.logged(history::log_orders(app, by, &done, "Staff cancelled these bookings.").await);
     Ok(report)
 }
 
@@ -138,6 +144,14 @@ impl Name {
 }
 
 impl Report {
+    /// Adds a message if entries are missing from the history of objects that an action ended, too.
+    pub fn logged(&mut self, logged: Result<(), DbError>) {
+        if let Err(error) = logged {
+            tracing::error!(%error, "entries are missing from the change log");
+            self.messages.push("Done, but the database could not record all of it in the change log.".to_owned());
+        }
+    }
+
     /// Adds the outcome of a request to the desk.
     pub fn note(
         &mut self,

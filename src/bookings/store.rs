@@ -102,6 +102,130 @@ async fn named(db: &Db, table: &str, seat: &str, ids: &[i64]) -> Result<HashMap<
     Ok(names)
 }
 
+/// What the objects of an action are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TouchedBy {
+    Bookings,
+    Orders,
+    Shows,
+}
+
+/// The booked seats of some objects, in how many orders of how many customers, and the held seats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Touched {
+    pub seats: i64,
+    pub orders: i64,
+    /// How many of the orders are paid.
+    pub paid: i64,
+    pub customers: i64,
+    pub held: i64,
+}
+
+/// The time limit for counting what an action touches.
+const TOUCHED_LIMIT: Duration = Duration::from_secs(2);
+
+/// Counts what belongs to these objects.
+///
+/// # Errors
+/// [`crate::db::DbError::TooLong`] if there is too much of it.
+pub async fn touched(db: &Db, by: TouchedBy, ids: &[i64]) -> Result<Touched> {
+    let on = match by {
+        TouchedBy::Bookings => "b.id = d.id",
+        TouchedBy::Orders => "b.order_id = d.id",
+        TouchedBy::Shows => "b.show_id = d.id AND b.active_seat >= 1",
+    };
+    let sql = format!(
+        "SELECT {} COUNT(CASE WHEN b.status = 'booked' THEN 1 END),
+         COUNT(DISTINCT CASE WHEN b.status = 'booked' THEN COALESCE(b.order_id, b.id) END),
+         COUNT(DISTINCT CASE WHEN b.status = 'booked' AND o.status = 'paid' THEN o.id END),
+         COUNT(DISTINCT CASE WHEN b.status = 'booked' THEN b.user_id END),
+         COUNT(CASE WHEN b.status = 'held' AND o.expires_at > {} THEN 1 END)
+         FROM {} AS d JOIN bookings b ON {on} LEFT JOIN orders o ON o.id = b.order_id",
+        db.dialect().in_order(),
+        db.dialect().now_or("?"),
+        db.dialect().table(&[("id", "BIGINT")])
+    );
+    let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
+    let found: Vec<Row> = db.query_aside(&sql, vec![clock::now().into(), Value::list(&ids)], TOUCHED_LIMIT).await?;
+    let Some(mut row) = found.into_iter().next() else { return Ok(Touched::default()) };
+    Ok(Touched {
+        seats: row.take()?,
+        orders: row.take()?,
+        paid: row.take()?,
+        customers: row.take()?,
+        held: row.take()?,
+    })
+}
+
+/// What a row says about the past of a booking.
+pub struct PastBooking {
+    pub user_id: i64,
+    pub username: String,
+    pub seat: i64,
+    pub created_at: i64,
+    /// None if it is not cancelled.
+    pub cancelled_at: Option<i64>,
+    /// The user who cancelled it; 0 for staff, None if that is not known.
+    pub cancelled_by: Option<i64>,
+}
+
+impl FromRow for PastBooking {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(PastBooking {
+            user_id: row.take()?,
+            username: row.take()?,
+            seat: row.take()?,
+            created_at: row.take()?,
+            cancelled_at: row.take()?,
+            cancelled_by: row.take()?,
+        })
+    }
+}
+
+/// Returns the past of a booking; nothing if there is no such booking.
+pub async fn past_of_booking(db: &Db, id: i64) -> Result<Vec<PastBooking>> {
+    past(db, "t.id = ?", id).await
+}
+
+/// Returns the past of an order's bookings, by seat.
+pub async fn past_of_order(db: &Db, order_id: i64) -> Result<Vec<PastBooking>> {
+    past(db, "t.order_id = ?", order_id).await
+}
+
+async fn past(db: &Db, condition: &str, id: i64) -> Result<Vec<PastBooking>> {
+    let sql = format!(
+        "SELECT t.user_id, u.username, t.seat_number, t.created_at, t.cancelled_at, t.cancelled_by
+         FROM bookings t JOIN users u ON u.id = t.user_id
+         WHERE {condition} AND t.status IN ('booked', 'cancelled') ORDER BY t.seat_number, t.id"
+    );
+    db.query(&sql, vec![id.into()]).await
+}
+
+/// Returns the order and the seat of each of these bookings, by seat.
+pub async fn seats_of_bookings(db: &Db, ids: &[i64]) -> Result<Vec<(i64, i64)>> {
+    let sql = format!(
+        "SELECT {} t.order_id, t.seat_number FROM {} AS d JOIN bookings t ON t.id = d.id
+         WHERE t.order_id IS NOT NULL ORDER BY t.seat_number",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")])
+    );
+    let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
+    db.query(&sql, vec![Value::list(&ids)]).await
+}
+
+/// Returns the bookings of these orders that are not cancelled, each with its order.
+pub async fn booked_in_orders(db: &Db, orders: &[i64]) -> Result<Vec<(i64, i64)>> {
+    let sql = format!(
+        "SELECT {} t.id, t.order_id FROM {} AS d JOIN bookings t {} ON t.order_id = d.id
+         WHERE t.status = 'booked' ORDER BY t.id",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")]),
+        db.dialect().by_index("bookings_of_an_order"),
+    );
+    let ids: Vec<(i64,)> = orders.iter().map(|id| (*id,)).collect();
+    db.query(&sql, vec![Value::list(&ids)]).await
+}
+
 /// Returns the bookings of a show that are not cancelled, and its live holds.
 pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
     let booked: Vec<(i64,)> = db

@@ -1,11 +1,12 @@
 //! Orders and holds in the admin panel.
 
 use super::api::codes;
+use super::{history, touched};
 use crate::admin::{
     Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Inline, Join, Kind, Model, Permission, Report,
-    SaveError, Search, Shown,
+    SaveError, Search, Shown, Staff,
 };
-use crate::bookings::store::order_names;
+use crate::bookings::store::{booked_in_orders, order_names};
 use crate::db::DbError;
 use crate::desk::code_index;
 use crate::desk::codes::CodePart;
@@ -137,7 +138,9 @@ pub static ORDERS: Model = Model {
             label: "Mark as paid",
             about: "Confirm that the payment was received at the counter.",
             needs: Permission::Pay,
-            run: |app, _, ids, _| Box::pin(act(app, StaffAction::Pay, ["Awaiting payment", "Paid"], ids)),
+            applies: "t.status = 'awaiting_payment'",
+            touches: Some(touched::paid_by_orders),
+            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Pay, ["Awaiting payment", "Paid"], ids)),
             ..Action::PLAIN
         },
         Action {
@@ -145,7 +148,9 @@ pub static ORDERS: Model = Model {
             label: "Refund…",
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
             needs: Permission::Refund,
-            run: |app, _, ids, _| Box::pin(act(app, StaffAction::Refund, ["Paid", "Refunded"], ids)),
+            applies: "t.status = 'paid'",
+            touches: Some(touched::by_orders),
+            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Refund, ["Paid", "Refunded"], ids)),
             ..Action::PLAIN
         },
         Action {
@@ -153,22 +158,35 @@ pub static ORDERS: Model = Model {
             label: "Cancel orders…",
             about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
             needs: Permission::Cancel,
-            run: |app, _, ids, _| Box::pin(act(app, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
+            applies: "t.status IN ('awaiting_payment', 'paid') AND EXISTS \
+                      (SELECT 1 FROM bookings b WHERE b.order_id = t.id AND b.status = 'booked')",
+            touches: Some(touched::by_orders),
+            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
             ..Action::PLAIN
         },
     ],
     adds: false,
+    past: Some(history::of_order),
     ..Model::PLAIN
 };
 
-async fn act(app: &App, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, SaveError> {
+async fn act(app: &App, by: &Staff, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, SaveError> {
     let names = order_names(&app.db, ids).await?;
+    let because = match action {
+        StaffAction::CancelOrder => "Staff cancelled the order.",
+        StaffAction::Refund => "Staff refunded the order.",
+        _ => "",
+    };
+    let booked = if because.is_empty() { Vec::new() } else { booked_in_orders(&app.db, ids).await? };
     let field = if action == StaffAction::CancelOrder { "Seats" } else { "Status" };
     let mut report = Report::default();
     for (id, outcome) in staff::for_each(&app.desk, action, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, field, change, outcome);
     }
+    let is_done = |order: i64| report.done.iter().any(|(id, ..)| *id == order);
+    let ended: Vec<i64> = booked.into_iter().filter(|(_, order)| is_done(*order)).map(|(id, _)| id).collect();
+    report.logged(history::log_bookings(app, by, &ended, because).await);
     Ok(report)
 }
 
@@ -243,7 +261,8 @@ pub static HOLDS: Model = Model {
         label: "Release…",
         about: "The holds end, and their seats go back on sale immediately.",
         needs: Permission::Change,
-        run: |app, _, ids, _| Box::pin(act(app, StaffAction::Release, ["Held", "Released"], ids)),
+        applies: "t.expires_at > {now}",
+        run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Release, ["Held", "Released"], ids)),
         ..Action::PLAIN
     }],
     adds: false,

@@ -145,10 +145,9 @@ pub async fn cancel(
 /// Returns the codes of this installation.
 ///
 /// # Errors
-/// Errors of the database. It is only asked for the key until that is known.
+/// [`DbError`].
 pub async fn codes(app: &App) -> Result<&Codes, DbError> {
-    let read = async || Ok::<_, DbError>(Codes::new(&store::code_key(&app.db).await?));
-    app.codes.get_or_try_init(read).await
+    app.order_codes().await
 }
 
 /// Parses the time and id that the page follows, and the most orders that it may have.

@@ -71,13 +71,17 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, draft: ShowDraft) -> Result<
             .await?;
         if locked.changed == 1 {
             let highest = format!(
-                "SELECT MAX(b.active_seat) FROM bookings b LEFT JOIN orders o ON o.id = b.order_id
+                "SELECT MAX(b.active_seat), (SELECT s.total_seats FROM shows s WHERE s.id = ?)
+                 FROM bookings b LEFT JOIN orders o ON o.id = b.order_id
                  WHERE b.show_id = ? AND (o.expires_at IS NULL OR o.expires_at > {})",
                 tx.dialect().now_or("?")
             );
-            let (highest,): (Option<i64>,) =
-                tx.query_one(&highest, vec![id.into(), clock::now().into()]).await?.unwrap_or_default();
-            if let Some(seat) = highest.filter(|seat| *seat > total_seats) {
+            let params = vec![id.into(), id.into(), clock::now().into()];
+            let (highest, seats): (Option<i64>, Option<i64>) =
+                tx.query_one(&highest, params).await?.unwrap_or_default();
+            // Imported data may have taken seats that the show does not have.
+            let is_fewer = seats.is_none_or(|seats| total_seats < seats);
+            if let Some(seat) = highest.filter(|seat| is_fewer && *seat > total_seats) {
                 return Ok(PutOutcome::SeatTaken(seat));
             }
             columns.push(id.into());
@@ -254,6 +258,50 @@ pub async fn overlaps(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Overl
     Ok(found.into_iter().map(|(movie_title, date_time, until)| Overlap { movie_title, date_time, until }).collect())
 }
 
+/// A coming show that runs into the next one on its screen.
+pub struct Collision {
+    /// The ids of both shows.
+    pub shows: (i64, i64),
+    pub screen_name: String,
+    pub date_time: i64,
+    /// When the show ends; the turnaround follows.
+    pub until: i64,
+    pub next_title: String,
+    pub next_at: i64,
+}
+
+impl FromRow for Collision {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Collision {
+            shows: (row.take()?, row.take()?),
+            screen_name: row.take()?,
+            date_time: row.take()?,
+            until: row.take()?,
+            next_title: row.take()?,
+            next_at: row.take()?,
+        })
+    }
+}
+
+/// The most collisions that are read.
+const COLLISIONS_MAX: i64 = 1_000;
+
+/// Returns the coming shows of a movie that end less than `turnaround` microseconds before another one begins, or after
+/// that, ordered by time.
+pub async fn collisions(tx: &mut Tx, movie_id: i64, turnaround: i64) -> Result<Vec<Collision>> {
+    tx.query(
+        "SELECT t.id, s.id, c.name, t.date_time, t.date_time + n.duration_minutes * 60000000, m.title, s.date_time
+         FROM shows t JOIN movies n ON n.id = t.movie_id JOIN screens c ON c.id = t.screen_id
+         JOIN shows s ON s.screen_id = t.screen_id JOIN movies m ON m.id = s.movie_id
+         WHERE t.movie_id = ? AND t.date_time > ? AND t.cancelled_at IS NULL AND s.cancelled_at IS NULL
+         AND s.id <> t.id AND s.date_time >= t.date_time
+         AND s.date_time < t.date_time + n.duration_minutes * 60000000 + ?
+         ORDER BY t.date_time, t.id, s.date_time, s.id LIMIT ?",
+        vec![movie_id.into(), clock::now().into(), turnaround.into(), COLLISIONS_MAX.into()],
+    )
+    .await
+}
+
 /// In microseconds. A show that began this long before another has ended for certain, so the search for overlaps
 /// doesn't go further back.
 const LONGEST_MOVIE: i64 = 2 * 24 * 3_600 * SECOND;
@@ -294,6 +342,14 @@ pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
     let sql = "UPDATE shows SET sales_close_at = ?, version = version + 1
                WHERE id = ? AND cancelled_at IS NULL AND date_time > ? AND COALESCE(sales_close_at, date_time) > ?";
     Ok(db.execute(sql, vec![now.into(), id.into(), now.into(), now.into()]).await?.changed == 1)
+}
+
+/// Opens the sales of a show again that were closed before it begins. Returns whether they were closed.
+pub async fn reopen_sales(db: &Db, id: i64) -> Result<bool> {
+    let now = clock::now();
+    let sql = "UPDATE shows SET sales_close_at = NULL, version = version + 1
+               WHERE id = ? AND cancelled_at IS NULL AND date_time > ? AND sales_close_at <= ?";
+    Ok(db.execute(sql, vec![id.into(), now.into(), now.into()]).await?.changed == 1)
 }
 
 /// Deletes a show.

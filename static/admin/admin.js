@@ -24,6 +24,8 @@ function lookUp(input) {
   });
   shown.addEventListener("keydown", (event) => handleKey(field, event));
   shown.addEventListener("blur", () => closeResults(field));
+  // A press on the list must not take the focus from the field, which would close the list before the click.
+  field.list.addEventListener("mousedown", (event) => event.preventDefault());
 }
 
 // Hides an input and puts in its place a field for words, a list of results, and a text for screen readers.
@@ -125,11 +127,8 @@ function resultItem(field, one, place) {
   item.setAttribute("role", "option");
   item.setAttribute("aria-selected", "false");
   item.textContent = one.label;
-  // On pointerdown, since a click comes after the field has lost the focus and closed the list.
-  item.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    chooseResult(field, one);
-  });
+  // On click, since a finger that scrolls the list also presses it.
+  item.addEventListener("click", () => chooseResult(field, one));
   return item;
 }
 
@@ -202,6 +201,37 @@ function rowsCanBeAdded(button) {
     }
   });
 }
+
+// A second click sends a form again; the server saves it once, but the page would be the answer to the second one.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) {
+    return;
+  }
+  if (form.dataset.sent) {
+    event.preventDefault();
+  }
+  form.dataset.sent = "yes";
+});
+// A page that the browser shows again can be sent again.
+addEventListener("pageshow", () => {
+  document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
+});
+// After the login, a form that was kept goes on.
+const kept = document.querySelector("form[data-goes-on]");
+if (kept) {
+  kept.requestSubmit();
+}
+
+// On a small screen, what narrows a list is collapsed unless it is in use.
+const small = matchMedia("(max-width: 48rem)");
+function collapse() {
+  document.querySelectorAll("details[data-collapses]").forEach((details) => {
+    details.open = !small.matches || details.dataset.collapses === "never";
+  });
+}
+small.addEventListener("change", collapse);
+collapse();
 
 enhance(document);
 document.querySelectorAll("button[data-adds-row]").forEach(rowsCanBeAdded);

@@ -87,7 +87,8 @@ async function walk(browser, name, account, isBrief) {
   const kinds = new Map([["/admin/", "/admin/"]]);
   // The loop also visits entries that are added while it runs.
   for (const [kind, path] of kinds) {
-    if (kind.endsWith("?format,ids") || (isBrief && isNarrowed(kind))) continue;
+    // Files to download are no pages.
+    if (kind.endsWith("?format,ids") || kind.endsWith("/data/") || (isBrief && isNarrowed(kind))) continue;
     const reply = await page.goto(new URL(path, page.url()).href);
     assert.equal(reply.status(), 200, path);
     await inspect(page, `${name}${kind.replaceAll(/[/{}?,]+/g, "-")}`);

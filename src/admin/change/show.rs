@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::form::{Change, ChangeForm, FormPart, InlineRows, saves_as_new};
 use crate::admin::fields::{self, Control, Names, Shape};
 use crate::admin::guard::Page;
-use crate::admin::query::objects::Reader;
+use crate::admin::query::objects::{self, Reader};
 use crate::admin::render::Frame;
 use crate::admin::urls::{action_url, back_query, change_url, led_url, list_url, objects_url};
 use crate::admin::words::capitalize;
@@ -24,6 +24,8 @@ struct FormPage<'a> {
     frame: Frame,
     form: &'a ChangeForm,
     title: String,
+    /// What to know about the object first; may be empty.
+    notice: String,
     /// Text and URL.
     links: Vec<(String, String)>,
     sets: Vec<ControlGroup>,
@@ -92,10 +94,15 @@ impl ChangeForm {
         };
         let path = vec![(capitalize(model.many), list_url(model, &self.back)), (title.clone(), String::new())];
         let saves = self.parts.iter().any(|part| part.edited);
+        let (notice, applies) = match &object.stored {
+            Some(object) => objects::notice(&page.app, model, object.id).await?,
+            None => (String::new(), Vec::new()),
+        };
         let shown = FormPage {
             frame: page.frame(Some(model), path),
             title,
-            links: self.links(page),
+            notice,
+            links: self.links(page, &applies),
             sets: self.sets(page, &names).await?,
             inlines,
             faults: self.shown_faults(),
@@ -168,7 +175,7 @@ impl ChangeForm {
     }
 
     /// Returns the links to the objects that belong to this one, to its history, to its actions and to its deletion.
-    fn links(&self, page: &Page) -> Vec<(String, String)> {
+    fn links(&self, page: &Page, applies: &[bool]) -> Vec<(String, String)> {
         let Some(object) = &self.parts[0].stored else { return Vec::new() };
         let (model, back) = (self.model, back_query(&self.back));
         let of_it = |other: &'static Model| Some((capitalize(other.many), objects_url(other, model, object.id)?));
@@ -176,8 +183,12 @@ impl ChangeForm {
         let mut links: Vec<(String, String)> = seen.filter_map(of_it).collect();
         links.push(("History".to_owned(), format!("/admin/{}/{}/history/{back}", model.name, object.id)));
         let may_run = |action: &&Action| page.staff.may_run(action, model);
-        let actions = model.actions.iter().filter(may_run);
+        let applying = model.actions.iter().zip(applies).filter(|(_, applies)| **applies);
+        let actions = applying.map(|(action, _)| action).filter(may_run);
         links.extend(actions.map(|action| (action.label.to_owned(), action_url(model, action, object.id, &self.back))));
+        if let Some(download) = model.download.filter(|_| page.staff.downloads(model)) {
+            links.push((download.label.to_owned(), format!("/admin/{}/{}/data/", model.name, object.id)));
+        }
         if page.staff.deletes(model) {
             links.push(("Delete…".to_owned(), format!("/admin/{}/{}/delete/{back}", model.name, object.id)));
         }

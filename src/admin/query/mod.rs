@@ -8,11 +8,13 @@
 //! conditions that is soon. Words of a search that each match more are intersected before that ([`intersect`]), as they
 //! may match few objects together. Counts of some rows tell which way is the cheapest ([`sample`]).
 
+pub mod erased;
 mod intersect;
 mod joins;
 pub mod list;
 pub mod log;
 pub mod objects;
+pub mod once;
 pub mod rows;
 mod sample;
 mod scan;

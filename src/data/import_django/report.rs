@@ -71,7 +71,7 @@ pub struct Report {
     pub without_password: BTreeMap<String, Listed>,
     /// Users who already exist, with a password that was set or rehashed here.
     pub newer_passwords: u64,
-    /// Names with characters that can't be displayed; they are copied unchanged.
+    /// Names with characters that can't be displayed; they are copied without them.
     pub unshowable: Listed,
     pub conflicts: BTreeMap<Conflict, Listed>,
 }
@@ -121,7 +121,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "NOTE ({count}). Names with characters that can't be displayed, such as line ends. They are copied \
-                 unchanged; edit them afterwards."
+                 without these."
             )?;
             for name in &self.unshowable.first {
                 writeln!(f, "  {name}")?;

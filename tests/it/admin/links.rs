@@ -1,4 +1,4 @@
-//! What is one thing is linked both ways: shows, bookings, orders and customers. Who may pay, refund and cancel.
+//! Shows, bookings, orders and customers are linked both ways. Who may pay, refund and cancel.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ async fn everything_leads_to_what_belongs_to_it(engine: Engine) {
     leads_to(&page, &[kept, gone].map(|id| format!("bookings/{id}/change/")));
     assert!(page.contains("<td>Booked</td>") && page.contains("<td>Cancelled</td>"), "{page}");
     let list = open(&app, &mut root, "orders/").await;
-    assert!(list.contains("<td>3</td>") && list.contains("<td>4</td>"), "{list}");
+    assert!(list.contains("<bdi>3</bdi>") && list.contains("<bdi>4</bdi>"), "{list}");
     let found = open(&app, &mut root, &format!("bookings/?order={order_id}")).await;
     assert!(found.contains("2 bookings"), "{found}");
 
@@ -167,7 +167,7 @@ async fn groups_keep_what_they_could_do(engine: Engine) {
         _ => "ALTER TABLE admin_log DROP KEY admin_log_by_time",
     };
     for sql in [
-        "DELETE FROM marquee_migrations WHERE number >= 11",
+        "DELETE FROM marquee_migrations WHERE number = 11",
         "ALTER TABLE bookings DROP COLUMN cancelled_by",
         drop_index,
         "DROP TABLE used_forms",

@@ -2,13 +2,18 @@
 
 mod access;
 mod accounts;
+mod actions;
 mod cinema;
+mod erasing;
 mod forms;
+mod history;
+mod kept;
 mod links;
 mod lists;
 mod planets;
 mod search;
 mod sessions;
+mod values;
 
 use crate::support::Test;
 
@@ -16,12 +21,17 @@ pub fn tests() -> Vec<Test> {
     [
         access::tests(),
         accounts::tests(),
+        actions::tests(),
         cinema::tests(),
+        erasing::tests(),
         forms::tests(),
+        history::tests(),
+        kept::tests(),
         links::tests(),
         lists::tests(),
         search::tests(),
         sessions::tests(),
+        values::tests(),
     ]
     .into_iter()
     .flatten()

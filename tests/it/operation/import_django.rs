@@ -486,7 +486,8 @@ async fn names_that_cannot_be_shown_are_listed() {
         }
         assert!(!output.contains("movie 2"), "{output}");
     }
-    assert_eq!(app.sql("SELECT title FROM movies ORDER BY id").await[0], ["A\n(OV)"]);
+    assert_eq!(app.sql("SELECT title FROM movies ORDER BY id").await, [["A (OV)"], ["B"], ["C"]]);
+    assert_eq!(app.sql("SELECT name FROM screens").await, [["One 2"]]);
 }
 
 async fn refuses_other_databases() {

@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("desk", &["desk"]),
     ("caches and jobs", &["cache", "jobs", "search"]),
     ("db", &["db"]),
-    ("foundation", &["tasks", "telemetry", "time"]),
+    ("foundation", &["tasks", "telemetry", "text", "time"]),
 ];
 
 const STORES: &str = "stores";

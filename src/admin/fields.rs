@@ -334,6 +334,12 @@ impl Control {
     }
 }
 
+/// Returns the weekday of a control's date, to show beside it: browsers write dates in the order of their own language.
+pub fn weekday(value: &str) -> String {
+    let date = value.get(..10).and_then(|date| date.parse::<Date>().ok());
+    date.map_or_else(String::new, |date| date.strftime("%A").to_string())
+}
+
 /// Returns the control of a field; without `edited` it is read-only.
 pub async fn control(
     page: &Page,
@@ -447,6 +453,10 @@ async fn read_only_shape(
     let value = stored.unwrap_or(&FieldValue::Null);
     let text = match (&field.kind, value) {
         (Kind::Made(make), FieldValue::Int(number)) => make(&page.app, *number).await?,
+        (Kind::Moment, FieldValue::Int(micros)) => {
+            let zone = &page.app.config.time_zone;
+            format!("{} {}", cinema::format(*micros, zone, "%a"), cinema::short(*micros, zone, " "))
+        }
         _ => describe(field, value, names, &page.app.config.time_zone),
     };
     let url = match (&field.kind, value) {
@@ -466,7 +476,7 @@ mod tests {
     static STARTS: Field =
         Field { name: "starts", label: "Starts", sql: "t.starts", kind: Kind::Moment, ..Field::PLAIN };
 
-    static SITE: Site = Site { title: "", groups: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
+    static SITE: Site = Site { groups: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
 
     fn berlin() -> TimeZone {
         TimeZone::get("Europe/Berlin").unwrap()

@@ -89,7 +89,8 @@ pub struct Page {
 impl Page {
     /// Returns the frame around this page.
     pub fn frame(&self, model: Option<&'static Model>, path: Vec<(String, String)>) -> Frame {
-        Frame { site: self.site, staff: Some(self.staff.clone()), model, path, messages: self.messages.clone() }
+        let (cinema, messages) = (self.app.config.cinema_name.clone(), self.messages.clone());
+        Frame { site: self.site, cinema, staff: Some(self.staff.clone()), model, path, messages }
     }
 }
 

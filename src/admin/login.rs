@@ -78,7 +78,8 @@ pub fn show(visitor: &Visitor, text: LoginText<'_>, kept: Option<&KeptForm>) -> 
 }
 
 fn empty_frame(visitor: &Visitor) -> Frame {
-    Frame { site: visitor.site, staff: None, model: None, path: Vec::new(), messages: Vec::new() }
+    let cinema = visitor.app.config.cinema_name.clone();
+    Frame { site: visitor.site, cinema, staff: None, model: None, path: Vec::new(), messages: Vec::new() }
 }
 
 /// Returns the page that sends a kept form again, after a login that got this secret.

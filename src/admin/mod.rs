@@ -4,6 +4,7 @@
 
 pub mod actions;
 pub mod change;
+mod dates;
 pub mod delete;
 pub mod download;
 pub mod export;
@@ -39,7 +40,6 @@ pub use values::{FieldValue, FormValues};
 /// The contents of the panel: the models in their groups, in display order.
 #[derive(Debug)]
 pub struct Site {
-    pub title: &'static str,
     pub groups: &'static [(&'static str, &'static [&'static Model])],
     /// Renders the part of the index above the models. It belongs to the feature that knows what matters today.
     pub board: for<'a> fn(&'a App, &'a Staff) -> BoxFuture<'a, Result<String>>,
@@ -88,11 +88,14 @@ pub struct Model {
     pub columns: &'static [Column],
     /// The default sort of lists, as in the URL: the name of a column, with a minus for descending.
     pub order: &'static str,
+    /// Without another order, lists begin with the next object by `dates`, which is the column of `order`, too. Past
+    /// ones follow, latest first.
+    pub upcoming_first: bool,
     pub search: &'static [Search],
     /// Finds objects by something that is not a column, such as a code that is computed from the id.
     pub exact: Option<Exact>,
     pub filters: &'static [Filter],
-    /// SQL of the timestamp by which staff browse a list by year, month and day in the cinema's time zone. It is an
+    /// SQL of the timestamp by which staff browse a list by year, month, week and business day. It is an
     /// indexed column of the table or of a joined one.
     pub dates: Option<&'static str>,
     pub per_page: i64,
@@ -134,6 +137,7 @@ impl Model {
         version: "",
         columns: &[],
         order: "-id",
+        upcoming_first: false,
         search: &[],
         exact: None,
         filters: &[],

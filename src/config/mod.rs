@@ -25,9 +25,10 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use self::values::{cinema_name, is_log_directive, origin, public_url, time_of_day};
+use self::values::{business_day_start, cinema_name, is_log_directive, origin, public_url};
 use crate::db::target;
 use crate::desk::policy::Limits;
+use crate::time::cinema::BusinessDays;
 use crate::time::clock::SECOND;
 
 pub use crate::db::target::{DatabaseTarget, Host, TlsMode, parse_database_url};
@@ -57,7 +58,7 @@ pub struct Config {
     pub cinema_name: String,
     /// Where clients reach the server, as an origin; `None` if nobody said.
     pub public_url: Option<String>,
-    /// The local time at which the cinema's day begins.
+    /// The local time at which a business day begins; see [`Config::business_days`].
     pub business_day_starts_at: Time,
     /// The time zone of the cinema.
     pub time_zone: TimeZone,
@@ -198,7 +199,7 @@ impl Config {
                 "" => Some(None),
                 value => public_url(value).map(Some),
             }),
-            business_day_starts_at: reader.parsed("BUSINESS_DAY_STARTS_AT", time_of_day),
+            business_day_starts_at: reader.parsed("BUSINESS_DAY_STARTS_AT", business_day_start),
             time_zone: reader.parsed("TIME_ZONE", |name| {
                 let zone = TimeZone::get(name).ok()?;
                 (!zone.is_unknown()).then_some(zone)
@@ -240,6 +241,11 @@ impl Config {
         let contradictions = doubts::of_config(&config);
         config.doubts.extend(contradictions);
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
+    }
+
+    /// Returns the business days of the cinema.
+    pub fn business_days(&self) -> BusinessDays {
+        BusinessDays { zone: self.time_zone.clone(), starts_at: self.business_day_starts_at }
     }
 
     /// Describes where the settings came from.

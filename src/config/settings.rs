@@ -183,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "BUSINESS_DAY_STARTS_AT",
         meaning: "The local time at which the cinema's day begins. A show after midnight, but before this time, belongs \
                   to the day before.",
-        accepts: Accepts::Text("a time from 00:00 to 23:59"),
+        accepts: Accepts::Text("a time from 00:00 to 11:59"),
         default: Some("05:00"),
         example: "",
     },

@@ -42,12 +42,12 @@ pub(super) fn cinema_name(text: &str) -> Option<String> {
     fits.then(|| name.to_owned())
 }
 
-/// Parses a time of the day, such as 05:00.
-pub(super) fn time_of_day(text: &str) -> Option<Time> {
+/// Parses the time at which a business day begins: `05:00`. From noon on it would be most of the day before.
+pub(super) fn business_day_start(text: &str) -> Option<Time> {
     let (hour, minute) = text.split_once(':')?;
     let number = |digits: &str| {
         let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| digits.parse().ok()).flatten()
     };
-    Time::new(number(hour)?, number(minute)?, 0, 0).ok()
+    Time::new(number(hour)?, number(minute)?, 0, 0).ok().filter(|time| time.hour() < 12)
 }

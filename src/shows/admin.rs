@@ -28,6 +28,9 @@ const STATE: &str = "CASE WHEN t.cancelled_at IS NOT NULL THEN 1 WHEN t.date_tim
      WHEN t.sales_open_at > {now} THEN 3 WHEN t.sales_close_at <= {now} THEN 4 WHEN t.seats_taken >= t.total_seats THEN 5 \
      ELSE t.date_time * 4 + (t.sales_open_at IS NOT NULL) * 2 + (t.sales_close_at IS NOT NULL) END";
 
+/// SQL for a show that has not ended. The first condition is for the index; no movie is longer than two days.
+const UPCOMING: &str = "t.date_time > {now} - 172800000000 AND t.date_time + m.duration_minutes * 60000000 > {now}";
+
 pub static SHOWS: Model = Model {
     name: "shows",
     one: "show",
@@ -76,14 +79,15 @@ pub static SHOWS: Model = Model {
         },
         Column { name: "sales", label: "Sales", sql: STATE, shown: Shown::Made(sales::in_words), ..Column::PLAIN },
     ],
-    order: "-begins",
+    order: "begins",
+    upcoming_first: true,
     search: &[Search { kind: &search::MOVIES, id: "t.movie_id" }, Search { kind: &search::SCREENS, id: "t.screen_id" }],
     filters: &[
         Filter {
             name: "when",
             label: "When",
             by: FilterBy::Conditions(&[
-                ("upcoming", "Upcoming", "t.date_time > {now}"),
+                ("upcoming", "Running and upcoming", UPCOMING),
                 ("today", "Today", "t.date_time >= {today} AND t.date_time < {tomorrow}"),
                 ("past", "Past", "t.date_time <= {now}"),
             ]),

@@ -31,7 +31,8 @@ pub async fn copy(app: &App, ids: &[i64], values: &FormValues) -> Result<Report,
     }
     let mut tx = app.db.begin().await?;
     let sources = store::shows(&mut tx, ids).await?;
-    let Some(first_day) = sources.first().map(|show| cinema::date(show.draft.date_time, zone)) else {
+    let of_first = sources.first().map(|show| app.config.business_days().of(show.draft.date_time));
+    let Some(first_day) = of_first else {
         return Ok(Report::default());
     };
     let mut report = Report::default();

@@ -195,6 +195,8 @@ pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
 pub struct BoardShow {
     pub id: i64,
     pub date_time: i64,
+    /// When the movie ends.
+    pub until: i64,
     pub movie_title: String,
     pub screen_name: String,
     pub total_seats: i64,
@@ -209,6 +211,7 @@ impl FromRow for BoardShow {
         Ok(BoardShow {
             id: row.take()?,
             date_time: row.take()?,
+            until: row.take()?,
             movie_title: row.take()?,
             screen_name: row.take()?,
             total_seats: row.take()?,
@@ -219,17 +222,21 @@ impl FromRow for BoardShow {
     }
 }
 
-/// Returns the shows that begin between these times, ordered by time, at most `limit`.
-pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Result<Vec<BoardShow>> {
+/// Returns the shows that begin between these times, and those that began earlier and are still running `now`. Ordered
+/// by time, at most `limit`.
+pub async fn board_shows(db: &Db, (from, until): (i64, i64), now: i64, limit: i64) -> Result<Vec<BoardShow>> {
     let sql = format!(
-        "SELECT s.id, s.date_time, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
+        "SELECT s.id, s.date_time, s.date_time + m.duration_minutes * 60000000, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
          (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
           WHERE o.show_id = s.id AND o.expires_at > {})
          FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-         WHERE s.date_time >= ? AND s.date_time < ? ORDER BY s.date_time, s.id LIMIT ?",
+         WHERE s.date_time >= ? AND s.date_time < ? AND (s.date_time >= ?
+           OR s.cancelled_at IS NULL AND s.date_time + m.duration_minutes * 60000000 > ?)
+         ORDER BY s.date_time, s.id LIMIT ?",
         db.dialect().now_or("?")
     );
-    db.query(&sql, vec![clock::now().into(), from.into(), until.into(), limit.into()]).await
+    let times = [now, from - LONGEST_MOVIE, until, from, now, limit];
+    db.query(&sql, times.map(Value::from).to_vec()).await
 }
 
 /// A show that needs its screen at the same time as another.

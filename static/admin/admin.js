@@ -232,8 +232,52 @@ function collapse() {
 }
 small.addEventListener("change", collapse);
 collapse();
+// A check box in the head of a list: selects all rows of the page. With the shift key, a click on a row's own box
+// selects all rows from the one clicked before.
+function selectsRows(head) {
+  const boxes = [...document.querySelectorAll(`td.choose input[name="${head.dataset.chooses}"]`)];
+  const all = document.createElement("input");
+  let last;
+  const update = () => {
+    const count = boxes.filter((box) => box.checked).length;
+    all.checked = count === boxes.length;
+    all.indeterminate = count > 0 && !all.checked;
+  };
+  all.type = "checkbox";
+  all.setAttribute("aria-label", "Select all on this page");
+  all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
+  for (const box of boxes) {
+    box.addEventListener("click", (event) => {
+      if (event.shiftKey && last) {
+        const ends = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
+        boxes.slice(ends[0], ends[1] + 1).forEach((other) => (other.checked = box.checked));
+      }
+      last = box;
+      update();
+    });
+  }
+  head.append(all);
+  // A page that the browser restores may have selected rows.
+  update();
+}
+
+// Shows the weekday of a date while it is typed.
+function showWeekday(input) {
+  const shown = document.querySelector(`[data-weekday="${CSS.escape(input.id)}"]`);
+  if (shown) {
+    const date = new Date(`${input.value.slice(0, 10)}T12:00:00Z`);
+    const isDate = !Number.isNaN(date.valueOf());
+    shown.textContent = isDate ? date.toLocaleDateString("en", { weekday: "long", timeZone: "UTC" }) : "";
+  }
+}
 
 enhance(document);
+document.addEventListener("input", ({ target }) => showWeekday(target));
+document.querySelectorAll("th[data-chooses]").forEach(selectsRows);
+for (const button of document.querySelectorAll("button[data-prints]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
 document.querySelectorAll("button[data-adds-row]").forEach(rowsCanBeAdded);
 // Focus a message, or else the first field if it is empty.
 const message = document.querySelector("[role=alert][tabindex]");

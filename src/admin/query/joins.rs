@@ -52,7 +52,7 @@ impl Builder {
 
     /// Returns an expression of the description as SQL.
     pub fn to_sql(&self, sql: &str) -> String {
-        time_sql::to_sql(sql, self.dialect, &self.app.config.time_zone)
+        time_sql::to_sql(sql, self.dialect, &self.app.config.business_days())
     }
 
     /// Runs a statement of a list.

@@ -12,6 +12,7 @@ use super::{COUNT_LIMIT, Count, ListQuery, Sort};
 use crate::admin::{Model, Shown};
 use crate::db::{Result, Value};
 use crate::state::App;
+use crate::time::clock;
 
 pub use super::scan::{PART_ROWS, Position};
 
@@ -173,7 +174,7 @@ impl ListSearch {
     /// Returns the condition of the query's period.
     fn dated(&self, query: &ListQuery) -> Option<Sql> {
         let (dates, period) = (self.builder.model.dates?, query.period?);
-        let (from, to) = period.bounds(&self.builder.app.config.time_zone);
+        let (from, to) = period.bounds(&self.builder.app.config.business_days());
         Some(Sql { text: format!("{dates} >= ? AND {dates} < ?"), params: vec![from.into(), to.into()] })
     }
 
@@ -224,7 +225,7 @@ impl ListSearch {
             if over.is_some() || query.sort.is_none() {
                 unsorted = query.sort.is_some();
                 let descending = self.order.descending || unsorted;
-                self.order = Order { sql: dates.to_owned(), descending, unique: false, over };
+                self.order = Order { sql: dates.to_owned(), descending, unique: false, over, upcoming_since: None };
                 self.checks.push(range);
             } else {
                 self.checks.push(range.unindexed());
@@ -255,7 +256,8 @@ impl Builder {
         let unique = column.is_some_and(|column| column.unique);
         let is_text = !unique && column.is_some_and(|column| matches!(column.shown, Shown::Text));
         let sql = if is_text { self.dialect.sort_in_any_case(sql) } else { sql.to_owned() };
-        Order { sql, descending, unique, over: None }
+        let upcoming_first = self.model.upcoming_first && query.sort.is_none() && query.period.is_none();
+        Order { sql, descending, unique, over: None, upcoming_since: upcoming_first.then(clock::now) }
     }
 
     /// Returns the ids that pass a check, in order.
@@ -266,6 +268,7 @@ impl Builder {
         let sql = format!("{} t.id FROM {from} WHERE {} ORDER BY {}", self.select(), check.text, order.to_sql());
         let mut params = vec![Value::list(&ids)];
         params.extend(check.params);
+        params.extend(order.params());
         let found: Vec<(i64,)> = self.query(&sql, params).await?;
         Ok(found.into_iter().map(|(id,)| id).collect())
     }

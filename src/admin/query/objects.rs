@@ -28,7 +28,7 @@ impl Reader<'_> {
     /// Runs a query that is made of a description's expressions.
     async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let (Reader::Db(app) | Reader::Tx(app, _)) = self;
-        let sql = time_sql::to_sql(sql, app.db.dialect(), &app.config.time_zone);
+        let sql = time_sql::to_sql(sql, app.db.dialect(), &app.config.business_days());
         match self {
             Reader::Db(app) => app.db.query(&sql, params).await,
             Reader::Tx(_, tx) => tx.query(&sql, params).await,

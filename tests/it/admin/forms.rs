@@ -31,7 +31,7 @@ tests! {
 }
 
 static SKY: Site =
-    Site { title: "Sky", groups: &[("Sky", &[&PLANETS, &STARS])], board: |_, _| Box::pin(async { Ok(String::new()) }) };
+    Site { groups: &[("Sky", &[&PLANETS, &STARS])], board: |_, _| Box::pin(async { Ok(String::new()) }) };
 
 /// The same table, read with a query that takes a minute.
 static STARS: Model = Model {

@@ -94,6 +94,7 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/logout/", NoSuch, Login, post(pages::log_out)),
         ("/admin/password/", Login, Login, get(pages::password_page).post(pages::set_password)),
         ("/admin/log/", Login, NoSuch, get(admin::history::recent)),
+        ("/admin/door/", Login, NoSuch, get(admin_site::door::page)),
         ("/admin/static/{file}", Nothing, NoSuch, get(assets::file)),
         ("/admin/{model}/", On(View), On(Change), get(admin::list::page).post(admin::list::save_column)),
         ("/admin/{model}/export/", On(View), NoSuch, get(admin::export::download)),

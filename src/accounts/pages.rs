@@ -100,7 +100,7 @@ fn show_form(page: Page, [old, new, again]: [Vec<String>; 3], messages: Vec<Stri
     let csrf = page.staff.csrf.clone();
     let path = vec![("Change password".to_owned(), String::new())];
     let messages = messages.into_iter().map(Message::from).collect();
-    let frame = Frame { site: page.site, staff: Some(page.staff), model: None, path, messages };
+    let frame = Frame { messages, ..page.frame(None, path) };
     let field = |name, label, autocomplete, faults| PasswordField { name, label, autocomplete, faults };
     let fields = [
         field("old", "Old password", "current-password", old),

@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 
+use super::dates;
 use super::delete;
 use super::fields::{self, Control, Names, Shape};
 use super::guard::{Of, Page};
@@ -70,11 +71,12 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
         let (list, query) = (ListQuery::read(model, &raw), Posted::in_query(Some(&raw)));
         let most = selected_max(action);
         let ids = match query.text("all") {
+            _ if action.alone => Vec::new(),
             "1" => rows::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
         };
         let back = list.text();
-        if ids.is_empty() {
+        if ids.is_empty() && !action.alone {
             let message = format!("Select at least one {} first.", model.one);
             return Ok(see_other(&list_url(model, &back), &[message.into()]));
         }
@@ -82,12 +84,21 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
             let message = format!("You can select at most {most} {}. Narrow the list first.", model.many);
             return Ok(see_other(&list_url(model, &back), &[message.into()]));
         }
-        let initial = |field: &Field| (field.name.to_owned(), field.initial.to_owned());
-        let raw = Posted(action.asks.iter().filter(|field| !field.initial.is_empty()).map(initial).collect());
+        let initial = |field: &Field| (field.name.to_owned(), initial(&page, &list, field));
+        let raw = Posted(action.asks.iter().map(initial).filter(|(_, text)| !text.is_empty()).collect());
         let confirmation = Confirmation { action, ids, back, raw, faults: Vec::new(), warnings: Vec::new() };
         confirmation.show(&page, model, StatusCode::OK).await
     })
     .await
+}
+
+/// Returns the initial value of an action's field.
+fn initial(page: &Page, list: &ListQuery, field: &Field) -> String {
+    match (field.kind, field.initial) {
+        (Kind::Day, "week") if !list.first_day().is_empty() => list.first_day(),
+        (Kind::Day, "week") => dates::monday(page.app.config.business_days().today()).to_string(),
+        (_, initial) => initial.to_owned(),
+    }
 }
 
 /// Returns the numbers in their order, without duplicates.
@@ -103,7 +114,7 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         let ids = numbers(&posted.all("ids"));
         let back = posted.text("_back").to_owned();
         let most = selected_max(action);
-        if ids.is_empty() || ids.len() > most {
+        if ids.is_empty() != action.alone || ids.len() > most {
             let text = format!("Select between 1 and {most} {}.", model.many);
             return Err(ApiError::Fields(vec![("ids".into(), vec![text])]));
         }
@@ -114,7 +125,7 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
             return confirmation.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
         }
         fields::hash_passwords(&page, action.asks, &mut values).await?;
-        let size = if action.whole { confirmation.ids.len() } else { CHUNK };
+        let size = if action.whole { confirmation.ids.len().max(1) } else { CHUNK };
         let mut chunks: VecDeque<Vec<i64>> = confirmation.ids.chunks(size).map(<[i64]>::to_vec).collect();
         let first = chunks.pop_front().unwrap_or_default();
         // If the first chunk is refused, the action does not start.
@@ -320,7 +331,7 @@ struct ActionPage<'a> {
     title: &'static str,
     confirmation: &'a Confirmation,
     url: String,
-    /// The number of objects with their name: `3 shows`.
+    /// The number of objects with their name: `3 shows`; empty if none are selected.
     count: String,
     /// Name and URL.
     some: Vec<(String, String)>,
@@ -410,7 +421,7 @@ impl Confirmation {
             let many = if other == 1 { model.one } else { model.many };
             notes.push(format!("This does not apply to {other} {many} of your selection, which will stay unchanged."));
         }
-        Ok((notes, !applying.is_empty()))
+        Ok((notes, action.alone || !applying.is_empty()))
     }
 
     async fn show(&self, page: &Page, model: &'static Model, status: StatusCode) -> Result<Response, ApiError> {
@@ -438,7 +449,11 @@ impl Confirmation {
             title,
             confirmation: self,
             url: format!("/admin/{}/actions/{}/", model.name, self.action.name),
-            count: format!("{} {}", self.ids.len(), if self.ids.len() == 1 { model.one } else { model.many }),
+            count: match (self.action.alone, self.ids.len()) {
+                (true, _) => String::new(),
+                (_, 1) => format!("1 {}", model.one),
+                (_, count) => format!("{count} {}", model.many),
+            },
             more: self.ids.len() - first.len(),
             some: some.into_iter().map(|(id, label)| (label, change_url(model, id))).collect(),
             ids: self.ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","),

@@ -114,6 +114,8 @@ struct ListPage {
     is_part: bool,
     pages: Vec<Link>,
     actions: Vec<(&'static str, &'static str)>,
+    /// Actions without selected objects: text and URL.
+    alone: Vec<(&'static str, String)>,
     may_add: bool,
     edits: bool,
 }
@@ -137,15 +139,19 @@ async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Resul
     let mut actions: Vec<(&str, &str)> = model
         .actions
         .iter()
-        .filter(|action| page.staff.may_run(action, model))
+        .filter(|action| !action.alone && page.staff.may_run(action, model))
         .map(|action| (action.name, action.label))
         .collect();
+    let alone = model.actions.iter().filter(|action| action.alone && page.staff.may_run(action, model));
+    let alone =
+        alone.map(|action| (action.label, format!("/admin/{}/actions/{}/?{}", model.name, action.name, query.text())));
     actions.extend(page.staff.deletes(model).then_some(("delete", "Delete…")));
     let count = part.count;
     let has_next = lines.len() == per_page(model, &query)
         && query.page < last_page(model, &query)
         && (count.more || { query.page * per_page(model, &query) < count.rows });
     let filters = filters(page, model, &query).await?;
+    let chosen = chosen(&filters, &query);
     Ok(ListPage {
         frame: page.frame(Some(model), vec![(capitalize(model.many), String::new())]),
         model,
@@ -156,11 +162,12 @@ async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Resul
         dates: dates::links(app, model, &query).await?,
         count: count_text(model, count, &query, lines.len()),
         notice: part.notice,
-        chosen: chosen(&filters, &query),
+        chosen,
         printed_at: cinema::weekday_minute(clock::now(), &app.config.time_zone),
         is_part: count.more || count.rows > lines.len(),
         pages: pages(model, &query, count, has_next),
         actions,
+        alone: alone.collect(),
         may_add: page.staff.adds(model),
         edits,
         lines,

@@ -18,6 +18,7 @@ pub mod lookup;
 pub mod query;
 pub mod render;
 mod report;
+pub mod spreadsheet;
 mod staff;
 mod transaction;
 mod urls;
@@ -114,6 +115,8 @@ pub struct Model {
     /// SQL of a text to show at the top of an object's form; it is empty if there is nothing to say.
     pub notice: &'static str,
     pub used_by: &'static [UsedBy],
+    /// Pages about an object that are not part of the generic panel.
+    pub pages: &'static [PageLink],
     /// Only superusers may change its objects, whatever permissions a group has.
     pub for_superusers: bool,
     /// Everything that is stored about an object, to download.
@@ -152,6 +155,7 @@ impl Model {
         kept: "",
         notice: "",
         used_by: &[],
+        pages: &[],
         for_superusers: false,
         download: None,
         past: None,
@@ -362,7 +366,8 @@ pub struct Field {
     pub sql: &'static str,
     pub kind: Kind,
     pub required: bool,
-    /// The initial value of its control when an object is added.
+    /// The initial value of its control when an object is added. For a day, `week` is the first day
+    /// of the list's period, or else of this week.
     pub initial: &'static str,
     pub access: FieldAccess,
     /// Where the value leads if it is read-only.
@@ -525,6 +530,16 @@ pub struct UsedBy {
     pub by: &'static str,
 }
 
+/// A link from an object's form to another page about it.
+#[derive(Debug)]
+pub struct PageLink {
+    pub label: &'static str,
+    /// `{id}` in it is the object's id.
+    pub url: &'static str,
+    /// The link is shown to users who may see this model.
+    pub model: &'static str,
+}
+
 /// An operation on selected objects.
 #[derive(Debug)]
 pub struct Action {
@@ -544,6 +559,8 @@ pub struct Action {
     pub asks: &'static [Field],
     /// It gets all selected objects in one call, so fewer can be selected.
     pub whole: bool,
+    /// It needs no selected objects: a link above the list leads to it.
+    pub alone: bool,
     pub run: Run,
 }
 
@@ -558,6 +575,7 @@ impl Action {
         touches: None,
         asks: &[],
         whole: false,
+        alone: false,
         run: |_, _, _, _| Box::pin(async { Ok(Report::default()) }),
     };
 }

@@ -17,6 +17,8 @@ struct Board {
     date: String,
     /// The query that filters a list by the day.
     day: String,
+    /// As `2026-11-23`.
+    iso_day: String,
     today: Day,
     shows: Vec<Line>,
     days: Vec<DayLine>,
@@ -94,6 +96,7 @@ pub async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
     let board = Board {
         date: date.strftime("%A, %-d %B %Y").to_string(),
         day: date.strftime(DAY).to_string(),
+        iso_day: date.to_string(),
         today,
         shows,
         days: days.collect(),

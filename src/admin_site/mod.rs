@@ -1,6 +1,7 @@
 //! The admin panel of a cinema: the models in their groups, and the board of today's shows.
 
 mod board;
+pub mod door;
 
 use crate::accounts::admin::{GROUPS, USERS};
 use crate::admin::{Site, render};

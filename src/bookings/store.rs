@@ -240,6 +240,53 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
     Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }
 
+/// A seat that is booked or blocked, and who has it.
+pub struct TakenSeat {
+    pub show_id: i64,
+    pub seat: i64,
+    /// `booked` or `blocked`. A blocked seat has no user and no order.
+    pub status: String,
+    pub username: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub order_id: i64,
+    /// `awaiting_payment` if an earlier version booked the seat and its order is still to be added.
+    pub order_status: String,
+}
+
+impl FromRow for TakenSeat {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(TakenSeat {
+            show_id: row.take()?,
+            seat: row.take()?,
+            status: row.take()?,
+            username: row.take()?,
+            first_name: row.take()?,
+            last_name: row.take()?,
+            order_id: row.take()?,
+            order_status: row.take()?,
+        })
+    }
+}
+
+/// The time limit for reading the taken seats of some shows.
+const READING: Duration = Duration::from_secs(10);
+
+/// Returns the seats of these shows that are booked or blocked, ordered by show and seat.
+pub async fn taken_seats(db: &Db, show_ids: &[i64]) -> Result<Vec<TakenSeat>> {
+    let sql = format!(
+        "SELECT {} b.show_id, b.seat_number, b.status, COALESCE(u.username, ''), COALESCE(u.first_name, ''),
+         COALESCE(u.last_name, ''), COALESCE(b.order_id, b.id), COALESCE(o.status, 'awaiting_payment')
+         FROM {} AS d JOIN bookings b ON b.show_id = d.id LEFT JOIN users u ON u.id = b.user_id
+         LEFT JOIN orders o ON o.id = b.order_id
+         WHERE b.active_seat >= 1 AND b.status <> 'held' ORDER BY b.show_id, b.active_seat",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")])
+    );
+    let ids: Vec<(i64,)> = show_ids.iter().map(|id| (*id,)).collect();
+    db.query_aside(&sql, vec![Value::list(&ids)], READING).await
+}
+
 /// The time limit for counting the taken seats of all shows.
 const COUNTING: Duration = Duration::from_secs(120);
 

@@ -43,7 +43,8 @@ const SEATS: &str =
 const CANCELLED_SEATS: &str = "(SELECT GROUP_CONCAT(CASE WHEN b.status = 'cancelled' THEN b.seat_number END \
      ORDER BY b.seat_number) FROM bookings b WHERE b.order_id = t.id)";
 
-const STATUS: &[(&str, &str)] =
+/// The statuses of orders and their labels.
+pub const STATUS: &[(&str, &str)] =
     &[("awaiting_payment", "Awaiting payment"), ("paid", "Paid"), ("cancelled", "Cancelled"), ("refunded", "Refunded")];
 
 const USER: Column = Column {

@@ -4,8 +4,8 @@ use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
 use super::{cancelling, copying, sales};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Leads, Model, Permission,
-    SaveError, Search, Shown, UsedBy, Work,
+    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Leads, Model, PageLink,
+    Permission, SaveError, Search, Shown, UsedBy, Work,
 };
 use crate::db::DbError;
 use crate::desk::policy::Sales;
@@ -221,6 +221,7 @@ pub static SHOWS: Model = Model {
         UsedBy { model: "orders", by: "t.show_id" },
         UsedBy { model: "holds", by: "t.show_id" },
     ],
+    pages: &[PageLink { label: "Door list", url: "/admin/door/?show={id}", model: "bookings" }],
     actions: &[
         Action {
             name: "copy",
@@ -249,6 +250,42 @@ pub static SHOWS: Model = Model {
             ],
             whole: true,
             run: |app, _, ids, values| Box::pin(copying::copy(app, ids, values)),
+            ..Action::PLAIN
+        },
+        Action {
+            name: "copy_week",
+            label: "Copy a week…",
+            about: "Copies all shows of seven days, except cancelled ones. Copies keep movie, screen, weekday and time of \
+                    day. Shows that already exist are skipped.",
+            needs: Permission::Add,
+            asks: &[
+                Field {
+                    name: "from",
+                    label: "First day of the week to copy",
+                    initial: "week",
+                    kind: Kind::Day,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "first",
+                    label: "First day of the copy",
+                    help: "If empty, the week after.",
+                    kind: Kind::Day,
+                    required: false,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "times",
+                    label: "Number of weeks",
+                    help: "More than one: the weeks that follow, too.",
+                    initial: "1",
+                    kind: Kind::Number { least: 1, most: 52 },
+                    ..Field::PLAIN
+                },
+            ],
+            whole: true,
+            alone: true,
+            run: |app, _, _, values| Box::pin(copying::copy_week(app, values)),
             ..Action::PLAIN
         },
         Action {

@@ -239,6 +239,16 @@ pub async fn board_shows(db: &Db, (from, until): (i64, i64), now: i64, limit: i6
     db.query(&sql, times.map(Value::from).to_vec()).await
 }
 
+/// Returns the ids of the shows that begin between these times and are not cancelled, at most one more than `most`.
+pub async fn ids_between(tx: &mut Tx, (from, until): (i64, i64), most: usize) -> Result<Vec<i64>> {
+    let sql = format!(
+        "SELECT id FROM shows WHERE date_time >= ? AND date_time < ? AND cancelled_at IS NULL LIMIT {}",
+        most + 1
+    );
+    let found: Vec<(i64,)> = tx.query(&sql, vec![from.into(), until.into()]).await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
 /// A show that needs its screen at the same time as another.
 pub struct Overlap {
     pub movie_title: String,

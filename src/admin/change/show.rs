@@ -13,7 +13,7 @@ use crate::admin::query::objects::{self, Reader};
 use crate::admin::render::Frame;
 use crate::admin::urls::{action_url, back_query, change_url, led_url, list_url, objects_url};
 use crate::admin::words::capitalize;
-use crate::admin::{Action, Field, FieldValue, Kind, Model};
+use crate::admin::{Action, Field, FieldValue, Kind, Model, PageLink};
 use crate::db::Result;
 use crate::error::ApiError;
 use crate::web::html::page::html;
@@ -182,7 +182,12 @@ impl ChangeForm {
         let seen = page.site.models().filter(|other| page.staff.sees(other));
         let mut links: Vec<(String, String)> = seen.filter_map(of_it).collect();
         links.push(("History".to_owned(), format!("/admin/{}/{}/history/{back}", model.name, object.id)));
-        let may_run = |action: &&Action| page.staff.may_run(action, model);
+        for PageLink { label, url, model } in model.pages {
+            if page.site.model(model).is_some_and(|model| page.staff.sees(model)) {
+                links.push(((*label).to_owned(), url.replace("{id}", &object.id.to_string())));
+            }
+        }
+        let may_run = |action: &&Action| !action.alone && page.staff.may_run(action, model);
         let applying = model.actions.iter().zip(applies).filter(|(_, applies)| **applies);
         let actions = applying.map(|(action, _)| action).filter(may_run);
         links.extend(actions.map(|action| (action.label.to_owned(), action_url(model, action, object.id, &self.back))));

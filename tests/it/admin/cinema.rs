@@ -438,7 +438,7 @@ async fn the_board_shows_todays_numbers(engine: Engine) {
     let is_late = (now.hour(), now.minute()) >= (10, 5);
     let name = if is_late { "Pacific/Kiritimati" } else { "Pacific/Pago_Pago" };
     let now = now.with_time_zone(jiff::tz::TimeZone::get(name).expect("known"));
-    let app = start(engine, &[("TIME_ZONE", name)]).await;
+    let app = start(engine, &[("TIME_ZONE", name), ("BUSINESS_DAY_STARTS_AT", "00:00")]).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
     let page = staff.get(&app, "/admin/").await.expect(200).text;

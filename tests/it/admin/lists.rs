@@ -15,6 +15,7 @@ tests! {
         lists_have_an_order_and_pages,
         any_url_has_an_answer,
         exports_are_safe_for_spreadsheets,
+        exports_have_the_separator_that_was_chosen,
         matches_can_be_exported,
         exports_have_the_columns_of_their_model,
         an_unread_export_blocks_nothing,
@@ -50,7 +51,10 @@ fn count(page: &str) -> &str {
 }
 
 async fn days_are_in_the_cinemas_time_zone(engine: Engine) {
-    let (app, mut root) = panel(engine).await;
+    let env = [("TIME_ZONE", "Europe/Berlin"), ("BUSINESS_DAY_STARTS_AT", "00:00")];
+    let env = env.map(|(name, value)| (name, value.to_owned())).to_vec();
+    let app = App::start_with(engine, Options { env, ..Options::default() }).await;
+    let mut root = app.superuser("root").await;
     let times = [
         "2026-03-28T22:59:00Z", // 28 March, 23:59
         "2026-03-28T23:00:00Z", // 29 March, 0:00, the day with 23 hours
@@ -84,10 +88,12 @@ async fn days_are_in_the_cinemas_time_zone(engine: Engine) {
         assert_eq!(found, expected, "{period}");
     }
     let page = open(&app, &mut root, "shows/?year=2026&month=3").await;
-    assert!(page.contains(r#"<time datetime="2026-03-28T23:00:00Z">2026-03-29 00:00</time>"#), "{page}");
+    assert!(page.contains(r#"<time datetime="2026-03-28T23:00:00Z">Sun 2026-03-29 00:00</time>"#), "{page}");
     assert!(page.contains(r#"href="?year=2026&#38;month=3&#38;day=29""#), "{page}");
     let csv = open(&app, &mut root, "shows/export/?year=2026&month=3&day=29").await;
-    assert!(csv.contains("2026-03-29T00:00:00+01:00") && csv.contains("2026-03-29T23:59:00+02:00"), "{csv}");
+    assert!(csv.contains("\"2026-03-29 00:00:00\"") && csv.contains("\"2026-03-29 23:59:00\""), "{csv}");
+    let json = open(&app, &mut root, "shows/export/?year=2026&month=3&day=29&format=json").await;
+    assert!(json.contains("2026-03-29T00:00:00+01:00") && json.contains("2026-03-29T23:59:00+02:00"), "{json}");
 }
 
 async fn lists_have_an_order_and_pages(engine: Engine) {
@@ -141,6 +147,10 @@ async fn any_url_has_an_answer(engine: Engine) {
         "year=2035&month=13",
         "year=2035&month=0&day=1",
         "day=3",
+        "from=&to=",
+        "from=9999-12-31",
+        "from=-001-01-01&to=2035-13-01",
+        "to=0001-01-01&print=1",
         "q=%FF%FE",
         "q=%00",
         "q=%F4%8F%BF%BF",
@@ -212,7 +222,7 @@ async fn exports_are_safe_for_spreadsheets(engine: Engine) {
     let name = reply.header("content-disposition").expect("a file name");
     assert!(name.starts_with("attachment; filename=\"movies-20") && name.ends_with(".csv\""), "{name}");
     let rows = csv_rows(&reply);
-    assert_eq!(rows[0], ["id", "title", "duration"]);
+    assert_eq!(rows[0], ["Number", "Title", "Minutes"]);
     let told: Vec<&str> = rows[1..].iter().map(|row| row[1].as_str()).collect();
     assert_eq!(
         told,
@@ -228,7 +238,7 @@ async fn exports_are_safe_for_spreadsheets(engine: Engine) {
             "Ödland; ünd",
             "a;'=cmd|'/Ccalc'!A0;",
             "a; \"'@x\"",
-            "a,'-1",
+            "a,-1",
             "a\t'+1",
             "'＝1",
             "'＠x",
@@ -236,11 +246,23 @@ async fn exports_are_safe_for_spreadsheets(engine: Engine) {
         ]
     );
     // Every cell is quoted.
-    for line in csv_rows(&reply).iter().zip(["\"id\",\"title\",\"duration\"\r\n", "\"1\",\"'=1+1\",\"100\"\r\n"]) {
+    for line in csv_rows(&reply).iter().zip(["\"Number\",\"Title\",\"Minutes\"\r\n", "\"1\",\"'=1+1\",\"100\"\r\n"]) {
         assert!(reply.text.contains(line.1), "{line:?}: {}", reply.text);
     }
     assert_eq!(rows[1][2], "100");
     assert!(reply.text.contains("\"Quote \"\"x\"\", and more\",\"105\"\r\n"), "{}", reply.text);
+}
+
+/// The same titles for spreadsheets of countries with a decimal comma.
+async fn exports_have_the_separator_that_was_chosen(engine: Engine) {
+    let (app, mut root) = with_titles(engine).await;
+    let reply = root.get(&app, "/admin/movies/export/?o=duration&format=csv-semicolon").await.expect(200);
+    assert!(reply.text.starts_with("\u{FEFF}\"Number\";\"Title\";\"Minutes\"\r\n\"1\";\"'=1+1\";\"100\"\r\n"));
+    let text = reply.text.trim_start_matches('\u{FEFF}');
+    let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(text.as_bytes());
+    let told: Vec<String> = reader.records().map(|row| row.expect("CSV")[1].to_owned()).collect();
+    assert_eq!(told[9..12], ["a;=cmd|'/Ccalc'!A0;", "a; \"@x\"", "a,'-1"]);
+    assert_eq!(told[7..9], ["Plain", "Ödland; ünd"]);
 }
 
 async fn matches_can_be_exported(engine: Engine) {
@@ -440,6 +462,8 @@ async fn lists_of_more_than_ten_thousand(engine: Engine) {
     // Complete lists are exported page by page: nothing is missing or duplicated.
     for (query, expected) in [
         ("bookings/export/?format=json&year=2035", 12_001),
+        ("bookings/export/?format=json&from=2035-06-01", 12_001),
+        ("bookings/export/?format=json&to=2035-07-01", 12_001),
         ("bookings/export/?format=json&o=id", 12_001),
         ("users/export/?format=json&o=name", 24_004),
         ("users/export/?format=json&o=-name&q=berta", 12_000),

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod actions;
 mod cinema;
+mod dates;
 mod erasing;
 mod forms;
 mod history;
@@ -23,6 +24,7 @@ pub fn tests() -> Vec<Test> {
         accounts::tests(),
         actions::tests(),
         cinema::tests(),
+        dates::tests(),
         erasing::tests(),
         forms::tests(),
         history::tests(),

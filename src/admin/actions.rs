@@ -111,10 +111,10 @@ fn numbers(texts: &[String]) -> Vec<i64> {
 pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, posted: Posted) -> Response {
     answer(async {
         let action = action(&page, model, &name)?;
-        let ids = numbers(&posted.all("ids"));
+        let ids = if action.alone { Vec::new() } else { numbers(&posted.all("ids")) };
         let back = posted.text("_back").to_owned();
         let most = selected_max(action);
-        if ids.is_empty() != action.alone || ids.len() > most {
+        if ids.is_empty() && !action.alone || ids.len() > most {
             let text = format!("Select between 1 and {most} {}.", model.many);
             return Err(ApiError::Fields(vec![("ids".into(), vec![text])]));
         }

@@ -104,7 +104,7 @@ async function printsDoorList(browser, page, inspect, name) {
   assert.match(lines[0], /"Seat";"Customer";"Name";"Order";"Status"$/);
 }
 
-// Every list and form on paper: all columns, no navigation, and what was chosen as the heading.
+// Every list and form on paper: all columns, no navigation, and the chosen filters as the heading.
 async function prints(page, url) {
   await page.setViewportSize(PAPER);
   await page.emulateMedia({ media: "print" });

@@ -144,7 +144,7 @@ async fn few_paths_are_public() {
     let for_anyone = named(&|route| [route.get, route.post].contains(&Needs::Nothing));
     assert_eq!(for_anyone, ["/admin/login/", "/admin/static/{file}"].into());
     let for_staff = named(&|route| [route.get, route.post].contains(&Needs::Login));
-    assert_eq!(for_staff, ["/admin/", "/admin/log/", "/admin/logout/", "/admin/password/"].into());
+    assert_eq!(for_staff, ["/admin/", "/admin/door/", "/admin/log/", "/admin/logout/", "/admin/password/"].into());
     // A change needs more than permission to view; actions declare the permission they need.
     let changing = named(&|route| route.post == Needs::On(Permission::View));
     assert_eq!(changing, ["/admin/{model}/actions/{action}/"].into());

@@ -39,9 +39,10 @@ impl Dialect {
         writer.into_inner().unwrap_or_default()
     }
 
-    /// Puts an apostrophe in front of text that a spreadsheet would take for a formula. A program that expects the other
-    /// separator ignores the quotes and begins a cell wherever that character or a line break stands in the text, so the
-    /// same is done there. Other text stays as it is: the file's own separator does not end a cell within quotes.
+    /// Puts an apostrophe in front of text that a spreadsheet would take for a formula. A program that expects the
+    /// other separator ignores the quotes and begins a cell wherever that character or a line break stands in the text,
+    /// so the same is done there. Other text stays as it is: the file's own separator does not end a cell within
+    /// quotes.
     pub fn harmless(self, text: &str) -> String {
         let (mut harmless, mut is_begin) = (String::with_capacity(text.len()), true);
         for letter in text.chars() {

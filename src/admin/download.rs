@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::guard::{Id, Of, Page};
 use crate::error::ApiError;
-use crate::time::cinema;
 
 pub async fn data(page: Page, Of(model): Of, Id(id): Id) -> Result<Response, ApiError> {
     let download = model.download.ok_or(ApiError::NotFound)?;
@@ -14,7 +13,7 @@ pub async fn data(page: Page, Of(model): Of, Id(id): Id) -> Result<Response, Api
     }
     let data = (download.make)(&page.app, id).await?.ok_or(ApiError::NotFound)?;
     let text = serde_json::to_string_pretty(&data).map_err(|error| ApiError::Internal(error.to_string()))?;
-    let today = cinema::today(&page.app.config.time_zone);
+    let today = page.app.config.business_days().today();
     let name = format!("attachment; filename=\"{}-{id}-{today}.json\"", model.one);
     let headers = [(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_DISPOSITION, name)];
     Ok((headers, text).into_response())

@@ -128,12 +128,12 @@ impl Narrowing {
         read
     }
 
-    /// Returns the choice, for the log; the last day is included.
+    /// Returns the choice, for the log; the last business day is included.
     fn filter(&self, app: &App) -> LogFilter {
-        let zone = &app.config.time_zone;
+        let days = app.config.business_days();
         let day = |text: &str, later: i64| {
             let day = text.parse().ok()?;
-            Some(cinema::start_of_day_after(day, later, zone))
+            Some(days.start_after(day, later))
         };
         LogFilter {
             username: self.who.clone(),

@@ -124,7 +124,7 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Copy users, movies, shows and bookings from a Django deployment, all or nothing.
+    /// Copy users, groups, movies, shows and bookings from a Django deployment, all or nothing.
     ///
     /// Django's database is only read. Ids and passwords are kept, and tokens stay valid. If there are conflicts, they
     /// are all listed and nothing is written. Run `marquee migrate` first, and stop all servers of both sides during

@@ -1,4 +1,4 @@
-//! Copies the users, movies, shows and bookings of a Django deployment from its database into ours, with their ids. It
+//! Copies the users, groups, movies, shows and bookings of a Django deployment from its database into ours, with their ids. It
 //! copies all of them or, if there is a conflict, none. `docs/import-django.md` lists the conflicts.
 //!
 //! Each table is read in pages and checked row by row, in one pass, in the order in which rows refer to each other. As
@@ -6,6 +6,7 @@
 //! remaining rows are only checked, so that one run reports all conflicts.
 
 mod existing;
+mod groups;
 mod mysql;
 mod report;
 mod rows;
@@ -99,6 +100,7 @@ pub async fn import(
         shows: HashMap::new(),
     };
     import.copy(&USERS, progress).await?;
+    import.groups().await?;
     import.copy(&MOVIES, progress).await?;
     import.screens().await?;
     import.copy(&SHOWS, progress).await?;

@@ -26,7 +26,7 @@ use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
         title = "Marquee",
         description = "The box office of a cinema: movies, shows, and seats that have one holder each.\n\n\
             Log in at `/api/login/` and send the access token as `Authorization: Bearer …`. Paths end with a slash. \
-            Bodies are JSON; forms and multipart are also accepted. Times are UTC, in ISO 8601. Ignore fields you \
+            Bodies are JSON; all but `/api/me/password/` also accept forms and multipart. Times are UTC, in ISO 8601. Ignore fields you \
             don't know: replies may gain new fields.\n\n\
             A refusal has a code for programs, in the header `X-Error-Code`; most have it in the body, too: \
             `{\"detail\": …, \"code\": …}`. If fields are invalid, the body is a list of messages for each field. 400 means \

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::{active_user, now};
@@ -15,6 +16,7 @@ use crate::identity::tokens::TokenFault;
 use crate::identity::{AccountError, User};
 use crate::state::App;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
+use crate::web::json::{self, ValidJson};
 use crate::web::refusal::{Detail, Refusal};
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
@@ -64,14 +66,17 @@ pub struct Refresh {
 }
 
 /// The body of a change of one's password.
-#[derive(ToSchema, serde::Deserialize)]
+#[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "old_password": "Sturdy-Lantern-42", "new_password": "Quiet-Harbour-71" }))]
-#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct NewPassword {
+    #[serde(deserialize_with = "json::trimmed")]
+    #[garde(custom(json::is_text))]
     #[schema(format = Password, min_length = 1)]
     old_password: String,
     /// The rules are those of a signup.
+    #[serde(deserialize_with = "json::trimmed")]
+    #[garde(custom(json::is_text))]
     #[schema(format = Password, min_length = 8)]
     new_password: String,
 }
@@ -218,16 +223,13 @@ pub async fn change_password(
     State(app): State<App>,
     user: User,
     client: WaitingClient,
-    mut form: Form,
+    ValidJson(passwords): ValidJson<NewPassword>,
 ) -> Result<Json<Tokens>, ApiError> {
-    let old = form.text("old_password", &ANY_TEXT);
-    let new = form.text("new_password", &ANY_TEXT);
-    if !form.is_faulty("new_password") {
-        for fault in password_rules::faults(&new, &user.username, &user.email) {
-            form.fault::<()>("new_password", fault);
-        }
+    let NewPassword { old_password: old, new_password: new } = passwords;
+    let faults = password_rules::faults(&new, &user.username, &user.email);
+    if !faults.is_empty() {
+        return Err(ApiError::Fields(vec![("new_password".into(), faults)]));
     }
-    form.check_whole()?;
     let account = match login::check_password(&app, &user.username, &old, &client).await {
         Ok(account) if account.id == user.id => account,
         Ok(_) | Err(AccountError::WrongCredentials) => return Err(not_your_password()),

@@ -53,7 +53,7 @@ codes! {
     CANCEL_TOO_LATE = "cancel_too_late", 409, "Bookings can no longer be cancelled before this show.";
     ORDER_STATE = "order_state", 409, "The order's status does not allow the step; only in the panel.";
     BODY_TOO_LARGE = "body_too_large", 413, "The body is larger than the server accepts.";
-    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "The Content-Type is not JSON, a form or multipart.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "The endpoint does not accept the Content-Type.";
     UNSUPPORTED_ENCODING = "unsupported_encoding", 415, "The body is compressed; send it uncompressed.";
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422, "The Idempotency-Key was sent before with another payload.";
     LOGIN_LIMIT_RATE = "login_limit_rate", 429, "Too many failed logins; wait for Retry-After.";

@@ -213,8 +213,8 @@ pub static HOLDS: Model = Model {
     many: "holds",
     table: "orders",
     joins: JOINS,
-    // Every hold has an expiry, and there is an index on it.
-    only: "t.status = 'held' AND t.expires_at >= 0",
+    // Only holds have this column, and there is an index on it.
+    only: "t.held_by >= 0",
     label: "CONCAT('Hold of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
@@ -239,8 +239,8 @@ pub static HOLDS: Model = Model {
             name: "state",
             label: "State",
             by: FilterBy::Conditions(&[
-                ("live", "Held", "t.expires_at > {now}"),
-                ("over", "Expired or released", "t.expires_at <= {now}"),
+                ("live", "Held", "t.held_by >= 0 AND t.expires_at > {now}"),
+                ("over", "Expired or released", "t.held_by >= 0 AND t.expires_at <= {now}"),
             ]),
         },
         BY_SHOW,

@@ -18,7 +18,7 @@ use crate::time::clock;
 macro_rules! held {
     () => {
         "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
-         WHERE o.show_id = t.id AND o.expires_at > {now})"
+         WHERE o.held_by >= 0 AND o.show_id = t.id AND o.expires_at > {now})"
     };
 }
 
@@ -218,8 +218,8 @@ pub static SHOWS: Model = Model {
     ],
     used_by: &[
         UsedBy { model: "bookings", by: "t.show_id" },
-        UsedBy { model: "orders", by: "t.show_id" },
-        UsedBy { model: "holds", by: "t.show_id" },
+        UsedBy { model: "orders", by: "t.id IN (SELECT b.order_id FROM bookings b WHERE b.show_id = {id})" },
+        UsedBy { model: "holds", by: "t.held_by >= 0 AND t.show_id = {id}" },
     ],
     pages: &[PageLink { label: "Door list", url: "/admin/door/?show={id}", model: "bookings" }],
     actions: &[

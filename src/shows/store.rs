@@ -27,7 +27,7 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
         &format!(
             "SELECT s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.total_seats - s.seats_taken -
              (SELECT {} COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
-              WHERE o.show_id = s.id AND o.expires_at > {})
+              WHERE o.held_by >= 0 AND o.show_id = s.id AND o.expires_at > {})
              FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
              WHERE s.movie_id = ? AND s.cancelled_at IS NULL ORDER BY s.date_time, s.id",
             db.dialect().in_order(),
@@ -226,9 +226,10 @@ impl FromRow for BoardShow {
 /// by time, at most `limit`.
 pub async fn board_shows(db: &Db, (from, until): (i64, i64), now: i64, limit: i64) -> Result<Vec<BoardShow>> {
     let sql = format!(
-        "SELECT s.id, s.date_time, s.date_time + m.duration_minutes * 60000000, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
+        "SELECT s.id, s.date_time, s.date_time + m.duration_minutes * 60000000, m.title, c.name, s.total_seats,
+         s.seats_taken, s.cancelled_at,
          (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
-          WHERE o.show_id = s.id AND o.expires_at > {})
+          WHERE o.held_by >= 0 AND o.show_id = s.id AND o.expires_at > {})
          FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
          WHERE s.date_time >= ? AND s.date_time < ? AND (s.date_time >= ?
            OR s.cancelled_at IS NULL AND s.date_time + m.duration_minutes * 60000000 > ?)

@@ -197,7 +197,7 @@ async fn moves(from: &str, app: &App) {
     let members = "SELECT m.user_id, g.name FROM group_members m JOIN staff_groups g ON g.id = m.group_id";
     assert_eq!(app.sql(members).await, [["3", "Kasse"]]);
 
-    // The panel's search finds what was imported.
+    // The panel's search finds imported objects.
     for table in ["users", "movies", "screens", "staff_groups"] {
         assert!(app.sql(&format!("SELECT id FROM {table} WHERE lacks_words = 1")).await.is_empty(), "{table}");
     }

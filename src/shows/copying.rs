@@ -75,7 +75,7 @@ async fn copy_all(
     anyway: bool,
 ) -> Result<Report, SaveError> {
     if usize::try_from(turns.times).unwrap_or(usize::MAX).saturating_mul(sources.len()) > COPIES_MAX {
-        return Err(SaveError::fault("times", &format!("You can create at most {COPIES_MAX} shows at a time.")));
+        return Err(SaveError::fault("times", format!("You can create at most {COPIES_MAX} shows at a time.")));
     }
     let zone = &app.config.time_zone;
     let mut report = Report::default();

@@ -108,7 +108,7 @@ impl Builder {
 
     /// Returns a `FROM` of the model's own table that starts with the table of this column, which has the id of the
     /// thing that objects belong to: `s.movie_id`. Also returns the aliases in it.
-    pub fn from_owner(&self, column: &str) -> (String, Vec<&'static str>) {
+    pub fn way_from_owner(&self, column: &str) -> (String, Vec<&'static str>) {
         let alias = column.split_once('.').map_or("t", |(alias, _)| alias);
         match self.join(alias) {
             Some(join) => self.way_back(join),

@@ -52,7 +52,7 @@ impl Builder {
         if id == "t.id" || !(SAMPLE_ROWS..=BOUND).contains(&owners) {
             return Ok(if owners > BOUND { usize::MAX } else { owners });
         }
-        let (from, there) = self.from_owner(id);
+        let (from, there) = self.way_from_owner(id);
         let only = self.only().map(Sql::unindexed);
         let condition = Sql::all([Sql::plain(format!("{id} = sampled.id"))].into_iter().chain(only));
         let needed = self.needed_joins(&[&condition.text], &there);

@@ -100,7 +100,7 @@ mod tests {
     fn links_lead_only_to_this_site() {
         let link = |path: &str| ("Open".to_owned(), path.to_owned());
         let sent = Message { text: "Done: 1 & more.".to_owned(), links: vec![link("/admin/shows/1/change/")] };
-        assert_eq!(read(&encode(&[sent.clone()])), [sent]);
+        assert_eq!(read(&encode(std::slice::from_ref(&sent))), [sent]);
         for path in ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)"] {
             let forged = Message { text: "Done.".to_owned(), links: vec![link(path)] };
             assert_eq!(read(&encode(&[forged])), [Message::from("Done.".to_owned())], "{path}");

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use marquee::time::clock::{self, SECOND};
 use serde_json::{Value, json};
 
+use super::cinema::{follow, run};
 use crate::api::holds::{act, hold, post, start};
 use crate::support::{App, Browser, Engine, Reply, booking, is_consistent};
 
@@ -232,7 +233,8 @@ async fn a_week_is_copied_in_one_action(engine: Engine) {
     assert!(refused.text.contains("no shows in this week"), "{}", refused.text);
     copy(&mut staff, "soon", "", "1").await.expect(422);
     assert_eq!(app.sql("SELECT COUNT(*) FROM shows").await, [["11"]]);
-    let told = copy(&mut staff, "2035-03-12", "", "1").await.expect(200).text;
+    let reply = copy(&mut staff, "2035-03-12", "", "1").await;
+    let told = follow(&app, &mut staff, reply).await;
     assert!(told.contains("Done: 8 shows."), "{told}");
     let begins = app.sql("SELECT date_time FROM shows WHERE id > 11 ORDER BY date_time").await;
     let begins: Vec<String> = begins.iter().map(|row| clock::iso(row[0].parse().expect("a time"))).collect();
@@ -240,7 +242,8 @@ async fn a_week_is_copied_in_one_action(engine: Engine) {
     for (place, expected) in [(0, "2035-03-19T19:15:00Z"), (6, "2035-03-25T18:15:00Z"), (7, "2035-03-25T22:15:00Z")] {
         assert_eq!(begins[place], expected, "{begins:?}");
     }
-    let told = copy(&mut staff, "2035-03-12", "2035-03-19", "1").await.expect(200).text;
+    let reply = copy(&mut staff, "2035-03-12", "2035-03-19", "1").await;
+    let told = follow(&app, &mut staff, reply).await;
     assert!(told.contains("8 shows already exist"), "{told}");
     let logged = app.sql("SELECT COUNT(*) FROM admin_log WHERE action = 'copy_week'").await;
     assert_eq!(logged, [["8"]]);
@@ -296,8 +299,7 @@ async fn the_door_list_is_by_show_and_seat(engine: Engine) {
     }
     let held = hold(&world.bob, 1, &[5, 1]).send(&app).await.expect(201).json();
     let order = act(&world.bob, &held, "confirm").send(&app).await.expect(201).json();
-    let paid = held["id"].to_string();
-    staff.post(&app, "/admin/orders/actions/paid/", &[("ids", &paid)]).await.expect(200);
+    run(&app, &mut staff, "orders.paid", &[held["id"].as_i64().expect("an id")], &[]).await;
     let cancelled = booking(&world.ann, 1, 7).send(&app).await.expect(201).json();
     post(&world.ann, &format!("/api/bookings/{}/cancel/", cancelled["id"])).send(&app).await.expect(200);
     hold(&world.ann, 1, &[4]).send(&app).await.expect(201);

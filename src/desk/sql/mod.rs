@@ -124,8 +124,10 @@ statements! {
     has_room: UserRoom::COLUMNS,
     update_orders: OrderUpdate::COLUMNS,
     insert_order: &[],
+    /// An order like most. Its numbers can be sent together with other statements.
+    insert_booked_order: &[],
     insert_orders: NewOrder::COLUMNS,
-    /// Most new orders: fewer columns than `insert_orders`, since a server takes about a microsecond for each.
+    /// Orders like most: fewer columns than `insert_orders`, since a server takes about a microsecond for each.
     insert_booked_orders: BookedOrder::COLUMNS,
     /// Ends for good the holds whose seats go to others, even if a clock is set back.
     end_holds: SeatAt::COLUMNS,
@@ -133,6 +135,7 @@ statements! {
     confirm_seats: SeatAt::COLUMNS,
     cancel_seats: CancelledSeat::COLUMNS,
     insert_booking: &[],
+    insert_booked_seat: &[],
     insert_bookings: NewBooking::COLUMNS,
     insert_booked_seats: BookedSeat::COLUMNS,
     delete_keys: OldReply::COLUMNS,

@@ -60,7 +60,7 @@ const WHOLE: Cow<'static, str> = Cow::Borrowed("non_field_errors");
 fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldFaults {
     let text = error.inner().to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    // Only the text of these two errors has the names.
+    // Only the texts of these three errors have the names.
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return vec![(field.to_owned().into(), vec!["This field is required.".to_owned()])];
     }
@@ -68,6 +68,9 @@ fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldFault
     {
         let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
         return body::unknown("field", BTreeSet::from([field.to_owned()]), &known);
+    }
+    if let Some(field) = text.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
+        return vec![(field.to_owned().into(), vec![sentence(text)])];
     }
     let path = error.path().to_string();
     vec![(if path == "." { WHOLE } else { path.into() }, vec![sentence(text)])]

@@ -253,7 +253,7 @@ fn lone_booking() -> Change {
     Change { shows, new_orders: vec![order], new_bookings: vec![seat], now: 1, ..Change::default() }
 }
 
-/// A change that uses every statement for so many rows of each kind. No two numbers of a show's row are the same.
+/// A change that uses every statement for `rows` rows of each kind. No two numbers of a show's row are the same.
 fn everything(rows: i64) -> Change {
     let ids = || 1..=rows;
     // If there are several, some are like most orders.

@@ -1,7 +1,5 @@
 //! The rows of a batch, as its statements take them.
 
-use super::order_status::Status;
-use super::state::SeatStatus;
 use crate::db::list::records;
 
 /// Stands for "no expiry" in [`NewOrder::expires_at`] and [`OrderUpdate::expires_at`].
@@ -83,7 +81,7 @@ records! {
         version: i64,
     }
 
-    /// A new order as [`NewOrder::booked_at`] finds it.
+    /// A new order that was booked without a hold by this batch and not changed since.
     pub struct BookedOrder {
         id: i64,
         user_id: i64,
@@ -116,7 +114,7 @@ records! {
         order_id: i64,
     }
 
-    /// A new row of `bookings` as [`NewBooking::booked_at`] finds it.
+    /// A new row of `bookings` whose order has its id, booked by this batch.
     pub struct BookedSeat {
         id: i64,
         user_id: i64,
@@ -139,25 +137,5 @@ records! {
         status: u16,
         body: String,
         at: i64,
-    }
-}
-
-impl NewOrder {
-    /// Returns the order if it is like most: booked by a batch of this time, without a hold, and not changed since.
-    pub fn booked_at(&self, now: i64) -> Option<BookedOrder> {
-        let NewOrder { id, user_id, show_id, .. } = *self;
-        let (status, created_at, expires_at) = (Status::AwaitingPayment.name(), now, NEVER);
-        let is_booked = *self == NewOrder { id, user_id, show_id, status, created_at, expires_at, version: id };
-        is_booked.then_some(BookedOrder { id, user_id, show_id })
-    }
-}
-
-impl NewBooking {
-    /// Returns the seat if it is like most: booked by a batch of this time, in an order with its id.
-    pub fn booked_at(&self, now: i64) -> Option<BookedSeat> {
-        let NewBooking { id, user_id, show_id, seat, .. } = *self;
-        let status = SeatStatus::Booked.name();
-        let is_booked = *self == NewBooking { id, user_id, show_id, seat, status, at: now, order_id: id };
-        is_booked.then_some(BookedSeat { id, user_id, show_id, seat })
     }
 }

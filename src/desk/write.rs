@@ -6,10 +6,12 @@ use super::idempotency::Key;
 use super::load::Loaded;
 use super::policy::Limits;
 use super::records::{
-    CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, STAFF, SeatAt, ShowUpdate, UserRoom,
+    BookedOrder, BookedSeat, CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, STAFF,
+    SeatAt, ShowUpdate, UserRoom,
 };
 use super::rules::Changes;
 use super::sql::Sql;
+use super::state::SeatStatus;
 use crate::db::{Db, Dialect, Result, Statement, Value};
 use crate::desk::order_status::Status;
 
@@ -184,26 +186,24 @@ fn goes_one_by_one(dialect: Dialect, rows: usize) -> bool {
 }
 
 fn inserting_orders(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
-    let inserting = |order: &NewOrder| {
-        let NewOrder { id, user_id, show_id, status, created_at, expires_at, version } = *order;
-        if order.booked_at(change.now).is_some() {
-            return sql
-                .insert_booked_order
-                .changing(1, [id, user_id, show_id, created_at, id].map(Value::Int).to_vec());
-        }
-        let mut params = [id, user_id, show_id].map(Value::Int).to_vec();
-        params.push(status.into());
-        params.extend([created_at, expires_at, version].map(Value::Int));
-        sql.insert_order.changing(1, params)
-    };
     if goes_one_by_one(dialect, change.new_orders.len()) {
+        let inserting = |order: &NewOrder| {
+            let NewOrder { id, user_id, show_id, status, created_at, expires_at, version } = *order;
+            let mut params = [id, user_id, show_id].map(Value::Int).to_vec();
+            params.push(status.into());
+            params.extend([created_at, expires_at, version].map(Value::Int));
+            sql.insert_order.changing(1, params)
+        };
         return change.new_orders.iter().map(inserting).collect();
     }
     let (mut booked, mut others) = (Vec::new(), Vec::new());
     for order in &change.new_orders {
-        match order.booked_at(change.now) {
-            Some(order) => booked.push(order),
-            None => others.push(order.clone()),
+        let NewOrder { id, user_id, show_id, .. } = *order;
+        let (status, created_at) = (Status::AwaitingPayment.name(), change.now);
+        if *order == (NewOrder { id, user_id, show_id, status, created_at, expires_at: NEVER, version: id }) {
+            booked.push(BookedOrder { id, user_id, show_id });
+        } else {
+            others.push(order.clone());
         }
     }
     let booked = sql.insert_booked_orders.changing_all_at(change.now, &booked);
@@ -211,23 +211,23 @@ fn inserting_orders(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Stateme
 }
 
 fn inserting_bookings(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
-    let inserting = |booking: &NewBooking| {
-        let NewBooking { id, user_id, show_id, seat, status, at, order_id } = *booking;
-        if booking.booked_at(change.now).is_some() {
-            return sql.insert_booked_seat.changing(1, [id, user_id, show_id, seat, at, id].map(Value::Int).to_vec());
-        }
-        let mut params = [id, user_id, show_id, seat].map(Value::Int).to_vec();
-        params.extend([status.into(), at.into(), order_id.into()]);
-        sql.insert_booking.changing(1, params)
-    };
     if goes_one_by_one(dialect, change.new_bookings.len()) {
+        let inserting = |booking: &NewBooking| {
+            let NewBooking { id, user_id, show_id, seat, status, at, order_id } = *booking;
+            let mut params = [id, user_id, show_id, seat].map(Value::Int).to_vec();
+            params.extend([status.into(), at.into(), order_id.into()]);
+            sql.insert_booking.changing(1, params)
+        };
         return change.new_bookings.iter().map(inserting).collect();
     }
     let (mut booked, mut others) = (Vec::new(), Vec::new());
     for booking in &change.new_bookings {
-        match booking.booked_at(change.now) {
-            Some(seat) => booked.push(seat),
-            None => others.push(booking.clone()),
+        let NewBooking { id, user_id, show_id, seat, .. } = *booking;
+        let (status, at) = (SeatStatus::Booked.name(), change.now);
+        if *booking == (NewBooking { id, user_id, show_id, seat, status, at, order_id: id }) {
+            booked.push(BookedSeat { id, user_id, show_id, seat });
+        } else {
+            others.push(booking.clone());
         }
     }
     let booked = sql.insert_booked_seats.changing_all_at(change.now, &booked);

@@ -124,10 +124,8 @@ statements! {
     has_room: UserRoom::COLUMNS,
     update_orders: OrderUpdate::COLUMNS,
     insert_order: &[],
-    /// An order like most. Its numbers can be sent together with other statements.
-    insert_booked_order: &[],
     insert_orders: NewOrder::COLUMNS,
-    /// Orders like most: fewer columns than `insert_orders`, since a server takes about a microsecond for each.
+    /// Most new orders: fewer columns than `insert_orders`, since a server takes about a microsecond for each.
     insert_booked_orders: BookedOrder::COLUMNS,
     /// Ends for good the holds whose seats go to others, even if a clock is set back.
     end_holds: SeatAt::COLUMNS,
@@ -135,7 +133,6 @@ statements! {
     confirm_seats: SeatAt::COLUMNS,
     cancel_seats: CancelledSeat::COLUMNS,
     insert_booking: &[],
-    insert_booked_seat: &[],
     insert_bookings: NewBooking::COLUMNS,
     insert_booked_seats: BookedSeat::COLUMNS,
     delete_keys: OldReply::COLUMNS,

@@ -99,9 +99,6 @@ pub const TEXTS: Texts = Texts {
     insert_order: "
         INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
         VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?)",
-    insert_booked_order: "
-        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
-        VALUES (?, ?, ?, 'awaiting_payment', ?, NULL, ?)",
     insert_orders: "
         INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
         SELECT d.id, d.user_id, d.show_id, d.status, d.created_at, NULLIF(d.expires_at, -1), d.version FROM {rows} AS d",
@@ -124,9 +121,6 @@ pub const TEXTS: Texts = Texts {
     insert_booking: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    insert_booked_seat: "
-        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
-        VALUES (?, ?, ?, ?, 'booked', ?, ?)",
     insert_bookings: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         SELECT d.id, d.user_id, d.show_id, d.seat, d.status, d.at, d.order_id FROM {rows} AS d",

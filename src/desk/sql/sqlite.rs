@@ -89,9 +89,6 @@ pub const TEXTS: Texts = Texts {
     insert_order: "
         INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
         VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?)",
-    insert_booked_order: "
-        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
-        VALUES (?, ?, ?, 'awaiting_payment', ?, NULL, ?)",
     insert_orders: "",
     insert_booked_orders: "",
     end_holds: "
@@ -111,9 +108,6 @@ pub const TEXTS: Texts = Texts {
     insert_booking: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    insert_booked_seat: "
-        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
-        VALUES (?, ?, ?, ?, 'booked', ?, ?)",
     insert_bookings: "",
     insert_booked_seats: "",
     delete_keys: "

@@ -35,7 +35,7 @@ export async function planWeeks(command) {
 }
 
 // Returns the date that is this many days after another.
-function dayAfter(date, days) {
+export function dayAfter(date, days) {
   const day = new Date(`${date}T12:00:00Z`);
   day.setUTCDate(day.getUTCDate() + days);
   return day.toISOString().slice(0, 10);
@@ -144,7 +144,7 @@ async function allColumnsArePrinted(page, path) {
 }
 
 // Prints a page to PDF, and looks for texts in it if pdftotext is installed.
-async function asPdf(page, texts) {
+export async function asPdf(page, texts) {
   const pdf = await page.pdf({ format: "A4", margin: { top: "1cm", bottom: "1cm", left: "1cm", right: "1cm" } });
   assert(pdf.length > 1_000, "a PDF");
   const { error, stdout } = spawnSync("pdftotext", ["-layout", "-", "-"], { input: pdf, encoding: "utf8" });

@@ -41,7 +41,7 @@ export async function withServer(binary, test) {
 }
 
 // A time zone in which it is between eight and nine in the morning, so that the sample has shows today.
-function inTheMorning() {
+export function inTheMorning() {
   const ahead = ((8 - new Date().getUTCHours() + 35) % 24) - 11;
   // The signs in these names are reversed.
   return ahead < 0 ? `Etc/GMT+${-ahead}` : `Etc/GMT-${ahead}`;

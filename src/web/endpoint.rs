@@ -58,6 +58,8 @@ impl Endpoint {
     fn with_code(&self, mut response: Response) -> Response {
         let own = response.extensions_mut().remove::<OwnBody>();
         if let (Query::Only(_), Some(OwnBody(body))) = (self.query, own) {
+            // The handler's router has set the length of the recorded body.
+            response.headers_mut().remove(axum::http::header::CONTENT_LENGTH);
             *response.body_mut() = Body::from(body.to_string());
         }
         response

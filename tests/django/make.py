@@ -37,7 +37,7 @@ def cinema():
     bob.save()
     User.objects.create_superuser("root", "root@example.com", PASSWORD)
     for name, codenames in [
-        ("Kasse", ["view_show", "view_booking", "change_booking", "delete_booking", "view_logentry"]),
+        ("Kasse", ["view_show", "view_booking", "change_booking", "delete_booking", "view_permission"]),
         ("Manager", ["view_movie"]),
     ]:
         group = Group.objects.create(name=name)

@@ -52,6 +52,7 @@ export async function byDate({ browser, url, inspect, name }) {
 }
 
 async function choosesAWeek(page, inspect, name) {
+  if (name === "phone") await page.getByText("Filters", { exact: true }).tap();
   await page.getByLabel("From", { exact: true }).fill(WEEKS[name]);
   await page.getByLabel("To", { exact: true }).fill(dayAfter(WEEKS[name], 6));
   await page.getByLabel("Search").press("Enter");

@@ -55,11 +55,17 @@ const link = (page, name) => page.getByRole("link", { name, exact: true });
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 const main = (page) => page.getByRole("main");
 const rows = (page) => page.locator("table.list tbody tr");
-const confirm = (page) => main(page).locator(".buttons").getByRole("button").click();
+const confirm = (page) => follow(page, main(page).locator(".buttons").getByRole("button"));
+
+// Clicks on what leads to another page, and waits for it.
+async function follow(page, target) {
+  await Promise.all([page.waitForEvent("load"), target.click()]);
+}
 
 async function told(page, pattern) {
   const message = page.getByRole("status").filter({ hasText: pattern }).first();
   await message.waitFor();
+  await page.waitForLoadState();
   return message;
 }
 
@@ -155,13 +161,13 @@ async function asksForThePassword({ browser, page, url, inspect, name, account }
   await endSessions(url, account);
   browser.expect(403, "/admin/movies/add/");
   browser.expect(403, "/admin/login/");
-  await button(page, "Save").click();
+  await follow(page, button(page, "Save"));
   await told(page, "Nothing was saved yet");
   await inspect(page, `${name}-kept`);
   await logIn(page, { ...account, password: "not the password" });
   await page.getByRole("alert").filter({ hasText: "correct username and password" }).waitFor();
   await page.getByLabel("Password").fill(account.password);
-  await button(page, "Log in").click();
+  await follow(page, button(page, "Log in"));
   await told(page, title);
   assert.equal(await movies(page, url, title), 1, "the movie is saved once");
 }
@@ -201,11 +207,11 @@ async function logsInTwice({ browser, page, url, inspect, name, account }) {
   assert(await main(two).getByRole("heading", { name: "Screens" }).isVisible());
   await one.close();
   await two.close();
-  await button(page, "Save").click();
+  await follow(page, button(page, "Save"));
   await page.getByRole("heading", { name: "Send the form again" }).waitFor();
   assert(await main(page).getByText(title).isVisible(), "the entries are shown");
   await inspect(page, `${name}-again`);
-  await button(page, "Send again").click();
+  await follow(page, button(page, "Send again"));
   await told(page, title);
   assert.equal(await movies(page, url, title), 1);
 }
@@ -218,7 +224,7 @@ async function showsTheBoard({ page, url, inspect, name }) {
   assert.match(shown.find((row) => row.includes("All Night Long")) ?? "", /04:30[^]*Running/);
   assert.equal(shown.filter((row) => row.includes("Past Midnight")).length, 1, "a show after midnight, of this day");
   await inspect(page, `${name}-board`);
-  await page.getByRole("link", { name: /shows today$/ }).click();
+  await follow(page, page.getByRole("link", { name: /shows today$/ }));
   const begins = await page.locator("table.list time").allInnerTexts();
   assert(begins.some((time) => time.endsWith(`${dayAfter(TODAY, 1)} 00:15`)), `${begins}`);
   assert(!begins.some((time) => time.endsWith(`${TODAY} 00:15`)), `${begins}`);
@@ -273,35 +279,35 @@ async function finds(work) {
 // From a show to its bookings, an order, its customer, and back.
 async function leadsBothWays({ page, url, inspect, name, show, order, mara }) {
   await page.goto(`${url}/admin/shows/${show.id}/change/`);
-  await main(page).locator(`a[href="/admin/bookings/?show=${show.id}"]`).first().click();
+  await follow(page, main(page).locator(`a[href="/admin/bookings/?show=${show.id}"]`).first());
   assert.equal(await rows(page).count(), 4);
-  await rows(page).getByRole("link", { name: order.code }).first().click();
+  await follow(page, rows(page).getByRole("link", { name: order.code }).first());
   const seats = main(page).locator(".inline tbody tr");
   const texts = await seats.allInnerTexts();
   assert.equal(texts.filter((text) => text.includes("Booked")).length, 2, `${texts}`);
   assert.equal(texts.filter((text) => text.includes("Cancelled")).length, 1, `${texts}`);
   await inspect(page, `${name}-order`);
-  await seats.first().getByRole("link").first().click();
-  await link(page, order.code).first().click();
-  await main(page).getByRole("link", { name: mara.username }).first().click();
+  await follow(page, seats.first().getByRole("link").first());
+  await follow(page, link(page, order.code).first());
+  await follow(page, main(page).getByRole("link", { name: mara.username }).first());
   assert.match(page.url(), /\/admin\/users\/\d+\/change\//);
-  await main(page).locator('a[href^="/admin/orders/?user="]').first().click();
+  await follow(page, main(page).locator('a[href^="/admin/orders/?user="]').first());
   assert.equal(await rows(page).count(), 1);
-  await main(page).locator(`table.list a[href^="/admin/shows/${show.id}/change/"]`).first().click();
+  await follow(page, main(page).locator(`table.list a[href^="/admin/shows/${show.id}/change/"]`).first());
   assert.equal(new URL(page.url()).pathname, `/admin/shows/${show.id}/change/`);
 }
 
 // A longer movie runs into its next show.
 async function warnsOfShows({ browser, page, url, inspect, name }) {
   await page.goto(`${url}/admin/movies/?q=orchard+${name}`);
-  await link(page, movieOf(name)).click();
+  await follow(page, link(page, movieOf(name)));
   browser.expect(409, new URL(page.url()).pathname);
   await page.getByLabel("Running time").fill("150");
-  await button(page, "Save").click();
+  await follow(page, button(page, "Save"));
   assert.match(await page.getByRole("alert").innerText(), /would last until \d{4}-\d\d-\d\d 19:30/);
   await inspect(page, `${name}-longer`);
   await page.getByLabel("Save it anyway").check();
-  await button(page, "Save").click();
+  await follow(page, button(page, "Save"));
   await told(page, movieOf(name));
 }
 
@@ -311,16 +317,16 @@ async function saysWhatIsTouched({ page, url, inspect, name, show }) {
   await page.goto(url + list);
   const box = rows(page).locator(`input[value="${show.id}"]`);
   await box.check();
-  await button(page, "Close sales").click();
+  await follow(page, button(page, "Close sales"));
   await confirm(page);
   await told(page, "Done: 1 show.");
   await box.check();
-  await button(page, "Reopen sales").click();
+  await follow(page, button(page, "Reopen sales"));
   await confirm(page);
   await told(page, "Done: 1 show.");
 
   await box.check();
-  await button(page, "Cancel shows…").click();
+  await follow(page, button(page, "Cancel shows…"));
   const asked = await main(page).innerText();
   assert.match(asked, /This cancels 3 seats in 2 orders of 2 customers\./);
   assert.match(asked, /Customers are not notified/);
@@ -329,7 +335,7 @@ async function saysWhatIsTouched({ page, url, inspect, name, show }) {
   const message = await told(page, "Done: 1 show.");
   assert.equal(new URL(page.url()).search, new URL(url + list).search, "back at the list");
   await inspect(page, `${name}-done`);
-  await message.getByRole("link").first().click();
+  await follow(page, message.getByRole("link").first());
   const notice = page.getByRole("note").filter({ hasText: "This show was cancelled on" });
   const [above, form] = [await notice.boundingBox(), await page.locator("form.object").boundingBox()];
   assert(above.y < form.y, "it says so at the top");
@@ -349,7 +355,7 @@ async function tellsWhoDidIt({ page, url, inspect, name, order, account, mara })
   await page.getByLabel("User").fill(account.username);
   await page.getByLabel("What").selectOption({ label: "Shows" });
   await page.getByLabel("From").fill(TODAY);
-  await button(page, "Search").click();
+  await follow(page, button(page, "Search"));
   await page.waitForURL(/who=/);
   const log = page.locator("table.log tbody tr");
   const actions = await log.locator("td:nth-child(5)").allInnerTexts();
@@ -357,18 +363,18 @@ async function tellsWhoDidIt({ page, url, inspect, name, order, account, mara })
   await inspect(page, `${name}-log`);
   await asPdf(page, [`User: ${account.username}`, "What: Shows", `From: ${TODAY}`, "Before and after", "Reopen sales"]);
   await page.getByLabel("Action").selectOption({ label: "Close sales" });
-  await button(page, "Search").click();
+  await follow(page, button(page, "Search"));
   await page.waitForURL(/action=close/);
   assert.equal(await log.count(), 1);
   await page.getByLabel("From").fill(dayAfter(TODAY, 1));
-  await button(page, "Search").click();
+  await follow(page, button(page, "Search"));
   await page.getByText("No changes match.").waitFor();
 }
 
 // A title from right to left stays left of the date that follows it.
 async function isolatesTitles({ page, url, name }) {
   await page.goto(`${url}/admin/shows/?q=${encodeURIComponent(HEBREW)}`);
-  await rows(page).getByRole("link").first().click();
+  await follow(page, rows(page).getByRole("link").first());
   const heading = page.getByRole("heading", { level: 1 });
   const places = await heading.evaluate((element, title) => {
     const text = element.firstChild;
@@ -400,7 +406,7 @@ async function collapsesFilters({ page, url, inspect, name }) {
   await inspect(page, `${name}-collapsed`);
   await summary.tap();
   await status.selectOption("cancelled");
-  await button(page, "Search").tap();
+  await follow(page, button(page, "Search"));
   await page.waitForURL(/status=cancelled/);
   assert(await status.isVisible(), "filters in use are shown");
 }
@@ -440,14 +446,14 @@ async function scrollsResults({ browser, page, url, name, inspect }) {
 // A list and a form on paper, with all columns and the filters that are set.
 async function prints({ page, url, inspect, name, order }) {
   await page.goto(`${url}/admin/bookings/?status=cancelled&q=${name}+orchard`);
-  await link(page, "Print").click();
+  const all = ["Order", "Customer", "Show", "Begins", "Screen", "Seat", "Status", "Booked", "Number"];
+  const texts = ["Status: Cancelled", `Search: ${name} orchard`, CINEMA, ...order.code.split("-"), ...all];
+  await asPdf(page, texts);
+  await follow(page, link(page, "Print"));
   await inspect(page, `${name}-print`);
-  await asPdf(page, [
-    ...["Status: Cancelled", `Search: ${name} orchard`, CINEMA, ...order.code.split("-")],
-    ...["Order", "Customer", "Show", "Begins", "Screen", "Seat", "Status", "Booked", "Number"],
-  ]);
-  await link(page, "Back to the list").click();
-  await rows(page).getByRole("link", { name: order.code }).first().click();
+  await asPdf(page, texts);
+  await follow(page, link(page, "Back to the list"));
+  await follow(page, rows(page).getByRole("link", { name: order.code }).first());
   await asPdf(page, [...order.code.split("-"), "Customer", "Show", "Status", "Created", "Seat", "Cancelled"]);
 }
 
@@ -481,7 +487,7 @@ async function listsForTheDoor({ page, url, name, show, order, otto }) {
   const second = await rows(page).locator(`input[name=ids]:not([value="${show.id}"])`).first().inputValue();
   await call(url, "POST", `/api/shows/${second}/book/`, { access: otto.access, body: { seat_number: 12 } });
   await page.goto(`${url}/admin/shows/${second}/change/`);
-  await link(page, "Door list").click();
+  await follow(page, link(page, "Door list"));
   assert.match(await page.locator("section.door tbody tr").innerText(), new RegExp(`^12\\s+${otto.username}\\s`));
   await asPdf(page, [otto.username, movieOf(name), "Seat", "Customer", "Order"]);
   assert(!(await main(page).innerText()).includes(order.code), "only this show");
@@ -490,7 +496,7 @@ async function listsForTheDoor({ page, url, name, show, order, otto }) {
 // Refused while a show is booked; afterwards the name is nowhere, and the orders stay.
 async function erases({ browser, page, url, inspect, name, otto, account }) {
   await page.goto(`${url}/admin/users/?q=${otto.username}`);
-  await link(page, otto.username).click();
+  await follow(page, link(page, otto.username));
   const user = /\d+/.exec(new URL(page.url()).pathname)[0];
   browser.expect("aborted", `/admin/users/${user}/data/`);
   const [download] = await Promise.all([page.waitForEvent("download"), link(page, "Download personal data").click()]);
@@ -498,7 +504,7 @@ async function erases({ browser, page, url, inspect, name, otto, account }) {
   assert.equal(data.account.email, otto.email);
   const erase = async (isFirst) => {
     await page.goto(`${url}/admin/users/${user}/change/`);
-    await link(page, "Erase personal data…").click();
+    await follow(page, link(page, "Erase personal data…"));
     if (isFirst) await inspect(page, `${name}-erase`);
     await confirm(page);
   };
@@ -534,17 +540,17 @@ async function withoutScripts({ browser, url, name, account }) {
   await fill("Kept without scripts");
   await endSessions(url, account);
   browser.expect(403, "/admin/movies/add/");
-  await button(page, "Save").click();
+  await follow(page, button(page, "Save"));
   await told(page, "Nothing was saved yet");
   await logIn(page, account);
-  await button(page, "Send again").click();
+  await follow(page, button(page, "Send again"));
   await told(page, "Kept without scripts");
 
   // Here nothing stops the second click.
   const title = "Twice without scripts";
   await fill(title);
   const sent = page.waitForRequest((request) => request.method() === "POST");
-  await button(page, "Save").click();
+  await follow(page, button(page, "Save"));
   await told(page, title);
   const headers = { "Content-Type": "application/x-www-form-urlencoded" };
   const second = await browser.context.request.post(`${url}/admin/movies/add/`, {
@@ -557,14 +563,14 @@ async function withoutScripts({ browser, url, name, account }) {
   await page.goto(`${url}/admin/shows/`);
   await page.getByLabel("From", { exact: true }).fill(DAYS[name]);
   await page.getByLabel("To", { exact: true }).fill(dayAfter(DAYS[name], 6));
-  await button(page, "Search").click();
+  await follow(page, button(page, "Search"));
   assert.equal(await rows(page).count(), 2);
-  await link(page, "Copy a week…").click();
-  await button(page, "Copy a week").click();
+  await follow(page, link(page, "Copy a week…"));
+  await follow(page, button(page, "Copy a week"));
   await told(page, "Done: 2 shows");
   await page.goto(`${url}/admin/shows/?q=${name}&from=${DAYS[name]}`);
   assert.equal(await rows(page).count(), 4);
-  await link(page, "Print").click();
+  await follow(page, link(page, "Print"));
   assert.equal(await rows(page).count(), 4);
   assert(await main(page).getByText(`Search: ${name}`).isVisible());
   await page.goto(`${url}/admin/log/?who=${account.username}&model=shows`);

@@ -223,6 +223,10 @@ async function showsTheBoard({ page, url, inspect, name }) {
   const shown = await today.locator("tbody tr").allInnerTexts();
   assert.match(shown.find((row) => row.includes("All Night Long")) ?? "", /04:30[^]*Running/);
   assert.equal(shown.filter((row) => row.includes("Past Midnight")).length, 1, "a show after midnight, of this day");
+  const cut = await today.locator("tbody td:nth-child(4) a").evaluateAll((sold) =>
+    sold.filter((one) => one.getBoundingClientRect().right > one.closest(".table").getBoundingClientRect().right),
+  );
+  assert.equal(cut.length, 0, "the sold seats are visible without scrolling");
   await inspect(page, `${name}-board`);
   await follow(page, page.getByRole("link", { name: /shows today$/ }));
   const begins = await page.locator("table.list time").allInnerTexts();

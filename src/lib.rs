@@ -3,12 +3,13 @@
 //! - [`config`]: the settings; [`state`]: the state of a running server; [`server`]: connection limits, timeouts and
 //!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
-//! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`]: the features, named as in the
-//!   URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
+//! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`], [`cinema`]: the features, named as
+//!   in the URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
 //! - [`desk`]: decides and writes every change of a seat
+//! - [`search`]: the words by which the panel finds things
 //! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
 //!   shows to Prometheus
-//! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks
+//! - [`cache`]: reads that many requests share; [`db`]: one interface to all database engines; [`time`]: clocks; [`text`]: cleaning texts
 //! - [`commands`]: the command line's commands; [`data`]: what they load and import
 
 pub mod accounts;
@@ -16,6 +17,7 @@ pub mod admin;
 pub mod admin_site;
 pub mod bookings;
 pub mod cache;
+pub mod cinema;
 pub mod commands;
 pub mod config;
 pub mod data;
@@ -32,12 +34,14 @@ pub mod orders;
 pub mod router;
 pub mod scrape;
 pub mod screens;
+pub mod search;
 pub mod server;
 pub mod sessions;
 pub mod shows;
 pub mod state;
 pub mod tasks;
 pub mod telemetry;
+pub mod text;
 pub mod time;
 pub mod web;
 

@@ -88,6 +88,15 @@ enum Command {
         /// The user's name; letter case does not matter.
         username: String,
     },
+    /// List users: id, username, email address and status, separated by tabs.
+    ListUsers {
+        /// Only staff and administrators.
+        #[arg(long)]
+        staff: bool,
+        /// Only deactivated users.
+        #[arg(long)]
+        inactive: bool,
+    },
     /// Load movies, screens and shows from a JSON file, all or nothing.
     ///
     /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name"}], "shows": [{"id",
@@ -115,7 +124,7 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Copy users, movies, shows and bookings from a Django deployment, all or nothing.
+    /// Copy users, groups, movies, shows and bookings from a Django deployment, all or nothing.
     ///
     /// Django's database is only read. Ids and passwords are kept, and tokens stay valid. If there are conflicts, they
     /// are all listed and nothing is written. Run `marquee migrate` first, and stop all servers of both sides during
@@ -160,7 +169,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     if let Command::Openapi(OpenapiArgs { yaml }) = cli.command {
-        return commands::openapi(yaml);
+        return commands::openapi(yaml, cli.env_file.as_deref());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Refused(error.to_string()))?;
@@ -179,6 +188,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             }
             Command::DeactivateUser { username } => commands::users::set_active(&config, &username, false).await,
             Command::ActivateUser { username } => commands::users::set_active(&config, &username, true).await,
+            Command::ListUsers { staff, inactive } => commands::users::list(&config, staff, inactive).await,
             Command::Loaddata { file, dry_run } => commands::load_data(&config, &file, dry_run).await,
             Command::Backup { file } => commands::back_up(&config, &file).await,
             Command::ImportDjango { from, dry_run } => commands::import_django(&config, &from, dry_run).await,

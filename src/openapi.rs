@@ -1,7 +1,8 @@
 //! The schema of the API and the pages that show it. They load nothing from other machines.
 
+mod replies;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::rejection::PathRejection;
@@ -9,19 +10,15 @@ use axum::extract::{Path, Request};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
-use serde_json::{Value, json};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{
-    Content, ContentBuilder, HeaderBuilder, ObjectBuilder, OneOfBuilder, OpenApi as Schema, Ref, RefOr, Required,
-    Response as Reply, ResponseBuilder, Schema as ObjectSchema, SecurityRequirement, Type,
-};
-use utoipa::{Modify, OpenApi};
+use utoipa::OpenApi;
+use utoipa::openapi::{OpenApi as Schema, Server};
 
+use self::replies::{AllCodes, CommonReplies};
 use crate::error::ApiError;
 use crate::web::endpoint::{accept, format};
 use crate::web::negotiation::{self, Form, JSON};
-use crate::web::refusal::{Detail, FieldErrors};
-use crate::{accounts, bookings, holds, movies, orders, shows};
+use crate::web::refusal::{Detail, FieldErrors, Refusal};
+use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,161 +26,84 @@ use crate::{accounts, bookings, holds, movies, orders, shows};
         title = "Marquee",
         description = "The box office of a cinema: movies, shows, and seats that have one holder each.\n\n\
             Log in at `/api/login/` and send the access token as `Authorization: Bearer …`. Paths end with a slash. \
-            Bodies are JSON; forms and multipart are also accepted. Times are UTC, in ISO 8601. Ignore fields you \
+            Bodies are JSON; all but `/api/me/password/` also accept forms and multipart. Times are UTC, in ISO 8601. Ignore fields you \
             don't know: replies may gain new fields.\n\n\
-            Errors are `{\"detail\": …}`, or a list of messages for each field. 400 means that the request can never \
-            succeed, 409 that another customer was faster: offer another seat. Every reply has an `X-Request-Id` \
-            header; with it, the request can be found in the server's log.",
-        license(name = "MIT OR Apache-2.0"),
+            A refusal has a code for programs, in the header `X-Error-Code`; most have it in the body, too: \
+            `{\"detail\": …, \"code\": …}`. If fields are invalid, the body is a list of messages for each field. 400 means \
+            that the request can never succeed; 409 that the present state forbids it, and the code says why; 429 and 503 \
+            that it may succeed after `Retry-After` seconds. Every reply has an `X-Request-Id` header; with it, the request \
+            can be found in the server's log. docs/client-guide.md in the source code follows a purchase step by step.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
-        accounts::api::signup, accounts::api::login, accounts::api::refresh,
+        accounts::api::signup, accounts::api::login, accounts::api::refresh, accounts::api::me,
+        accounts::api::change_password, cinema::api::get,
         movies::api::list_movies, shows::api::list_shows,
-        bookings::api::book, bookings::api::cancel, bookings::api::my_bookings,
+        bookings::api::book, bookings::api::cancel, bookings::api::my_bookings, bookings::api::get,
         holds::api::hold, holds::api::list, holds::api::get, holds::api::extend, holds::api::change,
         holds::api::release, holds::api::confirm,
         orders::api::list, orders::api::get, orders::api::cancel,
     ),
-    components(schemas(Detail, FieldErrors)),
+    components(schemas(Detail, Refusal, FieldErrors)),
     tags(
-        (name = "Accounts", description = "Sign up, log in, stay logged in"),
+        (name = "Cinema", description = "The name, the time zone and the limits of the cinema"),
+        (name = "Accounts", description = "Sign up, log in, stay logged in, change the password"),
         (name = "Movies", description = "The movies, their shows, and the number of seats left"),
         (name = "Bookings", description = "Book a seat, cancel it, list your own bookings"),
         (name = "Holds", description = "Hold several seats for a few minutes, change them, confirm them"),
         (name = "Orders", description = "Seats that were booked together, found by the order's code"),
     ),
-    modifiers(&CommonReplies),
+    modifiers(&CommonReplies, &AllCodes),
 )]
 struct Api;
 
-/// The schema, built once.
-pub static SCHEMA: LazyLock<Schema> = LazyLock::new(Api::openapi);
+/// The schema without a server, built once.
+static SCHEMA: LazyLock<Schema> = LazyLock::new(Api::openapi);
 
-/// The schema as JSON and as YAML.
-static TEXTS: LazyLock<Result<[Bytes; 2], String>> = LazyLock::new(|| {
-    let json = SCHEMA.to_json().map_err(|error| error.to_string())?;
-    Ok([json.into(), yaml()?.into()])
-});
+/// The schema as JSON and as YAML, or why it can't be written, which a test rules out.
+pub type Texts = Arc<Result<[Bytes; 2], String>>;
+
+/// Returns the schema of the server that clients reach at this address; without one, clients use the address from which
+/// they got the schema.
+pub fn texts(public_url: Option<&str>) -> Texts {
+    let texts = || {
+        let json = json(public_url)?;
+        let yaml = yaml(&json)?;
+        Ok([json.into(), yaml.into()])
+    };
+    Arc::new(texts())
+}
+
+fn described(public_url: Option<&str>) -> Schema {
+    let mut schema = SCHEMA.clone();
+    schema.servers = Some(vec![Server::new(public_url.unwrap_or("/"))]);
+    schema
+}
+
+/// Returns the schema as JSON; see [`texts`].
+///
+/// # Errors
+/// If the schema can't be written, which a test rules out.
+pub fn json(public_url: Option<&str>) -> Result<String, String> {
+    described(public_url).to_json().map_err(|error| error.to_string())
+}
+
+/// Returns the schema as indented JSON, for people.
+///
+/// # Errors
+/// See [`json`].
+pub fn pretty_json(public_url: Option<&str>) -> Result<String, String> {
+    described(public_url).to_pretty_json().map_err(|error| error.to_string())
+}
 
 /// Returns the schema as YAML. It is converted from JSON, because other formats would write `serde_json`'s exact
 /// numbers as maps.
 ///
 /// # Errors
 /// If the schema can't be written, which a test rules out.
-pub fn yaml() -> Result<String, String> {
-    let json = SCHEMA.to_json().map_err(|error| error.to_string())?;
-    let document: yaml_serde::Value = yaml_serde::from_str(&json).map_err(|error| error.to_string())?;
+pub fn yaml(json: &str) -> Result<String, String> {
+    let document: yaml_serde::Value = yaml_serde::from_str(json).map_err(|error| error.to_string())?;
     yaml_serde::to_string(&document).map_err(|error| error.to_string())
-}
-
-/// Operations that anyone may call.
-const OPEN: [&str; 3] = ["signup", "login", "refresh_token"];
-
-/// Adds the replies that operations have in common, unless an operation describes them itself.
-struct CommonReplies;
-
-impl Modify for CommonReplies {
-    fn modify(&self, schema: &mut Schema) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-        let bearer = bearer.description(Some("The `access` token of `/api/login/`.")).build();
-        let components = schema.components.get_or_insert_default();
-        components.security_schemes.insert("jwtAuth".to_owned(), SecurityScheme::Http(bearer).into());
-        for (path, item) in &mut schema.paths.paths {
-            for (operation, is_post) in [(&mut item.get, false), (&mut item.post, true)] {
-                let Some(operation) = operation else { continue };
-                if let Some(RefOr::T(body)) = &mut operation.request_body {
-                    let is_needed = body.content.values().any(|content| needs_fields(content, &components.schemas));
-                    body.required = Some(if is_needed { Required::True } else { Required::False });
-                }
-                let is_open = operation.operation_id.as_deref().is_some_and(|id| OPEN.contains(&id));
-                operation.security = Some(if is_open {
-                    vec![]
-                } else {
-                    vec![SecurityRequirement::new("jwtAuth", Vec::<String>::new())]
-                });
-                let replies = &mut operation.responses.responses;
-                for (status, reply) in common_replies(is_post, path.contains('{')) {
-                    replies.entry(status.to_owned()).or_insert(reply.into());
-                }
-                for (status, reply) in replies {
-                    let (name, kind, meaning) = match status.as_str() {
-                        "401" => ("WWW-Authenticate", Type::String, "`Bearer realm=\"api\"`"),
-                        "429" | "503" => ("Retry-After", Type::Integer, "Seconds to wait"),
-                        _ => continue,
-                    };
-                    let RefOr::T(reply) = reply else { continue };
-                    let kind = ObjectBuilder::new().schema_type(kind);
-                    let header = HeaderBuilder::new().schema(Some(kind)).description(Some(meaning));
-                    reply.headers.insert(name.to_owned(), header.build().into());
-                }
-            }
-        }
-    }
-}
-
-/// Checks whether a body must have a field. If not, it may be omitted: an empty body is an object without fields.
-fn needs_fields(content: &RefOr<Content>, schemas: &BTreeMap<String, RefOr<ObjectSchema>>) -> bool {
-    let RefOr::T(Content { schema: Some(RefOr::Ref(named)), .. }) = content else { return true };
-    let schema = named.ref_location.rsplit('/').next().and_then(|name| schemas.get(name));
-    !matches!(schema, Some(RefOr::T(ObjectSchema::Object(object))) if object.required.is_empty())
-}
-
-fn common_replies(is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
-    let detail = || RefOr::from(Ref::from_schema_name("Detail"));
-    let mut replies = vec![
-        (
-            "401",
-            refusal(
-                "No valid access token",
-                detail(),
-                json!({ "detail": "Authentication credentials were not provided." }),
-            ),
-        ),
-        (
-            "404",
-            refusal(
-                if has_id { "The object does not exist" } else { "The `format` in the query is unknown" },
-                detail(),
-                json!({ "detail": "Not found." }),
-            ),
-        ),
-        (
-            "406",
-            refusal(
-                "No media type in Accept is available",
-                detail(),
-                json!({ "detail": "Could not satisfy the request Accept header." }),
-            ),
-        ),
-        (
-            "503",
-            refusal(
-                "Not available now; `code` tells whether anything was changed",
-                detail(),
-                json!({ "detail": "The service is unavailable. Nothing was changed; try again.", "code": "unavailable" }),
-            ),
-        ),
-    ];
-    let faults = RefOr::from(Ref::from_schema_name("FieldErrors"));
-    let either = RefOr::T(OneOfBuilder::new().item(faults).item(detail()).into());
-    if is_post {
-        let example = json!({ "non_field_errors": ["Invalid data. Expected a dictionary, but got list."] });
-        replies.push(("400", refusal("The body is invalid", either, example)));
-        let example = json!({ "detail": "The request body is too large." });
-        replies.push(("413", refusal("The body is too large", detail(), example)));
-        let example = json!({ "detail": "Unsupported media type \"text/plain\" in request." });
-        let meaning = "The Content-Type is not JSON, a form or multipart, or the body is compressed";
-        replies.push(("415", refusal(meaning, detail(), example)));
-    } else {
-        let example = json!({ "detail": "Invalid Host header." });
-        replies.push(("400", refusal("The request is invalid", either, example)));
-    }
-    replies
-}
-
-fn refusal(description: &str, body: RefOr<utoipa::openapi::Schema>, example: Value) -> Reply {
-    let content = ContentBuilder::new().schema(Some(body)).example(Some(example)).build();
-    ResponseBuilder::new().description(description).content("application/json", content).build()
 }
 
 const SCHEMA_JSON: Form = Form { name: "json", media_type: "application/json" };
@@ -194,10 +114,13 @@ const SCHEMA_FORMS: &[Form] = &[
     Form { name: "yaml", media_type: "application/vnd.oai.openapi" },
 ];
 
-/// The schema as JSON or YAML (D03 … D05).
-pub async fn schema(request: Request) -> Result<Response, ApiError> {
-    let form = negotiation::choose(SCHEMA_FORMS, accept(&request).as_deref(), format(&request).as_deref())?;
-    let [json, yaml] = TEXTS.as_ref().map_err(|error| ApiError::Internal(error.clone()))?;
+/// Returns the schema as JSON or YAML (D03 … D05).
+///
+/// # Errors
+/// If the client accepts neither.
+pub fn schema(texts: &Texts, request: &Request) -> Result<Response, ApiError> {
+    let form = negotiation::choose(SCHEMA_FORMS, accept(request).as_deref(), format(request).as_deref())?;
+    let [json, yaml] = texts.as_ref().as_ref().map_err(|error| ApiError::Internal(error.clone()))?;
     let text = if form.name == JSON.name { json } else { yaml }.clone();
     Ok(([(CONTENT_TYPE, form.media_type), (VARY, "Accept"), (ALLOW, "GET, HEAD")], text).into_response())
 }
@@ -212,13 +135,19 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const FILE_CACHE: &str = "public, max-age=3600";
 
 static SWAGGER: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::new(|| {
-    let config = utoipa_swagger_ui::Config::new(["/api/schema/?format=json"]);
-    Arc::new(config.try_it_out_enabled(true).persist_authorization(false).validator_url("none"))
+    // Our page has its own script, with the settings.
+    Arc::new(utoipa_swagger_ui::Config::new(["/api/schema/?format=json"]))
 });
 
 /// Serves Swagger UI (D01). The page is our own: the vendored one is not made for phones.
 pub async fn swagger() -> Response {
     ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(include_str!("../static/swagger.html"))).into_response()
+}
+
+/// Serves the script of Swagger UI's page.
+pub async fn swagger_start() -> Response {
+    let script = include_str!("../static/swagger.js");
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, FILE_CACHE)], script).into_response()
 }
 
 /// Serves a file of Swagger UI.
@@ -251,6 +180,8 @@ pub async fn redoc_file(path: Result<Path<String>, PathRejection>) -> Result<Res
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -286,8 +217,49 @@ mod tests {
 
     #[test]
     fn yaml_equals_json() {
-        let from_yaml: Value = yaml_serde::from_str(&yaml().unwrap()).unwrap();
-        let from_json: Value = serde_json::from_str(&SCHEMA.to_json().unwrap()).unwrap();
+        let json = json(None).unwrap();
+        let from_yaml: Value = yaml_serde::from_str(&yaml(&json).unwrap()).unwrap();
+        let from_json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(from_yaml.to_string(), from_json.to_string());
+    }
+
+    /// What the generators of the study stumbled over.
+    #[test]
+    fn generators_find_what_they_need() {
+        let schema: Value = serde_json::from_str(&json(Some("https://tickets.example")).unwrap()).unwrap();
+        assert_eq!(schema["servers"], serde_json::json!([{ "url": "https://tickets.example" }]));
+        assert_eq!(schema["info"]["license"]["identifier"], "MIT OR Apache-2.0");
+        let schemas = &schema["components"]["schemas"];
+        for (name, object) in schemas.as_object().unwrap() {
+            // Lists of values that may grow are no enumerations.
+            assert!(!object.to_string().contains("\"enum\""), "{name}: {object}");
+            assert!(!object.to_string().contains("propertyNames"), "{name}: {object}");
+        }
+        let required = |name: &str| schemas[name]["required"].to_string();
+        assert!(required("OrderPage").contains("next"), "{}", schemas["OrderPage"]);
+        assert!(required("Refusal").contains("code"), "{}", schemas["Refusal"]);
+        assert!(!required("Detail").contains("code"), "{}", schemas["Detail"]);
+        for code in crate::error::codes::ALL {
+            assert!(schemas["Refusal"]["properties"]["code"]["x-extensible-enum"].to_string().contains(code.name));
+            assert!(schema["info"]["description"].as_str().unwrap().contains(code.name), "{}", code.name);
+        }
+        for (path, item) in schema["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values() {
+                // Neither a header nor a query can be null.
+                for parameter in operation["parameters"].as_array().unwrap_or(&Vec::new()) {
+                    assert!(parameter["schema"]["type"].is_string(), "{path}: {parameter}");
+                }
+                for (status, reply) in operation["responses"].as_object().unwrap() {
+                    let has_code = reply["headers"].get("X-Error-Code").is_some();
+                    assert_eq!(has_code, status.as_str() >= "400", "{path} {status}");
+                    // A text in the field `detail` makes it a refusal: the first alternative.
+                    let body = &reply["content"]["application/json"]["schema"];
+                    if let Some(either) = body["oneOf"].as_array() {
+                        assert!(either[1]["$ref"].as_str().unwrap().ends_with("/FieldErrors"), "{path} {status}");
+                        assert!(body["title"].is_string(), "{path} {status}");
+                    }
+                }
+            }
+        }
     }
 }

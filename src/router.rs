@@ -1,6 +1,7 @@
 //! Every URL of the program.
 
 use axum::Router;
+use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 
@@ -15,7 +16,7 @@ use crate::web::endpoint::{Access, CREATE, Endpoint, Query, READ, mount, redirec
 use crate::web::html::assets;
 use crate::web::html::page::PageArea;
 use crate::web::{health, layers};
-use crate::{accounts, admin, admin_site, bookings, holds, movies, openapi, orders, shows};
+use crate::{accounts, admin, admin_site, bookings, cinema, holds, movies, openapi, orders, shows};
 
 /// The parts of the site that answer with pages.
 const PAGES: &[PageArea] = &[admin_site::PAGES];
@@ -33,17 +34,21 @@ pub fn router(app: &App) -> Router {
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(bookings::api::my_bookings)),
     ];
     // With the query parameters that each endpoint accepts.
-    let own: [(_, _, _, &[&str], _); 10] = [
-        ("/api/shows/{show_id}/holds/", "Hold Seats", CREATE, &[], post(holds::api::hold)),
-        ("/api/holds/", "Hold List", READ, &[], get(holds::api::list)),
-        ("/api/holds/{hold_id}/", "Hold", READ, &[], get(holds::api::get)),
-        ("/api/holds/{hold_id}/extend/", "Extend Hold", CREATE, &[], post(holds::api::extend)),
-        ("/api/holds/{hold_id}/change/", "Change Hold", CREATE, &[], post(holds::api::change)),
-        ("/api/holds/{hold_id}/release/", "Release Hold", CREATE, &[], post(holds::api::release)),
-        ("/api/holds/{hold_id}/confirm/", "Confirm Hold", CREATE, &[], post(holds::api::confirm)),
-        ("/api/orders/", "Order List", READ, &["cursor", "limit"], get(orders::api::list)),
-        ("/api/orders/{code}/", "Order", READ, &[], get(orders::api::get)),
-        ("/api/orders/{code}/cancel/", "Cancel Order", CREATE, &[], post(orders::api::cancel)),
+    let own: [(_, _, _, _, &[&str], _); 14] = [
+        ("/api/cinema/", "Cinema", Access::Public, READ, &[], get(cinema::api::get)),
+        ("/api/me/", "Account", Access::User, READ, &[], get(accounts::api::me)),
+        ("/api/me/password/", "Change Password", Access::User, CREATE, &[], post(accounts::api::change_password)),
+        ("/api/bookings/{booking_id}/", "Booking", Access::User, READ, &[], get(bookings::api::get)),
+        ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, &[], post(holds::api::hold)),
+        ("/api/holds/", "Hold List", Access::User, READ, &[], get(holds::api::list)),
+        ("/api/holds/{hold_id}/", "Hold", Access::User, READ, &[], get(holds::api::get)),
+        ("/api/holds/{hold_id}/extend/", "Extend Hold", Access::User, CREATE, &[], post(holds::api::extend)),
+        ("/api/holds/{hold_id}/change/", "Change Hold", Access::User, CREATE, &[], post(holds::api::change)),
+        ("/api/holds/{hold_id}/release/", "Release Hold", Access::User, CREATE, &[], post(holds::api::release)),
+        ("/api/holds/{hold_id}/confirm/", "Confirm Hold", Access::User, CREATE, &[], post(holds::api::confirm)),
+        ("/api/orders/", "Order List", Access::User, READ, &["cursor", "limit"], get(orders::api::list)),
+        ("/api/orders/{code}/", "Order", Access::User, READ, &[], get(orders::api::get)),
+        ("/api/orders/{code}/cancel/", "Cancel Order", Access::User, CREATE, &[], post(orders::api::cancel)),
     ];
     let mut router = Router::new();
     for (path, name, access, allow, handler) in contract {
@@ -55,12 +60,14 @@ pub fn router(app: &App) -> Router {
             handler,
         );
     }
-    for (path, name, allow, query, handler) in own {
-        let endpoint = Endpoint { path, name, access: Access::User, allow, query: Query::Only(query) };
+    for (path, name, access, allow, query, handler) in own {
+        let endpoint = Endpoint { path, name, access, allow, query: Query::Only(query) };
         router = mount(router, app, endpoint, authenticate_request, handler);
     }
+    let texts = openapi::texts(app.config.public_url.as_deref());
+    let schema = get(move |request: Request| std::future::ready(openapi::schema(&texts, &request)));
     for (path, handler) in
-        [("/api/schema/", get(openapi::schema)), ("/swagger/", get(openapi::swagger)), ("/redoc/", get(openapi::redoc))]
+        [("/api/schema/", schema), ("/swagger/", get(openapi::swagger)), ("/redoc/", get(openapi::redoc))]
     {
         router = redirecting(router, path).route(path, handler);
     }
@@ -68,6 +75,7 @@ pub fn router(app: &App) -> Router {
         router = admin::guard::mount(router, app, &admin_site::SITE, route, handler);
     }
     let router = router
+        .route("/swagger/start.js", get(openapi::swagger_start))
         .route("/swagger/{*file}", get(openapi::swagger_file))
         .route("/redoc/{*file}", get(openapi::redoc_file))
         .route("/healthz", get(health::healthz))
@@ -86,6 +94,7 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/logout/", NoSuch, Login, post(pages::log_out)),
         ("/admin/password/", Login, Login, get(pages::password_page).post(pages::set_password)),
         ("/admin/log/", Login, NoSuch, get(admin::history::recent)),
+        ("/admin/door/", Login, NoSuch, get(admin_site::door::page)),
         ("/admin/static/{file}", Nothing, NoSuch, get(assets::file)),
         ("/admin/{model}/", On(View), On(Change), get(admin::list::page).post(admin::list::save_column)),
         ("/admin/{model}/export/", On(View), NoSuch, get(admin::export::download)),
@@ -94,6 +103,7 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/{model}/add/", On(Add), On(Add), get(admin::change::add_page).post(admin::change::add)),
         ("/admin/{model}/{id}/change/", On(View), On(Change), get(admin::change::page).post(admin::change::change)),
         ("/admin/{model}/{id}/delete/", On(Delete), On(Delete), get(admin::delete::page).post(admin::delete::delete)),
+        ("/admin/{model}/{id}/data/", On(View), NoSuch, get(admin::download::data)),
         ("/admin/{model}/{id}/history/", On(View), NoSuch, get(admin::history::of_object)),
     ];
     rows.into_iter().map(|(path, get, post, handler)| (Route { path, get, post }, handler)).collect()

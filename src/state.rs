@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::cache::ReadCache;
 use crate::config::Config;
-use crate::db::Db;
+use crate::db::{Db, DbError};
 use crate::desk::Desk;
 use crate::desk::codes::Codes;
 use crate::identity::Known;
@@ -18,6 +18,7 @@ use crate::identity::password_queue::Passwords;
 use crate::identity::throttle::Throttle;
 use crate::identity::tokens::TokenKeys;
 use crate::long_lists::LongLists;
+use crate::orders::store as orders;
 use crate::tasks::Tasks;
 
 /// The state that every request can reach. It is cheap to clone, because each request clones it many times.
@@ -105,6 +106,15 @@ impl App {
             db,
             config,
         }))
+    }
+
+    /// Returns the codes of this installation's orders.
+    ///
+    /// # Errors
+    /// Errors of the database, which is read only until the key is known.
+    pub async fn order_codes(&self) -> Result<&Codes, DbError> {
+        let read = async || Ok::<_, DbError>(Codes::new(&orders::code_key(&self.db).await?));
+        self.codes.get_or_try_init(read).await
     }
 
     /// Returns how long a shutdown may take: requests and streams use up their time limits, then each can send its last

@@ -3,25 +3,22 @@
 use futures_util::future::BoxFuture;
 
 use super::editing::{self, Editor};
-use super::{Account, store, username};
+use super::{Account, erasing, store};
 use crate::admin::query::log;
 use crate::admin::{
-    Action, Column, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues, Kind, Model,
-    Permission, Report, SaveError, Search, SearchKind, Shown, Site, Staff, UsedBy, Work,
+    Action, Column, Download, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues,
+    Kind, Model, Permission, Report, SaveError, Search, Shown, Site, Staff, UsedBy, Work,
 };
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
 use crate::identity::password_queue::Purpose;
+use crate::search;
 use crate::state::App;
 
 const YES_NO: &[(&str, &str)] = &[("1", "Yes"), ("0", "No")];
 
 const fn yes_no(name: &'static str, label: &'static str, sql: &'static str) -> Filter {
     Filter { name, label, by: FilterBy::Choice { sql, choices: YES_NO, counted: true } }
-}
-
-const fn begins(column: &'static str, kind: SearchKind) -> Search {
-    Search { column, kind }
 }
 
 pub static USERS: Model = Model {
@@ -60,13 +57,7 @@ pub static USERS: Model = Model {
         },
     ],
     order: "-joined",
-    search: &[
-        begins("t.username_key", SearchKind::Folded(username::key)),
-        begins("t.email", SearchKind::Text),
-        begins("t.first_name", SearchKind::Text),
-        begins("t.last_name", SearchKind::Text),
-        begins("t.id", SearchKind::Number),
-    ],
+    search: &[Search { kind: &search::USERS, id: "t.id" }],
     filters: &[
         yes_no("active", "Active", "t.is_active"),
         yes_no("staff", "Staff", "t.is_staff"),
@@ -205,6 +196,7 @@ pub static USERS: Model = Model {
             label: "Deactivate…",
             about: "They are logged out immediately and can't log in any more. Their bookings stay.",
             needs: Permission::Change,
+            applies: "t.is_active = 1",
             run: |app, staff, ids, _| switch(app, staff, ids, false),
             ..Action::PLAIN
         },
@@ -213,12 +205,29 @@ pub static USERS: Model = Model {
             label: "Reactivate…",
             about: "They can log in again.",
             needs: Permission::Change,
+            applies: "t.is_active = 0",
             run: |app, staff, ids, _| switch(app, staff, ids, true),
+            ..Action::PLAIN
+        },
+        Action {
+            name: "erase",
+            label: "Erase personal data…",
+            about: "Removes the name, the email address and the password, also from the history, and ends the account. \
+                    Orders stay, under a pseudonym. This can't be undone. Backups made before keep the data.",
+            needs: Permission::Erase,
+            applies: "t.is_staff = 0 AND t.is_superuser = 0",
+            run: |app, _, ids, _| Box::pin(erasing::erase(app, ids)),
             ..Action::PLAIN
         },
     ],
     save: Some(|work, id, values| Box::pin(save_user(work, id, values))),
+    notice: "CASE WHEN t.is_active = 0 THEN 'This user is deactivated and can''t log in.' ELSE '' END",
     kept: "Users are never deleted, because bookings and the log refer to them. Deactivate the account instead.",
+    download: Some(Download {
+        label: "Download personal data",
+        also: &[("orders", Permission::View), ("bookings", Permission::View)],
+        make: erasing::data,
+    }),
     changed: |app, id| app.caches.users.changed(&id),
     ..Model::PLAIN
 };
@@ -241,7 +250,7 @@ pub static GROUPS: Model = Model {
         },
     ],
     order: "name",
-    search: &[begins("t.name", SearchKind::Text)],
+    search: &[Search { kind: &search::GROUPS, id: "t.id" }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",
@@ -250,7 +259,10 @@ pub static GROUPS: Model = Model {
             Field {
                 name: "permissions",
                 label: "Permissions",
-                help: "The permissions of all members. Only superusers can change groups.",
+                help: "The permissions of all members. Only superusers can change groups. \"orders: pay\" records \
+                       payments; \"orders: refund\" records refunds, which cancel the order; \"orders: cancel\" \
+                       cancels orders and bookings; \"shows: cancel\" cancels shows, and also needs \
+                       \"orders: cancel\".",
                 sql: "(SELECT GROUP_CONCAT(p.permission) FROM group_permissions p WHERE p.group_id = t.id)",
                 kind: Kind::Several(Site::permissions),
                 required: false,

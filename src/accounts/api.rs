@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::{active_user, now};
-use super::{NewUser, email, login, password_rules, signup, store, username};
+use super::{NewUser, editing, email, login, password_rules, signup, store, username};
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
 use crate::identity::password_queue::Purpose;
@@ -15,7 +16,8 @@ use crate::identity::tokens::TokenFault;
 use crate::identity::{AccountError, User};
 use crate::state::App;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
-use crate::web::refusal::Detail;
+use crate::web::json::{self, ValidJson};
+use crate::web::refusal::{Detail, Refusal};
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
 const EMAIL: TextRule = TextRule { not_text: "Enter a valid email address.", faults: email::faults };
@@ -43,7 +45,7 @@ pub struct Signup {
 
 /// The body of a login.
 #[derive(ToSchema)]
-#[schema(example = json!({ "username": "user", "password": "Sturdy-Lantern-42" }))]
+#[schema(example = json!({ "username": "demo", "password": "Demo-Matinee-42" }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Login {
     /// Letter case is ignored.
@@ -61,6 +63,22 @@ pub struct Refresh {
     /// The refresh token that the login returned.
     #[schema(min_length = 1)]
     refresh: String,
+}
+
+/// The body of a change of one's password.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "old_password": "Sturdy-Lantern-42", "new_password": "Quiet-Harbour-71" }))]
+pub struct NewPassword {
+    #[serde(deserialize_with = "json::trimmed")]
+    #[garde(custom(json::is_text))]
+    #[schema(format = Password, min_length = 1)]
+    old_password: String,
+    /// The rules are those of a signup.
+    #[serde(deserialize_with = "json::trimmed")]
+    #[garde(custom(json::is_text))]
+    #[schema(format = Password, min_length = 8)]
+    new_password: String,
 }
 
 /// The tokens that a login returns.
@@ -131,7 +149,9 @@ pub async fn signup(
         ),
         (
             status = 429, description = "Too many failed attempts", body = Detail,
-            example = json!({ "detail": "Request was throttled. Expected available in 60 seconds." }),
+            example = json!({
+                "detail": "Request was throttled. Expected available in 60 seconds.", "code": "login_limit_rate"
+            }),
         ),
     ),
 )]
@@ -170,4 +190,59 @@ pub async fn refresh(State(app): State<App>, mut form: Form) -> Result<Json<Acce
         Err(AccountError::TokenOutdated) => Err(ApiError::BadRefreshToken(TokenFault::Invalid)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Get your account
+#[utoipa::path(
+    get, path = "/api/me/", tag = "Accounts", operation_id = "get_me",
+    responses((status = 200, description = "Your account", body = User)),
+)]
+pub async fn me(user: User) -> Json<User> {
+    Json(user)
+}
+
+/// Change your password
+///
+/// Ends all earlier tokens and all sessions in the panel, and returns new tokens. An attempt counts as a login: after too
+/// many with a wrong old password, further attempts get 429 for a while. It takes no `Idempotency-Key`: if the reply was
+/// lost, log in with the new password.
+#[utoipa::path(
+    post, path = "/api/me/password/", tag = "Accounts", operation_id = "change_password",
+    request_body = NewPassword,
+    responses(
+        (status = 200, description = "Your new tokens", body = Tokens),
+        (
+            status = 429, description = "Too many failed attempts", body = Refusal,
+            example = json!({
+                "detail": "Request was throttled. Expected available in 60 seconds.", "code": "login_limit_rate"
+            }),
+        ),
+    ),
+)]
+pub async fn change_password(
+    State(app): State<App>,
+    user: User,
+    client: WaitingClient,
+    ValidJson(passwords): ValidJson<NewPassword>,
+) -> Result<Json<Tokens>, ApiError> {
+    let NewPassword { old_password: old, new_password: new } = passwords;
+    let faults = password_rules::faults(&new, &user.username, &user.email);
+    if !faults.is_empty() {
+        return Err(ApiError::Fields(vec![("new_password".into(), faults)]));
+    }
+    let account = match login::check_password(&app, &user.username, &old, &client).await {
+        Ok(account) if account.id == user.id => account,
+        Ok(_) | Err(AccountError::WrongCredentials) => return Err(not_your_password()),
+        Err(error) => return Err(error.into()),
+    };
+    let hash = app.passwords.hash(new, Purpose::Login, &client).await?;
+    let valid_from = editing::change_own_password(&app.db, &account, &hash).await?;
+    let valid_from = valid_from.ok_or_else(not_your_password)?;
+    app.caches.users.changed(&user.id);
+    let tokens = app.tokens.issue_pair(user.id, valid_from);
+    Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
+}
+
+fn not_your_password() -> ApiError {
+    ApiError::Fields(vec![("old_password".into(), vec!["This is not your password.".to_owned()])])
 }

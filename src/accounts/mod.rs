@@ -5,6 +5,7 @@ pub mod api;
 pub mod auth;
 pub mod editing;
 pub mod email;
+mod erasing;
 pub mod login;
 pub mod pages;
 pub mod password_rules;

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{editing, login, password_rules, store};
 use crate::admin::guard::{Page, Visitor, next_page};
+use crate::admin::login::{self as login_form, KeptForm, LoginText};
 use crate::admin::query::log;
 use crate::admin::render::Frame;
 use crate::db::DbError;
@@ -15,18 +16,9 @@ use crate::error::ApiError;
 use crate::identity::AccountError;
 use crate::identity::password_queue::Purpose;
 use crate::sessions::{self, Secret};
+use crate::web::html::flash::Message;
 use crate::web::html::forms::{Posted, query_value};
 use crate::web::html::page::html;
-
-#[derive(Template)]
-#[template(path = "admin/login.html")]
-struct LoginPage<'a> {
-    frame: Frame,
-    csrf: String,
-    next: &'a str,
-    username: &'a str,
-    fault: String,
-}
 
 pub async fn login_page(visitor: Visitor, query: RawQuery) -> Result<Response, ApiError> {
     let asked_for = query_value(&query, "next");
@@ -34,18 +26,7 @@ pub async fn login_page(visitor: Visitor, query: RawQuery) -> Result<Response, A
     if visitor.staff().await?.is_some() {
         return Ok((StatusCode::FOUND, [(LOCATION, next.to_owned())]).into_response());
     }
-    Ok(show_login(&visitor, next, "", String::new()))
-}
-
-/// Returns the login form, and sets the cookie if the visitor has none.
-fn show_login(visitor: &Visitor, next: &str, username: &str, fault: String) -> Response {
-    let secret = visitor.secret.clone().unwrap_or_else(Secret::random);
-    let frame = Frame { site: visitor.site, staff: None, model: None, path: Vec::new(), messages: Vec::new() };
-    let mut response = html(&LoginPage { frame, csrf: secret.csrf_token(), next, username, fault });
-    if visitor.secret.is_none() {
-        response.headers_mut().insert(SET_COOKIE, secret.cookie(visitor.over_tls));
-    }
-    response
+    Ok(login_form::show(&visitor, LoginText { next, ..LoginText::default() }, None))
 }
 
 /// The message for wrong credentials and for customers; it does not reveal which of them it is.
@@ -55,11 +36,14 @@ pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiErr
     let next = &next_page(posted.text("next")).to_owned();
     // Trimmed, as the API trims them.
     let [username, password] = &["username", "password"].map(|name| posted.text(name).trim().to_owned());
+    let kept = KeptForm::in_login(&posted);
     // Checking the password may wait behind many others; don't keep the form in memory so long.
     drop(posted);
     let app = &visitor.app;
-    let again =
-        |status: StatusCode, fault: String| (status, show_login(&visitor, next, username, fault)).into_response();
+    let again = |status: StatusCode, fault: String| {
+        let text = LoginText { next, username, fault, note: "" };
+        (status, login_form::show(&visitor, text, kept.as_ref())).into_response()
+    };
     let account = match login::check_password(app, username, password, &visitor.client).await {
         Ok(account) if account.is_staff => account,
         Ok(_) | Err(AccountError::WrongCredentials) => return Ok(again(StatusCode::FORBIDDEN, REFUSED.to_owned())),
@@ -70,7 +54,10 @@ pub async fn log_in(visitor: Visitor, posted: Posted) -> Result<Response, ApiErr
         Err(error) => return Err(error.into()),
     };
     match sessions::begin(&app.db, &app.config, account.id, &account.password, visitor.secret.as_ref()).await {
-        Ok(secret) => Ok(enter(next, &secret, &visitor)),
+        Ok(secret) => Ok(match &kept {
+            Some(kept) => login_form::go_on(&visitor, &secret, kept),
+            None => enter(next, &secret, &visitor),
+        }),
         Err(DbError::Guard(_)) => Ok(again(StatusCode::FORBIDDEN, REFUSED.to_owned())),
         Err(error) => Err(error.into()),
     }
@@ -112,7 +99,8 @@ struct PasswordField {
 fn show_form(page: Page, [old, new, again]: [Vec<String>; 3], messages: Vec<String>) -> Response {
     let csrf = page.staff.csrf.clone();
     let path = vec![("Change password".to_owned(), String::new())];
-    let frame = Frame { site: page.site, staff: Some(page.staff), model: None, path, messages };
+    let messages = messages.into_iter().map(Message::from).collect();
+    let frame = Frame { messages, ..page.frame(None, path) };
     let field = |name, label, autocomplete, faults| PasswordField { name, label, autocomplete, faults };
     let fields = [
         field("old", "Old password", "current-password", old),

@@ -7,10 +7,11 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 
+use super::dates;
 use super::delete;
 use super::fields::{self, Control, Names, Shape};
 use super::guard::{Of, Page};
@@ -20,11 +21,11 @@ use super::render::Frame;
 use super::transaction::constraint_message;
 use super::urls::{change_url, list_url};
 use super::words::capitalize;
-use super::{Action, Field, FormValues, Kind, Model, Permission, Report, SaveError};
+use super::{Action, Field, FieldChange, FormValues, Kind, Model, Permission, Report, SaveError};
 use crate::db::{DbError, Result};
 use crate::error::ApiError;
 use crate::tasks::{Tasks, caught};
-use crate::web::html::flash::see_other;
+use crate::web::html::flash::{self, Message, see_other};
 use crate::web::html::forms::Posted;
 use crate::web::html::page::{answer, html};
 
@@ -70,24 +71,34 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
         let (list, query) = (ListQuery::read(model, &raw), Posted::in_query(Some(&raw)));
         let most = selected_max(action);
         let ids = match query.text("all") {
+            _ if action.alone => Vec::new(),
             "1" => rows::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
         };
         let back = list.text();
-        if ids.is_empty() {
+        if ids.is_empty() && !action.alone {
             let message = format!("Select at least one {} first.", model.one);
-            return Ok(see_other(&list_url(model, &back), &[message]));
+            return Ok(see_other(&list_url(model, &back), &[message.into()]));
         }
         if ids.len() > most {
             let message = format!("You can select at most {most} {}. Narrow the list first.", model.many);
-            return Ok(see_other(&list_url(model, &back), &[message]));
+            return Ok(see_other(&list_url(model, &back), &[message.into()]));
         }
-        let initial = |field: &Field| (field.name.to_owned(), field.initial.to_owned());
-        let raw = Posted(action.asks.iter().filter(|field| !field.initial.is_empty()).map(initial).collect());
+        let initial = |field: &Field| (field.name.to_owned(), initial(&page, &list, field));
+        let raw = Posted(action.asks.iter().map(initial).filter(|(_, text)| !text.is_empty()).collect());
         let confirmation = Confirmation { action, ids, back, raw, faults: Vec::new(), warnings: Vec::new() };
         confirmation.show(&page, model, StatusCode::OK).await
     })
     .await
+}
+
+/// Returns the initial value of an action's field.
+fn initial(page: &Page, list: &ListQuery, field: &Field) -> String {
+    match (field.kind, field.initial) {
+        (Kind::Day, "week") if !list.first_day().is_empty() => list.first_day(),
+        (Kind::Day, "week") => dates::monday(page.app.config.business_days().today()).to_string(),
+        (_, initial) => initial.to_owned(),
+    }
 }
 
 /// Returns the numbers in their order, without duplicates.
@@ -100,10 +111,10 @@ fn numbers(texts: &[String]) -> Vec<i64> {
 pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, posted: Posted) -> Response {
     answer(async {
         let action = action(&page, model, &name)?;
-        let ids = numbers(&posted.all("ids"));
+        let ids = if action.alone { Vec::new() } else { numbers(&posted.all("ids")) };
         let back = posted.text("_back").to_owned();
         let most = selected_max(action);
-        if ids.is_empty() || ids.len() > most {
+        if ids.is_empty() && !action.alone || ids.len() > most {
             let text = format!("Select between 1 and {most} {}.", model.many);
             return Err(ApiError::Fields(vec![("ids".into(), vec![text])]));
         }
@@ -114,13 +125,23 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
             return confirmation.show(&page, model, StatusCode::UNPROCESSABLE_ENTITY).await;
         }
         fields::hash_passwords(&page, action.asks, &mut values).await?;
-        let size = if action.whole { confirmation.ids.len() } else { CHUNK };
+        let size = if action.whole { confirmation.ids.len().max(1) } else { CHUNK };
         let mut chunks: VecDeque<Vec<i64>> = confirmation.ids.chunks(size).map(<[i64]>::to_vec).collect();
         let first = chunks.pop_front().unwrap_or_default();
         // If the first chunk is refused, the action does not start.
         match perform(&page, model, action, &first, &values).await {
             Ok(report) => {
-                let progress = Progress::new(model, confirmation.ids.len());
+                let mut progress = Progress::new(model, confirmation.ids.len());
+                if chunks.is_empty() {
+                    // Back to the list with a message, unless a cookie can't hold all of it.
+                    let links = links_to(model, action, &report);
+                    progress.add(first.len(), report);
+                    let messages = progress.as_messages(links);
+                    if flash::fits(&messages) {
+                        return Ok(see_other(&list_url(model, &confirmation.back), &messages));
+                    }
+                    return done_page(&page, model, action, &progress.summary(), &confirmation.back);
+                }
                 let run = Run { page, model, action, values, chunks, progress };
                 run.start(first.len(), report, &confirmation.back)
             }
@@ -128,6 +149,39 @@ pub async fn run(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, pos
         }
     })
     .await
+}
+
+/// The most objects that the message about an action links to.
+const LINKED_MAX: usize = 5;
+
+/// Returns links to what an action changed.
+fn links_to(model: &'static Model, action: &Action, report: &Report) -> Vec<(String, String)> {
+    if std::ptr::eq(action, &DELETE) {
+        return Vec::new();
+    }
+    let link = |(id, label, _): &(i64, String, Vec<FieldChange>)| (label.clone(), change_url(model, *id));
+    report.done.iter().take(LINKED_MAX).map(link).collect()
+}
+
+/// Returns the page that shows what an action did, cut where the progress is to be shown.
+fn render_done(page: &Page, model: &'static Model, action: &Action, back: &str) -> Result<(String, String), ApiError> {
+    let (title, list) = (action.label.trim_end_matches('…').to_owned(), list_url(model, back));
+    let path = vec![(capitalize(model.many), list.clone()), (title.clone(), String::new())];
+    let done = DonePage { frame: page.frame(Some(model), path), title, back: list };
+    let shown = done.render().map_err(|error| ApiError::Internal(error.to_string()))?;
+    let (head, tail) = shown.split_once(MARK).unwrap_or((&shown, ""));
+    Ok((head.to_owned(), tail.to_owned()))
+}
+
+fn done_page(
+    page: &Page,
+    model: &'static Model,
+    action: &Action,
+    summary: &str,
+    back: &str,
+) -> Result<Response, ApiError> {
+    let (head, tail) = render_done(page, model, action, back)?;
+    Ok(Html(head + summary + &tail).into_response())
 }
 
 /// An action that goes on while its page is sent.
@@ -144,12 +198,7 @@ struct Run {
 impl Run {
     /// Starts the action after its first chunk, and returns the page that shows its progress.
     fn start(self, tried: usize, report: Report, back: &str) -> Result<Response, ApiError> {
-        let (title, list) = (self.action.label.trim_end_matches('…').to_owned(), list_url(self.model, back));
-        let path = vec![(capitalize(self.model.many), list.clone()), (title.clone(), String::new())];
-        let done = DonePage { frame: self.page.frame(Some(self.model), path), title, back: list };
-        let shown = done.render().map_err(|error| ApiError::Internal(error.to_string()))?;
-        let (head, tail) = shown.split_once(MARK).unwrap_or((&shown, ""));
-        let (head, tail) = (head.to_owned(), tail.to_owned());
+        let (head, tail) = render_done(&self.page, self.model, self.action, back)?;
         let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(8);
         let tasks = self.page.app.tasks.clone();
         tasks.clone().spawn(async move {
@@ -282,13 +331,17 @@ struct ActionPage<'a> {
     title: &'static str,
     confirmation: &'a Confirmation,
     url: String,
-    /// The number of objects with their name: `3 shows`.
+    /// The number of objects with their name: `3 shows`; empty if none are selected.
     count: String,
     /// Name and URL.
     some: Vec<(String, String)>,
     more: usize,
     ids: String,
     controls: Vec<Control>,
+    /// What the action touches, and to how many of the objects it does not apply.
+    notes: Vec<String>,
+    /// Whether there is anything that it applies to.
+    applies: bool,
     /// The text, and the id of its control or an empty string.
     faults: Vec<(&'a str, &'a str)>,
     warnings: &'a [String],
@@ -347,6 +400,30 @@ impl Confirmation {
         self.show(page, model, status).await
     }
 
+    /// Returns what the action touches, and to how many of the objects it does not apply; false if to none.
+    async fn notes(&self, page: &Page, model: &'static Model) -> Result<(Vec<String>, bool)> {
+        let (app, action) = (&page.app, self.action);
+        let applying = match action.applies {
+            "" => self.ids.clone(),
+            condition => objects::applying(app, model, condition, &self.ids).await?,
+        };
+        let mut notes = Vec::new();
+        if let Some(touches) = action.touches
+            && !applying.is_empty()
+        {
+            notes = match touches(app, &applying).await {
+                Err(DbError::TooLong) => vec!["Counting what this touches takes too long.".to_owned()],
+                counted => counted?,
+            };
+        }
+        let other = self.ids.len() - applying.len();
+        if other > 0 {
+            let many = if other == 1 { model.one } else { model.many };
+            notes.push(format!("This does not apply to {other} {many} of your selection, which will stay unchanged."));
+        }
+        Ok((notes, action.alone || !applying.is_empty()))
+    }
+
     async fn show(&self, page: &Page, model: &'static Model, status: StatusCode) -> Result<Response, ApiError> {
         let first = &self.ids[..self.ids.len().min(NAMED_MAX)];
         let mut some = objects::labels(&mut Reader::Db(&page.app), model, first).await?;
@@ -363,6 +440,7 @@ impl Confirmation {
             control.faults = of_field.map(|(_, text)| text.clone()).collect();
             controls.push(control);
         }
+        let (notes, applies) = self.notes(page, model).await?;
         let title = self.action.label.trim_end_matches('…');
         let back = list_url(model, &self.back);
         let path = vec![(capitalize(model.many), back.clone()), (title.to_owned(), String::new())];
@@ -371,11 +449,17 @@ impl Confirmation {
             title,
             confirmation: self,
             url: format!("/admin/{}/actions/{}/", model.name, self.action.name),
-            count: format!("{} {}", self.ids.len(), if self.ids.len() == 1 { model.one } else { model.many }),
+            count: match (self.action.alone, self.ids.len()) {
+                (true, _) => String::new(),
+                (_, 1) => format!("1 {}", model.one),
+                (_, count) => format!("{count} {}", model.many),
+            },
             more: self.ids.len() - first.len(),
             some: some.into_iter().map(|(id, label)| (label, change_url(model, id))).collect(),
             ids: self.ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
             controls,
+            notes,
+            applies,
             faults: self.faults.iter().map(|(field, text)| (text.as_str(), *field)).collect(),
             warnings: &self.warnings,
             back,
@@ -428,13 +512,24 @@ impl Progress {
         self.line(true)
     }
 
-    fn line(&self, end: bool) -> String {
-        let shown = self.not_done.len().min(REASONS_MAX);
+    /// Returns the result as messages, the first with these links.
+    fn as_messages(&self, links: Vec<(String, String)>) -> Vec<Message> {
+        let others = self.messages.iter().cloned().chain(self.not_done.iter().map(|text| format!("Not done: {text}")));
+        let done = Message { text: self.done_text(), links };
+        [done].into_iter().chain(others.map(Message::from)).collect()
+    }
+
+    fn done_text(&self) -> String {
         let many = if self.done == 1 { self.model.one } else { self.model.many };
-        let done = match self.done {
+        match self.done {
             0 => "Nothing was done.".to_owned(),
             done => format!("Done: {done} {many}."),
-        };
+        }
+    }
+
+    fn line(&self, end: bool) -> String {
+        let shown = self.not_done.len().min(REASONS_MAX);
+        let done = self.done_text();
         let messages = &self.messages[..self.messages.len().min(REASONS_MAX)];
         let (reasons, more) = (&self.not_done[..shown], self.not_done.len() - shown);
         let Progress { tried, all, is_stopped, .. } = *self;

@@ -45,7 +45,7 @@ pub async fn delete(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Re
             Ok(()) => {
                 (model.changed)(&page.app, id);
                 let message = format!("The {} “{}” was deleted.", model.one, object.label);
-                Ok(see_other(&list_url(model, back), &[message]))
+                Ok(see_other(&list_url(model, back), &[message.into()]))
             }
             refused => show(&page, model, &object, back, refused, StatusCode::CONFLICT).await,
         }

@@ -14,6 +14,7 @@ use super::guard::{Of, Page};
 use super::query::ListQuery;
 use super::query::list::{List, PART_ROWS, Position};
 use super::query::rows::{self, ListRow};
+use super::spreadsheet::{self, Dialect};
 use super::values::cell_text;
 use super::words::choice_label;
 use super::{Column, Model, Shown};
@@ -25,7 +26,7 @@ use crate::time::cinema;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
-    Csv,
+    Csv(Dialect),
     Json,
 }
 
@@ -45,15 +46,17 @@ enum Source {
     List(Box<List>, Position),
 }
 
-/// Sends a list as a file. The query is `?ids=…&ids=…` or the list's own query; `format=json`, otherwise CSV.
+/// Sends a list as a file. The query is `?ids=…&ids=…` or the list's own query; `format` is `json`, `csv-semicolon`, or
+/// CSV with commas.
 pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
     let raw = raw.unwrap_or_default();
-    let (mut ids, mut all, mut format) = (Vec::new(), false, Format::Csv);
+    let (mut ids, mut all, mut format) = (Vec::new(), false, Format::Csv(Dialect::Comma));
     for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
         match name.as_ref() {
             "ids" => ids.extend(value.split(',').filter_map(|id| id.trim().parse::<i64>().ok())),
             "all" => all = value == "1",
             "format" if value == "json" => format = Format::Json,
+            "format" => format = Dialect::read(&value).map_or(format, Format::Csv),
             _ => {}
         }
     }
@@ -68,7 +71,7 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
     let first = source.read(&page.app, model).await?;
     let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(2);
     let app = page.app;
-    let today = cinema::today(&app.config.time_zone);
+    let today = app.config.business_days().today();
     let spawner = app.tasks.clone();
     spawner.spawn(async move {
         let broken = match caught(send(&app, model, format, source, first, &mut sender)).await {
@@ -85,16 +88,16 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
         };
         // Browsers and programs see that the transfer was aborted; people who still open the file see it in the last
         // line.
-        if format == Format::Csv {
+        if let Format::Csv(dialect) = format {
             let end = format!("NOT COMPLETE: {broken} while this file was written. Download it again.");
-            let _ = app.tasks.while_going_on(sender.send_data(line([end].into_iter()).into())).await;
+            let _ = app.tasks.while_going_on(sender.send_data(dialect.line([end]).into())).await;
             // Aborting the transfer drops what has not been sent.
             tokio::time::sleep(SENDING).await;
         }
         sender.abort(std::io::Error::other(broken));
     });
     let (kind, ending) = match format {
-        Format::Csv => ("text/csv; charset=utf-8", "csv"),
+        Format::Csv(_) => ("text/csv; charset=utf-8", "csv"),
         Format::Json => ("application/json", "json"),
     };
     let name = format!("attachment; filename=\"{}-{today}.{ending}\"", model.name);
@@ -124,10 +127,11 @@ async fn send(
     first: Option<Vec<ListRow>>,
     to: &mut Sender<Bytes, std::io::Error>,
 ) -> Result<End> {
-    let names = names(model);
+    let heads = heads(model);
     let mut text = match format {
-        // Spreadsheets read a file as UTF-8 if it begins with this mark.
-        Format::Csv => [b"\xEF\xBB\xBF".as_slice(), &line(names.iter().cloned())].concat(),
+        Format::Csv(dialect) => {
+            [spreadsheet::BEGIN, &dialect.line(heads.iter().map(|head| dialect.harmless(&head.label)))].concat()
+        }
         Format::Json => b"[".to_vec(),
     };
     let mut is_first = true;
@@ -136,9 +140,12 @@ async fn send(
         for row in rows {
             let cells = cells(app, model, row).await?;
             match format {
-                Format::Csv => text.extend(line(cells.into_iter().map(in_csv))),
+                Format::Csv(dialect) => {
+                    text.extend(dialect.line(cells.into_iter().map(|cell| in_csv(app, dialect, cell))))
+                }
                 Format::Json => {
-                    let object: Map<String, Json> = names.iter().cloned().zip(cells).collect();
+                    let cells = cells.into_iter().map(|cell| in_json(app, cell));
+                    let object: Map<String, Json> = heads.iter().map(|head| head.name.clone()).zip(cells).collect();
                     text.extend(if is_first { "\n" } else { ",\n" }.bytes());
                     text.extend(Json::Object(object).to_string().bytes());
                 }
@@ -162,84 +169,99 @@ async fn send(
     Ok(app.tasks.while_going_on(to.send_data(text.into())).await.map_or(End::Stopped, |_| End::Whole))
 }
 
-/// Returns the names of a row's cells: the id first, and a bar's whole after its part.
-fn names(model: &'static Model) -> Vec<String> {
-    let columns = model.columns.iter().filter(|column| column.name != "id");
-    let names = columns.flat_map(|column| {
-        let whole = matches!(column.shown, Shown::Bar { .. }).then(|| format!("{}_of", column.name));
-        [column.name.to_owned()].into_iter().chain(whole)
-    });
-    ["id".to_owned()].into_iter().chain(names).collect()
+/// The head of a column in a file.
+struct Head {
+    /// For programs, in JSON.
+    name: String,
+    /// For people, in CSV.
+    label: String,
 }
 
-async fn cells(app: &App, model: &'static Model, row: ListRow) -> Result<Vec<Json>> {
-    let mut cells = vec![json!(row.id)];
+/// A cell in a file.
+enum Cell {
+    Value(Json),
+    /// UTC microseconds.
+    Time(i64),
+    /// The business day of a time.
+    Day(i64),
+}
+
+/// Returns the heads of a row's cells: the id first, a bar's whole after its part, and the business day after the
+/// timestamp by which the model's lists are browsed.
+fn heads(model: &'static Model) -> Vec<Head> {
+    let head = |name: &str, label: &str| Head { name: name.to_owned(), label: label.to_owned() };
+    let columns = model.columns.iter().filter(|column| column.name != "id");
+    let heads = columns.flat_map(|column| {
+        let beside = match column.shown {
+            Shown::Bar { .. } => {
+                Some(Head { name: format!("{}_of", column.name), label: format!("{} of", column.label) })
+            }
+            Shown::Moment if is_dated_by(model, column) => Some(head("business_day", "Business day")),
+            _ => None,
+        };
+        [head(column.name, column.label)].into_iter().chain(beside)
+    });
+    [head("id", "Number")].into_iter().chain(heads).collect()
+}
+
+/// Checks whether a column has the timestamp by which the model's lists are browsed.
+fn is_dated_by(model: &Model, column: &Column) -> bool {
+    model.dates == Some(column.sql)
+}
+
+async fn cells(app: &App, model: &'static Model, row: ListRow) -> Result<Vec<Cell>> {
+    let mut cells = vec![Cell::Value(json!(row.id))];
     for (column, (value, beside)) in model.columns.iter().zip(row.cells) {
         if column.name == "id" {
             continue;
         }
+        let day = match value {
+            Value::Int(micros) => Cell::Day(micros),
+            _ => Cell::Value(Json::Null),
+        };
         cells.push(cell(app, column, value).await?);
-        if matches!(column.shown, Shown::Bar { .. }) {
-            cells.push(json!(number(beside)?));
+        match column.shown {
+            Shown::Bar { .. } => cells.push(Cell::Value(json!(number(beside)?))),
+            Shown::Moment if is_dated_by(model, column) => cells.push(day),
+            _ => {}
         }
     }
     Ok(cells)
 }
 
-async fn cell(app: &App, column: &Column, value: Value) -> Result<Json> {
+async fn cell(app: &App, column: &Column, value: Value) -> Result<Cell> {
     if value == Value::Null {
-        return Ok(Json::Null);
+        return Ok(Cell::Value(Json::Null));
     }
-    Ok(match column.shown {
+    Ok(Cell::Value(match column.shown {
+        Shown::Moment => return Ok(Cell::Time(number(value)?)),
         Shown::Number | Shown::Bar { .. } => json!(number(value)?),
         Shown::YesNo => json!(number(value)? != 0),
-        Shown::Moment => json!(cinema::with_offset(number(value)?, &app.config.time_zone)),
         Shown::Choice(choices) => json!(choice_label(choices, cell_text(value))),
         Shown::Made(make) => json!(make(app, number(value)?).await?),
         Shown::Text | Shown::Link { .. } => json!(cell_text(value)),
-    })
+    }))
 }
 
 fn number(value: Value) -> Result<i64> {
     i64::decode(value).map_err(|value| DbError::Other(format!("{value:?} is not a whole number")))
 }
 
-/// The characters that begin a formula in spreadsheets.
-const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-
-/// Puts an apostrophe in front of text that a spreadsheet would take for a formula. A spreadsheet that separates cells
-/// by another character than the comma may also begin a cell within the text.
-fn harmless(text: &str) -> String {
-    let (mut harmless, mut is_begin) = (String::with_capacity(text.len()), true);
-    for letter in text.chars() {
-        if is_begin && FORMULA.contains(&letter) {
-            harmless.push('\'');
-        }
-        harmless.push(letter);
-        is_begin = match letter {
-            ';' | ',' | '\t' | '\n' | '\r' => true,
-            ' ' | '"' => is_begin,
-            _ => false,
-        };
-    }
-    harmless
-}
-
-fn in_csv(cell: Json) -> String {
+fn in_json(app: &App, cell: Cell) -> Json {
     match cell {
-        Json::Null => String::new(),
-        Json::Bool(yes) => if yes { "yes" } else { "no" }.to_owned(),
-        Json::String(text) => harmless(&text),
-        cell => cell.to_string(),
+        Cell::Value(value) => value,
+        Cell::Time(micros) => json!(cinema::with_offset(micros, &app.config.time_zone)),
+        Cell::Day(micros) => json!(app.config.business_days().of(micros).to_string()),
     }
 }
 
-/// Returns a line as in RFC 4180, each cell in quotes.
-fn line(cells: impl Iterator<Item = String>) -> Vec<u8> {
-    let mut writer = csv::WriterBuilder::new();
-    let writer = writer.terminator(csv::Terminator::CRLF).quote_style(csv::QuoteStyle::Always);
-    let mut writer = writer.from_writer(Vec::new());
-    // Writing to memory can't fail.
-    let _ = writer.write_record(cells.map(String::into_bytes));
-    writer.into_inner().unwrap_or_default()
+fn in_csv(app: &App, dialect: Dialect, cell: Cell) -> String {
+    match cell {
+        Cell::Value(Json::Null) => String::new(),
+        Cell::Value(Json::Bool(yes)) => if yes { "yes" } else { "no" }.to_owned(),
+        Cell::Value(Json::String(text)) => dialect.harmless(&text),
+        Cell::Value(value) => value.to_string(),
+        Cell::Time(micros) => cinema::second(micros, &app.config.time_zone),
+        Cell::Day(micros) => app.config.business_days().of(micros).to_string(),
+    }
 }

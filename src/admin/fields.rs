@@ -14,7 +14,11 @@ use super::words::choice_label;
 use super::{Field, FieldAccess, FieldValue, FormValues, Kind, Site};
 use crate::db::Result;
 use crate::error::ApiError;
+use crate::text;
 use crate::time::cinema;
+
+/// Longer texts have several lines.
+const LINE_MAX: usize = 255;
 
 /// Models with at most this many objects are offered as a list to choose from; others are searched.
 const FEW: usize = 50;
@@ -38,8 +42,8 @@ pub struct Parsed {
     pub message: Option<String>,
 }
 
-/// Parses the posted value of a field. A value that was not edited stays as it is `stored`: a control can't hold the
-/// microseconds of a time, nor say which of two equal hours is meant.
+/// Parses the posted value of a field. A value that was not edited stays as it is `stored`, even if it would not be
+/// accepted today: a control can't hold the microseconds of a time, nor say which of two equal hours is meant.
 ///
 /// # Errors
 /// A message about the mistake.
@@ -59,9 +63,11 @@ pub fn parse(
     if let Some(stored) = stored
         && !matches!(field.kind, Kind::Password(_))
         && is_unchanged(&field.kind, &control_text(&field.kind, stored, zone), posted)
-        && !(field.required && is_empty)
     {
         return Ok(stored.clone().into());
+    }
+    if let Kind::Text { longest } = field.kind {
+        return parse_words(field, longest, text);
     }
     if posted.iter().any(|text| text.contains('\0')) {
         return Err("Null characters are not allowed.".into());
@@ -80,17 +86,22 @@ impl From<FieldValue> for Parsed {
     }
 }
 
+/// Cleans a text, and checks it.
+fn parse_words(field: &Field, longest: usize, text: &str) -> Result<Parsed, String> {
+    let text = if longest > LINE_MAX { text::clean_lines(text) } else { text::clean(text) };
+    let length = text.chars().count();
+    if text.is_empty() && field.required {
+        return Err("This field is required.".into());
+    }
+    if length > longest {
+        return Err(format!("Enter at most {longest} characters; this has {length}."));
+    }
+    Ok(FieldValue::Text(text).into())
+}
+
 /// Parses a text that is not empty as a single value.
 fn parse_text(kind: &Kind, text: &str, zone: &TimeZone) -> Result<Parsed, String> {
     Ok(match kind {
-        Kind::Text { longest } => {
-            let text = text.replace("\r\n", "\n");
-            let length = text.chars().count();
-            if length > *longest {
-                return Err(format!("Enter at most {longest} characters; this has {length}."));
-            }
-            FieldValue::Text(text).into()
-        }
         Kind::Number { least, most } => {
             let number: i64 = text.parse().map_err(|_| "Enter a whole number.".to_owned())?;
             if number < *least || number > *most {
@@ -118,7 +129,7 @@ fn parse_text(kind: &Kind, text: &str, zone: &TimeZone) -> Result<Parsed, String
         }
         // Trimmed, because a login trims it, too.
         Kind::Password(_) => FieldValue::Password { plain: text.to_owned(), hash: String::new() }.into(),
-        Kind::Several(_) | Kind::SeveralRelated { .. } | Kind::Made(_) => {
+        Kind::Text { .. } | Kind::Several(_) | Kind::SeveralRelated { .. } | Kind::Made(_) => {
             return Err("This field is read-only.".into());
         }
     })
@@ -150,9 +161,17 @@ fn is_unchanged(kind: &Kind, was: &[String], posted: &[String]) -> bool {
         Kind::Several(_) | Kind::SeveralRelated { .. } => split_list(was) == split_list(posted),
         _ => {
             let [was, posted] = [was, posted].map(|values| values.last().map_or("", String::as_str));
-            // Browsers post line breaks as CR and LF.
-            was == posted || was == posted.replace("\r\n", "\n")
+            was == posted || as_browsers_post(kind, was) == posted.replace("\r\n", "\n")
         }
+    }
+}
+
+/// Returns what a browser posts for a value that nobody has edited: a line has no line breaks, and no page has NUL.
+fn as_browsers_post(kind: &Kind, was: &str) -> String {
+    let was = was.replace('\0', "\u{fffd}").replace("\r\n", "\n");
+    match kind {
+        Kind::Text { longest } if *longest > LINE_MAX => was.replace('\r', "\n"),
+        _ => was.replace(['\n', '\r'], ""),
     }
 }
 
@@ -315,6 +334,12 @@ impl Control {
     }
 }
 
+/// Returns the weekday of a control's date, to show beside it: browsers write dates in the order of their own language.
+pub fn weekday(value: &str) -> String {
+    let date = value.get(..10).and_then(|date| date.parse::<Date>().ok());
+    date.map_or_else(String::new, |date| date.strftime("%A").to_string())
+}
+
 /// Returns the control of a field; without `edited` it is read-only.
 pub async fn control(
     page: &Page,
@@ -325,11 +350,25 @@ pub async fn control(
     stored: Option<&FieldValue>,
     edited: bool,
 ) -> Result<Control> {
-    let shape = match edited && !matches!(field.kind, Kind::Made(_)) {
+    let mut shape = match edited && !matches!(field.kind, Kind::Made(_)) {
         true => edited_shape(page, names, field, values),
         false => read_only_shape(page, names, field, stored).await?,
     };
-    Ok(Control { name, label: field.label, help: field.help, required: field.required, faults: Vec::new(), shape })
+    // The browser must accept a stored value that would not be accepted today.
+    let required = field.required && stored.is_none_or(|stored| !is_blank(stored));
+    if let (Shape::Number { least, most, .. }, Some(FieldValue::Int(stored))) = (&mut shape, stored) {
+        (*least, *most) = ((*least).min(*stored), (*most).max(*stored));
+    }
+    Ok(Control { name, label: field.label, help: field.help, required, faults: Vec::new(), shape })
+}
+
+fn is_blank(value: &FieldValue) -> bool {
+    match value {
+        FieldValue::Null => true,
+        FieldValue::Text(text) => text.is_empty(),
+        FieldValue::Several(values) => values.is_empty(),
+        FieldValue::Int(_) | FieldValue::Password { .. } => false,
+    }
 }
 
 fn edited_shape(page: &Page, names: &Names, field: &'static Field, values: &[String]) -> Shape {
@@ -339,7 +378,7 @@ fn edited_shape(page: &Page, names: &Names, field: &'static Field, values: &[Str
         few.iter().map(|(id, label)| (id.to_string(), label.clone())).collect()
     };
     match field.kind {
-        Kind::Text { longest } if longest > 255 => Shape::Long { value, longest },
+        Kind::Text { longest } if longest > LINE_MAX => Shape::Long { value, longest },
         Kind::Text { longest } => Shape::Text { value, longest },
         Kind::Number { least, most } => Shape::Number { value, least, most },
         Kind::YesNo => Shape::YesNo { on: !matches!(value.as_str(), "" | "0") },
@@ -414,6 +453,10 @@ async fn read_only_shape(
     let value = stored.unwrap_or(&FieldValue::Null);
     let text = match (&field.kind, value) {
         (Kind::Made(make), FieldValue::Int(number)) => make(&page.app, *number).await?,
+        (Kind::Moment, FieldValue::Int(micros)) => {
+            let zone = &page.app.config.time_zone;
+            format!("{} {}", cinema::format(*micros, zone, "%a"), cinema::short(*micros, zone, " "))
+        }
         _ => describe(field, value, names, &page.app.config.time_zone),
     };
     let url = match (&field.kind, value) {
@@ -433,7 +476,7 @@ mod tests {
     static STARTS: Field =
         Field { name: "starts", label: "Starts", sql: "t.starts", kind: Kind::Moment, ..Field::PLAIN };
 
-    static SITE: Site = Site { title: "", groups: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
+    static SITE: Site = Site { groups: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
 
     fn berlin() -> TimeZone {
         TimeZone::get("Europe/Berlin").unwrap()
@@ -458,9 +501,33 @@ mod tests {
         let field = Field { kind: Kind::Text { longest: 3 }, ..Field::PLAIN };
         assert_eq!(parse_one(&field, "  äöü ", None), Ok(FieldValue::Text("äöü".into())));
         assert!(parse_one(&field, "äöüß", None).is_err());
-        assert!(parse_one(&field, "a\0", None).is_err());
+        assert_eq!(parse_one(&field, "a\0", None), Ok(FieldValue::Text("a".into())));
+        assert_eq!(parse_one(&field, "a\tb", None), Ok(FieldValue::Text("a b".into())));
+        assert!(parse_one(&field, "\0", None).is_err(), "it is required");
         assert!(parse_one(&field, "  ", None).is_err(), "it is required");
         assert_eq!(parse_one(&Field { required: false, ..field }, " ", None), Ok(FieldValue::Text(String::new())));
+    }
+
+    #[test]
+    fn unedited_values_are_not_judged() {
+        let field = Field { kind: Kind::Text { longest: 9 }, ..Field::PLAIN };
+        for (stored, posted) in [
+            ("", ""),
+            ("longer than nine", "longer than nine"),
+            ("A\n(OV)", "A(OV)"),
+            ("A\r\nB", "AB"),
+            ("A\0B", "A\u{fffd}B"),
+            ("\u{202e}A", "\u{202e}A"),
+        ] {
+            let stored = FieldValue::Text(stored.into());
+            assert_eq!(parse_one(&field, posted, Some(&stored)), Ok(stored.clone()), "{posted:?}");
+        }
+        let stored = FieldValue::Text("A\n(OV)".into());
+        assert_eq!(parse_one(&field, "A (OV", Some(&stored)), Ok(FieldValue::Text("A (OV".into())));
+        assert!(parse_one(&field, "", Some(&stored)).is_err());
+        let number = Field { kind: Kind::Number { least: 1, most: 9 }, ..Field::PLAIN };
+        assert_eq!(parse_one(&number, "77", Some(&FieldValue::Int(77))), Ok(FieldValue::Int(77)));
+        assert!(parse_one(&number, "78", Some(&FieldValue::Int(77))).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, any_service};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tower::ServiceBuilder;
 
+use super::login::{self, KeptForm, LoginText};
 use super::render::Frame;
 use super::{Model, Permission, Site, Staff};
 use crate::error::ApiError;
@@ -20,7 +21,9 @@ use crate::sessions::{self, LoggedIn, Secret};
 use crate::state::App;
 use crate::web::body;
 use crate::web::endpoint::redirecting;
-use crate::web::html::{csrf, flash, forms};
+use crate::web::html::flash::{self, Message};
+use crate::web::html::forms::Posted;
+use crate::web::html::{csrf, forms};
 use crate::web::layers::came_over_tls;
 
 /// Who may use a path with a method.
@@ -80,13 +83,14 @@ pub struct Page {
     pub staff: Staff,
     pub client: WaitingClient,
     /// Messages about the last change.
-    pub messages: Vec<String>,
+    pub messages: Vec<Message>,
 }
 
 impl Page {
     /// Returns the frame around this page.
     pub fn frame(&self, model: Option<&'static Model>, path: Vec<(String, String)>) -> Frame {
-        Frame { site: self.site, staff: Some(self.staff.clone()), model, path, messages: self.messages.clone() }
+        let (cinema, messages) = (self.app.config.cinema_name.clone(), self.messages.clone());
+        Frame { site: self.site, cinema, staff: Some(self.staff.clone()), model, path, messages }
     }
 }
 
@@ -127,6 +131,11 @@ async fn check(
     let secret = Secret::in_cookie(request.headers());
     let has_messages = request.method() == Method::GET && !flash::messages(request.headers()).is_empty();
     let over_tls = came_over_tls(request.headers(), app.config.trusted_proxies);
+    if request.method() == Method::POST
+        && let Some((origin, host)) = csrf::dropped_port(request.headers())
+    {
+        return ApiError::PortDropped { origin, host }.into_response();
+    }
     let visitor = Visitor { app, site, secret, client, over_tls };
     let mut staff = None;
     let mut response = match admit(&visitor, route, &params, &mut request, &mut staff).await {
@@ -159,6 +168,12 @@ async fn admit(
     }
     if needs != Needs::Nothing {
         let staff = visitor.staff().await.map_err(refuse)?;
+        if staff.is_none() && request.method() == Method::POST && matches!(route.post, Needs::On(_)) {
+            // Read below, to keep the entries.
+            request.extensions_mut().insert(LoggedOut(route));
+            request.extensions_mut().insert(visitor.clone());
+            return Ok(());
+        }
         let staff = staff.ok_or_else(|| to_login(route, request))?;
         *known = Some(staff.clone());
         let model = match param(params, "model") {
@@ -196,8 +211,61 @@ fn is_allowed(staff: &Staff, permission: Permission, model: &'static Model, acti
     may && action.is_none_or(|action| staff.may_run(action, model))
 }
 
+/// A form was posted to this route, but nobody is logged in.
+#[derive(Clone, Copy)]
+struct LoggedOut(Route);
+
+/// Keeps a form that was sent after the session had ended, and asks for the password. The form must have the token of
+/// the browser's secret, which outlives the session: other sites don't know it.
+async fn keep_form(visitor: &Visitor, route: Route, mut request: Request) -> Response {
+    let login = to_login(route, &request);
+    let to = path_of(&request).to_owned();
+    let bytes_max = body::SMALL.min(visitor.app.config.max_body_bytes);
+    let next = if route.get == Needs::NoSuch { "/admin/" } else { to.as_str() };
+    let text = LoginText { next, note: login::KEPT_NOTE, ..LoginText::default() };
+    let kept = match forms::read(&visitor.app, &mut request, bytes_max, body::FIELDS).await {
+        Ok((posted, token)) if visitor.secret.as_ref().is_some_and(|secret| secret.is_csrf_token(&token)) => {
+            KeptForm::new(&to, posted)
+        }
+        Err(ApiError::TooLarge | ApiError::TooManyFields(_)) => None,
+        _ => return login,
+    };
+    let shown = match kept {
+        Some(kept) => login::show(visitor, text, Some(&kept)),
+        None => login::show(visitor, LoginText { note: login::LOST_NOTE, ..text }, None),
+    };
+    (StatusCode::FORBIDDEN, shown).into_response()
+}
+
+/// Answers a form with another token than that of the browser's secret. If a page of the panel sent it, it was opened
+/// before another tab logged in.
+async fn refuse_token(visitor: &Visitor, page: Option<Page>, to: String, posted: Posted) -> Response {
+    if let Some(page) = page {
+        return login::ask_again(&page, &to, posted);
+    }
+    let next = next_page(posted.text("next"));
+    match visitor.staff().await {
+        // The other tab has logged in.
+        Ok(Some(_)) => (StatusCode::SEE_OTHER, [(LOCATION, next.to_owned())]).into_response(),
+        Ok(None) => {
+            let fault = "This page was too old. Please enter your password again.".to_owned();
+            let kept = KeptForm::in_login(&posted);
+            let text = LoginText { next, username: posted.text("username"), fault, note: "" };
+            (StatusCode::FORBIDDEN, login::show(visitor, text, kept.as_ref())).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn path_of(request: &Request) -> &str {
+    request.uri().path_and_query().map_or("/admin/", |path| path.as_str())
+}
+
 /// Reads a posted form for the handler, if it has the token of the browser's secret.
 async fn read_form(visitor: Visitor, mut request: Request, next: Next) -> Response {
+    if let Some(LoggedOut(route)) = request.extensions().get::<LoggedOut>().copied() {
+        return keep_form(&visitor, route, request).await;
+    }
     if request.method() == Method::POST {
         let largest = visitor.app.config.max_body_bytes;
         let (bytes_max, fields_max) = match request.extensions().get::<Page>() {
@@ -208,8 +276,12 @@ async fn read_form(visitor: Visitor, mut request: Request, next: Next) -> Respon
             Ok(read) => read,
             Err(error) => return error.into_response(),
         };
-        if !visitor.secret.is_some_and(|secret| secret.is_csrf_token(&token)) {
-            return ApiError::Forged.into_response();
+        if !visitor.secret.as_ref().is_some_and(|secret| secret.is_csrf_token(&token)) {
+            if !csrf::is_same_origin(request.headers()) {
+                return ApiError::Forged.into_response();
+            }
+            let (page, to) = (request.extensions().get::<Page>().cloned(), path_of(&request).to_owned());
+            return refuse_token(&visitor, page, to, posted).await;
         }
         request.extensions_mut().insert(posted);
     }
@@ -264,7 +336,7 @@ fn param<'a>(params: &'a RawPathParams, name: &str) -> Option<&'a str> {
 fn to_login(route: Route, request: &Request) -> Response {
     let asked_for = match route.get {
         Needs::NoSuch => "/admin/",
-        _ => request.uri().path_and_query().map_or("/admin/", |path| path.as_str()),
+        _ => path_of(request),
     };
     let status = if request.method() == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
     (status, [(LOCATION, format!("/admin/login/?next={}", utf8_percent_encode(asked_for, ESCAPED)))]).into_response()

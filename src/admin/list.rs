@@ -5,12 +5,13 @@ use axum::extract::RawQuery;
 use axum::response::{IntoResponse, Response};
 
 use super::change::save::save_fields;
+use super::dates;
 use super::guard::{Of, Page};
 use super::query::list::List;
 use super::query::rows::{self, ListRow};
-use super::query::{BOUND, Chosen, Count, ListQuery, Period, Sort};
+use super::query::{BOUND, Chosen, Count, ListQuery, Sort};
 use super::render::Frame;
-use super::urls::{change_url, list_url, names_url};
+use super::urls::{change_url, led_url, list_url, names_url};
 use super::values::cell_text;
 use super::words::{capitalize, choice_label};
 use super::{Column, Filter, FilterBy, Model, SaveError, Shown};
@@ -18,7 +19,7 @@ use crate::db::{DbError, Decode, Result, Value};
 use crate::error::ApiError;
 use crate::state::App;
 use crate::time::{cinema, clock};
-use crate::web::html::flash::see_other;
+use crate::web::html::flash::{Message, see_other};
 use crate::web::html::forms::Posted;
 use crate::web::html::page::html;
 
@@ -33,9 +34,11 @@ pub enum Cell {
         iso: String,
         text: String,
     },
+    /// `url` is empty if the bar leads nowhere.
     Bar {
         value: i64,
         of: i64,
+        url: String,
     },
     Link {
         url: String,
@@ -80,10 +83,11 @@ struct Narrowing {
     shown: String,
 }
 
-struct Link {
-    text: String,
-    url: String,
-    is_here: bool,
+/// A link to another part of the list.
+pub struct Link {
+    pub text: String,
+    pub url: String,
+    pub is_here: bool,
 }
 
 #[derive(Template)]
@@ -103,8 +107,15 @@ struct ListPage {
     count: String,
     /// Why the list is not as requested.
     notice: &'static str,
+    /// What the list was narrowed to, as the heading of a printed list.
+    chosen: Vec<String>,
+    printed_at: String,
+    /// There are more objects than the page shows.
+    is_part: bool,
     pages: Vec<Link>,
     actions: Vec<(&'static str, &'static str)>,
+    /// Actions without selected objects: text and URL.
+    alone: Vec<(&'static str, String)>,
     may_add: bool,
     edits: bool,
 }
@@ -120,7 +131,7 @@ pub async fn page(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Respons
 async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Result<ListPage> {
     let app = &page.app;
     let part = ListPart::find(app, model, &mut query).await?;
-    let edits = page.staff.changes(model) && model.columns.iter().any(|column| column.edits.is_some());
+    let edits = !query.print && page.staff.changes(model) && model.columns.iter().any(|column| column.edits.is_some());
     let mut lines = Vec::with_capacity(part.rows.len());
     for row in part.rows {
         lines.push(line(page, model, row, edits).await?);
@@ -128,26 +139,35 @@ async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Resul
     let mut actions: Vec<(&str, &str)> = model
         .actions
         .iter()
-        .filter(|action| page.staff.may_run(action, model))
+        .filter(|action| !action.alone && page.staff.may_run(action, model))
         .map(|action| (action.name, action.label))
         .collect();
+    let alone = model.actions.iter().filter(|action| action.alone && page.staff.may_run(action, model));
+    let alone =
+        alone.map(|action| (action.label, format!("/admin/{}/actions/{}/?{}", model.name, action.name, query.text())));
     actions.extend(page.staff.deletes(model).then_some(("delete", "Delete…")));
     let count = part.count;
-    let has_next = lines.len() == per_page(model)
-        && query.page < last_page(model)
-        && (count.more || { query.page * per_page(model) < count.rows });
+    let has_next = lines.len() == per_page(model, &query)
+        && query.page < last_page(model, &query)
+        && (count.more || { query.page * per_page(model, &query) < count.rows });
+    let filters = filters(page, model, &query).await?;
+    let chosen = chosen(&filters, &query);
     Ok(ListPage {
         frame: page.frame(Some(model), vec![(capitalize(model.many), String::new())]),
         model,
         csrf: page.staff.csrf.clone(),
         back: query.text(),
         heads: heads(model, &query),
-        filters: filters(page, model, &query).await?,
-        dates: dates(app, model, &query).await?,
-        count: count_text(model, count, query.page, lines.len()),
+        filters,
+        dates: dates::links(app, model, &query).await?,
+        count: count_text(model, count, &query, lines.len()),
         notice: part.notice,
+        chosen,
+        printed_at: cinema::weekday_minute(clock::now(), &app.config.time_zone),
+        is_part: count.more || count.rows > lines.len(),
         pages: pages(model, &query, count, has_next),
         actions,
+        alone: alone.collect(),
         may_add: page.staff.adds(model),
         edits,
         lines,
@@ -155,12 +175,15 @@ async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Resul
     })
 }
 
-fn per_page(model: &Model) -> usize {
-    usize::try_from(model.per_page).unwrap_or(1).clamp(1, 500)
+/// The most objects of a list that is to be printed.
+const PRINTED_MAX: usize = 2_000;
+
+fn per_page(model: &Model, query: &ListQuery) -> usize {
+    if query.print { PRINTED_MAX } else { usize::try_from(model.per_page).unwrap_or(1).clamp(1, 500) }
 }
 
-fn last_page(model: &Model) -> usize {
-    BOUND.div_ceil(per_page(model))
+fn last_page(model: &Model, query: &ListQuery) -> usize {
+    if query.print { 1 } else { BOUND.div_ceil(per_page(model, query)) }
 }
 
 /// The part of a list that a page shows.
@@ -174,13 +197,13 @@ struct ListPart {
 impl ListPart {
     /// Finds the rows of the query's page. Beyond the end it becomes the last page.
     async fn find(app: &App, model: &'static Model, query: &mut ListQuery) -> Result<ListPart> {
-        query.page = query.page.min(last_page(model));
+        query.page = query.page.min(last_page(model, query));
         let mut found = ListPart::read(app, model, query).await;
         if let Ok(part) = &found
             && part.rows.is_empty()
             && query.page > 1
         {
-            query.page = part.count.rows.div_ceil(per_page(model)).clamp(1, last_page(model));
+            query.page = part.count.rows.div_ceil(per_page(model, query)).clamp(1, last_page(model, query));
             found = ListPart::read(app, model, query).await;
         }
         match found {
@@ -194,8 +217,8 @@ impl ListPart {
     }
 
     async fn read(app: &App, model: &'static Model, query: &ListQuery) -> Result<ListPart> {
-        let list = List::find(app, model, query, Some(query.page * per_page(model))).await?;
-        let ids = list.ids((query.page - 1) * per_page(model), per_page(model)).await?;
+        let list = List::find(app, model, query, Some(query.page * per_page(model, query))).await?;
+        let ids = list.ids((query.page - 1) * per_page(model, query), per_page(model, query)).await?;
         let rows = rows::rows(app, model, &ids).await?;
         let unsorted = "There are too many to sort this way, so they are sorted by date.";
         Ok(ListPart { count: list.count().await?, rows, notice: if list.unsorted { unsorted } else { "" } })
@@ -203,7 +226,8 @@ impl ListPart {
 }
 
 fn heads(model: &'static Model, query: &ListQuery) -> Vec<Head> {
-    let current = query.sort.or(Sort::read(model, model.order));
+    let by_default = Sort::read(model, model.order).filter(|_| !model.upcoming_first || query.period.is_some());
+    let current = query.sort.or(by_default);
     let head = |column: &'static Column| {
         let here = current.filter(|sort| sort.column == column.name).map(|sort| sort.descending);
         let next = Sort { column: column.name, descending: here.is_some_and(|descending| !descending) };
@@ -230,17 +254,25 @@ async fn line(page: &Page, model: &'static Model, row: ListRow, edits: bool) -> 
                 label: format!("{} of {}", column.label, row.label),
                 value: cell_text(value),
             },
-            None => cell(page, column, value, beside).await?,
+            None => cell(page, model, row.id, column, value, beside).await?,
         });
     }
     Ok(Line { id: row.id, label: row.label, version: row.version, cells })
 }
 
-async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Result<Cell> {
+async fn cell(
+    page: &Page,
+    model: &'static Model,
+    id: i64,
+    column: &Column,
+    value: Value,
+    beside: Value,
+) -> Result<Cell> {
     let number = |value: Value| i64::decode(value).unwrap_or_default();
     if value == Value::Null {
         return Ok(Cell::Text(String::new()));
     }
+    let led = |number: i64| led_url(page.site, &page.staff, column.leads, number, model, id);
     Ok(match column.shown {
         Shown::Text => Cell::Text(cell_text(value)),
         Shown::Number => Cell::Number(cell_text(value)),
@@ -248,9 +280,12 @@ async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Resu
         Shown::Choice(choices) => Cell::Text(choice_label(choices, cell_text(value))),
         Shown::Moment => {
             let micros = number(value);
-            Cell::Moment { iso: clock::iso(micros), text: cinema::minute(micros, &page.app.config.time_zone) }
+            Cell::Moment { iso: clock::iso(micros), text: cinema::weekday_minute(micros, &page.app.config.time_zone) }
         }
-        Shown::Bar { .. } => Cell::Bar { value: number(value), of: number(beside) },
+        Shown::Bar { .. } => {
+            let value = number(value);
+            Cell::Bar { value, of: number(beside), url: led(value).unwrap_or_default() }
+        }
         Shown::Link { model, .. } => {
             let text = cell_text(value);
             match page.site.model(model).filter(|model| page.staff.sees(model) && beside != Value::Null) {
@@ -258,8 +293,25 @@ async fn cell(page: &Page, column: &Column, value: Value, beside: Value) -> Resu
                 None => Cell::Text(text),
             }
         }
-        Shown::Made(make) => Cell::Text(make(&page.app, number(value)).await?),
+        Shown::Made(make) => {
+            let value = number(value);
+            let text = make(&page.app, value).await?;
+            led(value).map_or(Cell::Text(text.clone()), |url| Cell::Link { url, text })
+        }
     })
+}
+
+/// Returns the search, the filters and the period of a list as text, each with its label.
+fn chosen(filters: &[Narrowing], query: &ListQuery) -> Vec<String> {
+    let mut texts: Vec<String> = query.period.iter().map(|period| period.label()).collect();
+    for one in filters.iter().filter(|one| query.filters.iter().any(|(filter, ..)| filter.name == one.filter.name)) {
+        let choice = one.choices.iter().find(|choice| choice.is_chosen).map(|choice| choice.label.as_str());
+        texts.push(format!("{}: {}", one.filter.label, choice.unwrap_or(&one.shown)));
+    }
+    if !query.words.is_empty() {
+        texts.push(format!("Search: {}", query.words));
+    }
+    texts
 }
 
 async fn filters(page: &Page, model: &'static Model, query: &ListQuery) -> Result<Vec<Narrowing>> {
@@ -301,6 +353,12 @@ async fn narrowing(
         FilterBy::Conditions(conditions) => {
             offered.extend(conditions.iter().map(|(name, label, _)| ((*name).to_owned(), (*label).to_owned())));
         }
+        FilterBy::Linked { model: of, .. } => {
+            let Some(of) = page.site.model(of).filter(|of| page.staff.sees(of)) else { return Ok(None) };
+            let Ok(id) = value.parse() else { return Ok(None) };
+            let named = rows::rows(app, of, &[id]).await?;
+            offered.extend(named.into_iter().map(|row| (row.id.to_string(), row.label)));
+        }
         FilterBy::Related { model: of, .. } => {
             let Some(of) = page.site.model(of).filter(|of| page.staff.sees(of)) else { return Ok(None) };
             let some = rows::names(app, of, "", CHOICES_MAX + 1).await?;
@@ -323,49 +381,6 @@ async fn narrowing(
     Ok(Some(Narrowing { filter, choices, names, value, shown }))
 }
 
-/// Returns links to the longer periods around the chosen one, and to the years, months or days within it.
-async fn dates(app: &App, model: &'static Model, query: &ListQuery) -> Result<Vec<Link>> {
-    let Some((first, last)) = rows::first_and_last(app, model).await? else { return Ok(Vec::new()) };
-    let zone = &app.config.time_zone;
-    let (first, last) = (cinema::date(first, zone), cinema::date(last, zone));
-    let link = |text: String, period: Option<Period>| Link {
-        text,
-        url: query.with(|query| query.period = period),
-        is_here: query.period == period,
-    };
-    let mut links = vec![link("All dates".into(), None)];
-    let Some(here) = query.period else {
-        let years = first.year()..=last.year();
-        let years = years.rev().take(30).filter_map(|year| Period::new(year, None, None));
-        links.extend(years.map(|period| link(period.first_day().strftime("%Y").to_string(), Some(period))));
-        return Ok(links);
-    };
-    links.push(link(here.year.to_string(), Some(Period { month: None, day: None, ..here })));
-    let is_there = |period: &Period, last_day: jiff::civil::Date| period.first_day() <= last && last_day >= first;
-    match here.month {
-        None => {
-            for month in 1..=12 {
-                if let Some(period) = Period::new(here.year, Some(month), None)
-                    && is_there(&period, period.first_day().last_of_month())
-                {
-                    links.push(link(period.first_day().strftime("%B").to_string(), Some(period)));
-                }
-            }
-        }
-        Some(month) => {
-            links.push(link(here.first_day().strftime("%B").to_string(), Some(Period { day: None, ..here })));
-            for day in 1..=here.first_day().days_in_month() {
-                if let Some(period) = Period::new(here.year, Some(month), Some(day))
-                    && is_there(&period, period.first_day())
-                {
-                    links.push(link(day.to_string(), Some(period)));
-                }
-            }
-        }
-    }
-    Ok(links)
-}
-
 /// Returns a count as `1,234` or `10,000+`.
 fn thousands(count: Count) -> String {
     let digits = count.rows.to_string();
@@ -380,17 +395,17 @@ fn thousands(count: Count) -> String {
 }
 
 /// Returns the number of objects with their name: `3 shows`.
-fn count_text(model: &Model, count: Count, page: usize, shown: usize) -> String {
+fn count_text(model: &Model, count: Count, query: &ListQuery, shown: usize) -> String {
     let many = |rows: usize| if rows == 1 { model.one } else { model.many };
     if count.more && count.rows == 0 {
-        let seen = Count { rows: (page - 1) * per_page(model) + shown, more: true };
+        let seen = Count { rows: (query.page - 1) * per_page(model, query) + shown, more: true };
         return format!("{} {}", thousands(seen), model.many);
     }
     format!("{} {}", thousands(count), many(count.rows))
 }
 
 fn pages(model: &Model, query: &ListQuery, count: Count, has_next: bool) -> Vec<Link> {
-    let last = count.rows.div_ceil(per_page(model)).clamp(1, last_page(model));
+    let last = count.rows.div_ceil(per_page(model, query)).clamp(1, last_page(model, query));
     let here = query.page;
     if here == 1 && !has_next {
         return Vec::new();
@@ -443,6 +458,7 @@ pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, pos
     let count = Count { rows: saved, more: false };
     messages.insert(0, format!("Saved: {} {}.", thousands(count), if saved == 1 { model.one } else { model.many }));
     let query = ListQuery::read(model, raw.as_deref().unwrap_or_default());
+    let messages: Vec<Message> = messages.into_iter().map(Message::from).collect();
     see_other(&list_url(model, &query.text()), &messages)
 }
 

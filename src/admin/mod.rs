@@ -4,16 +4,21 @@
 
 pub mod actions;
 pub mod change;
+mod dates;
 pub mod delete;
+pub mod download;
 pub mod export;
 pub mod fields;
 pub mod guard;
 pub mod history;
 pub mod index;
 pub mod list;
+pub mod login;
 pub mod lookup;
 pub mod query;
 pub mod render;
+mod report;
+pub mod spreadsheet;
 mod staff;
 mod transaction;
 mod urls;
@@ -25,16 +30,17 @@ use futures_util::future::BoxFuture;
 use crate::db::{DbError, Decode, Result, Tx, Value};
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
+use crate::search;
 use crate::state::App;
 
 pub use crate::web::html::forms::SaveError;
+pub use report::{FieldChange, Report};
 pub use staff::{Permission, Staff};
 pub use values::{FieldValue, FormValues};
 
 /// The contents of the panel: the models in their groups, in display order.
 #[derive(Debug)]
 pub struct Site {
-    pub title: &'static str,
     pub groups: &'static [(&'static str, &'static [&'static Model])],
     /// Renders the part of the index above the models. It belongs to the feature that knows what matters today.
     pub board: for<'a> fn(&'a App, &'a Staff) -> BoxFuture<'a, Result<String>>,
@@ -83,11 +89,14 @@ pub struct Model {
     pub columns: &'static [Column],
     /// The default sort of lists, as in the URL: the name of a column, with a minus for descending.
     pub order: &'static str,
+    /// Without another order, lists begin with the next object by `dates`, which is the column of `order`, too. Past
+    /// ones follow, latest first.
+    pub upcoming_first: bool,
     pub search: &'static [Search],
     /// Finds objects by something that is not a column, such as a code that is computed from the id.
     pub exact: Option<Exact>,
     pub filters: &'static [Filter],
-    /// SQL of the timestamp by which staff browse a list by year, month and day in the cinema's time zone. It is an
+    /// SQL of the timestamp by which staff browse a list by year, month, week and business day. It is an
     /// indexed column of the table or of a joined one.
     pub dates: Option<&'static str>,
     pub per_page: i64,
@@ -103,9 +112,17 @@ pub struct Model {
     pub delete: Option<Delete>,
     /// Why objects are never deleted and what to do instead; for models without `delete`.
     pub kept: &'static str,
+    /// SQL of a text to show at the top of an object's form; it is empty if there is nothing to say.
+    pub notice: &'static str,
     pub used_by: &'static [UsedBy],
+    /// Pages about an object that are not part of the generic panel.
+    pub pages: &'static [PageLink],
     /// Only superusers may change its objects, whatever permissions a group has.
     pub for_superusers: bool,
+    /// Everything that is stored about an object, to download.
+    pub download: Option<Download>,
+    /// Finds what happened to an object and is not in the log, for its history.
+    pub past: Option<Past>,
     /// Called after a change is committed, to update caches.
     pub changed: fn(&App, i64),
 }
@@ -123,6 +140,7 @@ impl Model {
         version: "",
         columns: &[],
         order: "-id",
+        upcoming_first: false,
         search: &[],
         exact: None,
         filters: &[],
@@ -135,8 +153,12 @@ impl Model {
         adds: true,
         delete: None,
         kept: "",
+        notice: "",
         used_by: &[],
+        pages: &[],
         for_superusers: false,
+        download: None,
+        past: None,
         changed: |_, _| {},
     };
 
@@ -149,6 +171,7 @@ impl Model {
             Permission::Add => self.save.is_some() && self.adds || acts,
             Permission::Change => self.save.is_some() || acts,
             Permission::Delete => self.delete.is_some() || acts,
+            Permission::Pay | Permission::Refund | Permission::Cancel | Permission::Erase => acts,
         }
     }
 
@@ -205,6 +228,14 @@ impl Staff {
         model.delete.is_some() && self.may(Permission::Delete, model)
     }
 
+    /// Checks whether the user may download everything about an object of the model.
+    pub fn downloads(&self, model: &Model) -> bool {
+        let also = model.download.map_or(&[][..], |download| download.also);
+        model.download.is_some()
+            && self.sees(model)
+            && also.iter().all(|(model, permission)| self.has(*permission, model))
+    }
+
     /// Checks whether the user may run an action, including everything that it changes in other models.
     pub fn may_run(&self, action: &Action, model: &Model) -> bool {
         self.may(action.needs, model) && action.also.iter().all(|(model, permission)| self.has(*permission, model))
@@ -225,11 +256,31 @@ pub struct Column {
     pub unique: bool,
     /// The form field that can be edited in the list.
     pub edits: Option<&'static str>,
+    /// Where the cell leads; not for the first column, which leads to the object itself.
+    pub leads: Leads,
 }
 
 impl Column {
-    pub const PLAIN: Column =
-        Column { name: "", label: "", sql: "", shown: Shown::Text, sort: None, unique: false, edits: None };
+    pub const PLAIN: Column = Column {
+        name: "",
+        label: "",
+        sql: "",
+        shown: Shown::Text,
+        sort: None,
+        unique: false,
+        edits: None,
+        leads: Leads::Nowhere,
+    };
+}
+
+/// Where a value leads, if the user may see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leads {
+    Nowhere,
+    /// To the object of this model whose id is the value.
+    To(&'static str),
+    /// To the list of this model's objects that belong to the object. A filter of that model finds them.
+    Objects(&'static str),
 }
 
 /// How a cell is shown.
@@ -255,22 +306,13 @@ pub enum Shown {
     Made(for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<String>>),
 }
 
-/// A column that the words of a search are compared with. A word matches values that begin with it.
+/// Words that find objects: their own, or those of something that they belong to. A word of a search matches words that
+/// begin with it. Objects are also found by their id.
 #[derive(Debug)]
 pub struct Search {
-    /// The SQL of an indexed column of the table or of a joined one.
-    pub column: &'static str,
-    pub kind: SearchKind,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub enum SearchKind {
-    /// Begins with the word, in any letter case; the index is NOCASE on SQLite.
-    Text,
-    /// Begins with what this function makes of the word, as it is stored in the column.
-    Folded(fn(&str) -> String),
-    /// Equals the word, which is a whole number.
-    Number,
+    pub kind: &'static search::Kind,
+    /// The column of the table, or of a joined one, with the id of the thing that has the words. It has an index.
+    pub id: &'static str,
 }
 
 /// A choice that narrows a list.
@@ -291,6 +333,18 @@ pub enum FilterBy {
     /// The SQL is the id of an object of this model, which people choose by its name. If it contains `{id}`, it is a
     /// condition instead, with that id in the place of `{id}`.
     Related { sql: &'static str, model: &'static str },
+    /// Like `Related`, but people choose it only by a link from the object, see [`Leads::Objects`].
+    Linked { sql: &'static str, model: &'static str },
+}
+
+impl FilterBy {
+    /// Returns the model whose objects the filter is about.
+    pub fn model(&self) -> Option<&'static str> {
+        match self {
+            FilterBy::Related { model, .. } | FilterBy::Linked { model, .. } => Some(model),
+            FilterBy::Choice { .. } | FilterBy::Conditions(_) => None,
+        }
+    }
 }
 
 /// A group of fields in a form.
@@ -312,9 +366,12 @@ pub struct Field {
     pub sql: &'static str,
     pub kind: Kind,
     pub required: bool,
-    /// The initial value of its control when an object is added.
+    /// The initial value of its control when an object is added. For a day, `week` is the first day
+    /// of the list's period, or else of this week.
     pub initial: &'static str,
     pub access: FieldAccess,
+    /// Where the value leads if it is read-only.
+    pub leads: Leads,
 }
 
 impl Field {
@@ -327,6 +384,7 @@ impl Field {
         required: true,
         initial: "",
         access: FieldAccess::Edited,
+        leads: Leads::Nowhere,
     };
 }
 
@@ -412,6 +470,30 @@ pub struct Work<'a> {
     pub staff: &'a Staff,
 }
 
+/// A file with everything that is stored about an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Download {
+    /// The text of its link.
+    pub label: &'static str,
+    /// Permissions on other models that it needs, because it contains their objects.
+    pub also: &'static [(&'static str, Permission)],
+    /// Returns None if there is no such object.
+    pub make: for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<Option<serde_json::Value>>>,
+}
+
+/// Something that happened to an object, as its row says.
+#[derive(Debug, Clone)]
+pub struct PastEvent {
+    /// UTC microseconds.
+    pub at: i64,
+    /// Who did it.
+    pub by: String,
+    /// The deed, such as `Cancelled`.
+    pub what: String,
+}
+
+pub type Past = for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<Vec<PastEvent>>>;
+
 /// Returns the ids of the objects that this word of a search names.
 pub type Exact = for<'a> fn(&'a App, &'a str) -> BoxFuture<'a, Result<Vec<i64>>>;
 
@@ -448,6 +530,16 @@ pub struct UsedBy {
     pub by: &'static str,
 }
 
+/// A link from an object's form to another page about it.
+#[derive(Debug)]
+pub struct PageLink {
+    pub label: &'static str,
+    /// `{id}` in it is the object's id.
+    pub url: &'static str,
+    /// The link is shown to users who may see this model.
+    pub model: &'static str,
+}
+
 /// An operation on selected objects.
 #[derive(Debug)]
 pub struct Action {
@@ -459,10 +551,16 @@ pub struct Action {
     pub needs: Permission,
     /// Permissions on other models, by their names, that it needs as well, because it changes their objects too.
     pub also: &'static [(&'static str, Permission)],
+    /// SQL of a condition for the objects that it applies to; empty for all. It is not offered for others.
+    pub applies: &'static str,
+    /// Counts what it touches, for the confirmation page.
+    pub touches: Option<Touches>,
     /// The fields that the confirmation page asks for.
     pub asks: &'static [Field],
     /// It gets all selected objects in one call, so fewer can be selected.
     pub whole: bool,
+    /// It needs no selected objects: a link above the list leads to it.
+    pub alone: bool,
     pub run: Run,
 }
 
@@ -473,46 +571,17 @@ impl Action {
         about: "",
         needs: Permission::Change,
         also: &[],
+        applies: "",
+        touches: None,
         asks: &[],
         whole: false,
+        alone: false,
         run: |_, _, _, _| Box::pin(async { Ok(Report::default()) }),
     };
 }
 
+/// Returns sentences about everything that an action with these objects would touch.
+pub type Touches = for<'a> fn(&'a App, &'a [i64]) -> BoxFuture<'a, Result<Vec<String>>>;
+
 /// Gets at most [`actions::CHUNK`] of the selected objects in one call, or all of them if it is [`Action::whole`].
 pub type Run = for<'a> fn(&'a App, &'a Staff, &'a [i64], &'a FormValues) -> BoxFuture<'a, Result<Report, SaveError>>;
-
-/// What an action did.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// The changed objects: id, display name, and the changes for the log.
-    pub done: Vec<(i64, String, Vec<FieldChange>)>,
-    /// Messages about what could not be done.
-    pub not_done: Vec<String>,
-    /// Other messages.
-    pub messages: Vec<String>,
-}
-
-impl Report {
-    /// Ends an action that a database error stopped at `object`. The objects that were done before stay in the report,
-    /// so that they are shown and logged.
-    ///
-    /// # Errors
-    /// The database error, if nothing was done yet.
-    pub fn broken_off(mut self, object: &str, error: DbError) -> Result<Report, SaveError> {
-        if self.done.is_empty() {
-            return Err(error.into());
-        }
-        tracing::error!(%error, "an action failed");
-        self.not_done.push(format!("{object} and everything after it: a database error. Check, and try again."));
-        Ok(self)
-    }
-}
-
-/// The value of a field before and after a change, as text for people.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FieldChange {
-    pub field: String,
-    pub before: String,
-    pub after: String,
-}

@@ -4,18 +4,22 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{Model, Site, Staff};
+use crate::state::App;
+use crate::web::html::flash::Message;
 use crate::web::html::page;
 
 /// The frame around every page; templates extend `base.html`, which shows it.
 pub struct Frame {
     pub site: &'static Site,
+    /// The name of the cinema.
+    pub cinema: String,
     /// None on the login page.
     pub staff: Option<Staff>,
     pub model: Option<&'static Model>,
     /// Breadcrumbs: text and URL; the last one has no URL.
     pub path: Vec<(String, String)>,
     /// Messages about the last change.
-    pub messages: Vec<String>,
+    pub messages: Vec<Message>,
 }
 
 impl Frame {
@@ -47,10 +51,11 @@ struct RefusalPage<'a> {
 
 /// Adds the panel's headers to a response, and replaces an error in JSON by a page. `id` is the request's, by which it
 /// can be found in the server's log.
-pub async fn dress(site: &'static Site, mut response: Response, id: String) -> Response {
+pub async fn dress(site: &'static Site, app: &App, mut response: Response, id: String) -> Response {
     if page::is_refusal(&response) {
         let staff = response.extensions_mut().remove::<Staff>();
-        let frame = Frame { site, staff, model: None, path: Vec::new(), messages: Vec::new() };
+        let cinema = app.config.cinema_name.clone();
+        let frame = Frame { site, cinema, staff, model: None, path: Vec::new(), messages: Vec::new() };
         let render = |refusal: &page::Refusal| {
             let page::Refusal { heading, text, passes } = refusal;
             RefusalPage { frame, heading, text, passes: *passes, id: &id }.render().ok()

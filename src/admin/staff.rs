@@ -10,10 +10,27 @@ pub enum Permission {
     Add,
     Change,
     Delete,
+    /// To take money.
+    Pay,
+    /// To give money back, which cancels what it was paid for.
+    Refund,
+    /// To end what customers have booked.
+    Cancel,
+    /// To remove what identifies a person.
+    Erase,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 4] = [Permission::View, Permission::Add, Permission::Change, Permission::Delete];
+    pub const ALL: [Permission; 8] = [
+        Permission::View,
+        Permission::Add,
+        Permission::Change,
+        Permission::Delete,
+        Permission::Pay,
+        Permission::Refund,
+        Permission::Cancel,
+        Permission::Erase,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -21,6 +38,10 @@ impl Permission {
             Permission::Add => "add",
             Permission::Change => "change",
             Permission::Delete => "delete",
+            Permission::Pay => "pay",
+            Permission::Refund => "refund",
+            Permission::Cancel => "cancel",
+            Permission::Erase => "erase",
         }
     }
 }

@@ -1,13 +1,29 @@
 //! The URLs of the panel's pages. Pages pass on `back`, the query of the list that the user came from.
 
 use super::query::ListQuery;
-use super::{Action, Model};
+use super::{Action, Leads, Model, Site, Staff};
 
 /// Returns the URL of the list that the user came from. `back` is only its query, so it can't lead to another site.
 pub fn list_url(model: &Model, back: &str) -> String {
     let mark = if back.is_empty() { "" } else { "?" };
     let query: String = back.chars().filter(char::is_ascii_graphic).collect();
     format!("/admin/{}/{mark}{query}", model.name)
+}
+
+/// Returns the URL of the list of a model's objects that belong to this object of another model, if a filter finds them.
+pub fn objects_url(model: &Model, owner: &Model, id: i64) -> Option<String> {
+    let filter = model.filters.iter().find(|filter| filter.by.model() == Some(owner.name))?;
+    Some(format!("/admin/{}/?{}={id}", model.name, filter.name))
+}
+
+/// Returns the URL that a value of an object leads to. `number` is the value; `model` and `id` are the object.
+pub fn led_url(site: &Site, staff: &Staff, leads: Leads, number: i64, model: &Model, id: i64) -> Option<String> {
+    let seen = |name: &str| site.model(name).filter(|model| staff.sees(model));
+    match leads {
+        Leads::Nowhere => None,
+        Leads::To(name) => Some(change_url(seen(name)?, number)),
+        Leads::Objects(name) => objects_url(seen(name)?, model, id),
+    }
 }
 
 /// Returns the URL of an object's form.

@@ -17,6 +17,8 @@ struct Board {
     date: String,
     /// The query that filters a list by the day.
     day: String,
+    /// As `2026-11-23`.
+    iso_day: String,
     today: Day,
     shows: Vec<Line>,
     days: Vec<DayLine>,
@@ -35,6 +37,8 @@ struct Line {
     taken: i64,
     held: i64,
     free: i64,
+    is_running: bool,
+    /// It has ended.
     is_over: bool,
     is_cancelled: bool,
 }
@@ -59,23 +63,25 @@ pub async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
     if !staff.sees(&SHOWS) {
         return Ok(String::new());
     }
-    let (zone, now) = (&app.config.time_zone, clock::now());
-    let text = |micros: i64, pattern: &str| cinema::format(micros, zone, pattern);
-    let today = cinema::date(now, zone);
-    let begins: Vec<i64> = (0..=DAYS + 1).map(|days| cinema::start_of_day_after(today, days, zone)).collect();
+    let (days_of, now) = (app.config.business_days(), clock::now());
+    let text = |micros: i64, pattern: &str| cinema::format(micros, &days_of.zone, pattern);
+    let date = days_of.of(now);
+    let begins: Vec<i64> = (0..=DAYS + 1).map(|days| days_of.start_after(date, days)).collect();
     let spans: Vec<(i64, i64)> = begins.windows(2).map(|ends| (ends[0], ends[1])).collect();
     let mut days = store::days(&app.db, &spans).await?;
-    let shows = store::shows_between(&app.db, spans[0], MOST).await?.into_iter().map(|show| Line {
+    let shows = store::board_shows(&app.db, spans[0], now, MOST).await?.into_iter().map(|show| Line {
         id: show.id,
         iso: clock::iso(show.date_time),
-        begins: text(show.date_time, "%H:%M"),
+        // A show of an earlier day, which is still running, is not mistaken for one of today.
+        begins: text(show.date_time, if show.date_time < spans[0].0 { "%a %H:%M" } else { "%H:%M" }),
         movie: show.movie_title,
         screen: show.screen_name,
         seats: show.total_seats,
         taken: show.seats_taken,
         held: show.held,
         free: (show.total_seats - show.seats_taken - show.held).max(0),
-        is_over: show.date_time <= now,
+        is_running: show.date_time <= now && now < show.until,
+        is_over: show.until <= now,
         is_cancelled: show.cancelled,
     });
     let shows = shows.collect();
@@ -88,8 +94,9 @@ pub async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
         taken,
     });
     let board = Board {
-        date: text(now, "%A, %-d %B %Y"),
-        day: text(now, DAY),
+        date: date.strftime("%A, %-d %B %Y").to_string(),
+        day: date.strftime(DAY).to_string(),
+        iso_day: date.to_string(),
         today,
         shows,
         days: days.collect(),

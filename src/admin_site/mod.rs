@@ -1,6 +1,7 @@
 //! The admin panel of a cinema: the models in their groups, and the board of today's shows.
 
 mod board;
+pub mod door;
 
 use crate::accounts::admin::{GROUPS, USERS};
 use crate::admin::{Site, render};
@@ -12,7 +13,6 @@ use crate::shows::admin::SHOWS;
 use crate::web::html::page::PageArea;
 
 pub static SITE: Site = Site {
-    title: "Marquee",
     groups: &[
         ("Programme", &[&MOVIES, &SCREENS, &SHOWS]),
         ("Box office", &[&BOOKINGS, &ORDERS, &HOLDS]),
@@ -23,7 +23,7 @@ pub static SITE: Site = Site {
 
 /// The pages of the panel.
 pub const PAGES: PageArea =
-    PageArea { root: "/admin", dress: |response, id| Box::pin(render::dress(&SITE, response, id)) };
+    PageArea { root: "/admin", dress: |app, response, id| Box::pin(render::dress(&SITE, app, response, id)) };
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,17 @@
 //! Bookings in the admin panel.
 
 use super::store::{self, Name};
-use crate::accounts::username;
 use crate::admin::{
-    Action, Column, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError, Search,
-    SearchKind, Shown,
+    Action, Column, Field, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Leads, Model, Permission, Report,
+    SaveError, Search, Shown, Staff,
 };
 use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
-use crate::orders::admin::{code, shown};
-use crate::orders::api::codes;
+use crate::orders::admin::{code, orders_with_code, shown};
+use crate::orders::{history, touched};
+use crate::search;
 use crate::state::App;
 use crate::time::cinema;
 
@@ -39,7 +39,15 @@ pub static BOOKINGS: Model = Model {
     only: "t.status <> 'held'",
     label: "CONCAT('Seat ', t.seat_number, ' of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
-        Column { name: "order", label: "Order", sql: ORDER, shown: Shown::Made(code), ..Column::PLAIN },
+        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
+        Column {
+            name: "order",
+            label: "Order",
+            sql: ORDER,
+            shown: Shown::Made(code),
+            leads: Leads::To("orders"),
+            ..Column::PLAIN
+        },
         Column {
             name: "user",
             label: "Customer",
@@ -59,17 +67,9 @@ pub static BOOKINGS: Model = Model {
         Column { name: "seat", label: "Seat", sql: "t.seat_number", shown: Shown::Number, ..Column::PLAIN },
         Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
         Column { name: "booked_at", label: "Booked", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
-        Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
-    search: &[
-        Search { column: "u.username_key", kind: SearchKind::Folded(username::key) },
-        Search { column: "u.email", kind: SearchKind::Text },
-        Search { column: "u.first_name", kind: SearchKind::Text },
-        Search { column: "u.last_name", kind: SearchKind::Text },
-        Search { column: "m.title", kind: SearchKind::Text },
-        Search { column: "t.id", kind: SearchKind::Number },
-    ],
-    exact: Some(|app, word| Box::pin(with_code(app, word))),
+    search: &[Search { kind: &search::USERS, id: "t.user_id" }, Search { kind: &search::MOVIES, id: "s.movie_id" }],
+    exact: Some(|app, typed| Box::pin(with_code(app, typed))),
     filters: &[
         Filter {
             name: "status",
@@ -80,6 +80,7 @@ pub static BOOKINGS: Model = Model {
         Filter { name: "screen", label: "Screen", by: FilterBy::Related { sql: "s.screen_id", model: "screens" } },
         Filter { name: "show", label: "Show", by: FilterBy::Related { sql: "t.show_id", model: "shows" } },
         Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } },
+        Filter { name: "order", label: "Order", by: FilterBy::Linked { sql: "t.order_id", model: "orders" } },
     ],
     dates: Some("s.date_time"),
     fieldsets: &[
@@ -87,7 +88,8 @@ pub static BOOKINGS: Model = Model {
             title: "",
             help: "",
             fields: &[
-                shown("order", "Order", ORDER, Kind::Made(code)),
+                // Not `ORDER`, because the seats of an order are found by this column's index.
+                Field { leads: Leads::To("orders"), ..shown("order", "Order", "t.order_id", Kind::Made(code)) },
                 shown("status", "Status", "t.status", Kind::Choice(STATUS)),
                 shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
                 shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
@@ -106,23 +108,29 @@ pub static BOOKINGS: Model = Model {
     actions: &[Action {
         name: "cancel",
         label: "Cancel bookings…",
-        about: "Their seats go back on sale immediately. Customers see the bookings as cancelled, but get no email.",
-        needs: Permission::Change,
-        also: &[("orders", Permission::Change)],
-        run: |app, _, ids, _| Box::pin(cancel(app, ids)),
+        about: "Their seats go back on sale immediately. Customers see the bookings as cancelled.",
+        // Every booking belongs to an order.
+        needs: Permission::View,
+        also: &[("orders", Permission::Cancel)],
+        applies: "t.status = 'booked'",
+        touches: Some(touched::by_bookings),
+        run: |app, staff, ids, _| Box::pin(cancel(app, staff, ids)),
         ..Action::PLAIN
     }],
     adds: false,
+    past: Some(history::of_booking),
     ..Model::PLAIN
 };
 
-async fn cancel(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
+async fn cancel(app: &App, by: &Staff, ids: &[i64]) -> Result<Report, SaveError> {
     let names = store::names(&app.db, ids).await?;
     let mut report = Report::default();
     for (id, outcome) in staff::for_each(&app.desk, StaffAction::CancelBooking, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, "Status", ["Booked", "Cancelled"], outcome);
     }
+    let done: Vec<i64> = report.done.iter().map(|(id, ..)| *id).collect();
+    report.logged(history::log_orders(app, by, &done, "Staff cancelled these bookings.").await);
     Ok(report)
 }
 
@@ -136,6 +144,14 @@ impl Name {
 }
 
 impl Report {
+    /// Adds a message if entries are missing from the history of objects that an action ended, too.
+    pub fn logged(&mut self, logged: Result<(), DbError>) {
+        if let Err(error) = logged {
+            tracing::error!(%error, "entries are missing from the change log");
+            self.messages.push("Done, but the database could not record all of it in the change log.".to_owned());
+        }
+    }
+
     /// Adds the outcome of a request to the desk.
     pub fn note(
         &mut self,
@@ -169,10 +185,7 @@ pub fn told(error: BookingError) -> String {
     }
 }
 
-/// Returns the bookings of the order with this code.
-async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
-    match codes(app).await?.id(word) {
-        Some(order_id) => store::bookings_of_order(&app.db, order_id).await,
-        None => Ok(Vec::new()),
-    }
+/// Returns the bookings of the orders with this code or part of a code.
+async fn with_code(app: &App, typed: &str) -> Result<Vec<i64>, DbError> {
+    store::bookings_of_orders(&app.db, &orders_with_code(app, typed).await?).await
 }

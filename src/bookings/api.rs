@@ -4,17 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::{Booking, store};
 use crate::desk::command::Origin;
 use crate::error::ApiError;
 use crate::identity::User;
 use crate::identity::client::Client;
+use crate::orders::api as orders;
 use crate::state::App;
+use crate::time::clock;
 use crate::web::body::Form;
 use crate::web::endpoint::PathId;
 use crate::web::idempotency_key::KeyHeader;
-use crate::web::refusal::Detail;
+use crate::web::refusal::{Detail, Refusal};
 
 /// The body of a booking request.
 #[derive(utoipa::ToSchema)]
@@ -28,8 +31,8 @@ pub struct BookSeat {
 
 /// Book a seat of a show
 ///
-/// If the reply is 201, the seat is yours. The reply is 409 if the show has started or is full, or if the seat is
-/// taken.
+/// If the reply is 201, the seat is yours. If it is 409, `X-Error-Code` says why; the body has a `code` only if sales rules
+/// are the reason.
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
     params(
@@ -40,11 +43,15 @@ pub struct BookSeat {
     responses(
         (status = 201, description = "The booking", body = Booking),
         (
-            status = 409, description = "The seat is taken, or the show is full or has started", body = Detail,
+            status = 409, body = Detail,
+            description = "The seat is taken, the show is full or has started, or sales rules forbid it",
             examples(
                 ("taken" = (summary = "Offer another seat", value = json!({ "detail": "This seat is already booked." }))),
                 ("full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked." }))),
                 ("started" = (summary = "Too late", value = json!({ "detail": "This show has already started." }))),
+                ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
+                ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
+                ("user_limit" = (summary = "Too many seats for one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
             ),
         ),
         (
@@ -99,8 +106,11 @@ pub async fn book(
             example = json!({ "detail": "You do not have permission to perform this action." }),
         ),
         (
-            status = 409, description = "The booking is already cancelled", body = Detail,
-            example = json!({ "detail": "This booking is already cancelled." }),
+            status = 409, description = "The booking is already cancelled, or it is too late", body = Detail,
+            examples(
+                ("cancelled" = (summary = "Nothing to cancel", value = json!({ "detail": "This booking is already cancelled." }))),
+                ("cancel_too_late" = (summary = "Too late", value = json!({ "detail": "It is too late to cancel this booking.", "code": "cancel_too_late" }))),
+            ),
         ),
     ),
 )]
@@ -113,6 +123,60 @@ pub async fn cancel(
 ) -> Result<Response, ApiError> {
     let from = Origin { user_id: user.id, key: key.of(&[]), client };
     app.desk.cancel(from, booking_id).await?.response(StatusCode::OK)
+}
+
+/// A booking with the code of its order.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
+    "seat_number": 6, "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z", "order": "7KQ4M-92XRA"
+}))]
+pub struct OrderedBooking {
+    #[schema(minimum = 1)]
+    id: i64,
+    /// The id of the show.
+    #[schema(minimum = 1)]
+    show: i64,
+    movie_title: String,
+    screen_name: String,
+    /// When the show begins.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    date_time: i64,
+    #[schema(minimum = 1)]
+    seat_number: i64,
+    /// `booked` or `cancelled`; other values may be added. A cancelled booking is never booked again.
+    #[schema(extensions(("x-extensible-enum" = json!(["booked", "cancelled"]))))]
+    status: String,
+    /// When the seat was booked.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: i64,
+    /// The code of the order that the booking belongs to.
+    #[schema(min_length = 10)]
+    order: String,
+}
+
+/// Get one of your bookings
+///
+/// With the code of its order, to show at the counter.
+#[utoipa::path(
+    get, path = "/api/bookings/{booking_id}/", tag = "Bookings", operation_id = "get_booking",
+    params(("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1)),
+    responses(
+        (status = 200, description = "The booking", body = OrderedBooking),
+        (
+            status = 404, description = "The booking does not exist, or belongs to another user", body = Refusal,
+            example = json!({ "detail": "Not found.", "code": "not_found" }),
+        ),
+    ),
+)]
+pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Json<OrderedBooking>, ApiError> {
+    let codes = orders::codes(&app).await?;
+    let (booking, order_id) = store::booking_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
+    let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at } = booking;
+    let order = codes.of(order_id);
+    Ok(Json(OrderedBooking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at, order }))
 }
 
 /// The most bookings in the list.

@@ -4,4 +4,4 @@ pub mod admin;
 pub mod api;
 pub mod store;
 
-pub use crate::desk::reply::{Booking, BookingStatus};
+pub use crate::desk::reply::Booking;

@@ -37,9 +37,33 @@ pub async fn bookings_of(db: &Db, user_id: i64, most: i64) -> Result<Vec<Booking
     db.query(&sql, vec![user_id.into(), most.into()]).await
 }
 
-/// Returns the ids of an order's bookings.
-pub async fn bookings_of_order(db: &Db, order_id: i64) -> Result<Vec<i64>> {
-    let found: Vec<(i64,)> = db.query("SELECT id FROM bookings WHERE order_id = ?", vec![order_id.into()]).await?;
+/// Returns the booking of a user with this id, and the id of its order.
+pub async fn booking_of(db: &Db, user_id: i64, id: i64) -> Result<Option<(Booking, i64)>> {
+    // Until its order is added, a booking of an earlier version stands for an order with its id.
+    let sql =
+        "SELECT COALESCE(b.order_id, b.id), b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status,
+               b.created_at
+         FROM bookings b JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
+         JOIN screens c ON c.id = s.screen_id
+         WHERE b.id = ? AND b.user_id = ? AND b.status IN ('booked', 'cancelled')";
+    let Some(mut row) = db.query_one::<Row>(sql, vec![id.into(), user_id.into()]).await? else { return Ok(None) };
+    let order_id = row.take()?;
+    Ok(Some((Booking::from_row(row)?, order_id)))
+}
+
+/// Returns the ids of the bookings of these orders.
+pub async fn bookings_of_orders(db: &Db, order_ids: &[i64]) -> Result<Vec<i64>> {
+    if order_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {} b.id FROM {} AS d JOIN bookings b {} ON b.order_id = d.id",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")]),
+        db.dialect().by_index("bookings_of_an_order"),
+    );
+    let order_ids: Vec<(i64,)> = order_ids.iter().map(|id| (*id,)).collect();
+    let found: Vec<(i64,)> = db.query(&sql, vec![Value::list(&order_ids)]).await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
@@ -78,6 +102,130 @@ async fn named(db: &Db, table: &str, seat: &str, ids: &[i64]) -> Result<HashMap<
     Ok(names)
 }
 
+/// What the objects of an action are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TouchedBy {
+    Bookings,
+    Orders,
+    Shows,
+}
+
+/// The booked seats of some objects, in how many orders of how many customers, and the held seats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Touched {
+    pub seats: i64,
+    pub orders: i64,
+    /// How many of the orders are paid.
+    pub paid: i64,
+    pub customers: i64,
+    pub held: i64,
+}
+
+/// The time limit for counting what an action touches.
+const TOUCHED_LIMIT: Duration = Duration::from_secs(2);
+
+/// Counts what belongs to these objects.
+///
+/// # Errors
+/// [`crate::db::DbError::TooLong`] if there is too much of it.
+pub async fn touched(db: &Db, by: TouchedBy, ids: &[i64]) -> Result<Touched> {
+    let on = match by {
+        TouchedBy::Bookings => "b.id = d.id",
+        TouchedBy::Orders => "b.order_id = d.id",
+        TouchedBy::Shows => "b.show_id = d.id AND b.active_seat >= 1",
+    };
+    let sql = format!(
+        "SELECT {} COUNT(CASE WHEN b.status = 'booked' THEN 1 END),
+         COUNT(DISTINCT CASE WHEN b.status = 'booked' THEN COALESCE(b.order_id, b.id) END),
+         COUNT(DISTINCT CASE WHEN b.status = 'booked' AND o.status = 'paid' THEN o.id END),
+         COUNT(DISTINCT CASE WHEN b.status = 'booked' THEN b.user_id END),
+         COUNT(CASE WHEN b.status = 'held' AND o.expires_at > {} THEN 1 END)
+         FROM {} AS d JOIN bookings b ON {on} LEFT JOIN orders o ON o.id = b.order_id",
+        db.dialect().in_order(),
+        db.dialect().now_or("?"),
+        db.dialect().table(&[("id", "BIGINT")])
+    );
+    let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
+    let found: Vec<Row> = db.query_aside(&sql, vec![clock::now().into(), Value::list(&ids)], TOUCHED_LIMIT).await?;
+    let Some(mut row) = found.into_iter().next() else { return Ok(Touched::default()) };
+    Ok(Touched {
+        seats: row.take()?,
+        orders: row.take()?,
+        paid: row.take()?,
+        customers: row.take()?,
+        held: row.take()?,
+    })
+}
+
+/// What a row says about the past of a booking.
+pub struct PastBooking {
+    pub user_id: i64,
+    pub username: String,
+    pub seat: i64,
+    pub created_at: i64,
+    /// None if it is not cancelled.
+    pub cancelled_at: Option<i64>,
+    /// The user who cancelled it; 0 for staff, None if that is not known.
+    pub cancelled_by: Option<i64>,
+}
+
+impl FromRow for PastBooking {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(PastBooking {
+            user_id: row.take()?,
+            username: row.take()?,
+            seat: row.take()?,
+            created_at: row.take()?,
+            cancelled_at: row.take()?,
+            cancelled_by: row.take()?,
+        })
+    }
+}
+
+/// Returns the past of a booking; nothing if there is no such booking.
+pub async fn past_of_booking(db: &Db, id: i64) -> Result<Vec<PastBooking>> {
+    past(db, "t.id = ?", id).await
+}
+
+/// Returns the past of an order's bookings, by seat.
+pub async fn past_of_order(db: &Db, order_id: i64) -> Result<Vec<PastBooking>> {
+    past(db, "t.order_id = ?", order_id).await
+}
+
+async fn past(db: &Db, condition: &str, id: i64) -> Result<Vec<PastBooking>> {
+    let sql = format!(
+        "SELECT t.user_id, u.username, t.seat_number, t.created_at, t.cancelled_at, t.cancelled_by
+         FROM bookings t JOIN users u ON u.id = t.user_id
+         WHERE {condition} AND t.status IN ('booked', 'cancelled') ORDER BY t.seat_number, t.id"
+    );
+    db.query(&sql, vec![id.into()]).await
+}
+
+/// Returns the order and the seat of each of these bookings, by seat.
+pub async fn seats_of_bookings(db: &Db, ids: &[i64]) -> Result<Vec<(i64, i64)>> {
+    let sql = format!(
+        "SELECT {} t.order_id, t.seat_number FROM {} AS d JOIN bookings t ON t.id = d.id
+         WHERE t.order_id IS NOT NULL ORDER BY t.seat_number",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")])
+    );
+    let ids: Vec<(i64,)> = ids.iter().map(|id| (*id,)).collect();
+    db.query(&sql, vec![Value::list(&ids)]).await
+}
+
+/// Returns the bookings of these orders that are not cancelled, each with its order.
+pub async fn booked_in_orders(db: &Db, orders: &[i64]) -> Result<Vec<(i64, i64)>> {
+    let sql = format!(
+        "SELECT {} t.id, t.order_id FROM {} AS d JOIN bookings t {} ON t.order_id = d.id
+         WHERE t.status = 'booked' ORDER BY t.id",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")]),
+        db.dialect().by_index("bookings_of_an_order"),
+    );
+    let ids: Vec<(i64,)> = orders.iter().map(|id| (*id,)).collect();
+    db.query(&sql, vec![Value::list(&ids)]).await
+}
+
 /// Returns the bookings of a show that are not cancelled, and its live holds.
 pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
     let booked: Vec<(i64,)> = db
@@ -90,6 +238,53 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
     let held = format!("SELECT id FROM orders {holds} WHERE held_in = ? AND expires_at > {now}");
     let held: Vec<(i64,)> = db.query(&held, vec![show_id.into(), clock::now().into()]).await?;
     Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
+}
+
+/// A seat that is booked or blocked, and who has it.
+pub struct TakenSeat {
+    pub show_id: i64,
+    pub seat: i64,
+    /// `booked` or `blocked`. A blocked seat has no user and no order.
+    pub status: String,
+    pub username: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub order_id: i64,
+    /// `awaiting_payment` if an earlier version booked the seat and its order is still to be added.
+    pub order_status: String,
+}
+
+impl FromRow for TakenSeat {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(TakenSeat {
+            show_id: row.take()?,
+            seat: row.take()?,
+            status: row.take()?,
+            username: row.take()?,
+            first_name: row.take()?,
+            last_name: row.take()?,
+            order_id: row.take()?,
+            order_status: row.take()?,
+        })
+    }
+}
+
+/// The time limit for reading the taken seats of some shows.
+const READING: Duration = Duration::from_secs(10);
+
+/// Returns the seats of these shows that are booked or blocked, ordered by show and seat.
+pub async fn taken_seats(db: &Db, show_ids: &[i64]) -> Result<Vec<TakenSeat>> {
+    let sql = format!(
+        "SELECT {} b.show_id, b.seat_number, b.status, COALESCE(u.username, ''), COALESCE(u.first_name, ''),
+         COALESCE(u.last_name, ''), COALESCE(b.order_id, b.id), COALESCE(o.status, 'awaiting_payment')
+         FROM {} AS d JOIN bookings b ON b.show_id = d.id LEFT JOIN users u ON u.id = b.user_id
+         LEFT JOIN orders o ON o.id = b.order_id
+         WHERE b.active_seat >= 1 AND b.status <> 'held' ORDER BY b.show_id, b.active_seat",
+        db.dialect().in_order(),
+        db.dialect().table(&[("id", "BIGINT")])
+    );
+    let ids: Vec<(i64,)> = show_ids.iter().map(|id| (*id,)).collect();
+    db.query_aside(&sql, vec![Value::list(&ids)], READING).await
 }
 
 /// The time limit for counting the taken seats of all shows.

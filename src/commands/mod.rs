@@ -12,6 +12,8 @@ use crate::data::{fixture, import_django, sample};
 use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
 use crate::openapi;
+use crate::orders::code_index;
+use crate::search::backfill;
 use crate::telemetry::log;
 
 /// Why a command failed.
@@ -189,8 +191,8 @@ fn edited_advice(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("The migrations {} {advice}", names.join(", ")))
 }
 
-/// Applies pending migrations; with `check`, only reports them; with `finish`, also those that wait until no earlier
-/// version runs.
+/// Applies pending migrations, and makes the search words and the index of codes that are missing; with `check`, only
+/// reports the migrations; with `finish`, also applies those that wait until no earlier version runs.
 pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), Failure> {
     let db = if check { open_existing(config)? } else { open_or_make(config)? };
     let state = db.migration_state().await?;
@@ -212,6 +214,12 @@ pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), F
                 println!("Applied {name}.");
             }
         }
+    }
+    if !check {
+        // If this is interrupted, `marquee migrate` continues, and so does a server.
+        let mut show = progress();
+        backfill::catch_up(&db, &mut show).await?;
+        code_index::catch_up(&db, &mut show).await?;
     }
     let waiting = db.waiting_migrations().await?;
     if !waiting.is_empty() {
@@ -364,9 +372,15 @@ pub fn settings(config: &Config) {
     }
 }
 
-/// Prints the schema.
-pub fn openapi(yaml: bool) -> Result<(), Failure> {
-    let text = if yaml { openapi::yaml() } else { openapi::SCHEMA.to_pretty_json().map_err(|error| error.to_string()) };
+/// Prints the schema. It needs no settings, but names the server if PUBLIC_URL is set.
+pub fn openapi(yaml: bool, env_file: Option<&Path>) -> Result<(), Failure> {
+    let public_url = Config::from_process(env_file).ok().and_then(|config| config.public_url);
+    let public_url = public_url.as_deref();
+    let text = if yaml {
+        openapi::json(public_url).and_then(|json| openapi::yaml(&json))
+    } else {
+        openapi::pretty_json(public_url)
+    };
     println!("{}", text.map_err(Failure::Refused)?);
     Ok(())
 }

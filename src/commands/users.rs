@@ -53,6 +53,30 @@ pub async fn set_active(config: &Config, name: &str, is_active: bool) -> Result<
     }
 }
 
+/// How many users are read at a time.
+const PAGE: i64 = 1_000;
+
+/// Prints users, one a line. The reader may close the pipe before the end.
+pub async fn list(config: &Config, staff_only: bool, inactive_only: bool) -> Result<(), Failure> {
+    let db = open_current(config).await?;
+    let mut out = std::io::stdout();
+    let mut last = 0;
+    loop {
+        let users = store::users(&db, last, PAGE, staff_only, inactive_only).await?;
+        let Some(end) = users.last() else { return Ok(()) };
+        last = end.id;
+        for user in users {
+            let mut status = vec![if user.is_active { "active" } else { "inactive" }];
+            status.extend(user.is_staff.then_some("staff"));
+            status.extend(user.is_superuser.then_some("superuser"));
+            let line = format!("{}\t{}\t{}\t{}", user.id, user.username, user.email, status.join(","));
+            if writeln!(out, "{line}").is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
 fn unknown(name: &str) -> Failure {
     Failure::Refused(format!("There is no user {name}."))
 }

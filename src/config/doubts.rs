@@ -85,6 +85,11 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
+/// Checks whether the server accepts requests for the host of an origin.
+fn is_host_allowed(config: &Config, origin: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, host)| config.host_allowed(host))
+}
+
 /// Finds settings that are valid each, but contradict one another.
 pub(super) fn of_config(config: &Config) -> Vec<Doubt> {
     let limits = &config.limits;
@@ -109,6 +114,10 @@ pub(super) fn of_config(config: &Config) -> Vec<Doubt> {
         (
             config.login_failures_per_account > config.login_failures_per_address,
             "LOGIN_FAILURES_PER_ACCOUNT is more than LOGIN_FAILURES_PER_ADDRESS, so it has no effect",
+        ),
+        (
+            config.public_url.as_deref().is_some_and(|url| !is_host_allowed(config, url)),
+            "PUBLIC_URL names a host that is not in ALLOWED_HOSTS, so the server refuses its own address",
         ),
     ];
     contradictions.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| mistake(text.to_owned())).collect()

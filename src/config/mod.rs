@@ -10,6 +10,7 @@ pub mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,12 +20,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
+use self::values::{business_day_start, cinema_name, is_log_directive, origin, public_url};
 use crate::db::target;
 use crate::desk::policy::Limits;
+use crate::time::cinema::BusinessDays;
 use crate::time::clock::SECOND;
 
 pub use crate::db::target::{DatabaseTarget, Host, TlsMode, parse_database_url};
@@ -50,7 +54,13 @@ pub struct Config {
     pub access_token_lifetime: Duration,
     pub refresh_token_lifetime: Duration,
     pub bind: SocketAddr,
-    /// Defines when the cinema's day begins.
+    /// The name of the cinema.
+    pub cinema_name: String,
+    /// Where clients reach the server, as an origin; `None` if nobody said.
+    pub public_url: Option<String>,
+    /// The local time at which a business day begins; see [`Config::business_days`].
+    pub business_day_starts_at: Time,
+    /// The time zone of the cinema.
     pub time_zone: TimeZone,
     pub log_format: LogFormat,
     /// A filter that `tracing_subscriber::EnvFilter` understands.
@@ -184,6 +194,12 @@ impl Config {
             access_token_lifetime: reader.duration("ACCESS_TOKEN_LIFETIME_HOURS", 60 * 60),
             refresh_token_lifetime: reader.duration("REFRESH_TOKEN_LIFETIME_DAYS", 24 * 60 * 60),
             bind: reader.parsed("BIND", |value| SocketAddr::from_str(value).ok()),
+            cinema_name: reader.parsed("CINEMA_NAME", cinema_name),
+            public_url: reader.parsed("PUBLIC_URL", |value| match value {
+                "" => Some(None),
+                value => public_url(value).map(Some),
+            }),
+            business_day_starts_at: reader.parsed("BUSINESS_DAY_STARTS_AT", business_day_start),
             time_zone: reader.parsed("TIME_ZONE", |name| {
                 let zone = TimeZone::get(name).ok()?;
                 (!zone.is_unknown()).then_some(zone)
@@ -216,19 +232,7 @@ impl Config {
             login_failure_window: reader.duration("LOGIN_FAILURE_WINDOW_SECONDS", 1),
             admin_idle: reader.duration("ADMIN_IDLE_MINUTES", 60),
             admin_session: reader.duration("ADMIN_SESSION_HOURS", 60 * 60),
-            limits: Limits {
-                hold: reader.integer::<i64>("HOLD_MINUTES") * MINUTE,
-                hold_in_all: reader.integer::<i64>("HOLD_LIMIT_MINUTES") * MINUTE,
-                held_seats: reader.integer("HOLD_SEATS_PER_USER"),
-                holds: reader.integer("HOLDS_PER_USER"),
-                holds_per_minute: reader.integer("HOLDS_PER_MINUTE"),
-                changes_per_minute: reader.integer("CHANGES_PER_USER_PER_MINUTE"),
-                opens_before: reader.if_given("SALES_OPEN_DAYS").map(|days| days * 24 * 60 * MINUTE),
-                closes_before: reader.if_given("SALES_CLOSE_MINUTES").map(|minutes| minutes * MINUTE),
-                order_seats: reader.if_given("SEATS_PER_ORDER"),
-                user_seats: reader.if_given("SEATS_PER_USER"),
-                cancel_before: reader.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
-            },
+            limits: reader.limits(),
             turnaround: reader.integer::<i64>("TURNAROUND_MINUTES") * MINUTE,
             env_file: None,
             doubts: doubts::of_file(decouple),
@@ -237,6 +241,11 @@ impl Config {
         let contradictions = doubts::of_config(&config);
         config.doubts.extend(contradictions);
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
+    }
+
+    /// Returns the business days of the cinema.
+    pub fn business_days(&self) -> BusinessDays {
+        BusinessDays { zone: self.time_zone.clone(), starts_at: self.business_day_starts_at }
     }
 
     /// Describes where the settings came from.
@@ -347,31 +356,6 @@ fn host_as_meant(entry: &str) -> Option<String> {
     Some(format!("{dot}{name}")).filter(|meant| is_host_pattern(meant))
 }
 
-/// Checks for a level, or `module::path=level`. `EnvFilter` accepts more, but it also takes a
-/// misspelt level for a module name, which turns the log off.
-fn is_log_directive(directive: &str) -> bool {
-    let (target, level) = directive.split_once('=').map_or((None, directive), |(target, level)| (Some(target), level));
-    let level = level.to_ascii_lowercase();
-    ["off", "error", "warn", "info", "debug", "trace"].contains(&level.as_str())
-        && target.is_none_or(|target| {
-            !target.is_empty() && target.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'))
-        })
-}
-
-/// Returns `scheme://host[:port]` as a browser writes it.
-fn origin(text: &str) -> Option<String> {
-    let (_, authority) = text.split_once("://")?;
-    if authority.contains(['/', '\\', '?', '#', '@', '*', '%'])
-        || text.chars().any(|c| c.is_whitespace() || c.is_control())
-    {
-        return None;
-    }
-    let url = Url::parse(text).ok()?;
-    let host = url.host_str().filter(|host| !host.is_empty())?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{host}{port}", url.scheme()))
-}
-
 /// Reads settings and collects the faults. A faulty setting reads as its default, so that the
 /// other settings are still checked; the result is discarded.
 struct Reader<E> {
@@ -438,6 +422,22 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             self.fault(name, problem);
             Vec::new()
         })
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            hold: self.integer::<i64>("HOLD_MINUTES") * MINUTE,
+            hold_in_all: self.integer::<i64>("HOLD_LIMIT_MINUTES") * MINUTE,
+            held_seats: self.integer("HOLD_SEATS_PER_USER"),
+            holds: self.integer("HOLDS_PER_USER"),
+            holds_per_minute: self.integer("HOLDS_PER_MINUTE"),
+            changes_per_minute: self.integer("CHANGES_PER_USER_PER_MINUTE"),
+            opens_before: self.if_given("SALES_OPEN_DAYS").map(|days| days * 24 * 60 * MINUTE),
+            closes_before: self.if_given("SALES_CLOSE_MINUTES").map(|minutes| minutes * MINUTE),
+            order_seats: self.if_given("SEATS_PER_ORDER"),
+            user_seats: self.if_given("SEATS_PER_USER"),
+            cancel_before: self.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
+        }
     }
 
     fn allowed_hosts(&mut self, debug: bool) -> Vec<String> {

@@ -162,6 +162,32 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "CINEMA_NAME",
+        meaning: "The name of the cinema, which clients and staff see.",
+        accepts: Accepts::Text("1 to 100 characters, without line breaks and other control characters"),
+        default: Some("Marquee"),
+        example: "",
+    },
+    Setting {
+        name: "PUBLIC_URL",
+        meaning: "The address under which clients and staff reach the server, if a proxy is in front. The API's schema \
+                  names it. Its host must be in ALLOWED_HOSTS.",
+        accepts: Accepts::Text(
+            "an address such as https://tickets.example or http://localhost:8000, with nothing after the host and \
+             port, or nothing",
+        ),
+        default: Some(""),
+        example: "",
+    },
+    Setting {
+        name: "BUSINESS_DAY_STARTS_AT",
+        meaning: "The local time at which the cinema's day begins. A show after midnight, but before this time, belongs \
+                  to the day before.",
+        accepts: Accepts::Text("a time from 00:00 to 11:59"),
+        default: Some("05:00"),
+        example: "",
+    },
+    Setting {
         name: "TIME_ZONE",
         meaning: "The time zone of the cinema, which defines when a day begins. Times in the API are UTC.",
         accepts: Accepts::Text("a name from the IANA time zone database, such as Europe/Berlin"),

@@ -32,6 +32,8 @@ fn an_empty_environment_gives_the_defaults() {
     assert_eq!(config.refresh_token_lifetime.as_secs(), 7 * 86_400);
     assert_eq!(config.bind.to_string(), "127.0.0.1:8000");
     assert_eq!(config.time_zone.iana_name(), Some("UTC"));
+    assert_eq!(config.business_day_starts_at, jiff::civil::time(5, 0, 0, 0));
+    assert_eq!(config.cinema_name, "Marquee");
     assert_eq!(config.log_format, LogFormat::Human);
     assert_eq!(config.log_level, "info");
     assert!(config.cors_allowed_origins.is_empty());
@@ -354,6 +356,17 @@ fn time_zones() {
 }
 
 #[test]
+fn business_days_begin_in_the_morning() {
+    for (text, hour, minute) in [("00:00", 0, 0), ("04:30", 4, 30), ("11:59", 11, 59)] {
+        let config = load(&format!("BUSINESS_DAY_STARTS_AT={text}")).expect(text);
+        assert_eq!(config.business_days().starts_at, jiff::civil::time(hour, minute, 0, 0), "{text}");
+    }
+    for text in ["", "5", "5:00", "05:60", "05:00:00", "12:00", "24:00", "-1:00", "+5:00", "05.00", "5 am"] {
+        assert!(faults(&format!("BUSINESS_DAY_STARTS_AT={text}")).starts_with("BUSINESS_DAY_STARTS_AT: "), "{text}");
+    }
+}
+
+#[test]
 fn debug_output_hides_the_secrets() {
     let config = load("SECRET_KEY=hunter2\nDATABASE_URL=mysql://u:hunter2@db/n").expect("valid");
     assert!(!format!("{config:?}").contains("hunter2"));
@@ -494,6 +507,31 @@ fn the_example_file_is_valid_with_every_setting_switched_on() {
     assert!(matches!(config.database, DatabaseTarget::Mysql { .. }));
 }
 
+#[test]
+fn the_cinemas_own_settings_are_read() {
+    let config = load("").expect("valid");
+    assert_eq!((config.cinema_name.as_str(), config.public_url), ("Marquee", None));
+    assert_eq!(config.business_day_starts_at.to_string(), "05:00:00");
+    for (url, stored) in [
+        ("https://Tickets.Example/", "https://tickets.example"),
+        ("https://tickets.example:443", "https://tickets.example"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ] {
+        let config = load(&format!("PUBLIC_URL={url}\nALLOWED_HOSTS=*")).expect(url);
+        assert_eq!(config.public_url.as_deref(), Some(stored), "{url}");
+    }
+    for url in ["tickets.example", "ftp://tickets.example", "https://tickets.example/marquee", "https://", "*"] {
+        assert!(faults(&format!("PUBLIC_URL={url}")).starts_with("PUBLIC_URL: "), "{url}");
+    }
+    let config = load("CINEMA_NAME=  Café Lumière \nBUSINESS_DAY_STARTS_AT=00:00").expect("valid");
+    assert_eq!(config.cinema_name, "Café Lumière");
+    assert_eq!(config.business_day_starts_at.to_string(), "00:00:00");
+    for name in [String::new(), " ".to_owned(), "a\tb".to_owned(), "x".repeat(101)] {
+        assert!(faults(&format!("CINEMA_NAME={name}")).starts_with("CINEMA_NAME: "), "{name}");
+    }
+}
+
 fn doubts(decouple: &str) -> Vec<(String, bool)> {
     let doubts = load(decouple).expect("it can be read").doubts;
     doubts.into_iter().map(|doubt| (doubt.text, doubt.is_mistake)).collect()
@@ -541,6 +579,7 @@ fn contradictions_are_found() {
         ("ACCESS_TOKEN_LIFETIME_HOURS=25\nREFRESH_TOKEN_LIFETIME_DAYS=1", "ACCESS_TOKEN_LIFETIME_HOURS"),
         ("ADMIN_IDLE_MINUTES=61\nADMIN_SESSION_HOURS=1", "ADMIN_IDLE_MINUTES"),
         ("LOGIN_FAILURES_PER_ACCOUNT=11\nLOGIN_FAILURES_PER_ADDRESS=10", "LOGIN_FAILURES_PER_ACCOUNT"),
+        ("PUBLIC_URL=https://tickets.example", "PUBLIC_URL"),
     ] {
         let found = doubts(decouple);
         assert!(found.len() == 1 && found[0].0.starts_with(named) && found[0].1, "{found:?}");
@@ -551,6 +590,8 @@ fn contradictions_are_found() {
         "SEATS_PER_ORDER=4",
         "SALES_OPEN_DAYS=1\nSALES_CLOSE_MINUTES=1439",
         "ACCESS_TOKEN_LIFETIME_HOURS=24\nREFRESH_TOKEN_LIFETIME_DAYS=1",
+        "PUBLIC_URL=https://tickets.example:8443\nALLOWED_HOSTS=.example",
+        "PUBLIC_URL=http://localhost:8000",
     ] {
         assert!(doubts(fine).is_empty(), "{fine}: {:?}", doubts(fine));
     }

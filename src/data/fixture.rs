@@ -1,19 +1,21 @@
 //! Loads movies, screens and shows from a JSON file. The file is checked as a whole and loaded completely or not at all.
 //! `marquee loaddata --help` describes the format; `docs/programme.json` is an example.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Deserializer, de};
 
+use super::json_file::json_text;
 use crate::config::Config;
 use crate::db::{Db, DbError, Tx};
 use crate::desk::policy::Sales;
-use crate::movies::{self, store as movie_store};
+use crate::movies::store as movie_store;
 use crate::screens::store as screen_store;
 use crate::shows::store::{self as show_store, PutOutcome, ShowDraft};
-use crate::shows::texts::{count_text, overlap_warnings};
+use crate::shows::texts::{count_text, known_collisions, new_collisions, overlap_warnings};
+use crate::text;
 use crate::time::clock;
 
 /// The content of a file.
@@ -144,19 +146,25 @@ const MAX_ID: i64 = (1 << 53) - 1;
 /// Loads the content of a file. A time without an offset is in the cinema's time zone. A dry run does everything except
 /// commit.
 pub async fn load(db: &Db, bytes: &[u8], config: &Config, dry_run: bool) -> Result<Loaded, Error> {
-    let fixture = read(bytes).map_err(|fault| Error::Faults(vec![fault]))?;
+    let mut fixture = read(bytes).map_err(|fault| Error::Faults(vec![fault]))?;
     let mut faults = Vec::new();
     let mut loaded = Loaded::default();
+    fixture.clean(&mut loaded.warnings);
     let times = check(&fixture, &config.time_zone, &mut faults, &mut loaded.warnings);
     if !faults.is_empty() {
         return Err(Error::Faults(faults));
     }
     let mut tx = db.begin().await?;
-    put_movies(&mut tx, &fixture.movies, &mut loaded, &mut faults).await?;
+    let longer = put_movies(&mut tx, config, &fixture.movies, &mut loaded, &mut faults).await?;
     put_screens(&mut tx, &fixture.screens, &mut loaded, &mut faults).await?;
     put_shows(&mut tx, config, fixture.shows.iter().zip(&times), &mut loaded, &mut faults).await?;
     if !faults.is_empty() {
         return Err(Error::Faults(faults));
+    }
+    // When the shows of the file are at their new times.
+    for Longer { position, id, known } in longer {
+        let texts = new_collisions(&mut tx, config, id, &known).await?;
+        loaded.warnings.extend(texts.into_iter().map(|text| format!("movies[{position}]: {text}")));
     }
     if !dry_run {
         tx.commit().await?;
@@ -164,77 +172,38 @@ pub async fn load(db: &Db, bytes: &[u8], config: &Config, dry_run: bool) -> Resu
     Ok(loaded)
 }
 
-/// Reads the content of a file. If it is not JSON, the error says which kind of file it looks like.
+impl Fixture {
+    /// Cleans titles and names, and warns of characters that can't be shown.
+    fn clean(&mut self, warnings: &mut Vec<String>) {
+        let mut clean = |text: &mut String, place: String| {
+            if let Some(bad) = text::unshowable(text.trim()) {
+                warnings.push(format!("{place}: U+{:04X}, which can't be shown, was removed", u32::from(bad)));
+            }
+            *text = text::clean(text);
+        };
+        for (position, movie) in self.movies.iter_mut().enumerate() {
+            clean(&mut movie.title, format!("movies[{position}].title"));
+        }
+        for (position, screen) in self.screens.iter_mut().enumerate() {
+            clean(&mut screen.name, format!("screens[{position}].name"));
+        }
+        for show in &mut self.shows {
+            for reference in [&mut show.movie, &mut show.screen] {
+                if let Reference::Name(name) = reference {
+                    *name = text::clean(name);
+                }
+            }
+        }
+    }
+}
+
+/// Reads the content of a file.
 fn read(bytes: &[u8]) -> Result<Fixture, String> {
-    if let Some(other) = other_kind(bytes) {
-        return Err(other.to_owned());
-    }
-    let text = text(bytes)?;
-    let text = text.as_str();
-    match text.trim_start().chars().next() {
-        None => return Err("the file is empty".to_owned()),
-        Some('<') => return Err("this is HTML or XML, not JSON: was a web page saved instead of the file?".to_owned()),
-        Some('[') if is_django_dump(text) => {
-            return Err("this is the output of Django's dumpdata, which loaddata does not read: use `marquee \
-                        import-django`, which copies Django's database directly"
-                .to_owned());
-        }
-        Some('{' | '[') => {}
-        Some(_) if is_table(text) => {
-            return Err("this is a table (CSV), not JSON: `marquee loaddata --help` describes the format".to_owned());
-        }
-        Some(_) => {}
-    }
+    let text = json_text(bytes)?;
     // Read as a map first, because serde would also read the struct from a list.
-    serde_json::from_str::<HashMap<String, de::IgnoredAny>>(text)
-        .and_then(|_| serde_json::from_str(text))
+    serde_json::from_str::<HashMap<String, de::IgnoredAny>>(&text)
+        .and_then(|_| serde_json::from_str(&text))
         .map_err(|error| error.to_string())
-}
-
-/// Recognizes files that are not text by their first bytes.
-fn other_kind(bytes: &[u8]) -> Option<&'static str> {
-    let kinds: [(&[u8], &str); 5] = [
-        (b"PK\x03\x04", "this is a ZIP file or an Excel or LibreOffice workbook, not JSON"),
-        (b"\xd0\xcf\x11\xe0", "this is an old Excel workbook, not JSON"),
-        (b"\x1f\x8b", "this file is compressed: unpack it first"),
-        (
-            b"SQLite format 3\0",
-            "this is an SQLite database, not JSON: to copy one from Django, use `marquee import-django`",
-        ),
-        (b"%PDF", "this is a PDF, not JSON"),
-    ];
-    kinds.into_iter().find(|(head, _)| bytes.starts_with(head)).map(|(_, kind)| kind)
-}
-
-/// Decodes the text of a file: UTF-8, or UTF-16 with a byte order mark, as editors and shells on Windows write it.
-fn text(bytes: &[u8]) -> Result<String, String> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (units, rest) = bytes.as_chunks::<2>();
-        let text = String::from_utf16(&units.iter().map(|bytes| unit(*bytes)).collect::<Vec<_>>());
-        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| "this starts like UTF-16, but is not valid".to_owned())
-    };
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        _ => {
-            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
-                let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-                format!("this is not UTF-8 (line {line}): save it as UTF-8")
-            })
-        }
-    }
-}
-
-fn is_django_dump(text: &str) -> bool {
-    let objects = serde_json::from_str::<Vec<HashMap<String, de::IgnoredAny>>>(text).unwrap_or_default();
-    objects.first().is_some_and(|object| object.contains_key("model") && object.contains_key("fields"))
-}
-
-/// Checks whether the first line looks like columns of a table rather than JSON.
-fn is_table(text: &str) -> bool {
-    let first = text.trim_start().lines().next().unwrap_or_default();
-    first.contains([',', ';', '\t']) && !first.contains(['{', '[', ':'])
 }
 
 /// Checks everything that does not need the database. Returns the times of the shows.
@@ -283,10 +252,7 @@ fn check_name(text: &str) -> Result<(), String> {
     if text.is_empty() || text.chars().count() > MAX_TEXT_CHARS {
         return Err("must have 1 to 255 characters".to_owned());
     }
-    match movies::unshowable(text) {
-        Some(bad) => Err(format!("has the character U+{:04X}, which can't be shown", u32::from(bad))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Checks a show. Returns its times, if it has a valid start.
@@ -348,14 +314,50 @@ fn time(text: &str, zone: &TimeZone) -> Result<(i64, Option<String>), String> {
     Ok((ambiguous.earlier().map_err(|_| form())?.timestamp().as_microsecond(), note))
 }
 
-/// Writes the movies. A movie without an id is the one in the database with the same title; if there are several, the
+/// A movie of the file that gets longer, with the collisions that its shows already had.
+struct Longer {
+    position: usize,
+    id: i64,
+    known: BTreeSet<(i64, i64)>,
+}
+
+/// Writes the movies, and returns those that get longer. A movie without an id is the one in the database with the same title; if there are several, the
 /// one with the same duration. A movie that matches none is new.
 async fn put_movies(
     tx: &mut Tx,
+    config: &Config,
     movies: &[Movie],
     loaded: &mut Loaded,
     faults: &mut Vec<String>,
-) -> Result<(), DbError> {
+) -> Result<Vec<Longer>, DbError> {
+    let ids = match_movies(tx, movies, faults).await?;
+    let mut longer = Vec::new();
+    for (position, (movie, id)) in movies.iter().zip(ids).enumerate() {
+        let (title, minutes) = (movie.title.trim(), movie.duration_minutes.0);
+        if let Some(id) = id
+            && let Some((was, long)) = movie_store::movie(tx, id).await?
+        {
+            if was == title && long == minutes {
+                loaded.movies.there += 1;
+                continue;
+            }
+            if minutes > long {
+                let known = known_collisions(tx, config, id).await?;
+                longer.push(Longer { position, id, known });
+            }
+        }
+        movie_store::put_movie(tx, id, title, minutes).await?;
+        loaded.movies.loaded += 1;
+        let called = movie_store::movies_titled(tx, title).await?.len();
+        if called > 1 {
+            loaded.warnings.push(format!("movies[{position}]: {called} movies are now called {title:?}"));
+        }
+    }
+    Ok(longer)
+}
+
+/// Returns the id in the database of each movie; none for a new one.
+async fn match_movies(tx: &mut Tx, movies: &[Movie], faults: &mut Vec<String>) -> Result<Vec<Option<i64>>, DbError> {
     let mut ids: Vec<Option<i64>> = movies.iter().map(|movie| movie.id.map(|Whole(id)| id)).collect();
     let mut matched: HashSet<i64> = ids.iter().flatten().copied().collect();
     let mut known = Vec::with_capacity(movies.len());
@@ -385,22 +387,7 @@ async fn put_movies(
             matched.extend(ids[position]);
         }
     }
-    for (position, (movie, id)) in movies.iter().zip(ids).enumerate() {
-        let (title, minutes) = (movie.title.trim(), movie.duration_minutes.0);
-        if let Some(id) = id
-            && movie_store::movie(tx, id).await?.is_some_and(|(was, long)| was == title && long == minutes)
-        {
-            loaded.movies.there += 1;
-            continue;
-        }
-        movie_store::put_movie(tx, id, title, minutes).await?;
-        loaded.movies.loaded += 1;
-        let called = movie_store::movies_titled(tx, title).await?.len();
-        if called > 1 {
-            loaded.warnings.push(format!("movies[{position}]: {called} movies are now called {title:?}"));
-        }
-    }
-    Ok(())
+    Ok(ids)
 }
 
 async fn put_screens(

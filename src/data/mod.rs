@@ -2,5 +2,6 @@
 
 pub mod fixture;
 pub mod import_django;
+mod json_file;
 pub mod sample;
 pub mod store;

@@ -97,6 +97,8 @@ fn copy(from: &Path, partial: &Path, progress: &mut dyn FnMut(i32, i32)) -> Resu
     if mode != "delete" {
         return Err(Error::Damaged(format!("its journal mode is {mode}")));
     }
+    // Pages are copied with the remains of deleted rows. Without them, the copy has nothing that was erased before.
+    target.execute_batch("VACUUM").map_err(db_error)?;
     let found: String = target.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(db_error)?;
     if found != "ok" {
         return Err(Error::Damaged(found));

@@ -52,6 +52,8 @@ migrations![
     10 "0010_drop_old_indexes" waits,
     11 "0011_holds_by_show",
     12 "0012_drop_holds_by_user" waits,
+    13 "0013_search_words",
+    14 "0014_panel",
 ];
 
 impl Migration {

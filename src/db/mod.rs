@@ -7,9 +7,9 @@
 
 pub mod backup;
 pub mod list;
+mod list_sql;
 mod migrations;
 pub mod mysql;
-mod searching;
 pub mod sqlite;
 pub mod target;
 mod value;
@@ -201,8 +201,14 @@ impl Statement {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Done {
     pub changed: u64,
-    /// The id that the database assigned to the inserted row; see [`Query::insert`].
     last_id: i64,
+}
+
+impl Done {
+    /// Returns the id that the database assigned to the row that the statement inserted.
+    pub fn inserted_id(self) -> i64 {
+        self.last_id
+    }
 }
 
 /// How long work waits for a connection, a lock or the SQLite writer before it fails.

@@ -9,6 +9,7 @@
 pub mod adoption;
 mod batch;
 pub mod cleanup;
+pub mod code_index;
 pub mod codes;
 pub mod command;
 pub mod error;
@@ -33,6 +34,7 @@ mod tests;
 pub mod write;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -53,6 +55,7 @@ use self::sql::Sql;
 use crate::db::{Db, DbError};
 use crate::tasks;
 use crate::telemetry::metrics;
+use crate::time::clock;
 
 /// Capacity of the map from hold to show.
 const REMEMBERED_HOLDS: usize = 100_000;
@@ -84,6 +87,8 @@ struct Tools {
     sql: Arc<Sql>,
     limits: Arc<Limits>,
     code_of: CodeOf,
+    /// The database's clock minus this machine's, in microseconds.
+    clock_ahead: Arc<AtomicI64>,
 }
 
 /// Returns the code of an order; `None` while the key of the codes has not been read.
@@ -134,7 +139,8 @@ impl Desk {
     ) -> Desk {
         let rate_limit = Arc::new(RateLimit::new(limits.changes_per_minute));
         let sql = Arc::new(Sql::new(db.dialect()));
-        let tools = Tools { db: db.clone(), ids: Arc::default(), sql, limits: Arc::new(limits), code_of };
+        let (limits, clock_ahead) = (Arc::new(limits), Arc::default());
+        let tools = Tools { db: db.clone(), ids: Arc::default(), sql, limits, code_of, clock_ahead };
         let hold_shows = HoldShows::default();
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
@@ -154,6 +160,12 @@ impl Desk {
     /// Returns how many requests are waiting for a batch.
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
+    /// Returns the time of the clock that the desk decides by, in UTC microseconds. Before the first request to the desk,
+    /// it is this machine's clock.
+    pub fn now(&self) -> i64 {
+        clock::now() + self.tools.clock_ahead.load(Ordering::Relaxed)
     }
 
     /// Books a seat.
@@ -317,6 +329,10 @@ fn closed() -> BookingError {
 impl Tools {
     async fn load(&self, commands: &[Command], keys: &[Option<Key>]) -> Result<Loaded, DbError> {
         let sent: Vec<Key> = keys.iter().copied().flatten().collect();
-        load::load(&self.db, &self.sql, commands, &sent, &self.limits).await
+        let loaded = load::load(&self.db, &self.sql, commands, &sent, &self.limits).await?;
+        if let Some(ahead) = loaded.clock_ahead {
+            self.clock_ahead.store(ahead, Ordering::Relaxed);
+        }
+        Ok(loaded)
     }
 }

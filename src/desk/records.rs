@@ -5,6 +5,9 @@ use crate::db::list::records;
 /// Stands for "no expiry" in [`NewOrder::expires_at`] and [`OrderUpdate::expires_at`].
 pub const NEVER: i64 = -1;
 
+/// Stands for staff in [`CancelledSeat::by_user`].
+pub const STAFF: i64 = 0;
+
 records! {
     /// A seat of a show.
     #[derive(PartialOrd, Ord)]
@@ -90,6 +93,14 @@ records! {
     pub struct SeatAt {
         id: i64,
         at: i64,
+    }
+
+    /// A row of `bookings` that is cancelled: when, and by which user; [`STAFF`] for staff.
+    #[derive(PartialOrd, Ord)]
+    pub struct CancelledSeat {
+        id: i64,
+        at: i64,
+        by_user: i64,
     }
 
     /// A new row of `bookings`.

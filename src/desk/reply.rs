@@ -145,7 +145,8 @@ pub struct Booking {
     pub date_time: i64,
     #[schema(minimum = 1)]
     pub seat_number: i64,
-    #[schema(value_type = BookingStatus)]
+    /// `booked` or `cancelled`; other values may be added. A cancelled booking is never booked again.
+    #[schema(extensions(("x-extensible-enum" = json!(["booked", "cancelled"]))))]
     pub status: String,
     /// When the seat was booked.
     #[serde(serialize_with = "clock::serialize")]
@@ -153,40 +154,23 @@ pub struct Booking {
     pub created_at: i64,
 }
 
-/// The two states of a booking. A cancelled booking is never booked again.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum BookingStatus {
-    Booked,
-    Cancelled,
-}
-
 /// Seats of a show that nobody else can get until the hold expires.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(example = json!({
-    "id": 123, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
-    "seats": [5, 6, 7], "created_at": "2026-11-22T20:33:56.164058Z", "expires_at": "2026-11-22T20:41:56.164058Z"
-}))]
+#[derive(Debug, Clone, Serialize)]
 pub struct Hold {
-    #[schema(minimum = 1)]
     pub id: i64,
     /// The id of the show.
-    #[schema(minimum = 1)]
     pub show: i64,
     pub movie_title: String,
     pub screen_name: String,
     /// When the show begins.
     #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = String, format = DateTime)]
     pub date_time: i64,
     /// In ascending order.
     pub seats: Vec<i64>,
     #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = String, format = DateTime)]
     pub created_at: i64,
     /// When the seats become available to everyone, unless the hold is confirmed before.
     #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = String, format = DateTime)]
     pub expires_at: i64,
 }
 
@@ -208,7 +192,9 @@ pub struct Order {
     /// The code to show at the counter. Letter case and the dash are ignored.
     #[schema(min_length = 10)]
     pub code: String,
-    #[schema(value_type = OrderStatus)]
+    /// `awaiting_payment`, `paid`, `cancelled` or `refunded`; other values may be added. Seats of a paid order can be
+    /// cancelled; it stays paid until it is refunded.
+    #[schema(extensions(("x-extensible-enum" = json!(["awaiting_payment", "paid", "cancelled", "refunded"]))))]
     pub status: String,
     /// The id of the show.
     #[schema(minimum = 1)]
@@ -227,16 +213,6 @@ pub struct Order {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: i64,
-}
-
-/// The status of an order. Seats of a paid order can be cancelled; it stays paid until it is refunded.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderStatus {
-    AwaitingPayment,
-    Paid,
-    Cancelled,
-    Refunded,
 }
 
 impl Order {

@@ -6,7 +6,8 @@ use super::idempotency::Key;
 use super::load::Loaded;
 use super::policy::Limits;
 use super::records::{
-    BookedOrder, BookedSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom,
+    BookedOrder, BookedSeat, CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, STAFF,
+    SeatAt, ShowUpdate, UserRoom,
 };
 use super::rules::Changes;
 use super::sql::Sql;
@@ -26,7 +27,7 @@ pub struct Change {
     /// Held rows that their holders dropped.
     pub dropped: Vec<SeatAt>,
     pub confirmed: Vec<SeatAt>,
-    pub cancelled: Vec<SeatAt>,
+    pub cancelled: Vec<CancelledSeat>,
     pub new_bookings: Vec<NewBooking>,
     pub new_replies: Vec<NewReply>,
     /// Replies that make room for new ones with the same keys.
@@ -49,11 +50,15 @@ impl Change {
             // Their hold is changed by this same write, so its expiry does not matter.
             dropped: all_at(&changes.dropped, i64::MAX),
             confirmed: all_at(&changes.confirmed, now),
-            cancelled: all_at(&changes.cancelled, now),
             expired_replies: loaded.expired_replies.clone(),
             now,
             ..Change::default()
         };
+        change.cancelled.extend(changes.cancelled.iter().map(|id| CancelledSeat {
+            id: *id,
+            at: now,
+            by_user: changes.cancelled_by.get(id).copied().unwrap_or(STAFF),
+        }));
         change.shows.extend(changes.shows.iter().map(|(id, show)| ShowUpdate {
             id: *id,
             taken: show.taken,

@@ -5,8 +5,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::shown::{self, ShownHold};
 use super::{Hold, store};
+use crate::desk::codes::Codes;
 use crate::desk::command::Origin;
+use crate::desk::error::BookingError;
+use crate::desk::reply::Reply;
 use crate::error::ApiError;
 use crate::identity::User;
 use crate::identity::client::Client;
@@ -15,7 +19,7 @@ use crate::state::App;
 use crate::web::body::{Form, NoFields};
 use crate::web::endpoint::PathId;
 use crate::web::idempotency_key::KeyHeader;
-use crate::web::refusal::Detail;
+use crate::web::refusal::Refusal;
 
 /// The body of a request for several seats.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
@@ -26,6 +30,20 @@ pub struct Seats {
     /// Numbers from 1 to the show's `total_seats`, each once.
     #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>)]
     seats: Vec<i64>,
+}
+
+/// Returns the desk's reply with what the desk does not store.
+fn hold_reply(app: &App, reply: Reply<Hold>, status: StatusCode, codes: &Codes) -> Result<Response, ApiError> {
+    shown::response(reply, status, codes, app.desk.now())
+}
+
+/// Returns the refusal of a request about this hold. If it is confirmed, the refusal names the order, so that a client
+/// that lost the reply finds it. The desk only says so to the hold's owner.
+fn refused(error: BookingError, hold_id: i64, codes: &Codes) -> ApiError {
+    match error {
+        BookingError::HoldConfirmed => ApiError::HoldConfirmed { order: codes.of(hold_id) },
+        error => ApiError::Order(error),
+    }
 }
 
 /// Hold seats of a show
@@ -40,18 +58,17 @@ pub struct Seats {
     ),
     request_body = Seats,
     responses(
-        (status = 201, description = "The hold", body = Hold),
+        (status = 201, description = "The hold", body = ShownHold),
         (
             status = 409,
             description = "A seat is taken, sales are closed, or a limit is reached; `code` says why",
-            body = Detail,
+            body = Refusal,
             examples(
                 ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
                 ("show_full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked.", "code": "show_full" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "You can hold at most 20 seats per show.", "code": "hold_limit_seats" }))),
                 ("hold_limit_holds" = (summary = "Too many holds", value = json!({ "detail": "You can have at most 4 holds per show.", "code": "hold_limit_holds" }))),
-                ("hold_limit_rate" = (summary = "Too many holds in a minute", value = json!({ "detail": "You can make at most 30 holds per minute.", "code": "hold_limit_rate" }))),
                 ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
                 ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "An order can have at most 10 seats.", "code": "order_limit" }))),
@@ -59,13 +76,14 @@ pub struct Seats {
             ),
         ),
         (
-            status = 429, description = "Too many changes in a minute", body = Detail,
-            example = json!({
-                "detail": "You can make at most 600 changes per minute.", "code": "changes_limit_rate"
-            }),
+            status = 429, description = "Too many holds or changes in a minute", body = Refusal,
+            examples(
+                ("hold_limit_rate" = (summary = "Too many holds", value = json!({ "detail": "You can make at most 30 holds per minute.", "code": "hold_limit_rate" }))),
+                ("changes_limit_rate" = (summary = "Too many changes", value = json!({ "detail": "You can make at most 600 changes per minute.", "code": "changes_limit_rate" }))),
+            ),
         ),
         (
-            status = 422, description = "The Idempotency-Key was used for another request", body = Detail,
+            status = 422, description = "The Idempotency-Key was used for another request", body = Refusal,
             example = json!({
                 "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
             }),
@@ -82,8 +100,16 @@ pub async fn hold(
 ) -> Result<Response, ApiError> {
     let seats = form.integers("seats", 1);
     form.check_whole()?;
+    let codes = orders::codes(&app).await?;
     let from = Origin { user_id: user.id, key: key.of(&seats), client };
-    app.desk.hold(from, show_id, seats).await.map_err(ApiError::Order)?.response(StatusCode::CREATED)
+    match app.desk.hold(from, show_id, seats).await {
+        Ok(reply) => hold_reply(&app, reply, StatusCode::CREATED, codes),
+        Err(BookingError::HoldsTooFast { limit }) => {
+            let seconds = store::seconds_until_next_hold(&app.db, user.id, limit).await?;
+            Err(ApiError::HoldsTooFast { limit, seconds })
+        }
+        Err(refused) => Err(ApiError::Order(refused)),
+    }
 }
 
 /// List your live holds
@@ -91,20 +117,24 @@ pub async fn hold(
 /// Newest first. Holds that have expired or were released or confirmed are not included.
 #[utoipa::path(
     get, path = "/api/holds/", tag = "Holds", operation_id = "list_holds",
-    responses((status = 200, description = "Your holds", body = [Hold])),
+    responses((status = 200, description = "Your holds", body = [ShownHold])),
 )]
-pub async fn list(State(app): State<App>, user: User) -> Result<Json<Vec<Hold>>, ApiError> {
-    Ok(Json(store::holds_of(&app.db, user.id).await?))
+pub async fn list(State(app): State<App>, user: User) -> Result<Json<Vec<ShownHold>>, ApiError> {
+    let codes = orders::codes(&app).await?;
+    let holds = store::holds_of(&app.db, user.id).await?;
+    Ok(Json(holds.into_iter().map(|(hold, now)| ShownHold::of(hold, codes, now)).collect()))
 }
 
 /// Get one of your live holds
 #[utoipa::path(
     get, path = "/api/holds/{hold_id}/", tag = "Holds", operation_id = "get_hold",
     params(("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1)),
-    responses((status = 200, description = "The hold", body = Hold)),
+    responses((status = 200, description = "The hold", body = ShownHold)),
 )]
-pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Json<Hold>, ApiError> {
-    store::hold_of(&app.db, user.id, id).await?.map(Json).ok_or(ApiError::NotFound)
+pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Json<ShownHold>, ApiError> {
+    let codes = orders::codes(&app).await?;
+    let (hold, now) = store::hold_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
+    Ok(Json(ShownHold::of(hold, codes, now)))
 }
 
 /// Extend a hold
@@ -117,14 +147,14 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
         KeyHeader,
     ),
     responses(
-        (status = 200, description = "The hold with its new expiry", body = Hold),
+        (status = 200, description = "The hold with its new expiry", body = ShownHold),
         (
             status = 409,
             description = "The hold has ended or can't be extended any further, or sales are closed",
-            body = Detail,
+            body = Refusal,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Read the order", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed", "order": "7KQ4M-92XRA" }))),
                 ("hold_limit_time" = (summary = "Confirm or release it", value = json!({ "detail": "This hold can't be extended any further.", "code": "hold_limit_time" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
@@ -140,8 +170,10 @@ pub async fn extend(
     Client(client): Client,
     _: NoFields,
 ) -> Result<Response, ApiError> {
+    let codes = orders::codes(&app).await?;
     let from = Origin { user_id: user.id, key: key.of(&[]), client };
-    app.desk.extend(from, hold_id).await.map_err(ApiError::Order)?.response(StatusCode::OK)
+    let reply = app.desk.extend(from, hold_id).await.map_err(|error| refused(error, hold_id, codes))?;
+    hold_reply(&app, reply, StatusCode::OK, codes)
 }
 
 /// Change the seats of a hold
@@ -155,15 +187,15 @@ pub async fn extend(
     ),
     request_body = Seats,
     responses(
-        (status = 200, description = "The hold with its new seats", body = Hold),
+        (status = 200, description = "The hold with its new seats", body = ShownHold),
         (
             status = 409,
             description = "A seat is taken, sales are closed, a limit is reached, or the hold is over; it is unchanged",
-            body = Detail,
+            body = Refusal,
             examples(
                 ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Read the order", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed", "order": "7KQ4M-92XRA" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "You can hold at most 20 seats per show.", "code": "hold_limit_seats" }))),
                 ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
@@ -173,13 +205,13 @@ pub async fn extend(
             ),
         ),
         (
-            status = 429, description = "Too many changes in a minute", body = Detail,
+            status = 429, description = "Too many changes in a minute", body = Refusal,
             example = json!({
                 "detail": "You can make at most 600 changes per minute.", "code": "changes_limit_rate"
             }),
         ),
         (
-            status = 422, description = "The Idempotency-Key was used for another request", body = Detail,
+            status = 422, description = "The Idempotency-Key was used for another request", body = Refusal,
             example = json!({
                 "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
             }),
@@ -196,8 +228,10 @@ pub async fn change(
 ) -> Result<Response, ApiError> {
     let seats = form.integers("seats", 1);
     form.check_whole()?;
+    let codes = orders::codes(&app).await?;
     let from = Origin { user_id: user.id, key: key.of(&seats), client };
-    app.desk.change_hold(from, hold_id, seats).await.map_err(ApiError::Order)?.response(StatusCode::OK)
+    let reply = app.desk.change_hold(from, hold_id, seats).await.map_err(|error| refused(error, hold_id, codes))?;
+    hold_reply(&app, reply, StatusCode::OK, codes)
 }
 
 /// Release a hold
@@ -210,12 +244,12 @@ pub async fn change(
         KeyHeader,
     ),
     responses(
-        (status = 200, description = "The released hold", body = Hold),
+        (status = 200, description = "The released hold", body = ShownHold),
         (
-            status = 409, description = "The hold has already ended", body = Detail,
+            status = 409, description = "The hold has already ended", body = Refusal,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Read the order", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed", "order": "7KQ4M-92XRA" }))),
             ),
         ),
     ),
@@ -228,13 +262,17 @@ pub async fn release(
     Client(client): Client,
     _: NoFields,
 ) -> Result<Response, ApiError> {
+    let codes = orders::codes(&app).await?;
     let from = Origin { user_id: user.id, key: key.of(&[]), client };
-    app.desk.release(from, hold_id).await.map_err(ApiError::Order)?.response(StatusCode::OK)
+    let reply = app.desk.release(from, hold_id).await.map_err(|error| refused(error, hold_id, codes))?;
+    hold_reply(&app, reply, StatusCode::OK, codes)
 }
 
 /// Confirm a hold
 ///
-/// Turns the hold into an order, which is paid at the counter. If the reply is 201, its seats are booked.
+/// Turns the hold into an order, which is paid at the counter. If the reply is 201, its seats are booked. If you don't
+/// know whether an earlier request succeeded, confirm again: a hold that is confirmed already is refused with
+/// `hold_confirmed` and the `order`'s code.
 #[utoipa::path(
     post, path = "/api/holds/{hold_id}/confirm/", tag = "Holds", operation_id = "confirm_hold",
     params(
@@ -244,10 +282,10 @@ pub async fn release(
     responses(
         (status = 201, description = "The order", body = Order),
         (
-            status = 409, description = "The hold has ended, or the show has started", body = Detail,
+            status = 409, description = "The hold has ended, or the show has started", body = Refusal,
             examples(
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
-                ("hold_confirmed" = (summary = "See the orders", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed" }))),
+                ("hold_confirmed" = (summary = "Read the order", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed", "order": "7KQ4M-92XRA" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
             ),
         ),
@@ -262,7 +300,8 @@ pub async fn confirm(
     _: NoFields,
 ) -> Result<Response, ApiError> {
     // The desk writes the order's code into the reply, so the codes must be loaded.
-    orders::codes(&app).await?;
+    let codes = orders::codes(&app).await?;
     let from = Origin { user_id: user.id, key: key.of(&[]), client };
-    app.desk.confirm(from, hold_id).await.map_err(ApiError::Order)?.response(StatusCode::CREATED)
+    let reply = app.desk.confirm(from, hold_id).await.map_err(|error| refused(error, hold_id, codes))?;
+    reply.response(StatusCode::CREATED)
 }

@@ -10,29 +10,31 @@ use crate::time::clock::{self, SECOND};
 /// clocks that differ.
 const LONGEST_HOLD: i64 = 2 * 24 * 60 * 60 * SECOND;
 
-/// Returns the live holds of a user, newest first.
-pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<Hold>> {
+/// Returns the live holds of a user, newest first, each with the time of the clock that ends it.
+pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<(Hold, i64)>> {
     let since = clock::now() - LONGEST_HOLD;
     live(db, "o.user_id = ? AND o.created_at > ? AND o.status = 'held'", vec![user_id.into(), since.into()]).await
 }
 
-/// Returns the live hold of a user with this id.
-pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Hold>> {
+/// Returns the live hold of a user with this id, with the time of the clock that ends it.
+pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<(Hold, i64)>> {
     Ok(live(db, "o.id = ? AND o.held_by = ?", vec![id.into(), user_id.into()]).await?.pop())
 }
 
-async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>> {
+async fn live(db: &Db, which: &str, named: Vec<Value>) -> Result<Vec<(Hold, i64)>> {
+    let now = db.dialect().now_or("?");
     let sql = format!(
-        "SELECT {} o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, b.seat_number
+        "SELECT {} {now}, o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, b.seat_number
          FROM orders o JOIN bookings b ON b.order_id = o.id JOIN shows s ON s.id = o.show_id
          JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-         WHERE {which} AND o.expires_at > {} ORDER BY b.seat_number",
-        db.dialect().in_order(),
-        db.dialect().now_or("?")
+         WHERE {which} AND o.expires_at > {now} ORDER BY b.seat_number",
+        db.dialect().in_order()
     );
-    params.push(clock::now().into());
-    let mut holds: BTreeMap<(i64, i64), Hold> = BTreeMap::new();
+    let here = Value::from(clock::now());
+    let params = [here.clone()].into_iter().chain(named).chain([here]).collect();
+    let mut holds: BTreeMap<(i64, i64), (Hold, i64)> = BTreeMap::new();
     for mut row in db.query::<Row>(&sql, params).await? {
+        let now = row.take()?;
         let hold = Hold {
             id: row.take()?,
             show: row.take()?,
@@ -43,9 +45,29 @@ async fn live(db: &Db, which: &str, mut params: Vec<Value>) -> Result<Vec<Hold>>
             expires_at: row.take()?,
             seats: Vec::new(),
         };
-        holds.entry((hold.created_at, hold.id)).or_insert(hold).seats.push(row.take()?);
+        holds.entry((hold.created_at, hold.id)).or_insert((hold, now)).0.seats.push(row.take()?);
     }
     Ok(holds.into_values().rev().collect())
+}
+
+/// The period of the limit of holds per minute, in microseconds.
+const MINUTE: i64 = 60 * SECOND;
+
+/// Returns the seconds after which a user who has made at least `limit` holds in the last minute can make another one.
+pub async fn seconds_until_next_hold(db: &Db, user_id: i64, limit: i64) -> Result<u64> {
+    let now = db.dialect().now_or("?");
+    // An order whose id is that of a booking was made without a hold.
+    let sql = format!(
+        "SELECT {now}, o.created_at FROM orders o {} WHERE o.user_id = ? AND o.created_at > {now} - ?
+         AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)
+         ORDER BY o.created_at DESC, o.id DESC LIMIT 1 OFFSET ?",
+        db.dialect().by_index("orders_of_a_user")
+    );
+    let here = clock::now();
+    let params = [here, user_id, here, MINUTE, limit - 1].map(Value::Int).to_vec();
+    let found: Option<(i64, i64)> = db.query_one(&sql, params).await?;
+    let left = found.map_or(0, |(now, created_at)| (created_at + MINUTE - now).max(0));
+    Ok(u64::try_from(left / SECOND).unwrap_or_default() + 1)
 }
 
 /// Counts the holds that are active now.

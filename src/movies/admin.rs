@@ -1,10 +1,12 @@
 //! Movies in the admin panel.
 
+use std::collections::BTreeSet;
+
 use super::store;
-use crate::admin::{
-    Column, Field, Fieldset, FormValues, Inline, Kind, Model, SaveError, Search, SearchKind, Shown, UsedBy, Work,
-};
+use crate::admin::{Column, Field, Fieldset, FormValues, Inline, Kind, Model, SaveError, Search, Shown, UsedBy, Work};
+use crate::search;
 use crate::shows::admin::refuse_with_shows;
+use crate::shows::texts::{known_collisions, new_collisions};
 
 pub static MOVIES: Model = Model {
     name: "movies",
@@ -26,7 +28,7 @@ pub static MOVIES: Model = Model {
         },
     ],
     order: "title",
-    search: &[Search { column: "t.title", kind: SearchKind::Text }],
+    search: &[Search { kind: &search::MOVIES, id: "t.id" }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",
@@ -63,5 +65,22 @@ pub static MOVIES: Model = Model {
 
 async fn save_movie(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let minutes = values.int("duration_minutes").unwrap_or_default();
-    Ok(store::put_movie(work.tx, id, values.text("title"), minutes).await?)
+    let before = match id {
+        Some(id) => store::movie(work.tx, id).await?,
+        None => None,
+    };
+    let config = &work.app.config;
+    let longer = id.filter(|_| !values.anyway && before.is_some_and(|(_, was)| minutes > was));
+    let known = match longer {
+        Some(id) => known_collisions(work.tx, config, id).await?,
+        None => BTreeSet::new(),
+    };
+    let saved = store::put_movie(work.tx, id, values.text("title"), minutes).await?;
+    if let Some(id) = longer {
+        let warnings = new_collisions(work.tx, config, id, &known).await?;
+        if !warnings.is_empty() {
+            return Err(SaveError::Warnings(warnings));
+        }
+    }
+    Ok(saved)
 }

@@ -2,6 +2,7 @@
 
 use super::Movie;
 use crate::db::{Db, FromRow, Query, Result, Row, Tx};
+use crate::search::{self, store as words};
 
 impl FromRow for Movie {
     fn from_row(mut row: Row) -> Result<Self> {
@@ -19,13 +20,20 @@ pub async fn has_movie(db: &mut impl Query, id: i64) -> Result<bool> {
     Ok(db.query_one::<(i64,)>("SELECT id FROM movies WHERE id = ?", vec![id.into()]).await?.is_some())
 }
 
-/// Adds a movie, or changes the one with this id; returns its id.
+/// Adds a movie with its search words, or changes the one with this id; returns its id.
 pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minutes: i64) -> Result<i64> {
+    let id = put_row(tx, id, title, duration_minutes).await?;
+    words::put(tx, &search::MOVIES, id, &[title]).await?;
+    Ok(id)
+}
+
+async fn put_row(tx: &mut Tx, id: Option<i64>, title: &str, duration_minutes: i64) -> Result<i64> {
     if let Some(id) = id
         && has_movie(tx, id).await?
     {
         tx.execute(
-            "UPDATE movies SET title = ?, duration_minutes = ?, version = version + 1 WHERE id = ?",
+            "UPDATE movies SET title = ?, duration_minutes = ?, words_version = version + 1, version = version + 1
+             WHERE id = ?",
             vec![title.into(), duration_minutes.into(), id.into()],
         )
         .await?;
@@ -33,7 +41,7 @@ pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minut
     }
     let new = tx
         .insert(
-            "INSERT INTO movies (id, title, duration_minutes) VALUES (?, ?, ?)",
+            "INSERT INTO movies (id, title, duration_minutes, words_version) VALUES (?, ?, ?, 1)",
             vec![id.into(), title.into(), duration_minutes.into()],
         )
         .await?;
@@ -46,7 +54,7 @@ pub async fn put_movie(tx: &mut Tx, id: Option<i64>, title: &str, duration_minut
 /// [`crate::db::DbError::ForeignKey`] if it has shows.
 pub async fn delete_movie(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM movies WHERE id = ?", vec![id.into()]).await?;
-    Ok(())
+    words::remove(tx, &search::MOVIES, id).await
 }
 
 /// Returns the ids and minutes of the movies with exactly this title. The query alone may find more, because the

@@ -1,15 +1,18 @@
 //! Orders and holds in the admin panel.
 
 use super::api::codes;
-use crate::accounts::username;
+use super::{history, touched};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Join, Kind, Model, Permission, Report, SaveError,
-    Search, SearchKind, Shown,
+    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Inline, Join, Kind, Model, Permission, Report,
+    SaveError, Search, Shown, Staff,
 };
-use crate::bookings::store::order_names;
+use crate::bookings::store::{booked_in_orders, order_names};
 use crate::db::DbError;
+use crate::desk::code_index;
+use crate::desk::codes::CodePart;
 use crate::desk::command::StaffAction;
 use crate::desk::staff;
+use crate::search;
 use crate::state::App;
 use futures_util::future::BoxFuture;
 
@@ -21,7 +24,7 @@ pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, k
 /// Orders of a show are found through its bookings, of which each order has one with the lowest id.
 const SHOW_OF_AN_ORDER: Join = Join {
     back: "bookings v ON v.show_id = s.id JOIN orders t ON t.id = v.order_id
-           AND NOT EXISTS (SELECT 1 FROM bookings w WHERE w.order_id = v.order_id AND w.id < v.id)",
+           AND NOT EXISTS (SELECT 1 FROM bookings e WHERE e.order_id = v.order_id AND e.id < v.id)",
     ..Join::new("shows", "s", "t.show_id")
 };
 
@@ -33,10 +36,15 @@ const JOINS: &[Join] = &[
 ];
 
 /// SQL for the seats that are not cancelled, ordered by number.
-const SEATS: &str =
-    "(SELECT GROUP_CONCAT(b.active_seat ORDER BY b.active_seat) FROM bookings b WHERE b.order_id = t.id)";
+const SEATS: &str = "(SELECT REPLACE(GROUP_CONCAT(b.active_seat ORDER BY b.active_seat), ',', ', ') FROM bookings b \
+     WHERE b.order_id = t.id)";
 
-const STATUS: &[(&str, &str)] =
+/// SQL for the seats that were cancelled, ordered by number.
+const CANCELLED_SEATS: &str = "(SELECT REPLACE(GROUP_CONCAT(CASE WHEN b.status = 'cancelled' THEN b.seat_number \
+     END ORDER BY b.seat_number), ',', ', ') FROM bookings b WHERE b.order_id = t.id)";
+
+/// The statuses of orders and their labels.
+pub const STATUS: &[(&str, &str)] =
     &[("awaiting_payment", "Awaiting payment"), ("paid", "Paid"), ("cancelled", "Cancelled"), ("refunded", "Refunded")];
 
 const USER: Column = Column {
@@ -57,14 +65,8 @@ const BEGINS: Column =
     Column { name: "begins", label: "Begins", sql: "s.date_time", shown: Shown::Moment, ..Column::PLAIN };
 const SEATS_LEFT: Column = Column { name: "seats", label: "Seats", sql: SEATS, ..Column::PLAIN };
 
-const SEARCH: &[Search] = &[
-    Search { column: "u.username_key", kind: SearchKind::Folded(username::key) },
-    Search { column: "u.email", kind: SearchKind::Text },
-    Search { column: "u.first_name", kind: SearchKind::Text },
-    Search { column: "u.last_name", kind: SearchKind::Text },
-    Search { column: "m.title", kind: SearchKind::Text },
-    Search { column: "t.id", kind: SearchKind::Number },
-];
+const SEARCH: &[Search] =
+    &[Search { kind: &search::USERS, id: "t.user_id" }, Search { kind: &search::MOVIES, id: "s.movie_id" }];
 
 const BY_SHOW: Filter = Filter {
     name: "show",
@@ -92,12 +94,13 @@ pub static ORDERS: Model = Model {
         SHOW,
         BEGINS,
         SEATS_LEFT,
+        Column { name: "cancelled_seats", label: "Cancelled seats", sql: CANCELLED_SEATS, ..Column::PLAIN },
         Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
         Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
     search: SEARCH,
-    exact: Some(|app, word| Box::pin(with_code(app, word))),
+    exact: Some(|app, typed| Box::pin(orders_with_code(app, typed))),
     filters: &[
         Filter {
             name: "status",
@@ -121,46 +124,70 @@ pub static ORDERS: Model = Model {
             shown("made", "Created", "t.created_at", Kind::Moment),
         ],
     }],
+    inlines: &[Inline {
+        model: "bookings",
+        by: "order",
+        fields: &["seat", "status", "booked_at", "cancelled_at"],
+        order: "t.seat_number, t.id",
+        only: "",
+        help: "",
+        extra: 0,
+    }],
     actions: &[
         Action {
             name: "paid",
             label: "Mark as paid",
             about: "Confirm that the payment was received at the counter.",
-            needs: Permission::Change,
-            run: |app, _, ids, _| Box::pin(act(app, StaffAction::Pay, ["Awaiting payment", "Paid"], ids)),
+            needs: Permission::Pay,
+            applies: "t.status = 'awaiting_payment'",
+            touches: Some(touched::paid_by_orders),
+            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Pay, ["Awaiting payment", "Paid"], ids)),
             ..Action::PLAIN
         },
         Action {
             name: "refund",
             label: "Refund…",
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
-            needs: Permission::Change,
-            also: &[("bookings", Permission::Change)],
-            run: |app, _, ids, _| Box::pin(act(app, StaffAction::Refund, ["Paid", "Refunded"], ids)),
+            needs: Permission::Refund,
+            applies: "t.status = 'paid'",
+            touches: Some(touched::by_orders),
+            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Refund, ["Paid", "Refunded"], ids)),
             ..Action::PLAIN
         },
         Action {
             name: "cancel",
             label: "Cancel orders…",
             about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
-            needs: Permission::Change,
-            also: &[("bookings", Permission::Change)],
-            run: |app, _, ids, _| Box::pin(act(app, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
+            needs: Permission::Cancel,
+            applies: "t.status IN ('awaiting_payment', 'paid') AND EXISTS \
+                      (SELECT 1 FROM bookings b WHERE b.order_id = t.id AND b.status = 'booked')",
+            touches: Some(touched::by_orders),
+            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
             ..Action::PLAIN
         },
     ],
     adds: false,
+    past: Some(history::of_order),
     ..Model::PLAIN
 };
 
-async fn act(app: &App, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, SaveError> {
+async fn act(app: &App, by: &Staff, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, SaveError> {
     let names = order_names(&app.db, ids).await?;
+    let because = match action {
+        StaffAction::CancelOrder => "Staff cancelled the order.",
+        StaffAction::Refund => "Staff refunded the order.",
+        _ => "",
+    };
+    let booked = if because.is_empty() { Vec::new() } else { booked_in_orders(&app.db, ids).await? };
     let field = if action == StaffAction::CancelOrder { "Seats" } else { "Status" };
     let mut report = Report::default();
     for (id, outcome) in staff::for_each(&app.desk, action, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, field, change, outcome);
     }
+    let is_done = |order: i64| report.done.iter().any(|(id, ..)| *id == order);
+    let ended: Vec<i64> = booked.into_iter().filter(|(_, order)| is_done(*order)).map(|(id, _)| id).collect();
+    report.logged(history::log_bookings(app, by, &ended, because).await);
     Ok(report)
 }
 
@@ -169,8 +196,14 @@ pub fn code(app: &App, order_id: i64) -> BoxFuture<'_, Result<String, DbError>> 
     Box::pin(async move { Ok(codes(app).await?.of(order_id)) })
 }
 
-async fn with_code(app: &App, word: &str) -> Result<Vec<i64>, DbError> {
-    Ok(codes(app).await?.id(word).into_iter().collect())
+/// Returns the orders and holds whose code is this one or, if it is a part of a code, has it.
+pub async fn orders_with_code(app: &App, typed: &str) -> Result<Vec<i64>, DbError> {
+    let codes = codes(app).await?;
+    match (codes.id(typed), CodePart::read(typed)) {
+        (Some(id), _) => Ok(vec![id]),
+        (None, Some(part)) => code_index::find(&app.db, codes, &part).await,
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 /// Holds, including those that have ended recently.
@@ -200,6 +233,7 @@ pub static HOLDS: Model = Model {
         Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
     ],
     search: SEARCH,
+    exact: Some(|app, typed| Box::pin(orders_with_code(app, typed))),
     filters: &[
         Filter {
             name: "state",
@@ -228,7 +262,8 @@ pub static HOLDS: Model = Model {
         label: "Release…",
         about: "The holds end, and their seats go back on sale immediately.",
         needs: Permission::Change,
-        run: |app, _, ids, _| Box::pin(act(app, StaffAction::Release, ["Held", "Released"], ids)),
+        applies: "t.expires_at > {now}",
+        run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Release, ["Held", "Released"], ids)),
         ..Action::PLAIN
     }],
     adds: false,

@@ -19,7 +19,7 @@ use crate::state::App;
 use crate::web::body::Form;
 use crate::web::endpoint::PathCode;
 use crate::web::idempotency_key::KeyHeader;
-use crate::web::refusal::{Detail, FieldErrors};
+use crate::web::refusal::{FieldErrors, Refusal};
 
 /// The number of orders on a page: by default, and at most.
 const PAGE: usize = 20;
@@ -29,7 +29,7 @@ const LARGEST_PAGE: usize = 100;
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct OrderPage {
     /// The path of the next page; null on the last page.
-    #[schema(example = "/api/orders/?cursor=MjA2NDMzNTQwMDAwMDAwMC4yOA&limit=20")]
+    #[schema(required = true, example = "/api/orders/?cursor=MjA2NDMzNTQwMDAwMDAwMC4yOA&limit=20")]
     next: Option<String>,
     results: Vec<Order>,
 }
@@ -113,14 +113,14 @@ pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -
     responses(
         (status = 200, description = "The order", body = Order),
         (
-            status = 409, description = "Nothing is left to cancel, or it is too late", body = Detail,
+            status = 409, description = "Nothing is left to cancel, or it is too late", body = Refusal,
             examples(
                 ("already_cancelled" = (summary = "Nothing is left", value = json!({ "detail": "This booking is already cancelled.", "code": "already_cancelled" }))),
                 ("cancel_too_late" = (summary = "Too late", value = json!({ "detail": "It is too late to cancel this booking.", "code": "cancel_too_late" }))),
             ),
         ),
         (
-            status = 422, description = "The Idempotency-Key was used for another request", body = Detail,
+            status = 422, description = "The Idempotency-Key was used for another request", body = Refusal,
             example = json!({
                 "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
             }),
@@ -145,10 +145,9 @@ pub async fn cancel(
 /// Returns the codes of this installation.
 ///
 /// # Errors
-/// Errors of the database. It is only asked for the key until that is known.
+/// [`DbError`].
 pub async fn codes(app: &App) -> Result<&Codes, DbError> {
-    let read = async || Ok::<_, DbError>(Codes::new(&store::code_key(&app.db).await?));
-    app.codes.get_or_try_init(read).await
+    app.order_codes().await
 }
 
 /// Parses the time and id that the page follows, and the most orders that it may have.

@@ -3,6 +3,9 @@
 
 pub mod admin;
 pub mod api;
+pub mod code_index;
+pub mod history;
 pub mod store;
+pub mod touched;
 
-pub use crate::desk::reply::{Order, OrderStatus};
+pub use crate::desk::reply::Order;

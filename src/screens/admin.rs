@@ -1,7 +1,8 @@
 //! Screens in the admin panel.
 
 use super::store;
-use crate::admin::{Column, Field, Fieldset, FormValues, Model, SaveError, Search, SearchKind, UsedBy, Work};
+use crate::admin::{Column, Field, Fieldset, FormValues, Model, SaveError, Search, UsedBy, Work};
+use crate::search;
 use crate::shows::admin::refuse_with_shows;
 
 pub static SCREENS: Model = Model {
@@ -13,7 +14,7 @@ pub static SCREENS: Model = Model {
     version: "t.version",
     columns: &[Column { name: "name", label: "Name", sql: "t.name", sort: Some("t.name"), ..Column::PLAIN }],
     order: "name",
-    search: &[Search { column: "t.name", kind: SearchKind::Text }],
+    search: &[Search { kind: &search::SCREENS, id: "t.id" }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",

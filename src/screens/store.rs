@@ -1,22 +1,30 @@
 //! The SQL of screens.
 
 use crate::db::{Query, Result, Tx};
+use crate::search::{self, store as words};
 
 /// Checks within a transaction whether a screen exists.
 pub async fn has_screen(tx: &mut Tx, id: i64) -> Result<bool> {
     Ok(tx.query_one::<(i64,)>("SELECT id FROM screens WHERE id = ?", vec![id.into()]).await?.is_some())
 }
 
-/// Adds a screen, or changes the one with this id; returns its id.
+/// Adds a screen with its search words, or changes the one with this id; returns its id.
 pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64> {
+    let id = put_row(tx, id, name).await?;
+    words::put(tx, &search::SCREENS, id, &[name]).await?;
+    Ok(id)
+}
+
+async fn put_row(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64> {
     if let Some(id) = id
         && has_screen(tx, id).await?
     {
-        tx.execute("UPDATE screens SET name = ?, version = version + 1 WHERE id = ?", vec![name.into(), id.into()])
-            .await?;
+        let sql = "UPDATE screens SET name = ?, words_version = version + 1, version = version + 1 WHERE id = ?";
+        tx.execute(sql, vec![name.into(), id.into()]).await?;
         return Ok(id);
     }
-    let new = tx.insert("INSERT INTO screens (id, name) VALUES (?, ?)", vec![id.into(), name.into()]).await?;
+    let sql = "INSERT INTO screens (id, name, words_version) VALUES (?, ?, 1)";
+    let new = tx.insert(sql, vec![id.into(), name.into()]).await?;
     Ok(id.unwrap_or(new))
 }
 
@@ -26,7 +34,7 @@ pub async fn put_screen(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64>
 /// [`crate::db::DbError::ForeignKey`] if it has shows.
 pub async fn delete_screen(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM screens WHERE id = ?", vec![id.into()]).await?;
-    Ok(())
+    words::remove(tx, &search::SCREENS, id).await
 }
 
 /// Returns the name of a screen.

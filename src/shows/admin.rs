@@ -1,22 +1,18 @@
 //! Shows in the admin panel.
 
-use futures_util::future::BoxFuture;
-
-use super::copying;
 use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
+use super::{cancelling, copying, sales};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Model,
-    Permission, Report, SaveError, Search, SearchKind, Shown, UsedBy, Work,
+    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Leads, Model, PageLink,
+    Permission, SaveError, Search, Shown, UsedBy, Work,
 };
-use crate::bookings::admin::told;
-use crate::bookings::store::left_of_show;
 use crate::db::DbError;
-use crate::desk::command::StaffAction;
-use crate::desk::policy::{Limits, Sales};
-use crate::desk::staff;
+use crate::desk::policy::Sales;
+use crate::orders::touched;
+use crate::search;
 use crate::state::App;
-use crate::time::{cinema, clock};
+use crate::time::clock;
 
 /// SQL for the number of seats that are on hold.
 macro_rules! held {
@@ -31,6 +27,9 @@ macro_rules! held {
 const STATE: &str = "CASE WHEN t.cancelled_at IS NOT NULL THEN 1 WHEN t.date_time <= {now} THEN 2 \
      WHEN t.sales_open_at > {now} THEN 3 WHEN t.sales_close_at <= {now} THEN 4 WHEN t.seats_taken >= t.total_seats THEN 5 \
      ELSE t.date_time * 4 + (t.sales_open_at IS NOT NULL) * 2 + (t.sales_close_at IS NOT NULL) END";
+
+/// SQL for a show that has not ended. The first condition is for the index; no movie is longer than two days.
+const UPCOMING: &str = "t.date_time > {now} - 172800000000 AND t.date_time + m.duration_minutes * 60000000 > {now}";
 
 pub static SHOWS: Model = Model {
     name: "shows",
@@ -68,6 +67,7 @@ pub static SHOWS: Model = Model {
             label: "Sold",
             sql: "t.seats_taken",
             shown: Shown::Bar { of: "t.total_seats" },
+            leads: Leads::Objects("bookings"),
             ..Column::PLAIN
         },
         Column {
@@ -77,20 +77,17 @@ pub static SHOWS: Model = Model {
             shown: Shown::Number,
             ..Column::PLAIN
         },
-        Column { name: "sales", label: "Sales", sql: STATE, shown: Shown::Made(sales), ..Column::PLAIN },
+        Column { name: "sales", label: "Sales", sql: STATE, shown: Shown::Made(sales::in_words), ..Column::PLAIN },
     ],
-    order: "-begins",
-    search: &[
-        Search { column: "m.title", kind: SearchKind::Text },
-        Search { column: "c.name", kind: SearchKind::Text },
-        Search { column: "t.id", kind: SearchKind::Number },
-    ],
+    order: "begins",
+    upcoming_first: true,
+    search: &[Search { kind: &search::MOVIES, id: "t.movie_id" }, Search { kind: &search::SCREENS, id: "t.screen_id" }],
     filters: &[
         Filter {
             name: "when",
             label: "When",
             by: FilterBy::Conditions(&[
-                ("upcoming", "Upcoming", "t.date_time > {now}"),
+                ("upcoming", "Running and upcoming", UPCOMING),
                 ("today", "Today", "t.date_time >= {today} AND t.date_time < {tomorrow}"),
                 ("past", "Past", "t.date_time <= {now}"),
             ]),
@@ -140,7 +137,7 @@ pub static SHOWS: Model = Model {
                     label: "Seats",
                     help: "Number of seats. Seats are numbered from 1.",
                     sql: "t.total_seats",
-                    kind: Kind::Number { least: 0, most: 2_147_483_647 },
+                    kind: Kind::Number { least: 1, most: 100_000 },
                     ..Field::PLAIN
                 },
             ],
@@ -193,7 +190,7 @@ pub static SHOWS: Model = Model {
                     name: "sales",
                     label: "Sales",
                     sql: STATE,
-                    kind: Kind::Made(sales),
+                    kind: Kind::Made(sales::in_words),
                     access: FieldAccess::Shown,
                     ..Field::PLAIN
                 },
@@ -203,6 +200,7 @@ pub static SHOWS: Model = Model {
                     sql: "t.seats_taken",
                     kind: Kind::Number { least: 0, most: i64::MAX },
                     access: FieldAccess::Shown,
+                    leads: Leads::Objects("bookings"),
                     ..Field::PLAIN
                 },
                 Field {
@@ -212,6 +210,7 @@ pub static SHOWS: Model = Model {
                     sql: held!(),
                     kind: Kind::Number { least: 0, most: i64::MAX },
                     access: FieldAccess::Shown,
+                    leads: Leads::Objects("holds"),
                     ..Field::PLAIN
                 },
             ],
@@ -219,15 +218,17 @@ pub static SHOWS: Model = Model {
     ],
     used_by: &[
         UsedBy { model: "bookings", by: "t.show_id" },
-        UsedBy { model: "orders", by: "t.show_id" },
-        UsedBy { model: "holds", by: "t.show_id" },
+        UsedBy { model: "orders", by: "t.id IN (SELECT b.order_id FROM bookings b WHERE b.show_id = {id})" },
+        UsedBy { model: "holds", by: "t.held_in = {id}" },
     ],
+    pages: &[PageLink { label: "Door list", url: "/admin/door/?show={id}", model: "bookings" }],
     actions: &[
         Action {
             name: "copy",
             label: "Copy to other dates…",
             about: "Copies keep movie, screen and time of day. The earliest selected day becomes the first day of the \
-                    copies; the other days follow at the same distance.",
+                    copies; the other days follow at the same distance. Dates at which sales open or close are not \
+                    copied.",
             needs: Permission::Add,
             asks: &[
                 Field { name: "first", label: "First day of the copies", kind: Kind::Day, ..Field::PLAIN },
@@ -252,11 +253,58 @@ pub static SHOWS: Model = Model {
             ..Action::PLAIN
         },
         Action {
+            name: "copy_week",
+            label: "Copy a week…",
+            about: "Copies all shows of seven days, except cancelled ones. Copies keep movie, screen, weekday and time of \
+                    day. Shows that already exist are skipped.",
+            needs: Permission::Add,
+            asks: &[
+                Field {
+                    name: "from",
+                    label: "First day of the week to copy",
+                    initial: "week",
+                    kind: Kind::Day,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "first",
+                    label: "First day of the copy",
+                    help: "If empty, the week after.",
+                    kind: Kind::Day,
+                    required: false,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "times",
+                    label: "Number of weeks",
+                    help: "More than one: the weeks that follow, too.",
+                    initial: "1",
+                    kind: Kind::Number { least: 1, most: 52 },
+                    ..Field::PLAIN
+                },
+            ],
+            whole: true,
+            alone: true,
+            run: |app, _, _, values| Box::pin(copying::copy_week(app, values)),
+            ..Action::PLAIN
+        },
+        Action {
             name: "close",
             label: "Close sales",
             about: "Nobody can book or hold seats any more. Bookings stay, and holds can still be confirmed.",
             needs: Permission::Change,
-            run: |app, _, ids, _| Box::pin(close(app, ids)),
+            applies: "t.cancelled_at IS NULL AND t.date_time > {now} \
+                      AND COALESCE(t.sales_close_at, t.date_time) > {now}",
+            run: |app, _, ids, _| Box::pin(sales::close(app, ids)),
+            ..Action::PLAIN
+        },
+        Action {
+            name: "reopen",
+            label: "Reopen sales",
+            about: "Customers can book again, until the show begins or the default of the settings closes its sales.",
+            needs: Permission::Change,
+            applies: "t.cancelled_at IS NULL AND t.date_time > {now} AND t.sales_close_at <= {now}",
+            run: |app, _, ids, _| Box::pin(sales::reopen(app, ids)),
             ..Action::PLAIN
         },
         Action {
@@ -264,12 +312,17 @@ pub static SHOWS: Model = Model {
             label: "Cancel shows…",
             about: "The shows disappear from sale, and all their bookings, orders and holds are cancelled. This \
                     can't be undone.",
-            needs: Permission::Change,
-            also: &[("bookings", Permission::Change), ("orders", Permission::Change), ("holds", Permission::Change)],
-            run: |app, _, ids, _| Box::pin(cancel(app, ids)),
+            needs: Permission::Cancel,
+            also: &[("orders", Permission::Cancel)],
+            // A cancellation that stopped half-way is finished by another one.
+            applies: "t.cancelled_at IS NULL OR t.seats_taken > 0",
+            touches: Some(touched::by_shows),
+            run: |app, by, ids, _| Box::pin(cancelling::cancel(app, by, ids)),
             ..Action::PLAIN
         },
     ],
+    notice: "CASE WHEN t.cancelled_at IS NOT NULL THEN CONCAT('This show was cancelled on ', {time:t.cancelled_at}, \
+             '. Customers do not see it any more, and nobody can book it.') ELSE '' END",
     save: Some(|work, id, values| Box::pin(save(work, id, values))),
     delete: Some(|work, id| Box::pin(delete(work, id))),
     changed: |app, _| app.caches.shows.all_changed(),
@@ -378,133 +431,8 @@ async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), SaveError> {
     }
 }
 
-async fn stored(app: &App, ids: &[i64]) -> Result<Vec<StoredShow>, DbError> {
+pub(super) async fn stored(app: &App, ids: &[i64]) -> Result<Vec<StoredShow>, DbError> {
     store::shows(&mut app.db.begin().await?, ids).await
-}
-
-async fn close(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
-    let mut report = Report::default();
-    for show in stored(app, ids).await? {
-        let name = show.label(&app.config.time_zone);
-        let is_new = match store::close_sales(&app.db, show.id).await {
-            Ok(is_new) => is_new,
-            Err(error) => return report.broken_off(&name, error),
-        };
-        if is_new {
-            let after = cinema::minute(clock::now(), &app.config.time_zone);
-            let before =
-                show.draft.sales.close_at.map_or_else(String::new, |at| cinema::minute(at, &app.config.time_zone));
-            report.done.push((show.id, name, vec![FieldChange { field: "Sales close at".into(), before, after }]));
-        } else {
-            report.not_done.push(format!("{name}: sales are already closed."));
-        }
-    }
-    Ok(report)
-}
-
-/// The most passes over a show's remaining bookings. Sales are already closed, so two usually suffice.
-const ROUNDS: usize = 5;
-
-/// Closes the show first, then cancels every booking and hold. It may stop at any point; running it again goes on from
-/// there.
-async fn cancel(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
-    let mut report = Report::default();
-    for show in stored(app, ids).await? {
-        let name = show.label(&app.config.time_zone);
-        if app.tasks.must_end() {
-            report.not_done.push(format!("{name}: not cancelled, because the server is stopping. Cancel it again."));
-            continue;
-        }
-        let is_new = match store::cancel_show(&app.db, show.id).await {
-            Ok(is_new) => is_new,
-            Err(error) => return report.broken_off(&name, error),
-        };
-        app.caches.shows.changed(&show.draft.movie_id);
-        let mut cancelled = 0;
-        let mut left = Vec::new();
-        for _ in 0..ROUNDS {
-            left.clear();
-            let (bookings, holds) = match left_of_show(&app.db, show.id).await {
-                Ok(found) => found,
-                Err(error) => {
-                    left.push(told(error.into()));
-                    break;
-                }
-            };
-            for (act, ids) in [(StaffAction::CancelBooking, bookings), (StaffAction::Release, holds)] {
-                for some in ids.chunks(TOGETHER) {
-                    for (_, outcome) in staff::for_each(&app.desk, act, some).await {
-                        match outcome {
-                            Ok(_) => cancelled += i64::from(act == StaffAction::CancelBooking),
-                            Err(error) => left.push(told(error)),
-                        }
-                    }
-                }
-            }
-            if left.is_empty() {
-                break;
-            }
-        }
-        if let Some(reason) = left.first() {
-            let count = count_text(left.len() as i64, "booking or hold is", "bookings and holds are");
-            report.not_done.push(format!("{name}: {count} not cancelled yet. Cancel the show again. ({reason})"));
-        }
-        if is_new || cancelled > 0 {
-            let field = |field: &str, before: &str, after: String| FieldChange {
-                field: field.to_owned(),
-                before: before.to_owned(),
-                after,
-            };
-            let changes = vec![
-                field("State", "Scheduled", "Cancelled".to_owned()),
-                field("Bookings cancelled", "", cancelled.to_string()),
-            ];
-            if cancelled > 0 {
-                report.messages.push(format!(
-                    "{name}: {}.",
-                    count_text(cancelled, "booking was cancelled", "bookings were cancelled")
-                ));
-            }
-            report.done.push((show.id, name, changes));
-        } else if left.is_empty() {
-            report.not_done.push(format!("{name}: this show is already cancelled."));
-        }
-    }
-    Ok(report)
-}
-
-/// How many bookings are sent to the desk together, so that one transaction cancels them.
-const TOGETHER: usize = 300;
-
-/// [`STATE`] in words.
-fn sales(app: &App, state: i64) -> BoxFuture<'_, Result<String, DbError>> {
-    let text = sales_text(&app.config.limits, state, clock::now());
-    Box::pin(async move { Ok(text.to_owned()) })
-}
-
-fn sales_text(limits: &Limits, state: i64, now: i64) -> &'static str {
-    match state {
-        1 => "Cancelled",
-        2 => "Over",
-        3 => "Not open yet",
-        4 => "Closed",
-        5 => "Sold out",
-        _ => {
-            // The SQL has already checked the show's own times. The settings apply only where it has none.
-            let own = |has: bool, time: i64| has.then_some(time);
-            let own = Sales {
-                open_at: own(state & 2 != 0, i64::MIN),
-                close_at: own(state & 1 != 0, i64::MAX),
-                ..Sales::default()
-            };
-            let sales = limits.sales(own, state >> 2);
-            match () {
-                () if sales.open_at.is_some_and(|open_at| now < open_at) => "Not open yet",
-                () if sales.close_at.is_some_and(|close_at| close_at <= now) => "Closed",
-                () => "Open",
-            }
-        }
-    }
 }
 
 /// Explains why a movie or screen with shows can't be deleted: shows that were ever booked must be kept.
@@ -515,26 +443,5 @@ pub fn refuse_with_shows(deleted: Result<(), DbError>) -> Result<(), SaveError> 
             Err(SaveError::Stays { why, instead: None })
         }
         deleted => Ok(deleted?),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_settings_apply_if_a_show_has_no_times_of_its_own() {
-        let limits = Limits { opens_before: Some(100), closes_before: Some(10), ..Limits::default() };
-        let begins = 1_000;
-        for (own, at_800, at_950, at_995) in [
-            (0, "Not open yet", "Open", "Closed"),
-            (1, "Not open yet", "Open", "Open"),
-            (2, "Open", "Open", "Closed"),
-            (3, "Open", "Open", "Open"),
-        ] {
-            let state = begins * 4 + own;
-            let texts = [800, 950, 995].map(|now| sales_text(&limits, state, now));
-            assert_eq!(texts, [at_800, at_950, at_995], "{own}");
-        }
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod admin;
 pub mod api;
+mod cancelling;
 mod copying;
+mod sales;
 pub mod store;
 pub mod texts;
 

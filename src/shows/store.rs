@@ -71,13 +71,17 @@ pub async fn put_show(tx: &mut Tx, id: Option<i64>, draft: ShowDraft) -> Result<
             .await?;
         if locked.changed == 1 {
             let highest = format!(
-                "SELECT MAX(b.active_seat) FROM bookings b LEFT JOIN orders o ON o.id = b.order_id
+                "SELECT MAX(b.active_seat), (SELECT s.total_seats FROM shows s WHERE s.id = ?)
+                 FROM bookings b LEFT JOIN orders o ON o.id = b.order_id
                  WHERE b.show_id = ? AND (o.expires_at IS NULL OR o.expires_at > {})",
                 tx.dialect().now_or("?")
             );
-            let (highest,): (Option<i64>,) =
-                tx.query_one(&highest, vec![id.into(), clock::now().into()]).await?.unwrap_or_default();
-            if let Some(seat) = highest.filter(|seat| *seat > total_seats) {
+            let params = vec![id.into(), id.into(), clock::now().into()];
+            let (highest, seats): (Option<i64>, Option<i64>) =
+                tx.query_one(&highest, params).await?.unwrap_or_default();
+            // Imported data may have taken seats that the show does not have.
+            let is_fewer = seats.is_none_or(|seats| total_seats < seats);
+            if let Some(seat) = highest.filter(|seat| is_fewer && *seat > total_seats) {
                 return Ok(PutOutcome::SeatTaken(seat));
             }
             columns.push(id.into());
@@ -191,6 +195,8 @@ pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
 pub struct BoardShow {
     pub id: i64,
     pub date_time: i64,
+    /// When the movie ends.
+    pub until: i64,
     pub movie_title: String,
     pub screen_name: String,
     pub total_seats: i64,
@@ -205,6 +211,7 @@ impl FromRow for BoardShow {
         Ok(BoardShow {
             id: row.take()?,
             date_time: row.take()?,
+            until: row.take()?,
             movie_title: row.take()?,
             screen_name: row.take()?,
             total_seats: row.take()?,
@@ -215,17 +222,32 @@ impl FromRow for BoardShow {
     }
 }
 
-/// Returns the shows that begin between these times, ordered by time, at most `limit`.
-pub async fn shows_between(db: &Db, (from, until): (i64, i64), limit: i64) -> Result<Vec<BoardShow>> {
+/// Returns the shows that begin between these times, and those that began earlier and are still running `now`. Ordered
+/// by time, at most `limit`.
+pub async fn board_shows(db: &Db, (from, until): (i64, i64), now: i64, limit: i64) -> Result<Vec<BoardShow>> {
     let sql = format!(
-        "SELECT s.id, s.date_time, m.title, c.name, s.total_seats, s.seats_taken, s.cancelled_at,
+        "SELECT s.id, s.date_time, s.date_time + m.duration_minutes * 60000000, m.title, c.name, s.total_seats,
+         s.seats_taken, s.cancelled_at,
          (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
           WHERE o.held_in = s.id AND o.expires_at > {})
          FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-         WHERE s.date_time >= ? AND s.date_time < ? ORDER BY s.date_time, s.id LIMIT ?",
+         WHERE s.date_time >= ? AND s.date_time < ? AND (s.date_time >= ?
+           OR s.cancelled_at IS NULL AND s.date_time + m.duration_minutes * 60000000 > ?)
+         ORDER BY s.date_time, s.id LIMIT ?",
         db.dialect().now_or("?")
     );
-    db.query(&sql, vec![clock::now().into(), from.into(), until.into(), limit.into()]).await
+    let times = [now, from - LONGEST_MOVIE, until, from, now, limit];
+    db.query(&sql, times.map(Value::from).to_vec()).await
+}
+
+/// Returns the ids of the shows that begin between these times and are not cancelled, at most one more than `most`.
+pub async fn ids_between(tx: &mut Tx, (from, until): (i64, i64), most: usize) -> Result<Vec<i64>> {
+    let sql = format!(
+        "SELECT id FROM shows WHERE date_time >= ? AND date_time < ? AND cancelled_at IS NULL LIMIT {}",
+        most + 1
+    );
+    let found: Vec<(i64,)> = tx.query(&sql, vec![from.into(), until.into()]).await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
 /// A show that needs its screen at the same time as another.
@@ -252,6 +274,50 @@ pub async fn overlaps(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Overl
         )
         .await?;
     Ok(found.into_iter().map(|(movie_title, date_time, until)| Overlap { movie_title, date_time, until }).collect())
+}
+
+/// A coming show that runs into the next one on its screen.
+pub struct Collision {
+    /// The ids of both shows.
+    pub shows: (i64, i64),
+    pub screen_name: String,
+    pub date_time: i64,
+    /// When the show ends; the turnaround follows.
+    pub until: i64,
+    pub next_title: String,
+    pub next_at: i64,
+}
+
+impl FromRow for Collision {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Collision {
+            shows: (row.take()?, row.take()?),
+            screen_name: row.take()?,
+            date_time: row.take()?,
+            until: row.take()?,
+            next_title: row.take()?,
+            next_at: row.take()?,
+        })
+    }
+}
+
+/// The most collisions that are read.
+const COLLISIONS_MAX: i64 = 1_000;
+
+/// Returns the coming shows of a movie that end less than `turnaround` microseconds before another one begins, or after
+/// that, ordered by time.
+pub async fn collisions(tx: &mut Tx, movie_id: i64, turnaround: i64) -> Result<Vec<Collision>> {
+    tx.query(
+        "SELECT t.id, s.id, c.name, t.date_time, t.date_time + n.duration_minutes * 60000000, m.title, s.date_time
+         FROM shows t JOIN movies n ON n.id = t.movie_id JOIN screens c ON c.id = t.screen_id
+         JOIN shows s ON s.screen_id = t.screen_id JOIN movies m ON m.id = s.movie_id
+         WHERE t.movie_id = ? AND t.date_time > ? AND t.cancelled_at IS NULL AND s.cancelled_at IS NULL
+         AND s.id <> t.id AND s.date_time >= t.date_time
+         AND s.date_time < t.date_time + n.duration_minutes * 60000000 + ?
+         ORDER BY t.date_time, t.id, s.date_time, s.id LIMIT ?",
+        vec![movie_id.into(), clock::now().into(), turnaround.into(), COLLISIONS_MAX.into()],
+    )
+    .await
 }
 
 /// In microseconds. A show that began this long before another has ended for certain, so the search for overlaps
@@ -294,6 +360,14 @@ pub async fn close_sales(db: &Db, id: i64) -> Result<bool> {
     let sql = "UPDATE shows SET sales_close_at = ?, version = version + 1
                WHERE id = ? AND cancelled_at IS NULL AND date_time > ? AND COALESCE(sales_close_at, date_time) > ?";
     Ok(db.execute(sql, vec![now.into(), id.into(), now.into(), now.into()]).await?.changed == 1)
+}
+
+/// Opens the sales of a show again that were closed before it begins. Returns whether they were closed.
+pub async fn reopen_sales(db: &Db, id: i64) -> Result<bool> {
+    let now = clock::now();
+    let sql = "UPDATE shows SET sales_close_at = NULL, version = version + 1
+               WHERE id = ? AND cancelled_at IS NULL AND date_time > ? AND sales_close_at <= ?";
+    Ok(db.execute(sql, vec![id.into(), now.into(), now.into()]).await?.changed == 1)
 }
 
 /// Deletes a show.

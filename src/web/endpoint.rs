@@ -18,7 +18,7 @@ use tower::ServiceBuilder;
 
 use super::body;
 use super::negotiation::{self, HTML, JSON};
-use crate::error::{ApiError, FieldFaults};
+use crate::error::{ApiError, FieldFaults, OwnBody};
 use crate::state::App;
 
 /// Who may call an endpoint.
@@ -51,6 +51,19 @@ pub struct Endpoint {
     /// The Allow header of every reply (G05 … G40).
     pub allow: &'static str,
     pub query: Query,
+}
+
+impl Endpoint {
+    /// Replaces a refusal that the contract recorded without a code, unless this is an endpoint of the contract.
+    fn with_code(&self, mut response: Response) -> Response {
+        let own = response.extensions_mut().remove::<OwnBody>();
+        if let (Query::Only(_), Some(OwnBody(body))) = (self.query, own) {
+            // The handler's router has set the length of the recorded body.
+            response.headers_mut().remove(axum::http::header::CONTENT_LENGTH);
+            *response.body_mut() = Body::from(body.to_string());
+        }
+        response
+    }
 }
 
 pub const READ: &str = "GET, HEAD, OPTIONS";
@@ -99,13 +112,16 @@ async fn serve(
     next: Next,
 ) -> Response {
     if !ids.is_ok_and(|ids| are_ids(&ids)) {
-        return ApiError::NotFound.into_response();
+        return endpoint.with_code(ApiError::NotFound.into_response());
     }
-    let mut response = match form_of(&request) {
+    let form = form_of(&request);
+    let is_page = form.as_ref().is_ok_and(|form| *form == HTML);
+    let response = match form {
         Err(refused) => refused.into_response(),
-        Ok(HTML) => page(endpoint, checked(&app, endpoint, authenticate, request, next).await).await,
         Ok(_) => checked(&app, endpoint, authenticate, request, next).await,
     };
+    let response = endpoint.with_code(response);
+    let mut response = if is_page { page(endpoint, response).await } else { response };
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(endpoint.allow));
     headers.append(VARY, HeaderValue::from_static("Accept"));

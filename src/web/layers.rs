@@ -68,7 +68,7 @@ async fn answer(app: App, areas: Areas, id: Uuid, mut request: Request, next: Ne
     asked.answered(route.map(MatchedPath::as_str), response.status().as_u16());
     let id = id.simple().to_string();
     if let Some(area) = area_of(areas, &asked.path) {
-        response = (area.dress)(response, id.clone()).await;
+        response = (area.dress)(&app, response, id.clone()).await;
     }
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);

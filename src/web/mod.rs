@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod health;
 pub mod html;
 pub mod idempotency_key;
+pub mod json;
 pub mod layers;
 pub mod negotiation;
 pub mod overload;

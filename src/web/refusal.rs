@@ -7,18 +7,32 @@ use utoipa::ToSchema;
 
 /// Why a request was refused.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "detail": "Not found.", "code": "not_found" }))]
+pub struct Refusal {
+    /// The reason, for people.
+    detail: String,
+    /// The reason, for programs; also in the header `X-Error-Code`. Other values may be added.
+    code: String,
+    /// If several seats were requested: those that are not free.
+    #[schema(value_type = Vec<i64>, required = false)]
+    seats: Option<Vec<i64>>,
+    /// If the hold is already confirmed: the code of its order.
+    #[schema(value_type = String, required = false)]
+    order: Option<String>,
+    /// The errors of an access token.
+    #[schema(value_type = Vec<TokenMessage>, required = false)]
+    messages: Option<Vec<TokenMessage>>,
+}
+
+/// Why a request was refused, at the endpoints that existed before codes. The header `X-Error-Code` always has the code.
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "detail": "Not found." }))]
 pub struct Detail {
     /// The reason, for people.
     detail: String,
-    /// The reason, for programs, if a status has several. 401: `token_not_valid`, `bad_authorization_header`,
-    /// `user_not_found`, `user_inactive`. 503: `busy`, `unavailable` (nothing was changed, repeat the request),
-    /// `timeout`, `outcome_unknown` (check the state before you repeat the request).
+    /// The reason, for programs, unless it is a reason that these endpoints always had. Other values may be added.
     #[schema(value_type = String, required = false)]
     code: Option<String>,
-    /// If several seats were requested: those that are not free.
-    #[schema(value_type = Vec<i64>, required = false)]
-    seats: Option<Vec<i64>>,
     /// The errors of an access token.
     #[schema(value_type = Vec<TokenMessage>, required = false)]
     messages: Option<Vec<TokenMessage>>,

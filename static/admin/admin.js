@@ -24,6 +24,8 @@ function lookUp(input) {
   });
   shown.addEventListener("keydown", (event) => handleKey(field, event));
   shown.addEventListener("blur", () => closeResults(field));
+  // A press on the list must not take the focus from the field, which would close the list before the click.
+  field.list.addEventListener("mousedown", (event) => event.preventDefault());
 }
 
 // Hides an input and puts in its place a field for words, a list of results, and a text for screen readers.
@@ -125,11 +127,8 @@ function resultItem(field, one, place) {
   item.setAttribute("role", "option");
   item.setAttribute("aria-selected", "false");
   item.textContent = one.label;
-  // On pointerdown, since a click comes after the field has lost the focus and closed the list.
-  item.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    chooseResult(field, one);
-  });
+  // On click, since a finger that scrolls the list also presses it.
+  item.addEventListener("click", () => chooseResult(field, one));
   return item;
 }
 
@@ -203,7 +202,82 @@ function rowsCanBeAdded(button) {
   });
 }
 
+// A second click sends a form again; the server saves it once, but the page would be the answer to the second one.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) {
+    return;
+  }
+  if (form.dataset.sent) {
+    event.preventDefault();
+  }
+  form.dataset.sent = "yes";
+});
+// A page that the browser shows again can be sent again.
+addEventListener("pageshow", () => {
+  document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
+});
+// After the login, a form that was kept goes on.
+const kept = document.querySelector("form[data-goes-on]");
+if (kept) {
+  kept.requestSubmit();
+}
+
+// On a small screen, what narrows a list is collapsed unless it is in use.
+const small = matchMedia("(max-width: 48rem)");
+function collapse() {
+  document.querySelectorAll("details[data-collapses]").forEach((details) => {
+    details.open = !small.matches || details.dataset.collapses === "never";
+  });
+}
+small.addEventListener("change", collapse);
+collapse();
+// A check box in the head of a list: selects all rows of the page. With the shift key, a click on a row's own box
+// selects all rows from the one clicked before.
+function selectsRows(head) {
+  const boxes = [...document.querySelectorAll(`td.choose input[name="${head.dataset.chooses}"]`)];
+  const all = document.createElement("input");
+  let last;
+  const update = () => {
+    const count = boxes.filter((box) => box.checked).length;
+    all.checked = count === boxes.length;
+    all.indeterminate = count > 0 && !all.checked;
+  };
+  all.type = "checkbox";
+  all.setAttribute("aria-label", "Select all on this page");
+  all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
+  for (const box of boxes) {
+    box.addEventListener("click", (event) => {
+      if (event.shiftKey && last) {
+        const ends = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
+        boxes.slice(ends[0], ends[1] + 1).forEach((other) => (other.checked = box.checked));
+      }
+      last = box;
+      update();
+    });
+  }
+  head.append(all);
+  // A page that the browser restores may have selected rows.
+  update();
+}
+
+// Shows the weekday of a date while it is typed.
+function showWeekday(input) {
+  const shown = document.querySelector(`[data-weekday="${CSS.escape(input.id)}"]`);
+  if (shown) {
+    const date = new Date(`${input.value.slice(0, 10)}T12:00:00Z`);
+    const isDate = !Number.isNaN(date.valueOf());
+    shown.textContent = isDate ? date.toLocaleDateString("en", { weekday: "long", timeZone: "UTC" }) : "";
+  }
+}
+
 enhance(document);
+document.addEventListener("input", ({ target }) => showWeekday(target));
+document.querySelectorAll("th[data-chooses]").forEach(selectsRows);
+for (const button of document.querySelectorAll("button[data-prints]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
 document.querySelectorAll("button[data-adds-row]").forEach(rowsCanBeAdded);
 // Focus a message, or else the first field if it is empty.
 const message = document.querySelector("[role=alert][tabindex]");

@@ -10,6 +10,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inBrowser, picturesIn, VIEWPORTS } from "./browser.mjs";
+import { byDate, planWeeks } from "./dates.mjs";
 import { byHand, byKeyboard, logIn, withoutScripts } from "./flows.mjs";
 import { inspector } from "./inspect.mjs";
 import { call, LOGIN, MANAGER, token, withServer } from "./server.mjs";
@@ -27,6 +28,7 @@ const USHERS = ["movies.view", "movies.change", "shows.view", "bookings.view"];
 const { inspect, found } = inspector(await picturesIn(screenshots));
 await withServer(binary, async (url, command) => {
   await archive(command);
+  await planWeeks(command);
   await sell(url);
   await inBrowser(url, "keyboard", VIEWPORTS.desktop, (browser) =>
     byKeyboard({ browser, url, inspect, usher: USHER, permissions: USHERS }),
@@ -36,6 +38,7 @@ await withServer(binary, async (url, command) => {
   );
   for (const [name, options] of Object.entries(VIEWPORTS)) {
     await inBrowser(url, `by hand, ${name}`, options, (browser) => byHand({ browser, url, inspect, name }));
+    await inBrowser(url, `by date, ${name}`, options, (browser) => byDate({ browser, url, inspect, name }));
   }
   // Both sizes at the same time.
   await Promise.all(
@@ -87,7 +90,8 @@ async function walk(browser, name, account, isBrief) {
   const kinds = new Map([["/admin/", "/admin/"]]);
   // The loop also visits entries that are added while it runs.
   for (const [kind, path] of kinds) {
-    if (kind.endsWith("?format,ids") || (isBrief && isNarrowed(kind))) continue;
+    // Files to download are no pages.
+    if (kind.endsWith("?format,ids") || kind.endsWith("/data/") || (isBrief && isNarrowed(kind))) continue;
     const reply = await page.goto(new URL(path, page.url()).href);
     assert.equal(reply.status(), 200, path);
     await inspect(page, `${name}${kind.replaceAll(/[/{}?,]+/g, "-")}`);
@@ -128,7 +132,7 @@ function kindOf(path) {
   const { pathname, searchParams } = new URL(path, "http://here");
   if (!pathname.startsWith("/admin/")) return undefined;
   const names = [...new Set(searchParams.keys())].filter((name) => name !== "back").sort();
-  const isDate = (name) => ["year", "month", "day"].includes(name);
+  const isDate = (name) => ["year", "month", "day", "from", "to"].includes(name);
   if (names.length > 1 && !names.every(isDate) && !names.includes("ids")) return undefined;
   return pathname.replace(/\/\d+\//, "/{id}/") + (names.length > 0 ? `?${names}` : "");
 }
@@ -145,7 +149,7 @@ async function coversEveryRoute(kinds) {
     const pattern = new RegExp(`^${route.replace("{id}", "\\{id\\}").replaceAll(/\{(model|action)\}/g, "[a-z_]+")}$`);
     assert(paths.some((path) => pattern.test(path)), `no link leads to ${route}`);
   }
-  const models = paths.filter((path) => /^\/admin\/[a-z_]+\/$/.test(path) && !/log|password/.test(path));
+  const models = paths.filter((path) => /^\/admin\/[a-z_]+\/$/.test(path) && !/log|password|door/.test(path));
   assert(models.length >= 8, `there are lists of ${models}`);
   for (const model of models) {
     for (const page of ["{id}/change/", "{id}/history/", "export/"]) {

@@ -7,7 +7,7 @@
 // Needs Chromium: $CHROMIUM, by default /usr/bin/chromium.
 import assert from "node:assert/strict";
 import { fits, inBrowser, picturesIn, VIEWPORTS } from "./browser.mjs";
-import { token, withServer } from "./server.mjs";
+import { LOGIN, token, withServer } from "./server.mjs";
 
 const [binary, screenshots] = process.argv.slice(2);
 if (!binary) {
@@ -45,6 +45,18 @@ async function swagger(page, operations, access, show, name) {
   }
   await fits(page, "Swagger UI");
   await picture(page, `swagger-${name}`);
+
+  // A login authorizes the other operations, and a reload does not forget it.
+  const tokens = await execute(page, "login", 200, name, async (block) => {
+    await block.locator("textarea").fill(JSON.stringify(LOGIN));
+  });
+  assert(tokens.access, "the login is shown");
+  await page.reload();
+  const me = await execute(page, "get_me", 200, name);
+  assert.equal(me.username, LOGIN.username);
+  await page.locator(".auth-wrapper .authorize").click();
+  await page.locator(".dialog-ux .auth-btn-wrapper button", { hasText: "Logout" }).click();
+  await page.locator(".dialog-ux button.btn-done").click();
 
   await page.locator(".auth-wrapper .authorize").click();
   const dialog = page.locator(".dialog-ux");

@@ -312,7 +312,7 @@ async function deletes({ page, url, inspect }) {
 async function exports({ browser, page, url }) {
   browser.expect("aborted", "/admin/shows/export/");
   await page.goto(`${url}/admin/shows/?q=noir`);
-  await tabTo(page, button(page, "Export as CSV"));
+  await tabTo(page, button(page, "Export as CSV with commas"));
   const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
   const lines = (await readFile(await download.path(), "utf8")).trim().split("\n");
   assert.match(download.suggestedFilename(), /^shows.*\.csv$/);
@@ -420,7 +420,7 @@ export async function byHand({ browser, url, inspect, name }) {
   await click(page.getByRole("link", { name: "Marquee" }));
   await click(link(page, "Bookings of today's shows"));
   await inspect(page, `${name}-hand-day`);
-  const [download] = await Promise.all([page.waitForEvent("download"), click(button(page, "Export as CSV"))]);
+  const [download] = await Promise.all([page.waitForEvent("download"), click(button(page, "Export as CSV with commas"))]);
   const lines = (await readFile(await download.path(), "utf8")).trim().split("\n");
   assert(lines.length > 1, lines.join("\n"));
   assert.deepEqual(count(), { clicks: 3, fields: 0 }, "a day is exported");

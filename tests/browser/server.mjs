@@ -18,6 +18,7 @@ export async function withServer(binary, test) {
     SECRET_KEY: "a key for tests only, of more than fifty characters, 0123456789",
     DATABASE_URL: `sqlite://${directory}/test.sqlite3`,
     LOG_LEVEL: "warn",
+    TIME_ZONE: inTheMorning(),
   };
   const options = { cwd: directory, env, stdio: ["ignore", "pipe", "inherit"] };
   const server = spawn(resolve(binary), ["serve", "--demo", "--bind", "127.0.0.1:0"], options);
@@ -37,6 +38,13 @@ export async function withServer(binary, test) {
     await ended;
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+// A time zone in which it is between eight and nine in the morning, so that the sample has shows today.
+export function inTheMorning() {
+  const ahead = ((8 - new Date().getUTCHours() + 35) % 24) - 11;
+  // The signs in these names are reversed.
+  return ahead < 0 ? `Etc/GMT+${-ahead}` : `Etc/GMT-${ahead}`;
 }
 
 // Sends a request to the API and returns the answer; with a token, as its user.

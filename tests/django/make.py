@@ -17,7 +17,7 @@ django.setup()
 
 from booking.models import Booking, Movie, Show  # noqa: E402
 from django.contrib.auth.hashers import make_password  # noqa: E402
-from django.contrib.auth.models import User  # noqa: E402
+from django.contrib.auth.models import Group, Permission, User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
@@ -36,6 +36,14 @@ def cinema():
     bob.last_login = datetime(2024, 2, 29, 23, 59, 59, 7, tzinfo=timezone.utc)
     bob.save()
     User.objects.create_superuser("root", "root@example.com", PASSWORD)
+    for name, codenames in [
+        ("Kasse", ["view_show", "view_booking", "change_booking", "delete_booking", "view_permission"]),
+        ("Manager", ["view_movie"]),
+    ]:
+        group = Group.objects.create(name=name)
+        group.permissions.set(Permission.objects.filter(codename__in=codenames))
+        group.user_set.add(bob)
+    ann.user_permissions.add(Permission.objects.get(codename="add_movie"))
     User.objects.create_user("nopass", "nopass@example.com")
     for name, hasher in [("argon", "argon2"), ("scrypt", "scrypt")]:
         user = User(username=name, email=f"{name}@example.com", password=make_password(PASSWORD, hasher=hasher))

@@ -2,6 +2,7 @@
 
 mod engines;
 mod files;
+mod guide;
 mod layers;
 mod phrases;
 mod readme;
@@ -14,7 +15,15 @@ use std::path::Path;
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    let all = [files::tests(), readme::tests(), layers::tests(), sizes::tests(), engines::tests(), phrases::tests()];
+    let all = [
+        files::tests(),
+        guide::tests(),
+        readme::tests(),
+        layers::tests(),
+        sizes::tests(),
+        engines::tests(),
+        phrases::tests(),
+    ];
     all.into_iter().flatten().collect()
 }
 

@@ -2,7 +2,7 @@
 
 use marquee::db::{Dialect, Value};
 use marquee::desk::records::{
-    NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom,
+    CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom,
 };
 use marquee::desk::sql::{Named, Sql};
 use marquee::desk::write::{self, Change};
@@ -279,7 +279,7 @@ fn everything(rows: i64) -> Change {
         expired: all(10),
         dropped: all(20),
         confirmed: all(30),
-        cancelled: all(40),
+        cancelled: ids().map(|id| CancelledSeat { id: 40 + id, at: 1, by_user: 60 }).collect(),
         new_bookings: ids()
             .map(|id| NewBooking { id, user_id, show_id, seat: 56, status, at: 57, order_id: 58 })
             .chain(booked().map(booked_seat))

@@ -235,9 +235,10 @@ impl Model {
             part.users.retain(|room| room.show_id == show);
             part.orders.retain(|update| database.orders.get(&update.id).is_some_and(|order| order.show == show));
             part.new_orders.retain(|order| order.show_id == show);
-            for rows in [&mut part.expired, &mut part.dropped, &mut part.confirmed, &mut part.cancelled] {
+            for rows in [&mut part.expired, &mut part.dropped, &mut part.confirmed] {
                 rows.retain(|seat| is_its_row(seat.id));
             }
+            part.cancelled.retain(|seat| is_its_row(seat.id));
             part.new_bookings.retain(|booking| booking.show_id == show);
             if database.write(&part, &[], self.has_clock).is_err() {
                 continue;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::admin::fields;
 use crate::admin::guard::Page;
 use crate::admin::query::objects::Object;
+use crate::admin::query::once;
 use crate::admin::{Field, FieldAccess, FieldValue, FormValues, Inline, Kind, Model};
 use crate::web::html::forms::Posted;
 
@@ -19,6 +20,10 @@ pub struct ChangeForm {
     pub faults: Vec<String>,
     pub warnings: Vec<String>,
     pub stale: Vec<Stale>,
+    /// The token of the page, see [`once`].
+    pub once: String,
+    /// The hash of the posted form, if it has a token.
+    pub form_hash: Option<Vec<u8>>,
 }
 
 /// One object of a form.
@@ -181,6 +186,8 @@ impl ChangeForm {
             faults: Vec::new(),
             warnings: Vec::new(),
             stale: Vec::new(),
+            once: once::token(),
+            form_hash: None,
         };
         form.add_blank_rows(page);
         form

@@ -17,10 +17,11 @@ use self::save::{SaveOutcome, Saved, perform_again};
 use super::fields;
 use super::guard::{Id, Of, Page};
 use super::query::objects::{self, Reader};
+use super::query::once;
 use super::urls::{back_query, change_url, list_url};
 use super::{FieldAccess, Model};
 use crate::error::ApiError;
-use crate::web::html::flash::see_other;
+use crate::web::html::flash::{Message, see_other};
 use crate::web::html::forms::Posted;
 use crate::web::html::page::answer;
 
@@ -107,6 +108,17 @@ fn copy_of(form: &ChangeForm, posted: Posted) -> Posted {
 async fn save(mut form: ChangeForm, page: &Page, posted: &Posted) -> Result<Response, ApiError> {
     let mut messages = Vec::new();
     form.back = posted.text("_back").to_owned();
+    if posted.has(once::FIELD) {
+        posted.text(once::FIELD).clone_into(&mut form.once);
+        let place = match &form.parts[0].stored {
+            Some(object) => change_url(form.model, object.id),
+            None => form.model.name.to_owned(),
+        };
+        form.form_hash = Some(once::hash(page.staff.user_id, &place, &posted.0));
+        if let Some(id) = once::object_of(&page.app.db, form.form_hash.as_deref().unwrap_or_default()).await? {
+            return Ok(redirect_repeated(&form, posted, id));
+        }
+    }
     form.take_rows(page, posted).await?;
     for part in &mut form.parts {
         part.read(page, posted, &mut messages);
@@ -126,6 +138,7 @@ async fn save(mut form: ChangeForm, page: &Page, posted: &Posted) -> Result<Resp
     }
     match perform_again(page, &mut form).await? {
         SaveOutcome::Saved(saved) => Ok(redirect(&form, page, posted, &saved, messages)),
+        SaveOutcome::Repeated(id) => Ok(redirect_repeated(&form, posted, id)),
         SaveOutcome::Faults => form.show(page, StatusCode::UNPROCESSABLE_ENTITY).await,
         SaveOutcome::Warnings => form.show(page, StatusCode::CONFLICT).await,
         SaveOutcome::Stale => {
@@ -141,7 +154,7 @@ async fn save(mut form: ChangeForm, page: &Page, posted: &Posted) -> Result<Resp
 }
 
 /// Redirects to the page that the user wants to see next.
-fn redirect(form: &ChangeForm, page: &Page, posted: &Posted, saved: &[Saved], mut messages: Vec<String>) -> Response {
+fn redirect(form: &ChangeForm, page: &Page, posted: &Posted, saved: &[Saved], messages: Vec<String>) -> Response {
     let (model, back) = (form.model, form.back.as_str());
     let (id, label) = match (saved.iter().find(|saved| saved.part == 0), &form.parts[0].stored) {
         (Some(saved), _) => (saved.id, saved.label.as_str()),
@@ -162,16 +175,34 @@ fn redirect(form: &ChangeForm, page: &Page, posted: &Posted, saved: &[Saved], mu
         }
     };
     let rows: String = form.inlines.iter().enumerate().map(rows).collect();
-    messages.insert(0, format!("The {} “{label}” {what}{rows}.", model.one));
+    let saved_text = format!("The {} “{label}” {what}{rows}.", model.one);
+    let mut messages: Vec<Message> = messages.into_iter().map(Message::from).collect();
+    messages.insert(0, saved_text.into());
     for saved in saved {
         (saved.model.changed)(&page.app, saved.id);
     }
-    let url = if posted.has("_another") {
+    let url = next_url(form, posted, id);
+    if url == list_url(model, back) && id > 0 {
+        messages[0].links.push((format!("Open the {}", model.one), change_url(model, id)));
+    }
+    see_other(&url, &messages)
+}
+
+/// Returns the URL of the page that the user wants to see after the object with this id was saved.
+fn next_url(form: &ChangeForm, posted: &Posted, id: i64) -> String {
+    let (model, back) = (form.model, form.back.as_str());
+    if posted.has("_another") {
         format!("/admin/{}/add/{}", model.name, back_query(back))
     } else if posted.has("_continue") || posted.has("_as_new") {
         change_url(model, id) + &back_query(back)
     } else {
         list_url(model, back)
-    };
-    see_other(&url, &messages)
+    }
+}
+
+/// Answers a form that was sent a second time.
+fn redirect_repeated(form: &ChangeForm, posted: &Posted, id: i64) -> Response {
+    let text = "The form was sent twice; it was saved once.".to_owned();
+    let links = vec![(format!("Open the {}", form.model.one), change_url(form.model, id))];
+    see_other(&next_url(form, posted, id), &[Message { text, links }])
 }

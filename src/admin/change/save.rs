@@ -5,6 +5,7 @@ use crate::admin::fields::{self, Names};
 use crate::admin::guard::Page;
 use crate::admin::query::log;
 use crate::admin::query::objects::{self, Object, Reader};
+use crate::admin::query::once;
 use crate::admin::transaction::{TRIES, constraint_message};
 use crate::admin::{Field, FieldAccess, FieldChange, FieldValue, FormValues, Model, SaveError, Work};
 use crate::db::{DbError, Result, Tx};
@@ -24,11 +25,18 @@ pub enum SaveOutcome {
     Faults,
     Warnings,
     Stale,
+    /// The same form was saved before, as this object.
+    Repeated(i64),
 }
 
 /// Makes the changes, and retries after a conflict with another transaction, which leaves nothing written.
 pub(super) async fn perform_again(page: &Page, form: &mut ChangeForm) -> Result<SaveOutcome> {
     let mut tries = 0;
+    if form.form_hash.is_some()
+        && let Err(error) = once::forget_old(&page.app.db).await
+    {
+        tracing::warn!(%error, "old forms were not forgotten");
+    }
     loop {
         match perform(page, form).await {
             Err(DbError::Conflict(_)) if tries < TRIES => tries += 1,
@@ -46,6 +54,12 @@ async fn perform(page: &Page, form: &mut ChangeForm) -> Result<SaveOutcome> {
     form.warnings.clear();
     form.parts.iter_mut().for_each(|part| part.faults.clear());
     let mut tx = page.app.db.begin().await?;
+    if let Some(hash) = &form.form_hash
+        && !once::spend(&mut tx, hash).await?
+    {
+        drop(tx);
+        return Ok(SaveOutcome::Repeated(once::object_of(&page.app.db, hash).await?.unwrap_or_default()));
+    }
     let mut saved: Vec<Saved> = Vec::new();
     let mut parent = form.parts[0].stored.as_ref().map(|object| object.id);
     for place in order(&form.parts) {
@@ -79,6 +93,9 @@ async fn perform(page: &Page, form: &mut ChangeForm) -> Result<SaveOutcome> {
     }
     if !form.warnings.is_empty() {
         return Ok(SaveOutcome::Warnings);
+    }
+    if let (Some(hash), Some(id)) = (&form.form_hash, parent) {
+        once::note(&mut tx, hash, id).await?;
     }
     tx.commit().await?;
     Ok(SaveOutcome::Saved(saved))
@@ -254,6 +271,7 @@ pub async fn save_fields(
             Err(SaveError::Faults(of_form.chain(form.parts[0].faults.iter().map(of_field)).collect()))
         }
         SaveOutcome::Warnings => Err(SaveError::Warnings(form.warnings)),
-        SaveOutcome::Stale => Err(SaveError::Stale),
+        // A cell of a list has no token.
+        SaveOutcome::Stale | SaveOutcome::Repeated(_) => Err(SaveError::Stale),
     }
 }

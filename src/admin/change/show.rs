@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use super::form::{Change, ChangeForm, FormPart, InlineRows, saves_as_new};
 use crate::admin::fields::{self, Control, Names, Shape};
 use crate::admin::guard::Page;
-use crate::admin::query::objects::Reader;
+use crate::admin::query::objects::{self, Reader};
 use crate::admin::render::Frame;
-use crate::admin::urls::{action_url, back_query, change_url, list_url};
+use crate::admin::urls::{action_url, back_query, change_url, led_url, list_url, objects_url};
 use crate::admin::words::capitalize;
-use crate::admin::{Action, Field, FieldValue, Filter, FilterBy, Kind, Model};
+use crate::admin::{Action, Field, FieldValue, Kind, Model, PageLink};
 use crate::db::Result;
 use crate::error::ApiError;
 use crate::web::html::page::html;
@@ -24,8 +24,10 @@ struct FormPage<'a> {
     frame: Frame,
     form: &'a ChangeForm,
     title: String,
+    /// What to know about the object first; may be empty.
+    notice: String,
     /// Text and URL.
-    links: Vec<(&'static str, String)>,
+    links: Vec<(String, String)>,
     sets: Vec<ControlGroup>,
     inlines: Vec<InlineShown>,
     action: String,
@@ -54,6 +56,8 @@ struct InlineShown {
     help: &'static str,
     many: &'static str,
     one: &'static str,
+    /// Nothing in the rows can be edited, so they are a table with these columns.
+    heads: Vec<&'static str>,
     rows: Vec<RowShown>,
     /// An empty row with the number `__row__`, for the script that adds rows; none if rows can't be added.
     blank: Option<RowShown>,
@@ -90,10 +94,15 @@ impl ChangeForm {
         };
         let path = vec![(capitalize(model.many), list_url(model, &self.back)), (title.clone(), String::new())];
         let saves = self.parts.iter().any(|part| part.edited);
+        let (notice, applies) = match &object.stored {
+            Some(object) => objects::notice(&page.app, model, object.id).await?,
+            None => (String::new(), Vec::new()),
+        };
         let shown = FormPage {
             frame: page.frame(Some(model), path),
             title,
-            links: self.links(page),
+            notice,
+            links: self.links(page, &applies),
             sets: self.sets(page, &names).await?,
             inlines,
             faults: self.shown_faults(),
@@ -165,16 +174,28 @@ impl ChangeForm {
         faults
     }
 
-    /// Returns the links to the object's history, to its actions and to its deletion.
-    fn links(&self, page: &Page) -> Vec<(&'static str, String)> {
+    /// Returns the links to the objects that belong to this one, to its history, to its actions and to its deletion.
+    fn links(&self, page: &Page, applies: &[bool]) -> Vec<(String, String)> {
         let Some(object) = &self.parts[0].stored else { return Vec::new() };
         let (model, back) = (self.model, back_query(&self.back));
-        let mut links = vec![("History", format!("/admin/{}/{}/history/{back}", model.name, object.id))];
-        let may_run = |action: &&Action| page.staff.may_run(action, model);
-        let actions = model.actions.iter().filter(may_run);
-        links.extend(actions.map(|action| (action.label, action_url(model, action, object.id, &self.back))));
+        let of_it = |other: &'static Model| Some((capitalize(other.many), objects_url(other, model, object.id)?));
+        let seen = page.site.models().filter(|other| page.staff.sees(other));
+        let mut links: Vec<(String, String)> = seen.filter_map(of_it).collect();
+        links.push(("History".to_owned(), format!("/admin/{}/{}/history/{back}", model.name, object.id)));
+        for PageLink { label, url, model } in model.pages {
+            if page.site.model(model).is_some_and(|model| page.staff.sees(model)) {
+                links.push(((*label).to_owned(), url.replace("{id}", &object.id.to_string())));
+            }
+        }
+        let may_run = |action: &&Action| !action.alone && page.staff.may_run(action, model);
+        let applying = model.actions.iter().zip(applies).filter(|(_, applies)| **applies);
+        let actions = applying.map(|(action, _)| action).filter(may_run);
+        links.extend(actions.map(|action| (action.label.to_owned(), action_url(model, action, object.id, &self.back))));
+        if let Some(download) = model.download.filter(|_| page.staff.downloads(model)) {
+            links.push((download.label.to_owned(), format!("/admin/{}/{}/data/", model.name, object.id)));
+        }
         if page.staff.deletes(model) {
-            links.push(("Delete…", format!("/admin/{}/{}/delete/{back}", model.name, object.id)));
+            links.push(("Delete…".to_owned(), format!("/admin/{}/{}/delete/{back}", model.name, object.id)));
         }
         links
     }
@@ -193,9 +214,16 @@ impl ChangeForm {
             help: rows.inline.help,
             many: model.many,
             one: model.one,
+            heads: match model.save {
+                None => rows.fields.iter().map(|field| field.label).collect(),
+                Some(_) => Vec::new(),
+            },
             rows: shown,
             blank,
-            more: if rows.more { list_of(model, self.model, parent) } else { String::new() },
+            more: match rows.more {
+                true => objects_url(model, self.model, parent).unwrap_or_else(|| list_url(model, "")),
+                false => String::new(),
+            },
         })
     }
 }
@@ -240,18 +268,15 @@ async fn row_shown(page: &Page, names: &Names, part: &FormPart) -> Result<RowSho
 async fn control(page: &Page, names: &Names, part: &FormPart, field: &'static Field) -> Result<Control> {
     let (name, edited) = (part.control_name(field), part.edits(field));
     let mut control = fields::control(page, names, field, name, part.raw(field), part.stored(field), edited).await?;
+    if let (Shape::Shown { url, .. }, Some(object)) = (&mut control.shape, &part.stored)
+        && let Some(FieldValue::Int(number)) = part.stored(field)
+        && let Some(led) = led_url(page.site, &page.staff, field.leads, *number, part.model, object.id)
+    {
+        *url = led;
+    }
     let of_field = part.faults.iter().filter(|(name, _)| *name == field.name);
     control.faults = of_field.map(|(_, text)| text.clone()).collect();
     // An empty field keeps the stored password.
     control.required &= !(matches!(field.kind, Kind::Password(_)) && part.stored.is_some());
     Ok(control)
-}
-
-/// Returns the URL of the list of a model's objects that belong to this parent.
-fn list_of(model: &Model, parent: &Model, id: i64) -> String {
-    let by_parent = |filter: &&Filter| matches!(filter.by, FilterBy::Related { model, .. } if model == parent.name);
-    match model.filters.iter().find(by_parent) {
-        Some(filter) => format!("/admin/{}/?{}={id}", model.name, filter.name),
-        None => list_url(model, ""),
-    }
 }

@@ -52,7 +52,7 @@ impl Builder {
 
     /// Returns an expression of the description as SQL.
     pub fn to_sql(&self, sql: &str) -> String {
-        time_sql::to_sql(sql, self.dialect, &self.app.config.time_zone)
+        time_sql::to_sql(sql, self.dialect, &self.app.config.business_days())
     }
 
     /// Runs a statement of a list.
@@ -106,6 +106,16 @@ impl Builder {
         (text, aliases)
     }
 
+    /// Returns a `FROM` of the model's own table that starts with the table of this column, which has the id of the
+    /// thing that objects belong to: `s.movie_id`. Also returns the aliases in it.
+    pub fn way_from_owner(&self, column: &str) -> (String, Vec<&'static str>) {
+        let alias = column.split_once('.').map_or("t", |(alias, _)| alias);
+        match self.join(alias) {
+            Some(join) => self.way_back(join),
+            None => (format!("{} t", self.model.table), Vec::new()),
+        }
+    }
+
     /// Returns a `FROM` that starts with a list of ids, passed as a parameter, and joins the objects to it.
     pub fn those_with_ids(&self, texts: &[&str]) -> String {
         let (ids, word) = (self.dialect.table(&[("id", "BIGINT")]), self.dialect.join_in_order());
@@ -135,24 +145,20 @@ impl Builder {
         }
     }
 
-    /// Returns SQL for the ids of the objects that match a condition, starting from the table that the condition is on.
+    /// Returns SQL for the ids of at most `BOUND + 1` objects that match a condition, starting from the table that the
+    /// condition is on.
     pub fn finder(&self, condition: &Sql) -> String {
         // Rows that are not objects are left out, too, unless the condition itself is the one that does so.
         let only = self.only().filter(|only| only.text != condition.text).map(Sql::unindexed);
-        let alias = self.only_join_of(&condition.text).map_or("t", |join| join.alias);
-        self.finder_from(alias, "", &Sql::all([condition.clone()].into_iter().chain(only)), BOUND)
-    }
-
-    /// Returns SQL for at most `most + 1` matches, starting with `lead` and the table of this alias.
-    pub fn finder_from(&self, alias: &str, lead: &str, condition: &Sql, most: usize) -> String {
-        let (from, there) = match self.join(alias) {
+        let (from, there) = match self.only_join_of(&condition.text) {
             Some(join) => self.way_back(join),
             None => (format!("{} t", self.model.table), Vec::new()),
         };
+        let condition = Sql::all([condition.clone()].into_iter().chain(only));
         let needed = self.needed_joins(&[&condition.text], &there);
         // With only one table no join order is given, as it would also apply to subqueries of the condition.
         let select = if there.is_empty() && needed.is_empty() { "SELECT".to_owned() } else { self.select() };
-        format!("{select} t.id FROM {lead}{from}{needed} WHERE {} LIMIT {}", condition.text, most + 1)
+        format!("{select} t.id FROM {from}{needed} WHERE {} LIMIT {}", condition.text, BOUND + 1)
     }
 }
 

@@ -9,9 +9,10 @@ use super::scan::{Order, Scan};
 use super::search::Matches;
 use super::sql::Sql;
 use super::{COUNT_LIMIT, Count, ListQuery, Sort};
-use crate::admin::{Model, SearchKind};
+use crate::admin::{Model, Shown};
 use crate::db::{Result, Value};
 use crate::state::App;
+use crate::time::clock;
 
 pub use super::scan::{PART_ROWS, Position};
 
@@ -126,14 +127,14 @@ impl ListSearch {
         self.words = words.len();
         for word in words {
             if self.leads_few() {
-                self.checks.push(word.check());
+                self.checks.push(word.check(self.builder.dialect));
                 continue;
             }
             let found = self.builder.search_word(word, self.words == 1).await?;
             if found.many.is_empty() && found.few.len() <= super::BOUND {
                 self.lead(found.few);
             } else {
-                self.checks.push(found.word.check());
+                self.checks.push(found.word.check(self.builder.dialect));
                 self.frequent.push(found);
             }
         }
@@ -173,7 +174,7 @@ impl ListSearch {
     /// Returns the condition of the query's period.
     fn dated(&self, query: &ListQuery) -> Option<Sql> {
         let (dates, period) = (self.builder.model.dates?, query.period?);
-        let (from, to) = period.bounds(&self.builder.app.config.time_zone);
+        let (from, to) = period.bounds(&self.builder.app.config.business_days());
         Some(Sql { text: format!("{dates} >= ? AND {dates} < ?"), params: vec![from.into(), to.into()] })
     }
 
@@ -224,7 +225,7 @@ impl ListSearch {
             if over.is_some() || query.sort.is_none() {
                 unsorted = query.sort.is_some();
                 let descending = self.order.descending || unsorted;
-                self.order = Order { sql: dates.to_owned(), descending, unique: false, over };
+                self.order = Order { sql: dates.to_owned(), descending, unique: false, over, upcoming_since: None };
                 self.checks.push(range);
             } else {
                 self.checks.push(range.unindexed());
@@ -252,10 +253,11 @@ impl Builder {
         let Sort { column, descending } = query.sort.unwrap_or_else(by_default);
         let column = self.model.columns.iter().find(|known| known.name == column);
         let sql = column.and_then(|column| column.sort).unwrap_or("t.id");
-        let is_text = self.model.search.iter().any(|one| one.column == sql && matches!(one.kind, SearchKind::Text));
         let unique = column.is_some_and(|column| column.unique);
+        let is_text = !unique && column.is_some_and(|column| matches!(column.shown, Shown::Text));
         let sql = if is_text { self.dialect.sort_in_any_case(sql) } else { sql.to_owned() };
-        Order { sql, descending, unique, over: None }
+        let upcoming_first = self.model.upcoming_first && query.sort.is_none() && query.period.is_none();
+        Order { sql, descending, unique, over: None, upcoming_since: upcoming_first.then(clock::now) }
     }
 
     /// Returns the ids that pass a check, in order.
@@ -266,6 +268,7 @@ impl Builder {
         let sql = format!("{} t.id FROM {from} WHERE {} ORDER BY {}", self.select(), check.text, order.to_sql());
         let mut params = vec![Value::list(&ids)];
         params.extend(check.params);
+        params.extend(order.params());
         let found: Vec<(i64,)> = self.query(&sql, params).await?;
         Ok(found.into_iter().map(|(id,)| id).collect())
     }

@@ -1,7 +1,8 @@
 //! The change log. Entries are only ever added.
 
+use super::LIST_LIMIT;
 use crate::admin::{FieldChange, Staff};
-use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx};
+use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx, Value};
 use crate::time::clock;
 
 /// Logs what `staff` did with an object, in the transaction that does it. `label` is the object's current display name;
@@ -79,19 +80,49 @@ pub async fn of_object(db: &Db, model: &str, object_id: i64, before: i64, limit:
     .await
 }
 
+/// The entries of the log that someone wants to see.
+#[derive(Debug, Clone, Default)]
+pub struct LogFilter {
+    /// Empty for all users.
+    pub username: String,
+    /// Empty for all actions.
+    pub action: String,
+    /// Entries from this time on, and before this time, in UTC microseconds.
+    pub from: Option<i64>,
+    pub until: Option<i64>,
+}
+
+impl LogFilter {
+    /// Returns the conditions, each after an `AND`, with their parameters.
+    fn conditions(&self) -> (String, Vec<Value>) {
+        let text = |text: &str| (!text.is_empty()).then(|| text.into());
+        let all: [(&str, Option<Value>); 4] = [
+            (" AND LOWER(username) = LOWER(?)", text(&self.username)),
+            (" AND action = ?", text(&self.action)),
+            (" AND at >= ?", self.from.map(Value::Int)),
+            (" AND at < ?", self.until.map(Value::Int)),
+        ];
+        let (texts, params): (Vec<&str>, Vec<Value>) =
+            all.into_iter().filter_map(|(text, value)| Some((text, value?))).unzip();
+        (texts.concat(), params)
+    }
+}
+
 /// Returns the latest entries about objects of these models that are older than the entry `before`.
-pub async fn recent(db: &Db, models: &[&str], before: i64, limit: i64) -> Result<Vec<Entry>> {
+pub async fn recent(db: &Db, models: &[&str], filter: &LogFilter, before: i64, limit: i64) -> Result<Vec<Entry>> {
     if models.is_empty() {
         return Ok(Vec::new());
     }
+    let (conditions, params) = filter.conditions();
     // Each model is searched through its own part of the index: the entries of one that rarely changes are far back in
     // the log.
-    let of_one = "SELECT id FROM (SELECT id FROM admin_log WHERE model = ? AND id < ? ORDER BY id DESC LIMIT ?) some";
+    let of_one = format!(
+        "SELECT id FROM (SELECT id FROM admin_log WHERE model = ? AND id < ?{conditions} ORDER BY id DESC LIMIT ?) some"
+    );
     let of_each = vec![of_one; models.len()].join(" UNION ALL ");
-    let asked = models.iter().flat_map(|model| [(*model).into(), before.into(), limit.into()]);
-    db.query(
-        &format!("{ENTRY} WHERE id IN (SELECT id FROM ({of_each}) of_each) ORDER BY id DESC LIMIT ?"),
-        asked.chain([limit.into()]).collect(),
-    )
-    .await
+    let asked = models.iter().flat_map(|model| {
+        [(*model).into(), before.into()].into_iter().chain(params.iter().cloned()).chain([limit.into()])
+    });
+    let sql = format!("{ENTRY} WHERE id IN (SELECT id FROM ({of_each}) of_each) ORDER BY id DESC LIMIT ?");
+    db.query_aside(&sql, asked.chain([limit.into()]).collect(), LIST_LIMIT).await
 }

@@ -8,11 +8,14 @@
 //! conditions that is soon. Words of a search that each match more are intersected before that ([`intersect`]), as they
 //! may match few objects together. Counts of some rows tell which way is the cheapest ([`sample`]).
 
+pub mod erased;
 mod intersect;
 mod joins;
 pub mod list;
 pub mod log;
 pub mod objects;
+pub mod once;
+mod period;
 pub mod rows;
 mod sample;
 mod scan;
@@ -22,12 +25,11 @@ pub mod time_sql;
 
 use std::time::Duration;
 
-use jiff::ToSpan;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::{Filter, FilterBy, Model};
-use crate::time::cinema;
+
+pub use period::Period;
 
 /// Objects are counted up to this number, and the pages of a list end at it.
 pub const BOUND: usize = 10_000;
@@ -72,6 +74,8 @@ pub struct ListQuery {
     /// Counted from 1.
     pub page: usize,
     pub period: Option<Period>,
+    /// All objects on one page, to be printed. Links to this list leave it out.
+    pub print: bool,
 }
 
 /// The order of a list: a column by its name.
@@ -92,51 +96,12 @@ pub enum Chosen {
     When(&'static str),
 }
 
-/// A year, a month or a day in the cinema's time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period {
-    pub year: i16,
-    pub month: Option<i8>,
-    pub day: Option<i8>,
-}
-
-impl Period {
-    /// Returns None if there is no such day.
-    pub fn new(year: i16, month: Option<i8>, day: Option<i8>) -> Option<Period> {
-        let day = month.and(day);
-        Date::new(year, month.unwrap_or(1), day.unwrap_or(1)).ok()?;
-        (1..=9998).contains(&year).then_some(Period { year, month, day })
-    }
-
-    pub fn first_day(self) -> Date {
-        Date::new(self.year, self.month.unwrap_or(1), self.day.unwrap_or(1)).unwrap_or(Date::ZERO)
-    }
-
-    /// Returns its beginning and its end, in UTC microseconds.
-    pub fn bounds(self, zone: &TimeZone) -> (i64, i64) {
-        let first = self.first_day();
-        let length = match (self.month, self.day) {
-            (None, _) => 1.year(),
-            (_, None) => 1.month(),
-            _ => 1.day(),
-        };
-        (cinema::start_of_day(first, zone), cinema::start_of_day(first.saturating_add(length), zone))
-    }
-
-    /// Returns each day in it.
-    pub fn days(self) -> Vec<Period> {
-        let months = self.month.map_or(1..=12, |month| month..=month);
-        let all = months.flat_map(|month| (1..=31).map(move |day| (month, day)));
-        let all = all.filter(|(_, day)| self.day.is_none_or(|only| only == *day));
-        all.filter_map(|(month, day)| Period::new(self.year, Some(month), Some(day))).collect()
-    }
-}
-
 impl ListQuery {
     /// Parses the query of a URL.
     pub fn read(model: &'static Model, raw: &str) -> ListQuery {
         let mut query = ListQuery { page: 1, ..ListQuery::default() };
         let (mut year, mut month, mut day) = (None, None, None);
+        let (mut first, mut last): (Option<Date>, Option<Date>) = (None, None);
         for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
             let value = value.trim();
             match name.as_ref() {
@@ -146,6 +111,9 @@ impl ListQuery {
                 "year" => year = value.parse().ok(),
                 "month" => month = value.parse().ok(),
                 "day" => day = value.parse().ok(),
+                "from" => first = value.parse().ok(),
+                "to" => last = value.parse().ok(),
+                "print" => query.print = value == "1",
                 name => {
                     if let Some(filter) = model.filters.iter().find(|filter| filter.name == name)
                         && let Some(chosen) = filter.chosen(value)
@@ -157,7 +125,8 @@ impl ListQuery {
             }
         }
         if model.dates.is_some() {
-            query.period = year.and_then(|year| Period::new(year, month, day));
+            let of_calendar = year.and_then(|year| Period::new(year, month, day));
+            query.period = of_calendar.or_else(|| Period::range(first, last));
         }
         query
     }
@@ -175,11 +144,7 @@ impl ListQuery {
             pairs.push(("q", self.words.clone()));
         }
         pairs.extend(self.filters.iter().map(|(filter, value, _)| (filter.name, value.clone())));
-        if let Some(Period { year, month, day }) = self.period {
-            pairs.push(("year", year.to_string()));
-            pairs.extend(month.map(|month| ("month", month.to_string())));
-            pairs.extend(day.map(|day| ("day", day.to_string())));
-        }
+        pairs.extend(self.period.into_iter().flat_map(Period::pairs));
         if let Some(Sort { column, descending }) = self.sort {
             pairs.push(("o", format!("{}{column}", if descending { "-" } else { "" })));
         }
@@ -199,6 +164,16 @@ impl ListQuery {
         let mut query = ListQuery { page: 1, ..self.clone() };
         change(&mut query);
         format!("?{}", query.text())
+    }
+
+    /// Returns the first day of the period, for its control: `2026-11-23`; empty without one.
+    pub fn first_day(&self) -> String {
+        self.period.and_then(Period::first_day).map_or_else(String::new, |day| day.to_string())
+    }
+
+    /// Returns the last day of the period, for its control; empty without one.
+    pub fn last_day(&self) -> String {
+        self.period.and_then(Period::last_day).map_or_else(String::new, |day| day.to_string())
     }
 
     pub fn is_narrowed(&self) -> bool {
@@ -226,7 +201,7 @@ impl Filter {
             FilterBy::Conditions(conditions) => {
                 conditions.iter().find(|(name, ..)| *name == value).map(|(.., sql)| Chosen::When(sql))
             }
-            FilterBy::Related { sql, .. } => Some(Chosen::Of(sql, value.parse().ok()?)),
+            FilterBy::Related { sql, .. } | FilterBy::Linked { sql, .. } => Some(Chosen::Of(sql, value.parse().ok()?)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One object: its fields, its version, and the objects that depend on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::time_sql;
 use crate::admin::values::cell_text;
@@ -28,7 +28,7 @@ impl Reader<'_> {
     /// Runs a query that is made of a description's expressions.
     async fn query<T: FromRow>(&mut self, sql: &str, params: Vec<Value>) -> Result<Vec<T>> {
         let (Reader::Db(app) | Reader::Tx(app, _)) = self;
-        let sql = time_sql::to_sql(sql, app.db.dialect(), &app.config.time_zone);
+        let sql = time_sql::to_sql(sql, app.db.dialect(), &app.config.business_days());
         match self {
             Reader::Db(app) => app.db.query(&sql, params).await,
             Reader::Tx(_, tx) => tx.query(&sql, params).await,
@@ -76,16 +76,46 @@ fn by(model: &Model, inline: &Inline) -> Result<&'static str> {
     field.map(|field| field.sql).ok_or_else(|| DbError::Other(format!("{} have no field {}", model.name, inline.by)))
 }
 
+/// How many ids one statement names.
+const TOGETHER: usize = 500;
+
 /// Returns the ids and display names of some objects.
 pub async fn labels(reader: &mut Reader<'_>, model: &Model, ids: &[i64]) -> Result<Vec<(i64, String)>> {
     let mut found = Vec::with_capacity(ids.len());
-    for ids in ids.chunks(500) {
+    for ids in ids.chunks(TOGETHER) {
         let places = vec!["?"; ids.len()].join(", ");
         let sql = format!("{} AND t.id IN ({places})", select_label(model));
         let rows: Vec<(i64, Value)> = reader.query(&sql, ids.iter().map(|&id| id.into()).collect()).await?;
         found.extend(rows.into_iter().map(|(id, label)| (id, cell_text(label))));
     }
     Ok(found)
+}
+
+/// Returns those of these ids whose objects meet a condition, in their order.
+pub async fn applying(app: &App, model: &Model, condition: &str, ids: &[i64]) -> Result<Vec<i64>> {
+    let mut found = HashSet::new();
+    for ids in ids.chunks(TOGETHER) {
+        let places = vec!["?"; ids.len()].join(", ");
+        let sql = format!("SELECT t.id {} AND ({condition}) AND t.id IN ({places})", from(model));
+        let rows: Vec<(i64,)> = Reader::Db(app).query(&sql, ids.iter().map(|&id| id.into()).collect()).await?;
+        found.extend(rows.into_iter().map(|(id,)| id));
+    }
+    Ok(ids.iter().copied().filter(|id| found.contains(id)).collect())
+}
+
+/// Returns the notice at the top of an object's form, and which of the model's actions apply to it.
+pub async fn notice(app: &App, model: &Model, id: i64) -> Result<(String, Vec<bool>)> {
+    let or = |sql: &'static str, empty: &'static str| if sql.is_empty() { empty } else { sql };
+    let mut sql = format!("SELECT {}", or(model.notice, "''"));
+    for action in model.actions {
+        sql += &format!(", CASE WHEN {} THEN 1 ELSE 0 END", or(action.applies, "1 = 1"));
+    }
+    let sql = format!("{sql} {} AND t.id = ?", from(model));
+    let rows: Vec<Vec<Value>> = Reader::Db(app).query(&sql, vec![id.into()]).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok((String::new(), Vec::new())) };
+    let mut row = row.into_iter();
+    let text = row.next().map_or_else(String::new, cell_text);
+    Ok((text, row.map(|cell| i64::decode(cell).is_ok_and(|one| one != 0)).collect()))
 }
 
 /// Returns all objects of a model by name, or None if there are more than `most`.

@@ -3,30 +3,39 @@
 use std::time::Duration;
 
 use super::joins::Builder;
-use super::search::Matches;
+use super::search::{Matches, Way};
 use super::sql::Sql;
 use super::{BOUND, COUNT_LIMIT, LIST_LIMIT};
 use crate::db::{DbError, Result, Value};
 
-/// Rows of a joined table that are sampled to estimate how many objects each one stands for.
+/// Owners that are sampled to estimate how many objects each one has.
 const SAMPLE_ROWS: usize = 20;
 
-/// If the sampled rows stand for more objects than this, the estimate is "very many".
+/// If the sampled owners have more objects than this, the estimate is "very many".
 const SAMPLED_OBJECTS_MAX: usize = 5 * BOUND / 2;
 
 impl Builder {
-    /// Checks by the indexes alone whether a condition on the table of this alias matches more than [`BOUND`] rows.
-    /// Some of them may not be objects.
-    pub async fn has_many_rows(&self, alias: &str, condition: &Sql) -> Result<bool> {
-        let rows = self.finder_from(alias, "", condition, BOUND);
-        Ok(self.count_up_to(&rows, &condition.params, BOUND, LIST_LIMIT).await? > BOUND)
+    /// Returns SQL for the ids of at most `most` things that have a word, each once.
+    fn owners(&self, way: &Way, most: usize) -> Sql {
+        let Sql { text, params } = way.condition("w");
+        let by_key = self.dialect.by_primary_key();
+        // Added to 0, so that no engine reads all words in the order of the ids to find the different ones.
+        let text =
+            format!("SELECT DISTINCT w.object_id + 0 AS id FROM search_words w {by_key} WHERE {text} LIMIT {most}");
+        Sql { text, params }
     }
 
-    /// Checks whether a quick count shows that a word that matches many rows also matches many objects.
+    /// Counts the things that have a word by the index alone, up to `BOUND + 1`. Some may have no objects.
+    pub async fn count_owners(&self, way: &Way) -> Result<usize> {
+        let owners = self.owners(way, BOUND + 1);
+        self.count_up_to(&owners.text, &owners.params, BOUND, LIST_LIMIT).await
+    }
+
+    /// Checks whether a quick count shows that a word that matches in many ways also matches many objects.
     pub async fn has_many_objects(&self, found: &Matches) -> Result<bool> {
-        for field in found.many.iter().filter(|_| self.only().is_some()) {
-            let condition = &field.condition;
-            match self.count_up_to(&self.finder(condition), &condition.params, BOUND, COUNT_LIMIT).await {
+        for frequent in found.many.iter().filter(|_| self.only().is_some()) {
+            let objects = self.found_by(&frequent.way, Vec::new(), BOUND);
+            match self.count_up_to(&objects.text, &objects.params, BOUND, COUNT_LIMIT).await {
                 Ok(objects) if objects > BOUND => return Ok(true),
                 Ok(_) => {}
                 Err(DbError::TooLong) => return Ok(false),
@@ -36,18 +45,27 @@ impl Builder {
         Ok(self.only().is_none() || found.few.len() > BOUND)
     }
 
-    /// Estimates how many objects match a condition on the table of this alias; [`usize::MAX`] means very many.
-    pub async fn estimate(&self, alias: &str, condition: &Sql) -> Result<usize> {
-        let table = self.join(alias).map_or(self.model.table, |join| join.table);
-        let rows = format!("SELECT 1 FROM {table} {alias} WHERE {} LIMIT {}", condition.text, BOUND + 1);
-        let rows = self.count_up_to(&rows, &condition.params, BOUND, LIST_LIMIT).await?;
-        let some = Sql { text: format!("{} LIMIT {SAMPLE_ROWS}", condition.text), params: condition.params.clone() };
-        let (Some((found, of_found)), SAMPLE_ROWS..=BOUND) = (self.rows_of_join(alias, &[some]), rows) else {
-            return Ok(if rows > BOUND { usize::MAX } else { rows });
-        };
-        let objects = self.finder_from(alias, &found.text, &of_found, SAMPLED_OBJECTS_MAX);
-        let objects = self.count_up_to(&objects, &found.params, SAMPLED_OBJECTS_MAX, LIST_LIMIT).await?;
-        Ok(if objects > SAMPLED_OBJECTS_MAX { usize::MAX } else { objects * rows / SAMPLE_ROWS })
+    /// Estimates how many objects a word matches in this way; [`usize::MAX`] means very many.
+    pub async fn estimate(&self, way: &Way) -> Result<usize> {
+        let owners = self.count_owners(way).await?;
+        let id = way.search.id;
+        if id == "t.id" || !(SAMPLE_ROWS..=BOUND).contains(&owners) {
+            return Ok(if owners > BOUND { usize::MAX } else { owners });
+        }
+        let (from, there) = self.way_from_owner(id);
+        let only = self.only().map(Sql::unindexed);
+        let condition = Sql::all([Sql::plain(format!("{id} = sampled.id"))].into_iter().chain(only));
+        let needed = self.needed_joins(&[&condition.text], &there);
+        let some = self.owners(way, SAMPLE_ROWS);
+        let objects = format!(
+            "{} t.id FROM ({}) sampled CROSS JOIN {from}{needed} WHERE {} LIMIT {}",
+            self.select(),
+            some.text,
+            condition.text,
+            SAMPLED_OBJECTS_MAX + 1
+        );
+        let objects = self.count_up_to(&objects, &some.params, SAMPLED_OBJECTS_MAX, LIST_LIMIT).await?;
+        Ok(if objects > SAMPLED_OBJECTS_MAX { usize::MAX } else { objects * owners / SAMPLE_ROWS })
     }
 
     /// Counts the rows of a statement, which finds at most one more than `most`.
@@ -55,17 +73,5 @@ impl Builder {
         let sql = format!("SELECT COUNT(*) FROM ({rows}) counted");
         let found: Vec<(i64,)> = self.app.db.query_aside(&sql, params.to_vec(), limit).await?;
         Ok(found.first().map_or(0, |(rows,)| usize::try_from(*rows).unwrap_or(most)))
-    }
-
-    /// Returns a derived table `found` with the rows of a joined table that match any of these conditions, each through
-    /// its own index, and the condition that joins it.
-    pub fn rows_of_join(&self, alias: &str, ways: &[Sql]) -> Option<(Sql, Sql)> {
-        let join = self.join(alias)?;
-        let key = join.key();
-        let rows = |way: &Sql| format!("SELECT {key} AS id FROM {} {alias} WHERE {}", join.table, way.text);
-        let rows: Vec<String> = ways.iter().map(rows).collect();
-        let text = format!("({}) found CROSS JOIN ", rows.join(" UNION "));
-        let params = ways.iter().flat_map(|way| way.params.clone()).collect();
-        Some((Sql { text, params }, Sql::plain(format!("{key} = found.id"))))
     }
 }

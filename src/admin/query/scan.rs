@@ -27,6 +27,16 @@ pub struct Order {
     pub unique: bool,
     /// The joined table with the timestamp that the list is ordered by.
     pub over: Option<&'static Join>,
+    /// Later timestamps than this come first, in ascending order; then the others, latest first.
+    pub upcoming_since: Option<i64>,
+}
+
+/// A part of a list whose rows are adjacent in the index of its order.
+struct Part {
+    condition: Sql,
+    order: Order,
+    /// Its objects have a value to be ordered by.
+    has_values: bool,
 }
 
 impl Order {
@@ -41,6 +51,9 @@ impl Order {
 
     pub fn to_sql(&self) -> String {
         let direction = self.direction();
+        if self.upcoming_since.is_some() {
+            return format!("CASE WHEN {0} > ? THEN 0 ELSE 1 END, ABS({0} - ?), t.id", self.sql);
+        }
         match (self.sql.as_str(), self.over) {
             ("t.id", _) => format!("t.id {direction}"),
             // With more than the index has, MariaDB would sort the whole table.
@@ -49,6 +62,35 @@ impl Order {
             (sql, Some(_)) => format!("{sql} {direction}"),
             (sql, None) => format!("{sql} {direction}, t.id {direction}"),
         }
+    }
+
+    /// Returns the parameters of [`Order::to_sql`].
+    pub fn params(&self) -> Vec<Value> {
+        self.upcoming_since.map_or_else(Vec::new, |now| vec![now.into(), now.into()])
+    }
+
+    /// Returns the condition for objects after the one with this value and id.
+    fn after(&self, value: &Value, id: i64) -> Sql {
+        let (sql, later) = (&self.sql, self.later());
+        let text = format!("{sql} {later}= ? AND ({sql} {later} ? OR t.id {later} ?)");
+        Sql { text, params: vec![value.clone(), value.clone(), id.into()] }
+    }
+
+    /// Returns the two parts of a list in this order.
+    fn parts(&self) -> [Part; 2] {
+        let Order { sql, descending, .. } = self;
+        let part = |text: &str, params: Vec<Value>, descending: bool, has_values: bool| Part {
+            condition: Sql { text: format!("{sql} {text}"), params },
+            order: Order { descending, upcoming_since: None, ..self.clone() },
+            has_values,
+        };
+        if let Some(now) = self.upcoming_since {
+            return [part("> ?", vec![now.into()], false, true), part("<= ?", vec![now.into()], true, true)];
+        }
+        // Objects without a value come first, or last in descending order.
+        let without = part("IS NULL", Vec::new(), *descending, false);
+        let with = part("IS NOT NULL", Vec::new(), *descending, true);
+        if *descending { [with, without] } else { [without, with] }
     }
 }
 
@@ -59,6 +101,8 @@ pub struct Position {
     last: Option<(Value, i64)>,
     /// Ids that were read ahead.
     ahead: VecDeque<i64>,
+    /// The interval that is still to be read, if the list is read day by day.
+    left: Option<(i64, i64)>,
 }
 
 /// The objects that pass a check, too many to read all their ids.
@@ -82,14 +126,36 @@ impl Scan {
     }
 
     async fn read(&self, offset: usize, limit: usize, time_limit: Duration) -> Result<Vec<i64>> {
+        if self.order.upcoming_since.is_none() {
+            return self.read_part(&self.check, &self.order, (offset, limit), time_limit).await;
+        }
+        let mut ids = Vec::new();
+        for Part { condition, order, .. } in self.order.parts() {
+            let most = offset + limit - ids.len();
+            let check = Sql::all([condition, self.check.clone()]);
+            ids.extend(self.read_part(&check, &order, (0, most), time_limit).await?);
+            if ids.len() == offset + limit {
+                break;
+            }
+        }
+        Ok(ids.into_iter().skip(offset).collect())
+    }
+
+    async fn read_part(
+        &self,
+        check: &Sql,
+        order: &Order,
+        (offset, limit): (usize, usize),
+        time_limit: Duration,
+    ) -> Result<Vec<i64>> {
         let sql = format!(
             "{} t.id FROM {} WHERE {} ORDER BY {} LIMIT {limit} OFFSET {offset}",
             self.builder.select(),
             self.from(),
-            self.check.text,
-            self.order.to_sql()
+            check.text,
+            order.to_sql()
         );
-        let found: Vec<(i64,)> = self.builder.app.db.query_aside(&sql, self.check.params.clone(), time_limit).await?;
+        let found: Vec<(i64,)> = self.builder.app.db.query_aside(&sql, check.params.clone(), time_limit).await?;
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
@@ -131,18 +197,16 @@ impl Scan {
         }
     }
 
-    /// Reads on by the value and id of the last object. Objects without a value come first, or last in descending
-    /// order.
+    /// Reads on by the value and id of the last object.
     async fn next_by_key(&self, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
-        let (sql, later) = (&self.order.sql, self.order.later());
-        while at.passed < 2 {
-            let has_values = (at.passed == 0) == self.order.descending;
+        let sql = &self.order.sql;
+        for Part { condition, order, has_values } in self.order.parts().into_iter().skip(at.passed) {
             let after = match (&at.last, has_values) {
-                (None, true) => Sql::plain(format!("{sql} IS NOT NULL")),
-                (None, false) => Sql::plain(format!("{sql} IS NULL")),
-                (Some((value, id)), true) => self.after(value, *id),
+                (None, _) => condition,
+                (Some((value, id)), true) => order.after(value, *id),
                 (Some((_, id)), false) => {
-                    Sql { text: format!("{sql} IS NULL AND t.id {later} ?"), params: vec![(*id).into()] }
+                    let later = format!("t.id {} ?", order.later());
+                    Sql::all([condition, Sql { text: later, params: vec![(*id).into()] }])
                 }
             };
             let text = format!(
@@ -151,7 +215,7 @@ impl Scan {
                 self.from(),
                 after.text,
                 self.check.text,
-                self.order.to_sql()
+                order.to_sql()
             );
             let params = [after.params, self.check.params.clone()].concat();
             let found: Vec<(i64, Value)> = self.builder.query(&text, params).await?;
@@ -170,16 +234,18 @@ impl Scan {
     /// everything that is left, so it must be limited to a day.
     async fn next_by_day(&self, at: &mut Position, most: usize) -> Result<Option<Vec<i64>>> {
         let Some(period) = self.period else { return Ok(None) };
-        let days = period.days();
+        let days = self.builder.app.config.business_days();
+        let (mut from, mut until) = at.left.unwrap_or_else(|| period.bounds(&days));
         let (sql, direction) = (&self.order.sql, self.order.direction());
-        while at.ahead.is_empty() && at.passed < days.len() {
-            let place = if self.order.descending { days.len() - 1 - at.passed } else { at.passed };
-            let (from, to) = days[place].bounds(&self.builder.app.config.time_zone);
+        while at.ahead.is_empty() {
+            let Some(next) = self.next_timestamp(from, until).await? else { break };
+            let day = days.bounds(days.of(next));
+            let (begin, end) = (day.0.max(from), day.1.min(until));
             let (select, tables) = (self.builder.select(), self.from());
             let mut text = format!("{select} t.id, {sql} FROM {tables} WHERE {sql} >= ? AND {sql} < ?");
-            let mut params: Vec<Value> = vec![from.into(), to.into()];
+            let mut params: Vec<Value> = vec![begin.into(), end.into()];
             if let Some((value, id)) = at.last.take() {
-                let after = self.after(&value, id);
+                let after = self.order.after(&value, id);
                 text += &format!(" AND {}", after.text);
                 params.extend(after.params);
             }
@@ -189,18 +255,26 @@ impl Scan {
             at.ahead = found.iter().map(|(id, _)| *id).collect();
             match found.pop().filter(|_| at.ahead.len() == DAY_ROWS) {
                 Some((id, value)) => at.last = Some((value, id)),
-                None => at.passed += 1,
+                None if self.order.descending => until = begin,
+                None => from = end,
             }
         }
+        at.left = Some((from, until));
         let next: Vec<i64> = at.ahead.drain(..most.min(at.ahead.len())).collect();
         Ok((!next.is_empty()).then_some(next))
     }
 
-    /// Returns the condition for objects after the one with this value and id.
-    fn after(&self, value: &Value, id: i64) -> Sql {
-        let (sql, later) = (&self.order.sql, self.order.later());
-        let text = format!("{sql} {later}= ? AND ({sql} {later} ? OR t.id {later} ?)");
-        Sql { text, params: vec![value.clone(), value.clone(), id.into()] }
+    /// Returns the first timestamp between these two in the list's order, in the joined table that has it. Days without
+    /// any are passed over.
+    async fn next_timestamp(&self, from: i64, until: i64) -> Result<Option<i64>> {
+        let Some(join) = self.order.over else { return Ok(None) };
+        let (sql, direction) = (&self.order.sql, self.order.direction());
+        let text = format!(
+            "SELECT {sql} FROM {} {} WHERE {sql} >= ? AND {sql} < ? ORDER BY {sql} {direction} LIMIT 1",
+            join.table, join.alias
+        );
+        let found: Vec<(i64,)> = self.builder.query(&text, vec![from.into(), until.into()]).await?;
+        Ok(found.first().map(|(time,)| *time))
     }
 
     fn from(&self) -> String {

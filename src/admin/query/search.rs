@@ -1,19 +1,43 @@
-//! Searching words: each in every field, through the field's own index.
+//! Searching words: each in the words of the objects and of those that they belong to, see [`crate::search`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use unicode_normalization::UnicodeNormalization;
-
-use super::BOUND;
 use super::joins::Builder;
 use super::sql::Sql;
-use crate::admin::words::capitalize;
-use crate::admin::{Search, SearchKind};
-use crate::db::Result;
+use super::{BOUND, WORDS_MAX};
+use crate::admin::Search;
+use crate::db::{Dialect, Result, Value};
+use crate::search;
 
-/// A word of a search: the conditions on the searched fields, by the alias of their table.
+/// A way in which a word of a search can match objects: through the words of one kind.
+#[derive(Debug, Clone)]
+pub struct Way {
+    pub search: &'static Search,
+    word: String,
+}
+
+impl Way {
+    /// Returns the condition for rows of `search_words` with this alias to match the word.
+    pub fn condition(&self, alias: &str) -> Sql {
+        let kind = self.search.kind.number;
+        let text = format!("{alias}.kind = {kind} AND {alias}.word >= ? AND {alias}.word < ?");
+        Sql { text, params: vec![(&self.word).into(), format!("{}\u{10FFFF}", self.word).into()] }
+    }
+
+    /// Returns the condition for the object with the id `id`, which is SQL, to have the word.
+    pub fn check(&self, dialect: Dialect, id: &str) -> Sql {
+        let Sql { text, params } = self.condition("f");
+        let by_index = dialect.by_index("search_words_of_an_object");
+        let text = format!("EXISTS (SELECT 1 FROM search_words f {by_index} WHERE f.object_id = {id} AND {text})");
+        Sql { text, params }
+    }
+}
+
+/// A word of a search.
+#[derive(Debug)]
 pub struct Word {
-    pub ways: BTreeMap<&'static str, Vec<Sql>>,
+    /// At most one for each [`Search`] of the model.
+    pub ways: Vec<Way>,
     /// Objects that the word names by their id or code.
     named: Vec<i64>,
     pub length: usize,
@@ -21,149 +45,143 @@ pub struct Word {
 
 impl Word {
     /// Returns the condition for a row, with its joins, to match the word.
-    pub fn check(&self) -> Sql {
+    pub fn check(&self, dialect: Dialect) -> Sql {
+        self.check_found(dialect, None)
+    }
+
+    /// Like [`Word::check`], on rows that were found through the words of a kind, as `w` of [`Builder::found_by`].
+    pub fn check_found(&self, dialect: Dialect, found_by: Option<&Search>) -> Sql {
         let named = self.named.iter().map(|id| Sql { text: "t.id = ?".into(), params: vec![(*id).into()] });
-        Sql::any(self.ways.values().flatten().cloned().chain(named)).unindexed()
+        let check = |way: &Way| {
+            let is_found = found_by.is_some_and(|found| found.id == way.search.id);
+            way.check(dialect, if is_found { "w.object_id" } else { way.search.id })
+        };
+        Sql::any(self.ways.iter().map(check).chain(named)).unindexed()
+    }
+
+    /// Returns the way through the words of a kind.
+    pub fn way(&self, search: &Search) -> Option<&Way> {
+        self.ways.iter().find(|way| way.search.id == search.id)
     }
 }
 
 /// The matches of a word.
+#[derive(Debug)]
 pub struct Matches {
-    /// The word without the fields that match nothing.
+    /// The word without the ways that match nothing.
     pub word: Word,
-    /// Objects found through fields that match at most [`BOUND`].
+    /// Objects found in ways that match at most [`BOUND`].
     pub few: HashSet<i64>,
-    /// Fields that match more.
-    pub many: Vec<FrequentField>,
+    /// Ways that match more.
+    pub many: Vec<FrequentWay>,
 }
 
-/// A field in which a word matches many rows.
-pub struct FrequentField {
-    /// The alias of its table.
-    pub alias: &'static str,
-    pub condition: Sql,
+/// A way in which a word matches many objects.
+#[derive(Debug)]
+pub struct FrequentWay {
+    pub way: Way,
     /// The estimated number of objects that match.
     pub objects: usize,
 }
 
 impl Builder {
-    /// Returns the words of a search. A word may also continue the ones before it: `the long` finds `The Long Take`.
+    /// Returns the words of a search.
     pub async fn words(&self, text: &str) -> Result<Vec<Word>> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let mut found = Vec::with_capacity(words.len());
-        for (place, word) in words.iter().enumerate() {
-            let mut ways: BTreeMap<&'static str, Vec<Sql>> = BTreeMap::new();
-            for search in self.model.search {
-                let phrases = (0..=place).rev().map(|first| words[first..=place].join(" "));
-                let alias = self.only_join_of(search.column).map_or("t", |join| join.alias);
-                let phrases: Vec<Sql> = phrases.flat_map(|phrase| self.begins(search, &phrase)).collect();
-                if !phrases.is_empty() {
-                    ways.entry(alias).or_default().extend(phrases);
+        let mut found: Vec<Word> = Vec::new();
+        for typed in text.split_whitespace() {
+            let of_typed = self.named(typed).await?;
+            let words = search::split_typed(typed);
+            let is_one = words.len() == 1;
+            for word in words {
+                let mut named = of_typed.clone();
+                if !is_one {
+                    named.extend(self.named(&word).await?);
                 }
+                found.push(self.word(word, named));
             }
-            let mut named: Vec<i64> = word.parse().into_iter().collect();
-            if let Some(exact) = self.model.exact {
-                named.extend(exact(&self.app, word).await?);
-            }
-            found.push(Word { ways, named, length: word.len() });
         }
+        if found.is_empty() && !text.is_empty() {
+            // A text without letters and digits is one word; one that folds to nothing finds nothing.
+            let nothing = || Word { ways: Vec::new(), named: Vec::new(), length: 0 };
+            found.push(search::as_symbols(text).map_or_else(nothing, |word| self.word(word, Vec::new())));
+        }
+        // A word that is typed twice says no more than one.
+        let mut seen = HashSet::new();
+        found.retain(|word| seen.insert((word.ways.first().map(|way| way.word.clone()), word.named.clone())));
+        found.truncate(WORDS_MAX);
         Ok(found)
     }
 
-    /// Searches a word in each field through the field's own index. If there are several words, a rough estimate of
-    /// which match many objects is enough, as they are intersected afterwards.
+    fn word(&self, word: String, named: Vec<i64>) -> Word {
+        let way = |search: &'static Search| Way { search, word: word.clone() };
+        Word { ways: self.model.search.iter().map(way).collect(), named, length: word.len() }
+    }
+
+    /// Returns the ids of the objects that someone names by their id or code.
+    async fn named(&self, typed: &str) -> Result<Vec<i64>> {
+        let mut named: Vec<i64> = typed.parse().into_iter().collect();
+        if let Some(exact) = self.model.exact {
+            named.extend(exact(&self.app, typed).await?);
+        }
+        Ok(named)
+    }
+
+    /// Searches a word in each way. If there are several words, a rough estimate of which match many objects is enough,
+    /// as they are intersected afterwards.
     pub async fn search_word(&self, word: Word, is_alone: bool) -> Result<Matches> {
         let Word { ways, named, length } = word;
         let few = named.iter().copied().collect();
-        let word = Word { ways: BTreeMap::new(), named, length };
-        let mut found = Matches { word, few, many: Vec::new() };
-        for (alias, conditions) in ways {
-            let mut large = None;
-            for condition in conditions {
-                // Fields of one table mostly match the same objects: if one matches very many, so do the ones after it.
-                if large != Some(usize::MAX) {
-                    let many = match is_alone {
-                        true => self.has_many_rows(alias, &condition).await?.then_some(usize::MAX),
-                        false => Some(self.estimate(alias, &condition).await?).filter(|rows| *rows > 2 * BOUND),
-                    };
-                    large = large.max(many);
+        let mut found = Matches { word: Word { ways: Vec::new(), named, length }, few, many: Vec::new() };
+        for way in ways {
+            let mut large = match is_alone {
+                true => (self.count_owners(&way).await? > BOUND).then_some(usize::MAX),
+                false => Some(self.estimate(&way).await?).filter(|objects| *objects > 2 * BOUND),
+            };
+            if large.is_none() {
+                match self.find_few_by(&way).await? {
+                    // A way that matches nothing need not be checked later.
+                    Some(ids) if ids.is_empty() => continue,
+                    Some(ids) => found.few.extend(ids),
+                    None => large = Some(BOUND + 1),
                 }
-                if large.is_none() {
-                    match self.find_few(&condition).await? {
-                        // A condition that matches nothing need not be checked later.
-                        Some(ids) if ids.is_empty() => continue,
-                        Some(ids) => found.few.extend(ids),
-                        None => large = Some(BOUND + 1),
-                    }
-                }
-                let frequent = |objects| FrequentField { alias, condition: condition.clone(), objects };
-                found.many.extend(large.map(frequent));
-                found.word.ways.entry(alias).or_default().push(condition);
             }
+            found.many.extend(large.map(|objects| FrequentWay { way: way.clone(), objects }));
+            found.word.ways.push(way);
         }
         Ok(found)
     }
 
     /// Returns the ids of the objects that match a condition, or None if there are more than [`BOUND`].
     pub async fn find_few(&self, condition: &Sql) -> Result<Option<HashSet<i64>>> {
-        let found: Vec<(i64,)> = self.query(&self.finder(condition), condition.params.clone()).await?;
+        self.few(&self.finder(condition), condition.params.clone()).await
+    }
+
+    /// Like [`Builder::find_few`], through the words of a kind.
+    async fn find_few_by(&self, way: &Way) -> Result<Option<HashSet<i64>>> {
+        let Sql { text, params } = self.found_by(way, Vec::new(), BOUND);
+        self.few(&text, params).await
+    }
+
+    async fn few(&self, finder: &str, params: Vec<Value>) -> Result<Option<HashSet<i64>>> {
+        let found: Vec<(i64,)> = self.query(finder, params).await?;
         Ok((found.len() <= BOUND).then(|| found.into_iter().map(|(id,)| id).collect()))
     }
 
-    /// Returns the conditions for a field to begin with a phrase or to equal it as a number. One of them must be true.
-    fn begins(&self, search: &Search, phrase: &str) -> Vec<Sql> {
-        let column = search.column;
-        let prefix = |begin: &str, any_case| {
-            let (text, params) = self.dialect.begins_with(column, begin, any_case);
-            Sql { text, params }
-        };
-        match search.kind {
-            SearchKind::Number => {
-                let number = phrase.parse::<i64>().ok();
-                let is = |number: i64| Sql { text: format!("{column} = ?"), params: vec![number.into()] };
-                number.map(is).into_iter().collect()
-            }
-            SearchKind::Folded(fold) => vec![prefix(&fold(phrase), false)],
-            // SQLite takes several ranges in one condition for the whole table, so each is a condition of its own.
-            SearchKind::Text => {
-                let ignores_case = !self.dialect.ignores_only_ascii_case();
-                let words = if ignores_case { forms(phrase) } else { cases(phrase) };
-                words.iter().map(|word| prefix(word, true)).collect()
-            }
-        }
-    }
-}
-
-/// Returns the Unicode forms in which a word is searched: text from a Mac may have combining accents after the letters.
-fn forms(word: &str) -> Vec<String> {
-    let mut forms: Vec<String> = vec![word.nfc().collect(), word.nfd().collect()];
-    forms.dedup();
-    forms
-}
-
-/// Returns the letter cases in which a word is searched, each in both Unicode forms, for an engine that ignores the case
-/// of ASCII letters only.
-fn cases(word: &str) -> Vec<String> {
-    if word.is_ascii() {
-        return vec![word.to_owned()];
-    }
-    let lower = word.to_lowercase();
-    let cases = [word.to_owned(), capitalize(&lower), word.to_uppercase(), lower];
-    let mut cases: Vec<String> = cases.iter().flat_map(|word| forms(word)).collect();
-    cases.sort_unstable();
-    cases.dedup();
-    cases
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_searched_in_each_case_and_form() {
-        assert_eq!(cases("Long"), ["Long"], "the engine ignores the case of ASCII letters");
-        assert_eq!(cases("über"), ["U\u{308}BER", "U\u{308}ber", "u\u{308}ber", "ÜBER", "Über", "über"]);
-        assert_eq!(forms("über"), ["über", "u\u{308}ber"]);
-        assert_eq!(forms("uber"), ["uber"]);
+    /// Returns SQL for the ids of at most `most + 1` objects that a word matches in this way, each once, and that pass
+    /// these checks. It starts with the words, as `w`, and reads their objects in the order of the index.
+    pub fn found_by(&self, way: &Way, checks: Vec<Sql>, most: usize) -> Sql {
+        let (from, there) = self.way_from_owner(way.search.id);
+        let owner = Sql::plain(format!("{} = w.object_id", way.search.id));
+        let only = self.only().map(Sql::unindexed);
+        let condition = Sql::all([way.condition("w"), owner].into_iter().chain(checks).chain(only));
+        let needed = self.needed_joins(&[&condition.text], &there);
+        let (in_order, by_key) = (self.dialect.in_order(), self.dialect.by_primary_key());
+        let words = format!("search_words w {by_key}");
+        let text = format!(
+            "SELECT DISTINCT {in_order} t.id + 0 FROM {words} CROSS JOIN {from}{needed} WHERE {} LIMIT {}",
+            condition.text,
+            most + 1
+        );
+        Sql { text, params: condition.params }
     }
 }

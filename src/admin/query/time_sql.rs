@@ -4,23 +4,22 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::db::Dialect;
-use crate::time::cinema;
+use crate::time::cinema::BusinessDays;
 
 /// Replaces the placeholders in SQL. `{now}` is the authoritative current time, `{today}` and `{tomorrow}` are the
-/// beginnings of these days in the cinema's time zone, all in UTC microseconds. `{time:t.at}` becomes a text such as
+/// beginnings of these business days of the cinema, all in UTC microseconds. `{time:t.at}` becomes a text such as
 /// `2026-11-23 20:15`, that time in the cinema's time zone.
-pub fn to_sql(sql: &str, dialect: Dialect, zone: &TimeZone) -> String {
+pub fn to_sql(sql: &str, dialect: Dialect, days: &BusinessDays) -> String {
     if !sql.contains('{') {
         return sql.to_owned();
     }
-    let date = cinema::today(zone);
-    let [today, tomorrow] = [0, 1].map(|days| cinema::start_of_day_after(date, days, zone).to_string());
-    let mut sql =
-        sql.replace("{now}", dialect.now_in_sql()).replace("{today}", &today).replace("{tomorrow}", &tomorrow);
+    let (today, tomorrow) = days.bounds(days.today());
+    let mut sql = sql.replace("{now}", dialect.now_in_sql()).replace("{today}", &today.to_string());
+    sql = sql.replace("{tomorrow}", &tomorrow.to_string());
     while let Some((before, rest)) = sql.split_once("{time:")
         && let Some((micros, after)) = rest.split_once('}')
     {
-        sql = format!("{before}{}{after}", dialect.local_minute(micros, &offset_sql(micros, zone)));
+        sql = format!("{before}{}{after}", dialect.local_minute(micros, &offset_sql(micros, &days.zone)));
     }
     sql
 }
@@ -46,13 +45,16 @@ mod tests {
     use super::*;
     use crate::time::clock;
 
+    fn days(zone: &str) -> BusinessDays {
+        BusinessDays { zone: TimeZone::get(zone).unwrap(), starts_at: jiff::civil::time(5, 0, 0, 0) }
+    }
+
     #[tokio::test]
     async fn times_are_written_in_the_cinemas_time_zone() {
         let directory = tempfile::tempdir().unwrap();
         let target = crate::db::target::DatabaseTarget::Sqlite { path: directory.path().join("times.sqlite3") };
         let db = crate::db::Db::open(&target, 1).unwrap();
-        let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let sql = to_sql("SELECT {time:t.at} FROM (SELECT ? AS at) t", Dialect::Sqlite, &zone);
+        let sql = to_sql("SELECT {time:t.at} FROM (SELECT ? AS at) t", Dialect::Sqlite, &days("Europe/Berlin"));
         for (moment, expected) in [
             ("2026-03-29T00:59:59Z", "2026-03-29 01:59"),
             ("2026-03-29T01:00:00Z", "2026-03-29 03:00"),
@@ -68,8 +70,8 @@ mod tests {
 
     #[test]
     fn only_placeholders_are_replaced() {
-        assert_eq!(to_sql("t.id", Dialect::Sqlite, &TimeZone::UTC), "t.id");
-        let sql = to_sql("t.at BETWEEN {today} AND {tomorrow} OR t.at > {now}", Dialect::Sqlite, &TimeZone::UTC);
+        assert_eq!(to_sql("t.id", Dialect::Sqlite, &days("UTC")), "t.id");
+        let sql = to_sql("t.at BETWEEN {today} AND {tomorrow} OR t.at > {now}", Dialect::Sqlite, &days("UTC"));
         assert!(!sql.contains('{'), "{sql}");
     }
 
@@ -79,11 +81,11 @@ mod tests {
         let target = crate::db::target::DatabaseTarget::Sqlite { path: directory.path().join("now.sqlite3") };
         let db = crate::db::Db::open(&target, 1).unwrap();
         for dialect in [Dialect::Sqlite, Dialect::Mysql] {
-            let first = to_sql("{now}", dialect, &TimeZone::UTC);
+            let first = to_sql("{now}", dialect, &days("UTC"));
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            assert_eq!(to_sql("{now}", dialect, &TimeZone::UTC), first);
+            assert_eq!(to_sql("{now}", dialect, &days("UTC")), first);
         }
-        let sql = to_sql("SELECT {now}", Dialect::Sqlite, &TimeZone::UTC);
+        let sql = to_sql("SELECT {now}", Dialect::Sqlite, &days("UTC"));
         let (now,): (i64,) = db.query_one(&sql, vec![]).await.unwrap().unwrap();
         assert!((now - clock::now()).abs() < 1_000_000, "{now}");
     }

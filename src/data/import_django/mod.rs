@@ -1,4 +1,4 @@
-//! Copies the users, movies, shows and bookings of a Django deployment from its database into ours, with their ids. It
+//! Copies the users, groups, movies, shows and bookings of a Django deployment from its database into ours, with their ids. It
 //! copies all of them or, if there is a conflict, none. `docs/import-django.md` lists the conflicts.
 //!
 //! Each table is read in pages and checked row by row, in one pass, in the order in which rows refer to each other. As
@@ -6,6 +6,7 @@
 //! remaining rows are only checked, so that one run reports all conflicts.
 
 mod existing;
+mod groups;
 mod mysql;
 mod report;
 mod rows;
@@ -20,11 +21,13 @@ use futures_util::future::BoxFuture;
 use crate::db::target::DatabaseTarget;
 use crate::db::{Db, DbError, Decode, Dialect, FromRow, Query, Tx, Value};
 use crate::desk::{adoption, id_blocks};
-use crate::movies;
+use crate::orders::code_index;
+use crate::search::backfill;
+use crate::text;
 
 pub use report::{Conflict, Listed, Report};
 use tables::{BOOKINGS, Column, Holds, MAX_ID, MAX_SCREEN_CHARS, MOVIES, SHOWS, TABLES, Table, USERS};
-use values::held;
+use values::{cleaned, held};
 
 /// Rows read and written at a time. Even for the widest table, every engine accepts that many parameters.
 const PAGE: usize = 500;
@@ -97,6 +100,7 @@ pub async fn import(
         shows: HashMap::new(),
     };
     import.copy(&USERS, progress).await?;
+    import.groups().await?;
     import.copy(&MOVIES, progress).await?;
     import.screens().await?;
     import.copy(&SHOWS, progress).await?;
@@ -104,8 +108,10 @@ pub async fn import(
     import.copy(&BOOKINGS, progress).await?;
     let report = import.finish().await?;
     if !dry_run {
-        // The bookings are imported by now. A server adds the orders as well, should this be interrupted.
+        // The bookings are imported by now. A server does the rest as well, should this be interrupted.
         while adoption::adopt_some(db).await? > 0 {}
+        backfill::catch_up(db, progress).await?;
+        code_index::catch_up(db, progress).await?;
     }
     Ok(report)
 }
@@ -214,13 +220,14 @@ impl Import {
         let mut record = Vec::with_capacity(table.columns.len() + table.made.len());
         for (cell, Column(name, _, holds)) in cells.zip(table.columns) {
             match held(cell, holds) {
-                Ok(value) => {
-                    if let (Value::Text(text), Holds::Text { may_be_blank: false, .. }) = (&value, holds)
-                        && let Some(bad) = movies::unshowable(text)
-                    {
+                Ok(Value::Text(text)) if matches!(holds, Holds::Title { .. }) => {
+                    if let Some(bad) = text::unshowable(text.trim()) {
                         let bad = u32::from(bad);
                         self.report.unshowable.add(format!("{} {id}: {name} has U+{bad:04X}", table.one));
                     }
+                    record.push(Value::Text(cleaned(text)));
+                }
+                Ok(value) => {
                     record.push(value);
                 }
                 Err((kind, problem)) => {
@@ -265,14 +272,14 @@ impl Import {
         Ok(())
     }
 
-    /// Creates the screens that shows name. Names that differ only in surrounding white space are the same screen.
+    /// Creates the screens that shows name. Names that are the same after cleaning are the same screen.
     async fn screens(&mut self) -> Result<()> {
         let names: Vec<(Value,)> = self.read(self.engine.screen_names, vec![]).await?;
         let names: BTreeSet<String> = names
             .into_iter()
             // A value that is not a valid name is reported with its show.
-            .filter_map(|(name,)| Some(String::decode(name).ok()?.trim().to_owned()))
-            .filter(|name| held(Value::from(name), &tables::name(MAX_SCREEN_CHARS)).is_ok())
+            .filter_map(|(name,)| Some(text::clean(&String::decode(name).ok()?)))
+            .filter(|name| held(Value::from(name), &tables::title(MAX_SCREEN_CHARS)).is_ok())
             .collect();
         let (mut new, mut there) = (0, 0);
         for name in names {

@@ -6,6 +6,12 @@ use std::fmt;
 /// Conflicts of one kind, and users without a password, that a report lists; further ones are only counted.
 const SHOWN: usize = 20;
 
+const UNSHOWABLE: &str =
+    "Names with characters that can't be displayed, such as line ends. They are copied without these.";
+const WITHOUT_COUNTERPART: &str = "Permissions without a counterpart. They are not copied.";
+const OTHER_GROUPS: &str = "Groups whose name is in use here, with other permissions or members. They are not copied: \
+                            check the members of the group here.";
+
 /// The reasons to refuse an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conflict {
@@ -71,8 +77,12 @@ pub struct Report {
     pub without_password: BTreeMap<String, Listed>,
     /// Users who already exist, with a password that was set or rehashed here.
     pub newer_passwords: u64,
-    /// Names with characters that can't be displayed; they are copied unchanged.
+    /// Names with characters that can't be displayed; they are copied without them.
     pub unshowable: Listed,
+    /// Permissions of groups and users that no permission here stands for.
+    pub without_counterpart: Listed,
+    /// Groups whose name another group has here.
+    pub other_groups: Listed,
     pub conflicts: BTreeMap<Conflict, Listed>,
 }
 
@@ -95,6 +105,17 @@ impl Listed {
     fn rest(&self) -> u64 {
         self.count - self.first.len() as u64
     }
+
+    fn write(&self, f: &mut fmt::Formatter, kind: &str, text: &str) -> fmt::Result {
+        writeln!(f, "{kind} ({}). {text}", self.count)?;
+        for one in &self.first {
+            writeln!(f, "  {one}")?;
+        }
+        match self.rest() {
+            0 => Ok(()),
+            rest => writeln!(f, "  and {rest} more"),
+        }
+    }
 }
 
 impl fmt::Display for Report {
@@ -116,28 +137,17 @@ impl fmt::Display for Report {
         if self.newer_passwords > 0 {
             writeln!(f, "Users who keep a newer password that was stored here: {}.", self.newer_passwords)?;
         }
-        if self.unshowable.count > 0 {
-            let count = self.unshowable.count;
-            writeln!(
-                f,
-                "NOTE ({count}). Names with characters that can't be displayed, such as line ends. They are copied \
-                 unchanged; edit them afterwards."
-            )?;
-            for name in &self.unshowable.first {
-                writeln!(f, "  {name}")?;
-            }
-            if self.unshowable.rest() > 0 {
-                writeln!(f, "  and {} more", self.unshowable.rest())?;
+        for (listed, note) in [
+            (&self.unshowable, UNSHOWABLE),
+            (&self.without_counterpart, WITHOUT_COUNTERPART),
+            (&self.other_groups, OTHER_GROUPS),
+        ] {
+            if listed.count > 0 {
+                listed.write(f, "NOTE", note)?;
             }
         }
         for (conflict, rows) in &self.conflicts {
-            writeln!(f, "CONFLICT ({}). {}", rows.count, conflict.advice())?;
-            for row in &rows.first {
-                writeln!(f, "  {row}")?;
-            }
-            if rows.rest() > 0 {
-                writeln!(f, "  and {} more", rows.rest())?;
-            }
+            rows.write(f, "CONFLICT", conflict.advice())?;
         }
         Ok(())
     }

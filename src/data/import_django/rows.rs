@@ -4,6 +4,7 @@ use super::report::Conflict;
 use super::{Import, Seats};
 use crate::accounts::username;
 use crate::db::Value;
+use crate::text;
 
 /// Characters that the column `username_key` can hold.
 const MAX_KEY_CHARS: usize = 600;
@@ -51,7 +52,7 @@ pub(super) fn settle_show(import: &mut Import, id: i64, record: &mut Vec<Value>)
     let total = if let Value::Int(total) = total { *total } else { i64::MAX };
     import.shows.insert(id, Seats { total, added: 0 });
     if let Value::Text(name) = screen {
-        *screen = import.screens.get(name.trim()).copied().flatten().into();
+        *screen = import.screens.get(text::clean(name).as_str()).copied().flatten().into();
     }
     if let Value::Int(movie) = *movie
         && !import.movies.contains(&movie)

@@ -24,17 +24,38 @@ pub(super) struct Table {
 pub(super) struct Column(pub(super) &'static str, pub(super) &'static str, pub(super) Holds);
 
 pub(super) enum Holds {
-    Integer { least: i64, most: i64 },
-    Text { most_chars: usize, may_be_blank: bool },
-    Time { may_be_null: bool },
+    Integer {
+        least: i64,
+        most: i64,
+    },
+    Text {
+        most_chars: usize,
+        may_be_blank: bool,
+    },
+    /// A text that people read, which is cleaned.
+    Title {
+        most_chars: usize,
+        may_be_blank: bool,
+    },
+    Time {
+        may_be_null: bool,
+    },
 }
 
 const FLAG: Holds = Holds::Integer { least: 0, most: 1 };
 const ID: Holds = Holds::Integer { least: 1, most: MAX_ID };
 const TIME: Holds = Holds::Time { may_be_null: false };
 
-pub(super) const fn name(most_chars: usize) -> Holds {
+const fn name(most_chars: usize) -> Holds {
     Holds::Text { most_chars, may_be_blank: false }
+}
+
+pub(super) const fn title(most_chars: usize) -> Holds {
+    Holds::Title { most_chars, may_be_blank: false }
+}
+
+const fn first_or_last(most_chars: usize) -> Holds {
+    Holds::Title { most_chars, may_be_blank: true }
 }
 
 const fn text(most_chars: usize) -> Holds {
@@ -59,8 +80,8 @@ pub(super) const USERS: Table = Table {
         Column("username", "username", name(username::MAX_CHARS)),
         Column("password", "password", text(256)),
         Column("email", "email", text(254)),
-        Column("first_name", "first_name", text(150)),
-        Column("last_name", "last_name", text(150)),
+        Column("first_name", "first_name", first_or_last(150)),
+        Column("last_name", "last_name", first_or_last(150)),
         Column("is_active", "is_active", FLAG),
         Column("is_staff", "is_staff", FLAG),
         Column("is_superuser", "is_superuser", FLAG),
@@ -79,7 +100,7 @@ pub(super) const MOVIES: Table = Table {
     from: "booking_movie",
     to: "movies",
     one: "movie",
-    columns: &[Column("title", "title", name(255)), Column("duration_minutes", "duration_minutes", number(1))],
+    columns: &[Column("title", "title", title(255)), Column("duration_minutes", "duration_minutes", number(1))],
     made: &[],
     settle: |import, id, _| {
         import.movies.insert(id);
@@ -93,7 +114,7 @@ pub(super) const SHOWS: Table = Table {
     one: "show",
     columns: &[
         Column("movie_id", "movie_id", ID),
-        Column("screen_name", "screen_id", name(MAX_SCREEN_CHARS)),
+        Column("screen_name", "screen_id", title(MAX_SCREEN_CHARS)),
         Column("date_time", "date_time", TIME),
         Column("total_seats", "total_seats", number(0)),
     ],

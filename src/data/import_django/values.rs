@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use super::report::Conflict;
 use super::tables::Holds;
 use crate::db::{Decode, Value};
+use crate::text;
 use crate::time::clock;
 
 /// Converts bytes to text, because some engines return text as bytes.
@@ -16,6 +17,11 @@ pub(super) fn as_text(cell: Value) -> Value {
         }
         cell => cell,
     }
+}
+
+/// Returns a title without what can't be shown. One that has nothing of the kind stays as it is.
+pub(super) fn cleaned(title: String) -> String {
+    if text::unshowable(&title).is_some() { text::clean(&title) } else { title }
 }
 
 /// Converts a cell of Django's to our value, or returns the kind of conflict and a description.
@@ -29,9 +35,10 @@ pub(super) fn held(cell: Value, holds: &Holds) -> Result<Value, (Conflict, Strin
             }
             Ok(Value::Int(number))
         }
-        Holds::Text { most_chars, may_be_blank } => {
+        Holds::Text { most_chars, may_be_blank } | Holds::Title { most_chars, may_be_blank } => {
             let text = String::decode(cell).map_err(|_| fault("is not text"))?;
-            if !may_be_blank && text.trim().is_empty() {
+            let shown = if matches!(holds, Holds::Title { .. }) { text::clean(&text) } else { text.clone() };
+            if !may_be_blank && shown.trim().is_empty() {
                 return Err((Conflict::Text, "is blank".to_owned()));
             }
             if text.chars().count() > *most_chars {

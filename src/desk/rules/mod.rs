@@ -51,6 +51,8 @@ pub struct Changes {
     pub confirmed: Vec<i64>,
     /// Booked rows that become cancelled.
     pub cancelled: Vec<i64>,
+    /// Those of them that their owners cancel, with the owner.
+    pub cancelled_by: BTreeMap<i64, i64>,
     /// Holds and orders as they are after the batch.
     pub orders: BTreeMap<i64, OrderState>,
     /// Users who were granted more because of their [`State::usage`], by user and show.
@@ -171,10 +173,15 @@ impl Batch<'_> {
     }
 
     /// Frees a booked seat that is being cancelled.
-    fn give_back(&mut self, user_id: i64, show_id: i64, seat: &Seat) {
+    fn give_back(&mut self, by: Actor, user_id: i64, show_id: i64, seat: &Seat) {
         match self.new_seat(seat.row) {
             Some(new) => *new = *seat,
-            None => self.changes.cancelled.push(seat.row),
+            None => {
+                self.changes.cancelled.push(seat.row);
+                if let Actor::User(owner) = by {
+                    self.changes.cancelled_by.insert(seat.row, owner);
+                }
+            }
         }
         self.count_taken(show_id, -1, 0);
         if let Some(show) = self.state.shows.get_mut(&show_id) {

@@ -57,7 +57,7 @@ impl Batch<'_> {
         self.check_cancel_time(by, order.show_id)?;
         for seat in order.seats.iter_mut().filter(|seat| is_meant(seat) && is_booked(seat)) {
             seat.status = SeatStatus::Cancelled;
-            self.give_back(order.user_id, order.show_id, seat);
+            self.give_back(by, order.user_id, order.show_id, seat);
         }
         if !order.seats.iter().any(is_booked) {
             order.status = next(order.status, Event::Cancel).unwrap_or(order.status);

@@ -4,8 +4,8 @@ mod mysql;
 mod sqlite;
 
 use super::records::{
-    BookedOrder, BookedSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, ShowSeat,
-    ShowUpdate, UserRoom,
+    BookedOrder, BookedSeat, CancelledSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId,
+    SeatAt, ShowSeat, ShowUpdate, UserRoom,
 };
 use crate::db::{Dialect, Statement, Value};
 
@@ -78,6 +78,8 @@ pub struct BackgroundTexts {
     pub by_lack_of_an_order: &'static str,
     /// Gives bookings the orders that have their ids.
     pub set_orders: &'static str,
+    /// Notes that the codes of orders have their halves in `order_codes`.
+    pub set_codes: &'static str,
     pub delete_old_keys: &'static str,
     /// Deletes the rows of ended holds.
     pub delete_seats: &'static str,
@@ -129,7 +131,7 @@ statements! {
     end_holds: SeatAt::COLUMNS,
     delete_held: SeatAt::COLUMNS,
     confirm_seats: SeatAt::COLUMNS,
-    cancel_seats: SeatAt::COLUMNS,
+    cancel_seats: CancelledSeat::COLUMNS,
     insert_booking: &[],
     insert_bookings: NewBooking::COLUMNS,
     insert_booked_seats: BookedSeat::COLUMNS,

@@ -116,7 +116,8 @@ pub const TEXTS: Texts = Texts {
         SET b.status = 'booked', b.created_at = d.at WHERE b.status = 'held'",
     cancel_seats: "
         UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
-        SET b.status = 'cancelled', b.cancelled_at = d.at WHERE b.status = 'booked'",
+        SET b.status = 'cancelled', b.cancelled_at = d.at, b.cancelled_by = d.by_user
+        WHERE b.status = 'booked'",
     insert_booking: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -145,6 +146,7 @@ pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
     set_orders: "
         UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id SET b.order_id = b.id
         WHERE b.order_id IS NULL AND b.status <> 'blocked'",
+    set_codes: "UPDATE {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id SET o.has_code = 1",
     delete_old_keys: "DELETE FROM idempotency_keys WHERE {old} ORDER BY created_at LIMIT 1000",
     delete_seats: "
         DELETE b FROM {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id

@@ -103,7 +103,7 @@ pub const TEXTS: Texts = Texts {
         UPDATE bookings AS b SET status = 'booked', created_at = d.at
         FROM {rows} AS d WHERE b.id = d.id AND b.status = 'held'",
     cancel_seats: "
-        UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at
+        UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at, cancelled_by = d.by_user
         FROM {rows} AS d WHERE b.id = d.id AND b.status = 'booked'",
     insert_booking: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
@@ -129,6 +129,7 @@ pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
     set_orders: "
         UPDATE bookings AS b SET order_id = b.id FROM {rows} AS d
         WHERE b.id = d.id AND b.order_id IS NULL AND b.status <> 'blocked'",
+    set_codes: "UPDATE orders AS o SET has_code = 1 FROM {rows} AS d WHERE o.id = d.id",
     delete_old_keys: "
         DELETE FROM idempotency_keys WHERE (key_high, key_low) IN
             (SELECT key_high, key_low FROM idempotency_keys WHERE {old} LIMIT 1000)",

@@ -1,6 +1,7 @@
 //! Protection against forged forms (CSRF): the browser's headers must not say that another site sent the form, and the
 //! form must have a token that no other site knows.
 
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -41,6 +42,31 @@ pub fn origin_check() -> OriginCheck {
     CsrfLayer::new().with_rejection_response(|_| ApiError::Forged.into_response())
 }
 
+/// Checks whether a browser says that a page of this server sent the form. Nobody else can make a browser say so.
+pub fn is_same_origin(headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => origin_and_host(headers).is_some_and(|(origin, host)| origin == host),
+    }
+}
+
+/// Returns the browser's origin and the Host, if they differ only because a proxy has dropped the port from the Host.
+/// The origin check must refuse such a form, since it can't know that.
+pub fn dropped_port(headers: &HeaderMap) -> Option<(String, String)> {
+    if headers.contains_key("sec-fetch-site") {
+        return None;
+    }
+    let (origin, host) = origin_and_host(headers)?;
+    let (name, port) = origin.rsplit_once(':')?;
+    (name == host && port.bytes().all(|byte| byte.is_ascii_digit())).then(|| (origin.to_owned(), host.to_owned()))
+}
+
+/// Returns the host and port of the Origin, and the Host.
+fn origin_and_host(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    Some((text("origin")?.split_once("://")?.1, text("host")?))
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
@@ -72,6 +98,25 @@ mod tests {
         for origin in ["null", "http://evil.example", "http://box.example", "http://box.example:8000.evil.example"] {
             assert!(is_refused(&[("origin", origin)]).await, "{origin}");
         }
+    }
+
+    #[test]
+    fn a_dropped_port_is_recognised() {
+        let found = |lines: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            (dropped_port(&headers).is_some(), is_same_origin(&headers))
+        };
+        let proxied = [("origin", "http://box.example:8080"), ("host", "box.example")];
+        assert_eq!(found(&proxied), (true, false));
+        assert_eq!(found(&[("origin", "http://box.example:8080"), ("host", "box.example:8080")]), (false, true));
+        assert_eq!(found(&[("origin", "http://evil.example:8080"), ("host", "box.example")]), (false, false));
+        assert_eq!(found(&[("origin", "http://box.example"), ("host", "box.example:8080")]), (false, false));
+        assert_eq!(found(&[proxied[0], proxied[1], ("sec-fetch-site", "same-origin")]), (false, true));
+        assert_eq!(found(&[proxied[0], proxied[1], ("sec-fetch-site", "cross-site")]), (false, false));
+        assert_eq!(found(&[("host", "box.example")]), (false, false));
     }
 
     #[test]

@@ -14,19 +14,59 @@ const BYTES_MAX: usize = 3_000;
 /// How long the browser keeps messages that no page has shown.
 const KEPT_SECONDS: u32 = 60;
 
-/// Returns the messages to show.
-pub fn messages(headers: &HeaderMap) -> Vec<String> {
+/// A message, with links to what it is about: text and path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Message {
+    pub text: String,
+    pub links: Vec<(String, String)>,
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Message {
+        Message { text, links: Vec::new() }
+    }
+}
+
+/// Returns the messages to show. Other programs of the host can set the cookie, so a link leads only to this site.
+pub fn messages(headers: &HeaderMap) -> Vec<Message> {
     let found = cookies::values(headers, NAME).find(|value| !value.is_empty()).unwrap_or_default();
-    form_urlencoded::parse(found.as_bytes()).map(|(_, message)| message.into_owned()).collect()
+    let mut messages: Vec<Message> = Vec::new();
+    for (name, value) in form_urlencoded::parse(found.as_bytes()) {
+        match (name.as_ref(), messages.last_mut(), value.split_once(' ')) {
+            ("l", Some(message), Some((path, text))) if is_of_this_site(path) => {
+                message.links.push((text.to_owned(), path.to_owned()));
+            }
+            ("l", ..) => {}
+            _ => messages.push(value.into_owned().into()),
+        }
+    }
+    messages
+}
+
+fn is_of_this_site(path: &str) -> bool {
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    path.starts_with('/') && !path.starts_with("//") && is_plain
+}
+
+/// Checks whether a cookie can hold these messages.
+pub fn fits(messages: &[Message]) -> bool {
+    encode(messages).len() <= BYTES_MAX
+}
+
+fn encode(messages: &[Message]) -> String {
+    let mut written = form_urlencoded::Serializer::new(String::new());
+    for message in messages {
+        written.append_pair("n", &message.text);
+        for (text, path) in &message.links {
+            written.append_pair("l", &format!("{path} {text}"));
+        }
+    }
+    written.finish()
 }
 
 /// Redirects to another page, which shows these messages.
-pub fn see_other(url: &str, messages: &[String]) -> Response {
-    let mut written = form_urlencoded::Serializer::new(String::new());
-    for message in messages {
-        written.append_pair("n", message);
-    }
-    let mut written = written.finish();
+pub fn see_other(url: &str, messages: &[Message]) -> Response {
+    let mut written = encode(messages);
     if written.len() > BYTES_MAX {
         written = "n=Done.".into();
     }
@@ -42,4 +82,28 @@ pub fn forget() -> HeaderValue {
 
 fn cookie(value: &str, seconds: u32) -> HeaderValue {
     NewCookie { name: NAME, value, path: "/admin", is_secure: false, seconds: Some(seconds) }.header()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::COOKIE;
+
+    use super::*;
+
+    fn read(cookie: &str) -> Vec<Message> {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_str(&format!("{NAME}={cookie}")).unwrap());
+        messages(&headers)
+    }
+
+    #[test]
+    fn links_lead_only_to_this_site() {
+        let link = |path: &str| ("Open".to_owned(), path.to_owned());
+        let sent = Message { text: "Done: 1 & more.".to_owned(), links: vec![link("/admin/shows/1/change/")] };
+        assert_eq!(read(&encode(std::slice::from_ref(&sent))), [sent]);
+        for path in ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)"] {
+            let forged = Message { text: "Done.".to_owned(), links: vec![link(path)] };
+            assert_eq!(read(&encode(&[forged])), [Message::from("Done.".to_owned())], "{path}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use futures_util::future::BoxFuture;
 
 use crate::error::ApiError;
+use crate::state::App;
 
 /// A part of the site that answers with pages instead of JSON. Web pages of other origins can't use it.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +17,7 @@ pub struct PageArea {
     pub root: &'static str,
     /// Adds the headers of pages to a response, and replaces a refusal in JSON by a page. It gets the request's id, by
     /// which the request can be found in the server's log.
-    pub dress: fn(Response, String) -> BoxFuture<'static, Response>,
+    pub dress: for<'a> fn(&'a App, Response, String) -> BoxFuture<'a, Response>,
 }
 
 impl PageArea {

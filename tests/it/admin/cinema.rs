@@ -45,12 +45,21 @@ async fn change_show(app: &App, staff: &mut Browser, id: i64, given: &[(&str, &s
     staff.post(app, format!("/admin/shows/{id}/change/"), &form).await
 }
 
-/// Runs an action; returns the page with its report.
-async fn run(app: &App, staff: &mut Browser, action: &str, ids: &[i64], given: &[(&str, &str)]) -> String {
-    send_action(app, staff, action, ids, given).await.expect(200).text
+/// Runs an action; returns the page with its report, which is the list if the action was short.
+pub async fn run(app: &App, staff: &mut Browser, action: &str, ids: &[i64], given: &[(&str, &str)]) -> String {
+    let reply = send_action(app, staff, action, ids, given).await;
+    follow(app, staff, reply).await
 }
 
-async fn send_action(app: &App, staff: &mut Browser, action: &str, ids: &[i64], given: &[(&str, &str)]) -> Reply {
+/// Returns the page that a reply shows or leads to.
+pub async fn follow(app: &App, staff: &mut Browser, reply: Reply) -> String {
+    match reply.header("location") {
+        Some(path) if reply.status == 303 => staff.get(app, path).await.expect(200).text,
+        _ => reply.expect(200).text,
+    }
+}
+
+pub async fn send_action(app: &App, staff: &mut Browser, action: &str, ids: &[i64], given: &[(&str, &str)]) -> Reply {
     let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
     let mut form: Vec<(&str, &str)> = ids.iter().map(|id| ("ids", id.as_str())).collect();
     form.extend(given);
@@ -190,7 +199,8 @@ async fn copies_of_a_week_keep_the_local_time(engine: Engine) {
     let seats = "SELECT total_seats, order_limit, (date_time - sales_close_at) / 60000000 FROM shows
                  WHERE date_time = 2058376500000000";
     let row = &app.sql(seats).await[0];
-    assert_eq!((row[0].as_str(), row[1].as_str(), row[2].starts_with("15")), ("27", "4", true), "{row:?}");
+    // Sales were closed for the original only.
+    assert_eq!(row, &["27", "4", "NULL"]);
     // Copying again creates no duplicates.
     let told = run(&app, &mut staff, "shows.copy", &all, &anyway).await;
     assert!(told.contains("16 shows already exist"), "{told}");
@@ -339,13 +349,13 @@ async fn large_actions_run_in_parts(engine: Engine) {
         app.sql(&sql).await;
     }
     let listed = staff.get(&app, "/admin/orders/").await.expect(200).text;
-    assert!(listed.contains(",1200,1201<"), "all seats of an order are listed: {listed}");
+    assert!(listed.contains(", 1200, 1201<"), "all seats of an order are listed: {listed}");
     let told = run(&app, &mut staff, "bookings.cancel", &ids, &[]).await;
     for part in ["500 of 1201", "1000 of 1201", "1201 of 1201", "Done: 1201 bookings."] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE status = 'cancelled'").await, [["1201"]]);
-    assert_eq!(app.sql("SELECT COUNT(DISTINCT object_id) FROM admin_log WHERE action = 'cancel'").await, [["1201"]]);
+    assert_eq!(app.sql("SELECT COUNT(DISTINCT object_id) FROM admin_log WHERE model = 'bookings'").await, [["1201"]]);
     is_consistent(&app).await;
 }
 
@@ -428,7 +438,7 @@ async fn the_board_shows_todays_numbers(engine: Engine) {
     let is_late = (now.hour(), now.minute()) >= (10, 5);
     let name = if is_late { "Pacific/Kiritimati" } else { "Pacific/Pago_Pago" };
     let now = now.with_time_zone(jiff::tz::TimeZone::get(name).expect("known"));
-    let app = start(engine, &[("TIME_ZONE", name)]).await;
+    let app = start(engine, &[("TIME_ZONE", name), ("BUSINESS_DAY_STARTS_AT", "00:00")]).await;
     let world = app.world().await;
     let mut staff = app.superuser("chief").await;
     let page = staff.get(&app, "/admin/").await.expect(200).text;

@@ -2,17 +2,40 @@
 
 mod access;
 mod accounts;
+mod actions;
 mod cinema;
+mod dates;
+mod erasing;
 mod forms;
+mod history;
+mod kept;
+mod links;
 mod lists;
 mod planets;
+mod search;
 mod sessions;
+mod values;
 
 use crate::support::Test;
 
 pub fn tests() -> Vec<Test> {
-    [access::tests(), accounts::tests(), cinema::tests(), forms::tests(), lists::tests(), sessions::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        access::tests(),
+        accounts::tests(),
+        actions::tests(),
+        cinema::tests(),
+        dates::tests(),
+        erasing::tests(),
+        forms::tests(),
+        history::tests(),
+        kept::tests(),
+        links::tests(),
+        lists::tests(),
+        search::tests(),
+        sessions::tests(),
+        values::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -1,9 +1,11 @@
-use marquee::admin::{
-    Column, Field, FieldAccess, Fieldset, FormValues, Kind, Model, SaveError, Search, SearchKind, Shown, Work,
-};
+use marquee::admin::{Column, Field, FieldAccess, Fieldset, FormValues, Kind, Model, SaveError, Search, Shown, Work};
 use marquee::db::Query;
+use marquee::search::{self, store as words};
 
 const KINDS: &[(&str, &str)] = &[("rock", "Rock"), ("gas", "Gas")];
+
+/// The words that planets are found by.
+static NAMES: search::Kind = search::Kind { number: 100, table: "planets", texts: &["name"] };
 
 pub static PLANETS: Model = Model {
     name: "planets",
@@ -17,7 +19,7 @@ pub static PLANETS: Model = Model {
         Column { name: "moons", label: "Moons", sql: "t.moons", shown: Shown::Number, ..Column::PLAIN },
     ],
     order: "name",
-    search: &[Search { column: "t.name", kind: SearchKind::Text }],
+    search: &[Search { kind: &NAMES, id: "t.id" }],
     fieldsets: &[Fieldset {
         title: "",
         help: "",
@@ -58,16 +60,22 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
         return Err(SaveError::Warnings(vec!["That is a lot of moons.".into()]));
     }
     let fields = ["name", "kind", "moons", "rises"].map(|name| values.fields[name].clone().into());
-    let Some(id) = id else {
-        let sql = "INSERT INTO planets (name, kind, moons, rises) VALUES (?, ?, ?, ?)";
-        return Ok(work.tx.insert(sql, fields.to_vec()).await?);
+    let id = match id {
+        None => {
+            let sql = "INSERT INTO planets (name, kind, moons, rises) VALUES (?, ?, ?, ?)";
+            work.tx.insert(sql, fields.to_vec()).await?
+        }
+        Some(id) => {
+            let sql = "UPDATE planets SET name = ?, kind = ?, moons = ?, rises = ?, version = version + 1 WHERE id = ?";
+            work.tx.execute(sql, [fields.to_vec(), vec![id.into()]].concat()).await?;
+            id
+        }
     };
-    let sql = "UPDATE planets SET name = ?, kind = ?, moons = ?, rises = ?, version = version + 1 WHERE id = ?";
-    work.tx.execute(sql, [fields.to_vec(), vec![id.into()]].concat()).await?;
+    words::put(work.tx, &NAMES, id, &[values.text("name")]).await?;
     Ok(id)
 }
 
 async fn delete(work: &mut Work<'_>, id: i64) -> Result<(), SaveError> {
     work.tx.execute("DELETE FROM planets WHERE id = ?", vec![id.into()]).await?;
-    Ok(())
+    Ok(words::remove(work.tx, &NAMES, id).await?)
 }

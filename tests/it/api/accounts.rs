@@ -315,7 +315,7 @@ async fn a_new_password_ends_earlier_sessions_and_tokens(engine: Engine) {
 
     let id = ann.id.to_string();
     let fields = [("ids", id.as_str()), ("password", NEW), ("password_again", NEW)];
-    boss.post(&app, "/admin/users/actions/password/", &fields).await.expect(200);
+    boss.post(&app, "/admin/users/actions/password/", &fields).await.expect(303);
     ended(&[ann.id]).await;
     let (access, refresh) = tokens_of(&app, "ann", NEW).await;
     are_good(&app, &access, &refresh).await;

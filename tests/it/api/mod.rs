@@ -4,8 +4,10 @@ mod accounts;
 mod hold_expiry;
 pub mod holds;
 mod idempotency;
+mod me;
 mod orders;
 mod reads;
+mod refusals;
 mod strict;
 
 use crate::support::Test;
@@ -16,8 +18,10 @@ pub fn tests() -> Vec<Test> {
         hold_expiry::tests(),
         holds::tests(),
         idempotency::tests(),
+        me::tests(),
         orders::tests(),
         reads::tests(),
+        refusals::tests(),
         strict::tests(),
     ]
     .into_iter()

@@ -95,6 +95,30 @@ fn names(reply: &Reply, name: &str, what: &str) {
     assert!(told[name][0].as_str().is_some_and(|text| text.contains("This endpoint takes: ")), "{what}: {told}");
 }
 
+/// Checks that an operation refuses this field in JSON, in a form and in multipart; the newest take only JSON.
+async fn refuses_unknown(app: &App, user: &User, operation: &Operation, unknown: &str) {
+    let what = format!("{} {} {unknown}", operation.method, operation.template);
+    let takes_seats = operation.fields == ["seats"];
+    let takes_passwords = operation.template == "/api/me/password/";
+    assert!(takes_seats || takes_passwords || operation.fields.is_empty(), "{what}: {:?}", operation.fields);
+    let mut body = json!({ unknown: [6] });
+    let (mut form, mut fields) = (format!("{unknown}=6"), vec![(unknown, 6)]);
+    if takes_seats {
+        body["seats"] = json!([6]);
+        form += "&seats=6";
+        fields.push(("seats", 6));
+    }
+    names(&operation.call(user, "").json(body).send(app).await, unknown, &what);
+    for (media_type, body) in [(FORM, form), (MULTIPART, parts(fields))] {
+        let reply = operation.call(user, "").body(Some(media_type), body).send(app).await;
+        if takes_passwords {
+            reply.expect(415);
+        } else {
+            names(&reply, unknown, &what);
+        }
+    }
+}
+
 async fn own_endpoints_refuse_unknown_fields(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -121,20 +145,8 @@ async fn own_endpoints_refuse_unknown_fields(engine: Engine) {
             continue;
         }
         posts += 1;
-        let takes_seats = operation.fields == ["seats"];
-        assert!(takes_seats || operation.fields.is_empty(), "{shown}: {:?}", operation.fields);
         for unknown in ["x", "seat", "Seats", "status", "seats[x]", "seats[0]x", "seat[]"] {
-            let mut body = json!({ unknown: [6] });
-            let (mut form, mut fields) = (format!("{unknown}=6"), vec![(unknown, 6)]);
-            if takes_seats {
-                body["seats"] = json!([6]);
-                form += "&seats=6";
-                fields.push(("seats", 6));
-            }
-            let what = format!("{shown} {unknown}");
-            names(&operation.call(ann, "").json(body).send(&app).await, unknown, &what);
-            names(&operation.call(ann, "").body(Some(FORM), form).send(&app).await, unknown, &what);
-            names(&operation.call(ann, "").body(Some(MULTIPART), parts(fields)).send(&app).await, unknown, &what);
+            refuses_unknown(&app, ann, operation, unknown).await;
         }
         // In JSON, a list needs no brackets in its name.
         for bracketed in ["seats[]", "seats[0]"] {
@@ -144,7 +156,7 @@ async fn own_endpoints_refuse_unknown_fields(engine: Engine) {
         twice.send(&app).await.expect(400);
         operation.call(ann, "").body(None, "x").send(&app).await.expect(415);
     }
-    assert!((own, posts) >= (10, 6), "{own} own operations, {posts} of them POST");
+    assert!((own, posts) >= (14, 7), "{own} own operations, {posts} of them POST");
     assert_eq!(state().await, before, "a refused request has changed something");
     let many: Value =
         (0..40).map(|n| (format!("{n}{}", "x".repeat(20)), json!(1))).collect::<serde_json::Map<_, _>>().into();
@@ -261,6 +273,7 @@ async fn the_schema_forbids_unknown_fields(engine: Engine) {
         ("/api/orders/{code}/cancel/", false),
         ("/api/shows/{show_id}/holds/", true),
         ("/api/holds/{hold_id}/change/", true),
+        ("/api/me/password/", true),
     ] {
         let body = &schema["paths"][path]["post"]["requestBody"];
         assert_eq!(body["required"].as_bool().unwrap_or_default(), is_needed, "{path}: {body}");

@@ -276,7 +276,7 @@ async fn body_limits_depend_on_the_sender(engine: Engine) {
         let reply = post("/api/login/", content_type, body).send(&app).await.expect(400);
         assert!(reply.json()["username"].is_array(), "{reply:?}");
     }
-    let too_many = json!({"detail": "The request body has more than 1000 fields."});
+    let too_many = json!({"detail": "The request body has more than 1000 fields.", "code": "too_many_fields"});
     for (content_type, body) in &forms(1_001)[..2] {
         assert_eq!(post("/api/login/", content_type, body.clone()).send(&app).await.expect(400).json(), too_many);
     }

@@ -95,10 +95,23 @@ fn shown(output: &Output) -> String {
     format!("{:?}\n{out}{err}", output.status.code())
 }
 
-/// The content of all our tables.
+/// The content of all our tables, after the server has made the search words of the groups to begin with.
 async fn content(app: &App) -> Vec<Vec<Vec<String>>> {
+    while !app.sql("SELECT id FROM staff_groups WHERE lacks_words = 1").await.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let mut all = Vec::new();
-    for table in ["users", "movies", "screens", "shows", "bookings", "id_blocks"] {
+    for table in [
+        "users",
+        "staff_groups",
+        "group_permissions",
+        "group_members",
+        "movies",
+        "screens",
+        "shows",
+        "bookings",
+        "id_blocks",
+    ] {
         all.push(app.sql(&format!("SELECT * FROM {table} ORDER BY 1")).await);
     }
     all
@@ -148,6 +161,11 @@ async fn moves(from: &str, app: &App) {
     let first = shown(&app.succeed(&["import-django", "--from", from]));
     for line in [
         "users            6 copied, 0 already there\n",
+        "groups           1 copied, 1 already there\n",
+        "NOTE (3). Permissions without a counterpart. They are not copied.\n",
+        "  group \"Kasse\": auth.view_permission\n  group \"Kasse\": booking.delete_booking\n  user 2: booking.add_movie\n",
+        "NOTE (1). Groups whose name is in use here",
+        "  Manager\n",
         "movies           2 copied, 0 already there\n",
         "screens          2 copied, 0 already there\n",
         "shows            3 copied, 0 already there\n",
@@ -173,6 +191,20 @@ async fn moves(from: &str, app: &App) {
             ["7", "scrypt", "scrypt", "scrypt@example.com", "", "1", "0", "0", "NULL"],
         ])
     );
+
+    let group = "(SELECT id FROM staff_groups WHERE name = 'Kasse')";
+    let permissions = format!("SELECT permission FROM group_permissions WHERE group_id = {group} ORDER BY 1");
+    let expected = ["bookings.view", "orders.cancel", "orders.view", "screens.view", "shows.view"];
+    assert_eq!(app.sql(&permissions).await.concat(), expected);
+    // The group "Manager" allows more here than in Django.
+    let members = "SELECT m.user_id, g.name FROM group_members m JOIN staff_groups g ON g.id = m.group_id";
+    assert_eq!(app.sql(members).await, [["3", "Kasse"]]);
+
+    // The panel's search finds imported objects.
+    for table in ["users", "movies", "screens", "staff_groups"] {
+        assert!(app.sql(&format!("SELECT id FROM {table} WHERE lacks_words = 1")).await.is_empty(), "{table}");
+    }
+    assert_eq!(app.sql("SELECT object_id FROM search_words WHERE kind = 3 AND word = 'angstrom'").await, [["2"]]);
 
     let imported = content(app).await;
     let second = shown(&app.succeed(&["import-django", "--from", from]));
@@ -464,6 +496,12 @@ async fn names_that_cannot_be_shown_are_listed() {
          CREATE TABLE booking_show (id INTEGER PRIMARY KEY AUTOINCREMENT, movie_id, screen_name, date_time, total_seats);
          CREATE TABLE booking_booking (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id, show_id, seat_number, status,
              created_at);
+         CREATE TABLE auth_group (id INTEGER PRIMARY KEY AUTOINCREMENT, name);
+         CREATE TABLE django_content_type (id INTEGER PRIMARY KEY AUTOINCREMENT, app_label, model);
+         CREATE TABLE auth_permission (id INTEGER PRIMARY KEY AUTOINCREMENT, content_type_id, codename, name);
+         CREATE TABLE auth_group_permissions (id INTEGER PRIMARY KEY AUTOINCREMENT, group_id, permission_id);
+         CREATE TABLE auth_user_groups (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id, group_id);
+         CREATE TABLE auth_user_user_permissions (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id, permission_id);
          INSERT INTO booking_movie VALUES (1, 'A' || char(10) || '(OV)', 90), (2, 'B', 90), (3, char(8238) || 'C', 90);
          INSERT INTO booking_show VALUES (1, 2, 'One' || char(9) || '2', '2035-06-01 18:30:00', 5);",
     );
@@ -480,7 +518,8 @@ async fn names_that_cannot_be_shown_are_listed() {
         }
         assert!(!output.contains("movie 2"), "{output}");
     }
-    assert_eq!(app.sql("SELECT title FROM movies ORDER BY id").await[0], ["A\n(OV)"]);
+    assert_eq!(app.sql("SELECT title FROM movies ORDER BY id").await, [["A (OV)"], ["B"], ["C"]]);
+    assert_eq!(app.sql("SELECT name FROM screens").await, [["One 2"]]);
 }
 
 async fn refuses_other_databases() {

@@ -32,7 +32,7 @@ fn is_throttled(reply: &Reply) -> u64 {
     let seconds: u64 = reply.header("retry-after").and_then(|text| text.parse().ok()).expect("Retry-After");
     let unit = if seconds == 1 { "second" } else { "seconds" };
     let detail = format!("Request was throttled. Expected available in {seconds} {unit}.");
-    assert_eq!(reply.json(), json!({"detail": detail}));
+    assert_eq!(reply.json(), json!({"detail": detail, "code": "login_limit_rate"}));
     seconds
 }
 

@@ -104,7 +104,7 @@ async fn heads_and_bodies_have_limits(engine: Engine) {
     let text = |length: usize| format!(r#"{{"username": "{}"}}"#, "a".repeat(length - 16));
     let json = |length: usize| Call::post("/api/login/").body(Some("application/json"), text(length));
     json(2048).send(&app).await.expect(400);
-    let too_large = json!({"detail": "The request body is too large."});
+    let too_large = json!({"detail": "The request body is too large.", "code": "body_too_large"});
     assert_eq!(json(2049).send(&app).await.expect(413).json(), too_large);
     let form = Call::post("/api/login/").body(Some("application/x-www-form-urlencoded"), "a".repeat(3_000));
     assert_eq!(form.send(&app).await.expect(413).json(), too_large);
@@ -235,7 +235,7 @@ async fn seen(app: &App) -> String {
 
 async fn unknown_hosts_are_refused(engine: Engine) {
     let app = start(engine, &[("ALLOWED_HOSTS", "tickets.example,.cinema.example")]).await;
-    let refused = json!({"detail": "Invalid Host header."});
+    let refused = json!({"detail": "Invalid Host header.", "code": "unknown_host"});
     for host in ["evil.example", "127.0.0.1", "tickets.example.evil.example", "a b", "tickets.example:x", ""] {
         for path in ["/api/movies/", "/swagger/", "/nowhere", "/api/movies"] {
             let reply = Call::get(path).header("Host", host).send(&app).await.expect(400);

@@ -14,6 +14,7 @@ tests! {
         createsuperuser,
         changepassword,
         deactivate_user,
+        list_users,
         prompts once needs terminal,
     ]
 }
@@ -57,6 +58,28 @@ async fn createsuperuser(engine: Engine) {
     create("other", "other@example.com", Some(&long.repeat(2))).exits(1).says(&["too long"]);
     create("other", "other@example.com", Some(&long)).exits(0);
     log_in(&app, "other", &long).await.expect(200);
+}
+
+async fn list_users(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    app.superuser("root").await;
+    let rows = |output: std::process::Output| -> Vec<Vec<String>> {
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    };
+    let all = rows(app.succeed(&["list-users"]));
+    let names: Vec<&str> = all.iter().map(|row| row[1].as_str()).collect();
+    assert_eq!(names, ["ann", "bob", "inactive", "root"]);
+    assert_eq!(all[0][2..], ["ann@example.com", "active"]);
+    assert_eq!(
+        rows(app.succeed(&["list-users", "--staff"]))[0][1..],
+        ["root", "root@example.com", "active,staff,superuser"]
+    );
+    let inactive = rows(app.succeed(&["list-users", "--inactive"]));
+    assert_eq!(inactive.len(), 1);
+    assert_eq!(inactive[0][3], "inactive");
+    assert!(rows(app.succeed(&["list-users", "--staff", "--inactive"])).is_empty());
 }
 
 async fn changepassword(engine: Engine) {

@@ -74,14 +74,16 @@ async fn only_stores_contain_sql() {
     }
 }
 
-/// Checks that no statement of the program changes or deletes rows of the admin panel's log.
+/// Checks that no statement of the program changes or deletes rows of the admin panel's log, except to erase a name.
 async fn the_log_only_grows() {
     let mut adding = 0;
     for (file, text) in sources() {
         let words: Vec<&str> = text.split_whitespace().collect();
         for (place, _) in words.iter().enumerate().filter(|(_, word)| word.trim_matches('"').starts_with("admin_log")) {
             let before = words[place.saturating_sub(2)..place].join(" ").to_uppercase();
-            let is_harmless = before.ends_with("FROM") && !before.contains("DELETE") || before.ends_with("INSERT INTO");
+            let is_erasing = file == "src/admin/query/erased.rs" && before.ends_with("UPDATE");
+            let is_harmless =
+                is_erasing || before.ends_with("FROM") && !before.contains("DELETE") || before.ends_with("INSERT INTO");
             assert!(is_harmless, "{file}: {before} admin_log");
             adding += usize::from(before.ends_with("INTO"));
         }

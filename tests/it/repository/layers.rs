@@ -17,7 +17,7 @@ tests! {
 const LAYERS: &[(&str, &[&str])] = &[
     ("commands", &["commands"]),
     ("router", &["admin_site", "openapi", "router", "scrape", "server"]),
-    ("features", &["accounts", "bookings", "data", "holds", "movies", "orders", "screens", "shows"]),
+    ("features", &["accounts", "bookings", "cinema", "data", "holds", "movies", "orders", "screens", "shows"]),
     ("panel", &["admin"]),
     ("web", &["sessions", "web"]),
     ("state", &["long_lists", "state"]),
@@ -25,9 +25,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stores", &[STORES]),
     ("identity and settings", &["config", "identity"]),
     ("desk", &["desk"]),
-    ("caches and jobs", &["cache", "jobs"]),
+    ("caches and jobs", &["cache", "jobs", "search"]),
     ("db", &["db"]),
-    ("foundation", &["tasks", "telemetry", "time"]),
+    ("foundation", &["tasks", "telemetry", "text", "time"]),
 ];
 
 const STORES: &str = "stores";

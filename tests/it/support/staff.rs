@@ -90,7 +90,7 @@ impl App {
     pub async fn staff(&self, username: &str, permissions: &[&str]) -> Browser {
         let user = self.customer(username).await;
         self.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {}", user.id)).await;
-        self.sql(&format!("INSERT INTO staff_groups (name) VALUES ('{username}')")).await;
+        self.sql(&format!("INSERT INTO staff_groups (name, words_version) VALUES ('{username}', 1)")).await;
         let group = format!("(SELECT id FROM staff_groups WHERE name = '{username}')");
         self.sql(&format!("INSERT INTO group_members (user_id, group_id) VALUES ({}, {group})", user.id)).await;
         for permission in permissions {

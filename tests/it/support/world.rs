@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use marquee::identity::hashing;
 use marquee::identity::tokens::{TokenKeys, Tokens};
+use marquee::search;
 use serde_json::json;
 
 use super::{App, Call};
@@ -58,6 +59,11 @@ impl App {
         World { ann, bob, inactive }
     }
 
+    /// Makes the search words of rows that a test has written itself.
+    pub fn make_words(&self) {
+        self.succeed(&["migrate"]);
+    }
+
     /// Creates a customer with the password `Sturdy-Lantern-42`, and tokens.
     pub async fn customer(&self, username: &str) -> User {
         self.account(username, "Sturdy-Lantern-42").await
@@ -72,14 +78,18 @@ impl App {
         }
         let (email, hash, now) = (format!("{username}@example.com"), hash_of(password), Timestamp::now());
         self.sql(&format!(
-            "INSERT INTO users (username, username_key, email, password, date_joined) VALUES \
-             ('{username}', '{key}', '{email}', '{hash}', {joined})",
+            "INSERT INTO users (username, username_key, email, password, date_joined, words_version) VALUES \
+             ('{username}', '{key}', '{email}', '{hash}', {joined}, 1)",
             key = username.to_lowercase(),
             joined = now.as_microsecond(),
         ))
         .await;
         let found = self.sql(&format!("SELECT id FROM users WHERE username = '{username}'")).await;
         let id = found[0][0].parse().expect("an id is a number");
+        let words = search::words_of(&[username, &email]);
+        let rows: Vec<String> =
+            words.iter().map(|word| format!("({}, '{word}', {id})", search::USERS.number)).collect();
+        self.sql(&format!("INSERT INTO search_words (kind, word, object_id) VALUES {}", rows.join(", "))).await;
         let keys = TokenKeys::new(self.secret_key.as_bytes(), 3_600, 604_800);
         let Tokens { access, refresh } = keys.issue_pair(id, now.as_second());
         User { id, username: username.to_owned(), email, password: password.to_owned(), access, refresh }

@@ -1,6 +1,6 @@
-//! How the engines differ in the SQL of searches and lists.
+//! How the engines differ in the SQL of lists.
 
-use super::{Dialect, Value};
+use super::Dialect;
 
 impl Dialect {
     /// Returns SQL for the authoritative current time in UTC microseconds, on every engine. It contains no number,
@@ -33,38 +33,20 @@ impl Dialect {
         }
     }
 
-    /// Returns the condition for a column to begin with a text, with its parameters, so that an index of the column is
-    /// used. MySQL gets the collation with the text: a column with a binary collation, as names of screens have, is
-    /// scanned. Its LIKE compares character by character, even if the collation treats a letter and its combining
-    /// accent as one.
-    pub fn begins_with(self, column: &str, begin: &str, any_case: bool) -> (String, Vec<Value>) {
-        match self {
-            Dialect::Sqlite => {
-                let collation = if any_case { " COLLATE NOCASE" } else { "" };
-                let text = format!("{column}{collation} >= ? AND {column}{collation} < ?");
-                (text, vec![begin.into(), format!("{begin}\u{10FFFF}").into()])
-            }
-            Dialect::Mysql => {
-                let collation = if any_case { " COLLATE utf8mb4_unicode_ci" } else { "" };
-                let escaped = begin.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-                (format!("{column} LIKE ?{collation}"), vec![format!("{escaped}%").into()])
-            }
-        }
-    }
-
-    /// Checks whether comparisons in any letter case ignore the case of ASCII letters only.
-    pub fn ignores_only_ascii_case(self) -> bool {
-        match self {
-            Dialect::Sqlite => true,
-            Dialect::Mysql => false,
-        }
-    }
-
     /// Returns SQL that sorts by a text in any letter case, in the form that its index has.
     pub fn sort_in_any_case(self, column: &str) -> String {
         match self {
             Dialect::Sqlite => format!("{column} COLLATE NOCASE"),
             Dialect::Mysql => column.to_owned(),
+        }
+    }
+
+    /// Goes after a table name and makes the engine use the primary key, whatever the conditions are. SQLite chooses
+    /// the index with the most columns that are compared, and needs no such hint.
+    pub fn by_primary_key(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Mysql => "FORCE INDEX (PRIMARY)",
         }
     }
 

@@ -1,0 +1,59 @@
+//! What an action would touch: seats, orders and customers, for the page that asks whether to go on.
+
+use futures_util::future::BoxFuture;
+
+use crate::admin::words::count_text;
+use crate::bookings::store::{self, Touched, TouchedBy};
+use crate::db::DbError;
+use crate::state::App;
+
+/// Said before everything that customers would want to know about.
+const NOT_NOTIFIED: &str = "Customers are not notified: Marquee sends no messages.";
+
+pub fn by_bookings<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
+    Box::pin(ended(app, TouchedBy::Bookings, ids))
+}
+
+pub fn by_orders<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
+    Box::pin(ended(app, TouchedBy::Orders, ids))
+}
+
+pub fn by_shows<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
+    Box::pin(ended(app, TouchedBy::Shows, ids))
+}
+
+/// Counts what a payment is for.
+pub fn paid_by_orders<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
+    Box::pin(async move {
+        let touched = store::touched(&app.db, TouchedBy::Orders, ids).await?;
+        Ok(vec![format!("This is about {}.", counts(&touched))])
+    })
+}
+
+/// Returns what would be cancelled.
+async fn ended(app: &App, by: TouchedBy, ids: &[i64]) -> Result<Vec<String>, DbError> {
+    let touched = store::touched(&app.db, by, ids).await?;
+    let mut texts = Vec::new();
+    if touched.seats > 0 {
+        texts.push(format!("This cancels {}.", counts(&touched)));
+    }
+    if touched.paid > 0 {
+        let orders = count_text(touched.paid, "of these orders is", "of these orders are");
+        texts.push(format!("{orders} paid."));
+    }
+    if touched.held > 0 {
+        texts.push(format!("{} on hold now will be released.", count_text(touched.held, "seat", "seats")));
+    }
+    if texts.is_empty() {
+        texts.push("No seats are booked or held.".to_owned());
+    } else {
+        texts.push(NOT_NOTIFIED.to_owned());
+    }
+    Ok(texts)
+}
+
+fn counts(touched: &Touched) -> String {
+    let seats = count_text(touched.seats, "seat", "seats");
+    let orders = count_text(touched.orders, "order", "orders");
+    format!("{seats} in {orders} of {}", count_text(touched.customers, "customer", "customers"))
+}

@@ -105,6 +105,8 @@ struct ListPage {
     dates: Vec<Link>,
     /// The number of objects with their name: `3 shows`.
     count: String,
+    /// The filters that were ignored; empty if none were.
+    ignored: String,
     /// Why the list is not as requested.
     notice: &'static str,
     /// What the list was narrowed to, as the heading of a printed list.
@@ -161,6 +163,7 @@ async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Resul
         filters,
         dates: dates::links(app, model, &query).await?,
         count: count_text(model, count, &query, lines.len()),
+        ignored: query.ignored_text(),
         notice: part.notice,
         chosen,
         printed_at: cinema::weekday_minute(clock::now(), &app.config.time_zone),
@@ -219,7 +222,7 @@ impl ListPart {
     async fn read(app: &App, model: &'static Model, query: &ListQuery) -> Result<ListPart> {
         let list = List::find(app, model, query, Some(query.page * per_page(model, query))).await?;
         let ids = list.ids((query.page - 1) * per_page(model, query), per_page(model, query)).await?;
-        let rows = rows::rows(app, model, &ids).await?;
+        let rows = rows::rows(app, model, &model.listed(), &ids).await?;
         let unsorted = "There are too many to sort this way, so they are sorted by date.";
         Ok(ListPart { count: list.count().await?, rows, notice: if list.unsorted { unsorted } else { "" } })
     }
@@ -242,12 +245,12 @@ fn heads(model: &'static Model, query: &ListQuery) -> Vec<Head> {
             is_number: matches!(column.shown, Shown::Number),
         }
     };
-    model.columns.iter().map(head).collect()
+    model.listed().into_iter().map(head).collect()
 }
 
 async fn line(page: &Page, model: &'static Model, row: ListRow, edits: bool) -> Result<Line> {
     let mut cells = Vec::with_capacity(row.cells.len());
-    for (column, (value, beside)) in model.columns.iter().zip(row.cells) {
+    for (column, (value, beside)) in model.listed().into_iter().zip(row.cells) {
         cells.push(match column.edits.filter(|_| edits) {
             Some(field) => Cell::Edited {
                 name: format!("{}-{field}", row.id),
@@ -356,7 +359,7 @@ async fn narrowing(
         FilterBy::Linked { model: of, .. } => {
             let Some(of) = page.site.model(of).filter(|of| page.staff.sees(of)) else { return Ok(None) };
             let Ok(id) = value.parse() else { return Ok(None) };
-            let named = rows::rows(app, of, &[id]).await?;
+            let named = rows::rows(app, of, &[], &[id]).await?;
             offered.extend(named.into_iter().map(|row| (row.id.to_string(), row.label)));
         }
         FilterBy::Related { model: of, .. } => {
@@ -365,7 +368,7 @@ async fn narrowing(
             if some.len() > CHOICES_MAX {
                 names = names_url(of);
                 if let Ok(id) = value.parse() {
-                    let named = rows::rows(app, of, &[id]).await?;
+                    let named = rows::rows(app, of, &[], &[id]).await?;
                     shown = named.into_iter().next().map_or_else(String::new, |row| row.label);
                 }
             } else {
@@ -448,38 +451,40 @@ pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, pos
             Err(error) => {
                 // Some objects may be saved, so report them.
                 let ends = matches!(error, SaveError::Db(_));
-                messages.push(not_saved(model, id, error));
+                let named = rows::rows(&page.app, model, &[], &[id]).await.ok().and_then(|mut rows| rows.pop());
+                let name = named.map_or(id.to_string(), |row| format!("“{}”", row.label));
+                messages.push(Message::warning(not_saved(&format!("{} {name}", model.one), error)));
                 if ends {
                     break;
                 }
             }
         }
     }
-    let count = Count { rows: saved, more: false };
-    messages.insert(0, format!("Saved: {} {}.", thousands(count), if saved == 1 { model.one } else { model.many }));
+    if saved > 0 || messages.is_empty() {
+        let count = thousands(Count { rows: saved, more: false });
+        messages.insert(0, format!("Saved: {count} {}.", if saved == 1 { model.one } else { model.many }).into());
+    }
     let query = ListQuery::read(model, raw.as_deref().unwrap_or_default());
-    let messages: Vec<Message> = messages.into_iter().map(Message::from).collect();
     see_other(&list_url(model, &query.text()), &messages)
 }
 
-/// Returns the message why an object of a list was not saved.
-fn not_saved(model: &Model, id: i64, error: SaveError) -> String {
-    let one = model.one;
+/// Returns the message why an object of a list was not saved; `named` is its kind and name.
+fn not_saved(named: &str, error: SaveError) -> String {
     match error {
         SaveError::Faults(faults) => {
             let texts: Vec<String> = faults.into_iter().map(|(_, text)| text).collect();
-            format!("Not saved: {one} {id}. {}", texts.join(" "))
+            format!("Not saved: {named}. {}", texts.join(" "))
         }
         SaveError::Warnings(warnings) => {
-            format!("Not saved: {one} {id}. {} You can still save it on its own page.", warnings.join(" "))
+            format!("Not saved: {named}. {} You can still save it on its own page.", warnings.join(" "))
         }
-        SaveError::Stays { why, .. } => format!("Not saved: {one} {id}. {why}"),
+        SaveError::Stays { why, .. } => format!("Not saved: {named}. {why}"),
         SaveError::Stale => {
-            format!("Not saved: {one} {id} was changed by someone else. Check it, and try again.")
+            format!("Not saved: {named} was changed by someone else. Check it, and try again.")
         }
         SaveError::Db(error) => {
             tracing::error!(%error, "saving a list failed");
-            format!("Not saved: {one} {id} and everything after it, because of a database error.")
+            format!("Not saved: {named} and everything after it, because of a database error.")
         }
     }
 }

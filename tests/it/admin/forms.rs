@@ -19,7 +19,9 @@ tests! {
     admin_forms: [
         a_new_model_needs_only_its_description,
         permissions_apply_to_a_new_model,
+        stored_rows_are_closed,
         outdated_forms_are_refused,
+        rules_that_someone_else_set_are_kept,
         concurrent_saves_conflict,
         local_times_on_clock_change_days,
         rows_are_saved_with_their_object,
@@ -249,6 +251,29 @@ async fn permissions_apply_to_a_new_model(engine: Engine) {
     assert_eq!(planets(&app).await, [["Mars", "rock", "2"]]);
 }
 
+/// A movie's shows are one line each, until there is something in them to see.
+async fn stored_rows_are_closed(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    let mut root = app.superuser("root").await;
+    let path = "/admin/movies/1/change/";
+    let page = root.get(&app, path).await.expect(200).text;
+    let rows = |page: &str| {
+        let of = |rest: &str| rest.starts_with(" open>");
+        page.split("<details").skip(1).map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&page), [false, false]);
+    assert!(page.contains("<a href=\"/admin/shows/1/change/\">The Long Take, "), "{page}");
+    assert_eq!(page.matches("<fieldset class=\"row\">").count(), 2 + 3 + 1, "new rows and their template are open");
+    for (field, value) in [("total_seats", "x"), ("_delete", "1"), ("total_seats", "40")] {
+        let name = format!("inline0-1-{field}");
+        // Without a title, all of the form is refused.
+        let fields = filled(&page, &[(&name, value), ("title", "")]);
+        let refused = send(&mut root, app.base(), path, &fields).await.expect(422);
+        assert_eq!(rows(&refused.text), [false, true], "{name}={value}: {}", refused.text);
+    }
+}
+
 async fn outdated_forms_are_refused(engine: Engine) {
     let app = App::start(engine).await;
     let (base, mut root) = (sky(&app).await, app.superuser("root").await);
@@ -268,6 +293,20 @@ async fn outdated_forms_are_refused(engine: Engine) {
     assert_eq!(planets(&app).await, [["Ares", "rock", "7"]]);
     app.sql("DELETE FROM planets").await;
     assert_eq!(send(&mut root, &base, change, &filled(&read.text, &[("moons", "1")])).await.status, 404);
+}
+
+/// An empty control is no edit of a value that was empty when the form was opened.
+async fn rules_that_someone_else_set_are_kept(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    let (mut root, base) = (app.superuser("root").await, app.base());
+    let show = "/admin/shows/1/change/";
+    let read = root.get(&app, show).await.expect(200);
+    send(&mut root, base, show, &filled(&read.text, &[("user_limit", "4")])).await.expect(303);
+    let stale = send(&mut root, base, show, &filled(&read.text, &[("total_seats", "41")])).await;
+    says(&stale, 409, "<td>4</td>");
+    send(&mut root, base, show, &filled(&stale.text, &[])).await.expect(303);
+    assert_eq!(app.sql("SELECT total_seats, user_limit FROM shows WHERE id = 1").await, [["41", "4"]]);
 }
 
 async fn concurrent_saves_conflict(engine: Engine) {

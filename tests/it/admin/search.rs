@@ -154,7 +154,6 @@ async fn search_finds_objects_through_their_owner(engine: Engine) {
         ("status=booked&screen=1&q=b".to_owned(), vec![third]),
         ("year=2035&month=6&day=2".to_owned(), vec![second]),
         ("year=2035&month=6&q=bo".to_owned(), vec![third]),
-        ("status=nonsense".to_owned(), vec![first, second, third]),
     ] {
         let mut found = ids(&app, &mut root, &format!("bookings/?{query}")).await;
         found.sort_unstable();
@@ -311,7 +310,9 @@ async fn codes_are_found_before_and_after_they_are_indexed(engine: Engine) {
     for is_indexed in ["NULL", "1"] {
         let stored = app.sql(&format!("SELECT has_code FROM orders WHERE id = {hold}")).await;
         assert_eq!(stored, [[is_indexed]]);
-        for typed in [half, other_half, &code, &code.replace('-', "+"), &code[..8], &half[..4]] {
+        let with_sign = [half, other_half, &code, &code.replace('-', "")].map(|typed| format!("%23{typed}"));
+        let plain = [half, other_half, &code, &code.replace('-', "+"), &code[..8], &half[..4]].map(str::to_owned);
+        for typed in plain.iter().chain(&with_sign) {
             // Four letters without a digit may be a word.
             let is_word = typed.len() == 4 && !typed.contains(|c: char| c.is_ascii_digit());
             let found = ids(&app, &mut root, &format!("orders/?q={typed}")).await;

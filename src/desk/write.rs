@@ -196,16 +196,13 @@ fn inserting_orders(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Stateme
         };
         return change.new_orders.iter().map(inserting).collect();
     }
-    let (mut booked, mut others) = (Vec::new(), Vec::new());
-    for order in &change.new_orders {
+    let like_most = |order: &NewOrder| {
         let NewOrder { id, user_id, show_id, .. } = *order;
         let (status, created_at) = (Status::AwaitingPayment.name(), change.now);
-        if *order == (NewOrder { id, user_id, show_id, status, created_at, expires_at: NEVER, version: id }) {
-            booked.push(BookedOrder { id, user_id, show_id });
-        } else {
-            others.push(order.clone());
-        }
-    }
+        let usual = NewOrder { id, user_id, show_id, status, created_at, expires_at: NEVER, version: id };
+        (*order == usual).then_some(BookedOrder { id, user_id, show_id })
+    };
+    let (booked, others) = split(&change.new_orders, like_most);
     let booked = sql.insert_booked_orders.changing_all_at(change.now, &booked);
     booked.into_iter().chain(sql.insert_orders.changing_all(&others)).collect()
 }
@@ -220,16 +217,25 @@ fn inserting_bookings(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<State
         };
         return change.new_bookings.iter().map(inserting).collect();
     }
-    let (mut booked, mut others) = (Vec::new(), Vec::new());
-    for booking in &change.new_bookings {
+    let like_most = |booking: &NewBooking| {
         let NewBooking { id, user_id, show_id, seat, .. } = *booking;
         let (status, at) = (SeatStatus::Booked.name(), change.now);
-        if *booking == (NewBooking { id, user_id, show_id, seat, status, at, order_id: id }) {
-            booked.push(BookedSeat { id, user_id, show_id, seat });
-        } else {
-            others.push(booking.clone());
-        }
-    }
+        let usual = NewBooking { id, user_id, show_id, seat, status, at, order_id: id };
+        (*booking == usual).then_some(BookedSeat { id, user_id, show_id, seat })
+    };
+    let (booked, others) = split(&change.new_bookings, like_most);
     let booked = sql.insert_booked_seats.changing_all_at(change.now, &booked);
     booked.into_iter().chain(sql.insert_bookings.changing_all(&others)).collect()
+}
+
+/// Splits rows into those that `like_most` can write with fewer columns, and the others.
+fn split<Row: Clone, Short>(rows: &[Row], like_most: impl Fn(&Row) -> Option<Short>) -> (Vec<Short>, Vec<Row>) {
+    let (mut short, mut others) = (Vec::new(), Vec::new());
+    for row in rows {
+        match like_most(row) {
+            Some(row) => short.push(row),
+            None => others.push(row.clone()),
+        }
+    }
+    (short, others)
 }

@@ -6,8 +6,9 @@ use super::Hold;
 use crate::db::{Db, Result, Row, Value};
 use crate::time::clock::{self, SECOND};
 
-/// A hold ends sooner than this after it was made, whatever the settings say. In microseconds.
-const LONGEST_HOLD: i64 = 24 * 60 * 60 * SECOND;
+/// Every hold ends sooner than this after it was made, in microseconds: the settings allow a day, and another one covers
+/// clocks that differ.
+const LONGEST_HOLD: i64 = 2 * 24 * 60 * 60 * SECOND;
 
 /// Returns the live holds of a user, newest first, each with the time of the clock that ends it.
 pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<(Hold, i64)>> {

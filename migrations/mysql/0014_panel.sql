@@ -4,6 +4,9 @@ ALTER TABLE bookings ADD COLUMN cancelled_by BIGINT;
 -- The history can be narrowed to a period.
 ALTER TABLE admin_log ADD KEY admin_log_by_time (at);
 
+-- The panel finds the few orders with a rare status, such as refunded ones.
+ALTER TABLE orders ADD KEY orders_by_status (status);
+
 -- Forms of the panel that were saved, by the hash of their token and content, so that sending one twice saves it once.
 CREATE TABLE IF NOT EXISTS used_forms (
     form_hash BINARY(32) NOT NULL PRIMARY KEY,

@@ -4,6 +4,9 @@ ALTER TABLE bookings ADD COLUMN cancelled_by INTEGER;
 -- The history can be narrowed to a period.
 CREATE INDEX admin_log_by_time ON admin_log (at);
 
+-- The panel finds the few orders with a rare status, such as refunded ones.
+CREATE INDEX orders_by_status ON orders (status);
+
 -- Forms of the panel that were saved, by the hash of their token and content, so that sending one twice saves it once.
 CREATE TABLE used_forms (
     form_hash BLOB    PRIMARY KEY,

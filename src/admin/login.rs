@@ -7,7 +7,9 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 
 use super::guard::{Page, Visitor, next_page};
+use super::Site;
 use super::render::Frame;
+use super::words::capitalize;
 use crate::sessions::Secret;
 use crate::web::body;
 use crate::web::html::forms::Posted;
@@ -57,6 +59,8 @@ struct ContinuePage<'a> {
     frame: Frame,
     csrf: String,
     kept: &'a KeptForm,
+    /// What the user has entered, with the labels of the fields.
+    entered: Vec<(String, &'a str)>,
     /// Whether the script may send the form by itself: the user has just confirmed it with the password.
     goes_on: bool,
 }
@@ -84,7 +88,8 @@ fn empty_frame(visitor: &Visitor) -> Frame {
 
 /// Returns the page that sends a kept form again, after a login that got this secret.
 pub fn go_on(visitor: &Visitor, secret: &Secret, kept: &KeptForm) -> Response {
-    let page = ContinuePage { frame: empty_frame(visitor), csrf: secret.csrf_token(), kept, goes_on: true };
+    let (frame, csrf) = (empty_frame(visitor), secret.csrf_token());
+    let page = ContinuePage { frame, csrf, kept, entered: Vec::new(), goes_on: true };
     let mut response = html(&page);
     response.headers_mut().insert(SET_COOKIE, secret.cookie(visitor.over_tls));
     response
@@ -95,7 +100,8 @@ pub fn go_on(visitor: &Visitor, secret: &Secret, kept: &KeptForm) -> Response {
 pub fn ask_again(page: &Page, to: &str, posted: Posted) -> Response {
     let kept = KeptForm { to: to.to_owned(), fields: without_passwords(posted.0) };
     let frame = page.frame(None, Vec::new());
-    let shown = ContinuePage { frame, csrf: page.staff.csrf.clone(), kept: &kept, goes_on: false };
+    let (csrf, entered) = (page.staff.csrf.clone(), kept.entered(page.site));
+    let shown = ContinuePage { frame, csrf, kept: &kept, entered, goes_on: false };
     (StatusCode::FORBIDDEN, html(&shown)).into_response()
 }
 
@@ -117,11 +123,17 @@ impl KeptForm {
             .then(|| KeptForm { to: to.to_owned(), fields: posted.0.iter().filter_map(kept).collect() })
     }
 
-    /// Returns the fields that the user has entered, for the page that asks.
-    fn entered(&self) -> impl Iterator<Item = &(String, String)> {
-        self.fields
-            .iter()
-            .filter(|(name, value)| !name.split('-').any(|part| part.starts_with('_')) && !value.is_empty())
+    /// Returns what the user has entered, with the labels of the fields, for the page that asks.
+    fn entered(&self, site: &Site) -> Vec<(String, &str)> {
+        let model = self.to.split('/').nth(2).and_then(|name| site.model(name));
+        let label = |name: &str| match model.and_then(|model| model.fields().find(|field| field.name == name)) {
+            Some(field) => field.label.to_owned(),
+            None => capitalize(&name.replace(['_', '-'], " ")),
+        };
+        let is_entered = |(name, value): &&(String, String)| {
+            !name.split('-').any(|part| part.starts_with('_')) && !value.is_empty()
+        };
+        self.fields.iter().filter(is_entered).map(|(name, value)| (label(name), value.as_str())).collect()
     }
 }
 

@@ -37,11 +37,12 @@ const JOINS: &[Join] = &[
 
 /// SQL for the seats that are not cancelled, ordered by number.
 const SEATS: &str =
-    "(SELECT GROUP_CONCAT(b.active_seat ORDER BY b.active_seat) FROM bookings b WHERE b.order_id = t.id)";
+    "(SELECT REPLACE(GROUP_CONCAT(b.active_seat ORDER BY b.active_seat), ',', ', ') FROM bookings b \
+     WHERE b.order_id = t.id)";
 
 /// SQL for the seats that were cancelled, ordered by number.
-const CANCELLED_SEATS: &str = "(SELECT GROUP_CONCAT(CASE WHEN b.status = 'cancelled' THEN b.seat_number END \
-     ORDER BY b.seat_number) FROM bookings b WHERE b.order_id = t.id)";
+const CANCELLED_SEATS: &str = "(SELECT REPLACE(GROUP_CONCAT(CASE WHEN b.status = 'cancelled' THEN b.seat_number \
+     END ORDER BY b.seat_number), ',', ', ') FROM bookings b WHERE b.order_id = t.id)";
 
 /// The statuses of orders and their labels.
 pub const STATUS: &[(&str, &str)] =

@@ -401,7 +401,6 @@ async fn an_unread_export_blocks_nothing(engine: Engine) {
     assert!(!app.instance(0).log().contains("an export failed"), "{}", app.instance(0).log());
 }
 
-/// Lists of more than 10,000 use other queries than short ones.
 /// Opens a list until it shows this count: it counts for 50 ms, which is too short if the machine is busy.
 async fn counted(app: &App, root: &mut Browser, path: &str, expected: &str) -> String {
     let began = Instant::now();
@@ -414,6 +413,7 @@ async fn counted(app: &App, root: &mut Browser, path: &str, expected: &str) -> S
     }
 }
 
+/// Lists of more than 10,000 use other queries than short ones.
 async fn lists_of_more_than_ten_thousand(engine: Engine) {
     let (app, mut root) = panel(engine).await;
     app.world().await;

@@ -11,8 +11,12 @@ use super::policy::Limits;
 use super::write::Change;
 use crate::time::clock;
 
-/// How long a lane trusts what it remembers of a show.
-const MEMORY: Duration = Duration::from_secs(1);
+/// How long a lane trusts what it remembers of a show. The guards of a write notice every change but that of a title or a
+/// screen's name, which a reply may therefore show this long after it was changed.
+const SHOW_MEMORY: Duration = Duration::from_secs(5);
+
+/// How long a lane trusts the difference between the database's clock and this machine's.
+const CLOCK_MEMORY: Duration = Duration::from_secs(1);
 
 /// The most shows that a lane remembers.
 const REMEMBERED_SHOWS: usize = 10_000;
@@ -22,8 +26,13 @@ const REMEMBERED_SHOWS: usize = 10_000;
 #[derive(Default)]
 pub struct ShowCache {
     shows: HashMap<i64, Remembered>,
+    clock: Option<Clock>,
+}
+
+struct Clock {
+    seen: Instant,
     /// The database's clock minus this machine's, in microseconds.
-    clock_ahead: i64,
+    ahead: i64,
 }
 
 struct Remembered {
@@ -39,10 +48,11 @@ impl ShowCache {
         if keys.iter().any(Option::is_some) {
             return None;
         }
-        let mut loaded = Loaded { now: clock::now() + self.clock_ahead, ..Loaded::default() };
+        let clock = self.clock.as_ref().filter(|clock| clock.seen.elapsed() < CLOCK_MEMORY)?;
+        let mut loaded = Loaded { now: clock::now() + clock.ahead, ..Loaded::default() };
         for command in commands {
             let Command::Book { show_id, seats, .. } = command else { return None };
-            let show = self.shows.get(show_id).filter(|show| show.seen.elapsed() < MEMORY)?;
+            let show = self.shows.get(show_id).filter(|show| show.seen.elapsed() < SHOW_MEMORY)?;
             if seats.iter().any(|seat| show.taken.contains(seat)) || show.facts.limits_users(limits) {
                 return None;
             }
@@ -57,15 +67,15 @@ impl ShowCache {
         if self.shows.len() > REMEMBERED_SHOWS {
             self.shows.clear();
         }
-        if let Some(ahead) = loaded.clock_ahead {
-            self.clock_ahead = ahead;
-        }
         if let Some(seen) = loaded.read {
+            if let Some(ahead) = loaded.clock_ahead {
+                self.clock = Some(Clock { seen, ahead });
+            }
             for (id, facts) in &loaded.shows {
                 let Some(state) = loaded.state.shows.get(id) else { continue };
                 let (facts, taken) = (facts.clone(), state.holders.keys().copied().collect());
                 let mut new = Remembered { seen, facts, taken, seats_taken: state.seats_taken };
-                if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < MEMORY) {
+                if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < SHOW_MEMORY) {
                     // A seat that was taken a moment ago mostly still is. It is forgotten together with the show.
                     new.taken.extend(old.taken);
                     new.seen = old.seen;

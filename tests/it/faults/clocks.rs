@@ -179,7 +179,7 @@ async fn sales_have_one_clock(engine: Engine) {
             let held = hold(user, 1, &[seat + n]).send_to(base).await.expect(201).json();
             act(user, &held, "release").send_to(base).await.expect(200);
         }
-        for (ago, status) in [(30, 409), (90, 201)] {
+        for (ago, status) in [(30, 429), (90, 201)] {
             let at = clock::now() - ago * SECOND;
             app.sql(&format!("UPDATE orders SET created_at = {at} WHERE user_id = {}", user.id)).await;
             for base in &others {

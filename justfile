@@ -28,7 +28,7 @@ failover:
 browser:
     .ci/run browser
 
-# Fuzz the schema, and generate a client from it.
+# Fuzz the schema, and generate clients from it.
 schema:
     .ci/run schema
 

@@ -253,8 +253,10 @@ mod tests {
                     let has_code = reply["headers"].get("X-Error-Code").is_some();
                     assert_eq!(has_code, status.as_str() >= "400", "{path} {status}");
                     // A text in the field `detail` makes it a refusal: the first alternative.
-                    if let Some(either) = reply["content"]["application/json"]["schema"]["oneOf"].as_array() {
+                    let body = &reply["content"]["application/json"]["schema"];
+                    if let Some(either) = body["oneOf"].as_array() {
                         assert!(either[1]["$ref"].as_str().unwrap().ends_with("/FieldErrors"), "{path} {status}");
+                        assert!(body["title"].is_string(), "{path} {status}");
                     }
                 }
             }

@@ -124,8 +124,12 @@ enum Style {
 }
 
 impl Style {
+    fn name(self) -> &'static str {
+        if self == Style::Own { "Refusal" } else { "Detail" }
+    }
+
     fn schema(self) -> RefOr<ObjectSchema> {
-        Ref::from_schema_name(if self == Style::Own { "Refusal" } else { "Detail" }).into()
+        Ref::from_schema_name(self.name()).into()
     }
 
     /// Returns the body of a refusal that the contract recorded.
@@ -180,7 +184,9 @@ fn common_replies(style: Style, is_post: bool, has_id: bool) -> Vec<(&'static st
 /// alternatives in order, and a refusal has required fields.
 fn bad_request(style: Style, is_post: bool) -> Reply {
     let faults = Ref::from_schema_name("FieldErrors");
-    let either = OneOfBuilder::new().item(style.schema()).item(faults);
+    // Without a title, generators name it after the first operation: signup_400_response.
+    let title = format!("{}OrFieldErrors", style.name());
+    let either = OneOfBuilder::new().title(Some(title)).item(style.schema()).item(faults);
     let host = Style::Own.body("Invalid Host header.", codes::UNKNOWN_HOST);
     let (description, examples) = if is_post {
         let text = "JSON parse error - Expecting value: line 1 column 1 (char 0)";

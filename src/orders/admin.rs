@@ -36,8 +36,7 @@ const JOINS: &[Join] = &[
 ];
 
 /// SQL for the seats that are not cancelled, ordered by number.
-const SEATS: &str =
-    "(SELECT REPLACE(GROUP_CONCAT(b.active_seat ORDER BY b.active_seat), ',', ', ') FROM bookings b \
+const SEATS: &str = "(SELECT REPLACE(GROUP_CONCAT(b.active_seat ORDER BY b.active_seat), ',', ', ') FROM bookings b \
      WHERE b.order_id = t.id)";
 
 /// SQL for the seats that were cancelled, ordered by number.

@@ -19,7 +19,9 @@ INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, versio
         b.created_at, NULL, b.id
     FROM bookings b FORCE INDEX (bookings_of_an_order)
     WHERE b.order_id IS NULL AND b.status <> 'blocked' ORDER BY b.id LIMIT 5000;
-UPDATE bookings SET order_id = id
-    WHERE order_id IS NULL AND status <> 'blocked' AND EXISTS (SELECT 1 FROM orders o WHERE o.id = bookings.id)
-    ORDER BY id LIMIT 5000;
+UPDATE bookings b JOIN (
+        SELECT n.id FROM bookings n FORCE INDEX (bookings_of_an_order) STRAIGHT_JOIN orders o ON o.id = n.id
+        WHERE n.order_id IS NULL AND n.status <> 'blocked' ORDER BY n.id LIMIT 5000
+    ) d ON d.id = b.id
+    SET b.order_id = b.id;
 -- until nothing changes

@@ -41,7 +41,9 @@ async fn codes(engine: Engine) {
     let (first, second) = code(&ordered).split_once('-').expect("a dash");
     assert!([first, second].iter().all(|part| part.len() == 5), "{ordered}");
     let plain = code(&ordered).to_lowercase().replace('-', "");
-    for written in [code(&ordered), &plain, &code(&ordered).replace('0', "O").replace('1', "I")] {
+    let with_sign = [format!("%23{}", code(&ordered)), format!("%23%20{plain}")];
+    let misread = code(&ordered).replace('0', "O").replace('1', "I");
+    for written in [code(&ordered), &plain, &misread, &with_sign[0], &with_sign[1]] {
         assert_eq!(get(&world.ann, &format!("/api/orders/{written}/")).send(&app).await.expect(200).json(), ordered);
     }
     let last = if code(&ordered).ends_with('7') { "8" } else { "7" };

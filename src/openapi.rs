@@ -215,6 +215,24 @@ mod tests {
                 || named.is_some_and(|named| named.get("example").is_some()))
     }
 
+    /// The contract's refusals show no code, but the others of these operations do.
+    #[test]
+    fn conflicts_show_the_codes_that_occur() {
+        let schema: Value = serde_json::to_value(&*SCHEMA).unwrap();
+        let every = ["sales_closed", "sales_not_open", "user_limit"];
+        for (path, codes, without_code) in [
+            ("/api/shows/{show_id}/book/", &every[..], 3),
+            ("/api/bookings/{booking_id}/cancel/", &["cancel_too_late"][..], 1),
+        ] {
+            let reply = &schema["paths"][path]["post"]["responses"]["409"];
+            let examples = reply["content"]["application/json"]["examples"].as_object().unwrap().values();
+            let mut shown: Vec<&str> = examples.clone().filter_map(|one| one["value"]["code"].as_str()).collect();
+            shown.sort_unstable();
+            assert_eq!(shown, codes, "{path}");
+            assert_eq!(examples.len() - shown.len(), without_code, "{path}");
+        }
+    }
+
     #[test]
     fn yaml_equals_json() {
         let json = json(None).unwrap();

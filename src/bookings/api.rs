@@ -36,7 +36,7 @@ pub struct BookSeat {
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
     params(
-        ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
+        ("show_id" = i64, Path, description = "The show: an `id` of a movie's list of shows", minimum = 1),
         KeyHeader,
     ),
     request_body = BookSeat,

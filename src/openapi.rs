@@ -26,7 +26,7 @@ use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
         title = "Marquee",
         description = "The box office of a cinema: movies, shows, and seats that have one holder each.\n\n\
             Log in at `/api/login/` and send the access token as `Authorization: Bearer …`. Paths end with a slash. \
-            Bodies are JSON; all but `/api/me/password/` also accept forms and multipart. Times are UTC, in ISO 8601. Ignore fields you \
+            Bodies are JSON; all operations but those of `/api/me/` also accept forms and multipart. Times are UTC, in ISO 8601. Ignore fields you \
             don't know: replies may gain new fields.\n\n\
             A refusal has a code for programs, in the header `X-Error-Code`; most have it in the body, too: \
             `{\"detail\": …, \"code\": …}`. If fields are invalid, the body is a list of messages for each field. 400 means \
@@ -37,7 +37,7 @@ use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
     ),
     paths(
         accounts::api::signup, accounts::api::login, accounts::api::refresh, accounts::api::me,
-        accounts::api::change_password, cinema::api::get,
+        accounts::api::change_password, accounts::api::change_me, accounts::api::log_out, cinema::api::get,
         movies::api::list_movies, shows::api::list_shows,
         bookings::api::book, bookings::api::cancel, bookings::api::my_bookings, bookings::api::get,
         holds::api::hold, holds::api::list, holds::api::get, holds::api::extend, holds::api::change,
@@ -47,7 +47,7 @@ use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
     components(schemas(Detail, Refusal, FieldErrors)),
     tags(
         (name = "Cinema", description = "The name, the time zone and the limits of the cinema"),
-        (name = "Accounts", description = "Sign up, log in, stay logged in, change the password"),
+        (name = "Accounts", description = "Sign up, log in, stay logged in, change the password or the e-mail address, log out"),
         (name = "Movies", description = "The movies, their shows, and the number of seats left"),
         (name = "Bookings", description = "Book a seat, cancel it, list your own bookings"),
         (name = "Holds", description = "Hold several seats for a few minutes, change them, confirm them"),
@@ -213,6 +213,24 @@ mod tests {
             && (content.get("example").is_some()
                 || content.get("examples").is_some()
                 || named.is_some_and(|named| named.get("example").is_some()))
+    }
+
+    /// The contract's refusals show no code, but the others of these operations do.
+    #[test]
+    fn conflicts_show_the_codes_that_occur() {
+        let schema: Value = serde_json::to_value(&*SCHEMA).unwrap();
+        let every = ["sales_closed", "sales_not_open", "user_limit"];
+        for (path, codes, without_code) in [
+            ("/api/shows/{show_id}/book/", &every[..], 3),
+            ("/api/bookings/{booking_id}/cancel/", &["cancel_too_late"][..], 1),
+        ] {
+            let reply = &schema["paths"][path]["post"]["responses"]["409"];
+            let examples = reply["content"]["application/json"]["examples"].as_object().unwrap().values();
+            let mut shown: Vec<&str> = examples.clone().filter_map(|one| one["value"]["code"].as_str()).collect();
+            shown.sort_unstable();
+            assert_eq!(shown, codes, "{path}");
+            assert_eq!(examples.len() - shown.len(), without_code, "{path}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::admin::guard::Needs::{Login, NoSuch, Nothing, On};
 use crate::admin::guard::Route;
 use crate::error::ApiError;
 use crate::state::App;
-use crate::web::endpoint::{Access, CREATE, Endpoint, Query, READ, mount, redirecting};
+use crate::web::endpoint::{Access, CREATE, EDIT, Endpoint, Query, READ, mount, redirecting};
 use crate::web::html::assets;
 use crate::web::html::page::PageArea;
 use crate::web::{health, layers};
@@ -34,9 +34,10 @@ pub fn router(app: &App) -> Router {
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(bookings::api::my_bookings)),
     ];
     // With the query parameters that each endpoint accepts.
-    let own: [(_, _, _, _, &[&str], _); 14] = [
+    let own: [(_, _, _, _, &[&str], _); 15] = [
         ("/api/cinema/", "Cinema", Access::Public, READ, &[], get(cinema::api::get)),
-        ("/api/me/", "Account", Access::User, READ, &[], get(accounts::api::me)),
+        ("/api/me/", "Account", Access::User, EDIT, &[], get(accounts::api::me).patch(accounts::api::change_me)),
+        ("/api/me/logout/", "Log Out", Access::User, CREATE, &[], post(accounts::api::log_out)),
         ("/api/me/password/", "Change Password", Access::User, CREATE, &[], post(accounts::api::change_password)),
         ("/api/bookings/{booking_id}/", "Booking", Access::User, READ, &[], get(bookings::api::get)),
         ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, &[], post(holds::api::hold)),

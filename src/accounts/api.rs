@@ -1,4 +1,4 @@
-//! Signup, login and token refresh.
+//! Signup, login and token refresh, and one's own account.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use crate::identity::tokens::TokenFault;
 use crate::identity::{AccountError, User};
 use crate::state::App;
 use crate::web::body::{ANY_TEXT, Form, TextRule};
-use crate::web::json::{self, ValidJson};
+use crate::web::json::{self, Nothing, ValidJson};
 use crate::web::refusal::{Detail, Refusal};
 
 const USERNAME: TextRule = TextRule { not_text: "Not a valid string.", faults: username::faults };
@@ -79,6 +79,22 @@ pub struct NewPassword {
     #[garde(custom(json::is_text))]
     #[schema(format = Password, min_length = 8)]
     new_password: String,
+}
+
+/// The body of a change of one's account.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "email": "user@example.com", "password": "Sturdy-Lantern-42" }))]
+pub struct NewEmail {
+    #[serde(deserialize_with = "json::trimmed")]
+    #[garde(custom(json::is_text))]
+    #[schema(format = Email, min_length = 1, max_length = 254)]
+    email: String,
+    /// The present password.
+    #[serde(deserialize_with = "json::trimmed")]
+    #[garde(custom(json::is_text))]
+    #[schema(format = Password, min_length = 1)]
+    password: String,
 }
 
 /// The tokens that a login returns.
@@ -230,19 +246,81 @@ pub async fn change_password(
     if !faults.is_empty() {
         return Err(ApiError::Fields(vec![("new_password".into(), faults)]));
     }
-    let account = match login::check_password(&app, &user.username, &old, &client).await {
-        Ok(account) if account.id == user.id => account,
-        Ok(_) | Err(AccountError::WrongCredentials) => return Err(not_your_password()),
-        Err(error) => return Err(error.into()),
-    };
+    let account = own_account(&app, &user, ("old_password", &old), &client).await?;
     let hash = app.passwords.hash(new, Purpose::Login, &client).await?;
     let valid_from = editing::change_own_password(&app.db, &account, &hash).await?;
-    let valid_from = valid_from.ok_or_else(not_your_password)?;
+    let valid_from = valid_from.ok_or_else(|| not_your_password("old_password"))?;
     app.caches.users.changed(&user.id);
     let tokens = app.tokens.issue_pair(user.id, valid_from);
     Ok(Json(Tokens { refresh: tokens.refresh, access: tokens.access }))
 }
 
-fn not_your_password() -> ApiError {
-    ApiError::Fields(vec![("old_password".into(), vec!["This is not your password.".to_owned()])])
+/// Change your e-mail address
+///
+/// Needs your password, and an attempt counts as a login: after too many with a wrong one, further attempts get 429 for a
+/// while. A repeat changes nothing more, so it takes no `Idempotency-Key`.
+#[utoipa::path(
+    patch, path = "/api/me/", tag = "Accounts", operation_id = "change_me",
+    request_body = NewEmail,
+    responses(
+        (status = 200, description = "Your account", body = User),
+        (
+            status = 429, description = "Too many failed attempts", body = Refusal,
+            example = json!({
+                "detail": "Request was throttled. Expected available in 60 seconds.", "code": "login_limit_rate"
+            }),
+        ),
+    ),
+)]
+pub async fn change_me(
+    State(app): State<App>,
+    user: User,
+    client: WaitingClient,
+    ValidJson(changes): ValidJson<NewEmail>,
+) -> Result<Json<User>, ApiError> {
+    let faults = email::faults(&changes.email);
+    if !faults.is_empty() {
+        return Err(ApiError::Fields(vec![("email".into(), faults.into_iter().map(str::to_owned).collect())]));
+    }
+    let account = own_account(&app, &user, ("password", &changes.password), &client).await?;
+    let email = editing::change_own_email(&app.db, &account, &changes.email).await?;
+    let email = email.ok_or_else(|| not_your_password("password"))?;
+    app.caches.users.changed(&user.id);
+    Ok(Json(User { email, ..user }))
+}
+
+/// Log out everywhere
+///
+/// Ends all your tokens, also the one that you send, and all your sessions in the panel. To log out on one device, forget
+/// its tokens. It takes no `Idempotency-Key`: if the reply was lost and a repeat gets 401, the first request succeeded.
+#[utoipa::path(
+    post, path = "/api/me/logout/", tag = "Accounts", operation_id = "log_out",
+    responses((status = 200, description = "Your account", body = User)),
+)]
+pub async fn log_out(State(app): State<App>, user: User, _: ValidJson<Nothing>) -> Result<Json<User>, ApiError> {
+    editing::log_out_everywhere(&app.db, user.id).await?;
+    app.caches.users.changed(&user.id);
+    Ok(Json(user))
+}
+
+/// Returns the account of a user who gives its password in this field. Counts as a login.
+///
+/// # Errors
+/// [`ApiError::Fields`] if the password is wrong, and those of a login.
+async fn own_account(
+    app: &App,
+    user: &User,
+    (field, password): (&'static str, &str),
+    client: &WaitingClient,
+) -> Result<store::Credentials, ApiError> {
+    match login::check_password(app, &user.username, password, client).await {
+        Ok(account) if account.id == user.id => Ok(account),
+        Ok(_) | Err(AccountError::WrongCredentials) => Err(not_your_password(field)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A wrong password is an invalid field: clients answer a 401 by renewing their token.
+fn not_your_password(field: &'static str) -> ApiError {
+    ApiError::Fields(vec![(field.into(), vec!["This is not your password.".to_owned()])])
 }

@@ -133,21 +133,50 @@ pub async fn replace_password(tx: &mut Tx, id: i64, hash: &str) -> Result<(), Db
 }
 
 /// Changes the password of a user who has just given the old one, as [`replace_password`] does. Returns the second from
-/// which the user's tokens are valid; `None` if the password was changed or the account deactivated since the old one was
-/// compared. The caller must invalidate the user in [`crate::state::Caches`].
+/// which the user's tokens are valid; `None` if the password was changed, the user logged out everywhere, or the account
+/// was deactivated since the old one was compared. The caller must invalidate the user in [`crate::state::Caches`].
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn change_own_password(db: &Db, account: &store::Credentials, hash: &str) -> Result<Option<i64>, DbError> {
-    // The second is written together with each password, so it is as current as the hash.
+    // Written only if the second is still the one that was read, so it never moves backwards.
     let valid_from = account.tokens_valid_from.max(clock::now() / SECOND + 1);
     let mut tx = db.begin().await?;
-    if !store::change_password(&mut tx, account.id, &account.password, hash, valid_from).await? {
+    if !store::change_password(&mut tx, account, hash, valid_from).await? {
         return Ok(None);
     }
     sessions::end_all(&mut tx, account.id).await?;
     tx.commit().await?;
     Ok(Some(valid_from))
+}
+
+/// Changes the e-mail address of a user who has just given the password. Returns the address as it is stored; `None` if
+/// the password was changed or the account deactivated since it was compared. The caller must invalidate the user in
+/// [`crate::state::Caches`].
+///
+/// # Errors
+/// [`DbError`].
+pub async fn change_own_email(db: &Db, own: &store::Credentials, email: &str) -> Result<Option<String>, DbError> {
+    let mut tx = db.begin().await?;
+    let Some(before) = store::account(&mut tx, own.id).await? else { return Ok(None) };
+    let after = Account { email: email::normalise(email), ..before };
+    if !store::change_email(&mut tx, own.id, &own.password, &after).await? {
+        return Ok(None);
+    }
+    tx.commit().await?;
+    Ok(Some(after.email))
+}
+
+/// Ends all sessions and tokens of a user, as a new password does. The caller must invalidate the user in
+/// [`crate::state::Caches`].
+///
+/// # Errors
+/// [`DbError`].
+pub async fn log_out_everywhere(db: &Db, id: i64) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    store::end_tokens(&mut tx, id, clock::now() / SECOND + 1).await?;
+    sessions::end_all(&mut tx, id).await?;
+    tx.commit().await
 }
 
 fn normal(account: &Account) -> Account {

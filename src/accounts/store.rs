@@ -98,10 +98,32 @@ pub async fn set_password(tx: &mut Tx, id: i64, hash: &str, tokens_valid_from: i
     Ok(())
 }
 
-/// Like [`set_password`], if the account is active and its hash is still `old`; returns whether it was written.
-pub async fn change_password(tx: &mut Tx, id: i64, old: &str, hash: &str, tokens_valid_from: i64) -> Result<bool> {
-    let sql = "UPDATE users SET password = ?, tokens_valid_from = ? WHERE id = ? AND is_active = 1 AND password = ?";
-    let done = tx.execute(sql, vec![hash.into(), tokens_valid_from.into(), id.into(), old.into()]).await?;
+/// Like [`set_password`], if the account is active and its hash and its second are still those; returns whether it was
+/// written.
+pub async fn change_password(tx: &mut Tx, old: &Credentials, hash: &str, tokens_valid_from: i64) -> Result<bool> {
+    let sql = "UPDATE users SET password = ?, tokens_valid_from = ?
+               WHERE id = ? AND is_active = 1 AND password = ? AND tokens_valid_from = ?";
+    let (password, valid_from) = ((&old.password).into(), old.tokens_valid_from.into());
+    let done =
+        tx.execute(sql, vec![hash.into(), tokens_valid_from.into(), old.id.into(), password, valid_from]).await?;
+    Ok(done.changed == 1)
+}
+
+/// Sets the second from which tokens are valid; it never moves backwards.
+pub async fn end_tokens(tx: &mut Tx, id: i64, valid_from: i64) -> Result<()> {
+    let sql = "UPDATE users SET tokens_valid_from = ? WHERE id = ? AND tokens_valid_from < ?";
+    tx.execute(sql, vec![valid_from.into(), id.into(), valid_from.into()]).await.map(drop)
+}
+
+/// Writes the e-mail address of an account, with its search words, if the account is active and its hash is still
+/// `password`; returns whether it was written.
+pub async fn change_email(tx: &mut Tx, id: i64, password: &str, account: &Account) -> Result<bool> {
+    let sql = "UPDATE users SET email = ?, words_version = version + 1, version = version + 1
+               WHERE id = ? AND is_active = 1 AND password = ?";
+    let done = tx.execute(sql, vec![(&account.email).into(), id.into(), password.into()]).await?;
+    if done.changed == 1 {
+        words::put(tx, &search::USERS, id, &texts(account)).await?;
+    }
     Ok(done.changed == 1)
 }
 

@@ -36,7 +36,7 @@ pub struct BookSeat {
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/book/", tag = "Bookings", operation_id = "book_seat",
     params(
-        ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
+        ("show_id" = i64, Path, description = "The show: an `id` of a movie's list of shows", minimum = 1),
         KeyHeader,
     ),
     request_body = BookSeat,
@@ -125,11 +125,12 @@ pub async fn cancel(
     app.desk.cancel(from, booking_id).await?.response(StatusCode::OK)
 }
 
-/// A booking with the code of its order.
+/// A booking with the code of its order, and until when it can be cancelled.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
-    "seat_number": 6, "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z", "order": "7KQ4M-92XRA"
+    "seat_number": 6, "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z", "order": "7KQ4M-92XRA",
+    "cancellable_until": "2035-06-01T17:00:00Z"
 }))]
 pub struct OrderedBooking {
     #[schema(minimum = 1)]
@@ -155,11 +156,15 @@ pub struct OrderedBooking {
     /// The code of the order that the booking belongs to.
     #[schema(min_length = 10)]
     order: String,
+    /// Until when you can cancel it. Missing if the cinema sets no limit.
+    #[serde(serialize_with = "clock::serialize_some", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    cancellable_until: Option<i64>,
 }
 
 /// Get one of your bookings
 ///
-/// With the code of its order, to show at the counter.
+/// With the code of its order, to show at the counter, and the time until which you can cancel it.
 #[utoipa::path(
     get, path = "/api/bookings/{booking_id}/", tag = "Bookings", operation_id = "get_booking",
     params(("booking_id" = i64, Path, description = "The booking", example = 28, minimum = 1)),
@@ -175,8 +180,19 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
     let codes = orders::codes(&app).await?;
     let (booking, order_id) = store::booking_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
     let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at } = booking;
-    let order = codes.of(order_id);
-    Ok(Json(OrderedBooking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at, order }))
+    let (order, cancellable_until) = (codes.of(order_id), app.config.limits.cancellable_until(date_time));
+    Ok(Json(OrderedBooking {
+        id,
+        show,
+        movie_title,
+        screen_name,
+        date_time,
+        seat_number,
+        status,
+        created_at,
+        order,
+        cancellable_until,
+    }))
 }
 
 /// The most bookings in the list.

@@ -40,6 +40,7 @@ pub struct Options {
 /// Serves until SIGTERM or SIGINT; a second signal stops the server immediately.
 pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
     let _log = log::start(config.log_format, &config.log_level);
+    let config = Config { allows_local_origins: config.allows_local_origins || options.demo, ..config };
     let demo_database = check_secret(&config, &options)?;
     let db = open_migrated(&config, &options).await?;
     let secret_key = match (&config.secret_key, demo_database) {

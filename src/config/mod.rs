@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use self::values::{business_day_start, cinema_name, is_log_directive, origin, public_url};
+use self::values::{business_day_start, cinema_name, is_local, is_log_directive, origin, public_url};
 use crate::db::target;
 use crate::desk::policy::Limits;
 use crate::time::cinema::BusinessDays;
@@ -69,6 +69,8 @@ pub struct Config {
     pub metrics_bind: Option<SocketAddr>,
     /// As browsers write them in `Origin`: lower case, without the scheme's default port.
     pub cors_allowed_origins: Vec<String>,
+    /// Whether pages that a developer serves on the same machine may use the API, too; `--demo` allows it as well.
+    pub allows_local_origins: bool,
     /// The number of reverse proxies whose `X-Forwarded-…` headers are trusted.
     pub trusted_proxies: usize,
     pub max_connections: usize,
@@ -216,6 +218,7 @@ impl Config {
                 value => SocketAddr::from_str(value).ok().map(Some),
             }),
             cors_allowed_origins: reader.origins(),
+            allows_local_origins: debug,
             trusted_proxies: reader.integer("TRUSTED_PROXIES"),
             max_connections: reader.integer("MAX_CONNECTIONS"),
             max_connections_per_network: reader
@@ -246,6 +249,11 @@ impl Config {
     /// Returns the business days of the cinema.
     pub fn business_days(&self) -> BusinessDays {
         BusinessDays { zone: self.time_zone.clone(), starts_at: self.business_day_starts_at }
+    }
+
+    /// Checks whether web pages of this origin may use the API.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.cors_allowed_origins.iter().any(|listed| listed == origin) || self.allows_local_origins && is_local(origin)
     }
 
     /// Describes where the settings came from.

@@ -54,7 +54,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "DEBUG",
-        meaning: "Developer mode. Never use it on a public machine.",
+        meaning: "Developer mode, which also allows pages of http://localhost and http://127.0.0.1, on any port, to use \
+                  the API. Never use it on a public machine.",
         accepts: Accepts::Boolean,
         default: Some("False"),
         example: "",

@@ -51,3 +51,35 @@ pub(super) fn business_day_start(text: &str) -> Option<Time> {
     };
     Time::new(number(hour)?, number(minute)?, 0, 0).ok().filter(|time| time.hour() < 12)
 }
+
+/// Checks whether an origin is that of pages which this machine serves to itself, on any port.
+pub(super) fn is_local(origin: &str) -> bool {
+    let hosts = ["http://localhost", "http://127.0.0.1"];
+    let port = hosts.iter().find_map(|host| origin.strip_prefix(host));
+    let is_port = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    port.is_some_and(|port| port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_origins_are_recognised() {
+        for local in ["http://localhost", "http://localhost:5173", "http://127.0.0.1:3000"] {
+            assert!(is_local(local), "{local}");
+        }
+        for other in [
+            "null",
+            "http://localhost.example",
+            "http://localhost:",
+            "http://localhost:80.example",
+            "http://localhost:80@a.example",
+            "http://127.0.0.10:3000",
+            "https://localhost",
+            "http://a.example/http://localhost",
+        ] {
+            assert!(!is_local(other), "{other}");
+        }
+    }
+}

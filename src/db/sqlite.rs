@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi, params_from_iter, types};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi, params_from_iter, types};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{DbError, Done, Result, Row, Statement, Value, WAIT};
@@ -32,6 +33,8 @@ pub(super) struct Sqlite {
     path: Arc<PathBuf>,
     readers: Arc<Mutex<Vec<Connection>>>,
     writer: mpsc::Sender<Job>,
+    /// Whether the writer is waiting for another process to end its transaction.
+    is_locked_out: Arc<AtomicBool>,
 }
 
 impl Sqlite {
@@ -61,7 +64,7 @@ impl Sqlite {
                 }
             })
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(Sqlite { path: Arc::new(path.to_owned()), readers: Arc::default(), writer })
+        Ok(Sqlite { path: Arc::new(path.to_owned()), readers: Arc::default(), writer, is_locked_out: Arc::default() })
     }
 
     /// Runs on the calling thread: a short indexed read takes a few microseconds, less than handing it to another
@@ -103,13 +106,24 @@ impl Sqlite {
     }
 
     pub(super) async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {
-        self.on_writer(move |connection| write(connection, &statements)).await
+        let is_locked_out = Arc::clone(&self.is_locked_out);
+        self.on_writer(move |connection| write(connection, &statements, &is_locked_out)).await
     }
 
-    /// Checks whether the writer works and the file can be written to.
+    /// Checks whether the writer works and the file can be written to. While another process is writing, it can: every
+    /// instance has to wait for that process, so none of them would do better.
     pub(super) async fn takes_writes(&self) -> Result<()> {
+        if self.is_locked_out.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let work = self.on_writer(|connection| {
-            connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK;").map_err(|error| fault(&error, None))
+            let probe = || {
+                connection.busy_timeout(Duration::ZERO)?;
+                let probed = connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK;");
+                connection.busy_timeout(WAIT)?;
+                probed
+            };
+            probe().map_err(|error| fault(&error, None))
         });
         match tokio::time::timeout(WAIT, work).await {
             // Another process is writing now.
@@ -122,11 +136,11 @@ impl Sqlite {
     pub(super) async fn begin(&self) -> Result<SqliteTx> {
         let (requests, inbox) = mpsc::channel(1);
         let (begun, has_begun) = oneshot::channel();
-        let began = Instant::now();
+        let (began, is_locked_out) = (Instant::now(), Arc::clone(&self.is_locked_out));
         self.writer
             .send(Box::new(move |connection| {
                 metrics::connection_wait("writers", began.elapsed());
-                serve_transaction(connection, TransactionBehavior::Immediate, begun, inbox);
+                serve_transaction(connection, TransactionBehavior::Immediate, &is_locked_out, begun, inbox);
             }))
             .await
             .map_err(|_| writer_gone())?;
@@ -157,7 +171,10 @@ pub(super) async fn snapshot(path: &Path) -> Result<SqliteTx> {
     let (begun, has_begun) = oneshot::channel();
     std::thread::Builder::new()
         .name("sqlite-snapshot".into())
-        .spawn(move || serve_transaction(&mut connection, TransactionBehavior::Deferred, begun, inbox))
+        .spawn(move || {
+            let waits = AtomicBool::new(false);
+            serve_transaction(&mut connection, TransactionBehavior::Deferred, &waits, begun, inbox);
+        })
         .map_err(|error| DbError::Unavailable(error.to_string()))?;
     has_begun.await.map_err(|_| writer_gone())??;
     Ok(SqliteTx(requests))
@@ -222,9 +239,20 @@ fn execute(connection: &Connection, sql: &str, params: &[Value]) -> Result<Done>
     run().map_err(|error| fault(&error, Some(connection)))
 }
 
-fn write(connection: &mut Connection, statements: &[Statement]) -> Result<Vec<Done>> {
-    let tx =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| fault(&error, None))?;
+/// Begins a transaction. `waits` is true until it has begun.
+fn begin<'a>(
+    connection: &'a mut Connection,
+    behavior: TransactionBehavior,
+    waits: &AtomicBool,
+) -> Result<Transaction<'a>> {
+    waits.store(true, Ordering::Relaxed);
+    let begun = connection.transaction_with_behavior(behavior);
+    waits.store(false, Ordering::Relaxed);
+    begun.map_err(|error| fault(&error, None))
+}
+
+fn write(connection: &mut Connection, statements: &[Statement], waits: &AtomicBool) -> Result<Vec<Done>> {
+    let tx = begin(connection, TransactionBehavior::Immediate, waits)?;
     let mut all_done = Vec::with_capacity(statements.len());
     for (position, statement) in statements.iter().enumerate() {
         if let Some(rows) = statement.must_find {
@@ -255,13 +283,14 @@ enum Request {
 fn serve_transaction(
     connection: &mut Connection,
     behavior: TransactionBehavior,
+    waits: &AtomicBool,
     begun: oneshot::Sender<Result<()>>,
     mut inbox: mpsc::Receiver<Request>,
 ) {
-    let tx = match connection.transaction_with_behavior(behavior) {
+    let tx = match begin(connection, behavior, waits) {
         Ok(tx) => tx,
         Err(error) => {
-            let _ = begun.send(Err(fault(&error, None)));
+            let _ = begun.send(Err(error));
             return;
         }
     };

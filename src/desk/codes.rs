@@ -59,7 +59,7 @@ fn digits(typed: &str) -> Option<Vec<u8>> {
         return None;
     }
     let separates = |letter: &char| {
-        letter.is_whitespace() || matches!(letter, '-' | '_' | '.' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+        letter.is_whitespace() || matches!(letter, '#' | '-' | '_' | '.' | '\u{2010}'..='\u{2015}' | '\u{2212}')
     };
     let digit = |letter: char| {
         let letter = match letter.to_ascii_uppercase() {
@@ -117,8 +117,8 @@ impl Codes {
         digits.starts_with(&part.0) || digits.get(GROUP..).is_some_and(|half| half.starts_with(&part.0))
     }
 
-    /// Returns the id of a code as people write it: in any letter case and Unicode form, with or without the dash or
-    /// with spaces, with O for 0, I or L for 1, and U for V.
+    /// Returns the id of a code as people write it: in any letter case and Unicode form, with or without the dash, with
+    /// spaces or a number sign, with O for 0, I or L for 1, and U for V.
     pub fn id(&self, code: &str) -> Option<i64> {
         let digits = digits(code).filter(|digits| LENGTHS.contains(&digits.len()))?;
         let digits: Vec<u16> = digits.into_iter().map(u16::from).collect();
@@ -156,7 +156,8 @@ mod tests {
             let halves = codes.halves(id).unwrap();
             let (first, second) = code.split_once('-').unwrap();
             let lower = code.to_lowercase();
-            let parts = [first, second, code.as_str(), &code[..8], &lower[..9], &second[..5]];
+            let with_sign = format!("#{first}");
+            let parts = [first, second, code.as_str(), &code[..8], &lower[..9], &second[..5], &with_sign];
             for typed in parts {
                 let part = CodePart::read(typed).unwrap();
                 let (from, to) = part.bounds();
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn short_parts_need_a_digit() {
-        for typed in ["anna", "abc", "7KQ", "", "-", "long-title-of-a-movie", "peter!", "müller"] {
+        for typed in ["anna", "#anna", "abc", "7KQ", "", "-", "#", "long-title-of-a-movie", "peter!", "müller"] {
             assert_eq!(CodePart::read(typed), None, "{typed}");
         }
         for typed in ["4674", "7kq4", "peter", "7KQ4M", "oil01", "７ＫＱ４"] {
@@ -203,7 +204,9 @@ mod tests {
         for text in ["", "-", "1", "7KQ4M-92XR", "7KQ4M-92XRAA", "7KQ4M-92XR!", "7KQ4M/92XRA", "7KQ4M-92XRÄ", &long] {
             assert_eq!(codes.id(text), None, "{text}");
         }
-        assert_eq!(codes.id("７kq4m－92ＸRA"), codes.id("7KQ4M-92XRA"));
+        for same in ["７kq4m－92ＸRA", "#7KQ4M-92XRA", "# 7kq4m92xra", "＃7KQ4M92XRA"] {
+            assert_eq!(codes.id(same), codes.id("7KQ4M-92XRA"), "{same}");
+        }
         assert_eq!(codes.of(-1), "");
     }
 }

@@ -1,6 +1,7 @@
 //! A lane: one queue of requests, served by one task.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -30,7 +31,8 @@ const TRIES: usize = 12;
 /// How long we try to find out whether a commit succeeded after its connection was lost.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// If a write fails after waiting at least this long for a lock, the lane checks which shows are locked.
+/// If a write fails after waiting at least this long for a lock, the lane checks which shows are locked. On SQLite, all
+/// are.
 const LONG_WAIT: Duration = Duration::from_millis(800);
 
 /// How often a lane checks whether a locked show is free again.
@@ -45,11 +47,14 @@ pub struct Lane {
     aside: SetAside,
     /// How many times the last batch was tried.
     tries: usize,
+    /// Whether another process kept the last batch from SQLite's lock.
+    is_locked_out: bool,
 }
 
 impl Lane {
     pub fn new(tools: Tools, hold_shows: HoldShows, listener: Listener) -> Lane {
-        Lane { tools, hold_shows, listener, cache: ShowCache::default(), aside: SetAside::default(), tries: 0 }
+        let (cache, aside) = (ShowCache::default(), SetAside::default());
+        Lane { tools, hold_shows, listener, cache, aside, tries: 0, is_locked_out: false }
     }
 
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
@@ -109,6 +114,7 @@ impl Lane {
                 // A fault in one request, or a lock on one show, must not make the others fail.
                 Some(Err(error))
                     if batch.commands.len() > 1
+                        && !self.is_locked_out
                         && !matches!(error, DbError::Unavailable(_) | DbError::OutcomeUnknown(_)) =>
                 {
                     parts.extend(batch.split(&self.hold_shows).into_iter().rev());
@@ -128,6 +134,8 @@ impl Lane {
     async fn perform(&mut self, batch: &mut Batch) -> Result<Vec<Outcome>, DbError> {
         let mut known = self.cache.recall(&batch.commands, &batch.keys, &self.tools.limits);
         let mut waits = 0;
+        let limits = &*Arc::clone(&self.tools.limits);
+        self.is_locked_out = false;
         for tries in 1..=TRIES {
             self.tries = tries;
             batch.dismiss();
@@ -146,14 +154,16 @@ impl Lane {
             if batch.is_empty() {
                 return Ok(Vec::new());
             }
-            let (commands, keys, limits) = (&batch.commands, &batch.keys, &*self.tools.limits);
+            let (commands, keys) = (&batch.commands, &batch.keys);
             let decided = rules::decide(loaded.state.clone(), fresh(commands, keys, &loaded), loaded.now, limits);
             if remembered && decided.outcomes.iter().any(Result::is_err) {
                 // Remembered data is good enough to grant a request, since the write checks it, but not to refuse one.
                 continue;
             }
+            let began = Instant::now();
             let ids = match usize::try_from(decided.changes.ids) {
                 Ok(wanted @ 1..) => match self.tools.ids.take(&self.tools.db, wanted).await {
+                    Err(error @ DbError::Conflict(_)) if self.find_locked_out(&error, began) => return Err(error),
                     Err(DbError::Conflict(_)) => continue,
                     ids => ids?,
                 },
@@ -168,22 +178,18 @@ impl Lane {
             let began = Instant::now();
             match self.write(&change).await {
                 Ok(()) => {
-                    self.cache.learn(&loaded, &change);
-                    let holds = change.new_orders.iter().filter(|order| order.status == "held");
-                    self.hold_shows.remember(holds.map(|hold| (hold.id, hold.show_id)));
-                    let mut movies: Vec<i64> = change.shows().map(|show| loaded.shows[&show].movie_id).collect();
-                    movies.sort_unstable();
-                    movies.dedup();
-                    (self.listener)(&movies);
+                    self.learn(&loaded, &change);
                     return Ok(outcomes);
                 }
                 Err(error @ (DbError::Conflict(_) | DbError::Guard(_) | DbError::Unique(_))) => {
                     for show in change.shows() {
                         self.cache.forget(show);
                     }
+                    if self.find_locked_out(&error, began) {
+                        return Err(error);
+                    }
                     // On MySQL and MariaDB, one locked row holds up the whole batch.
-                    let has_waited = matches!(error, DbError::Conflict(_)) && began.elapsed() >= LONG_WAIT;
-                    if has_waited && !self.tools.db.dialect().is_embedded() && !self.find_locked(&change).await? {
+                    if has_waited(&error, began) && !self.find_locked(&change).await? {
                         waits += 1;
                         if waits > 1 || batch.commands.len() == 1 {
                             return Err(error);
@@ -194,6 +200,24 @@ impl Lane {
             }
         }
         Err(DbError::Conflict("others changed the same seats each time".into()))
+    }
+
+    /// Remembers what a change has written, and reports the movies whose shows it changed.
+    fn learn(&mut self, loaded: &Loaded, change: &Change) {
+        self.cache.learn(loaded, change);
+        let holds = change.new_orders.iter().filter(|order| order.status == "held");
+        self.hold_shows.remember(holds.map(|hold| (hold.id, hold.show_id)));
+        let mut movies: Vec<i64> = change.shows().map(|show| loaded.shows[&show].movie_id).collect();
+        movies.sort_unstable();
+        movies.dedup();
+        (self.listener)(&movies);
+    }
+
+    /// Checks whether a write has failed because another process has locked SQLite's whole database. Its requests are
+    /// answered then: nothing was written, and their clients can decide whether to wait longer.
+    fn find_locked_out(&mut self, error: &DbError, began: Instant) -> bool {
+        self.is_locked_out = self.tools.db.dialect().is_embedded() && has_waited(error, began);
+        self.is_locked_out
     }
 
     /// Finds the locked shows of a change, and marks them so that their requests are put aside. Returns whether there
@@ -254,6 +278,11 @@ impl Lane {
             outcome => outcome,
         }
     }
+}
+
+/// Checks whether a write that began at this time has waited for a lock in vain.
+fn has_waited(error: &DbError, began: Instant) -> bool {
+    matches!(error, DbError::Conflict(_)) && began.elapsed() >= LONG_WAIT
 }
 
 /// Requests for shows that another session has locked for a long time. They wait here while other requests go on.

@@ -69,7 +69,7 @@ pub fn outcomes(
         outcomes.push(match decided {
             Err(refused) => Err(refused),
             Ok(granted) => {
-                let receipt = receipt(granted, command.reply_kind(), loaded, ids, code_of)?;
+                let receipt = receipt(granted, command.reply_kind(), loaded, ids, (limits, code_of))?;
                 Ok(match key {
                     None => Success::New(receipt),
                     Some(key) => {
@@ -90,7 +90,7 @@ fn receipt(
     kind: ReplyKind,
     loaded: &Loaded,
     new: &Range<i64>,
-    code_of: &dyn Fn(i64) -> Option<String>,
+    (limits, code_of): (&Limits, &dyn Fn(i64) -> Option<String>),
 ) -> Result<Receipt, DbError> {
     let Granted { order_id, mut order, mut seat } = granted;
     let id = id_of(order_id, new);
@@ -101,7 +101,7 @@ fn receipt(
         seat.row = id_of(seat.row, new);
     }
     let code = if kind == ReplyKind::Order { code_of(id).unwrap_or_default() } else { String::new() };
-    Ok(Receipt::new(id, code, order, seat, facts))
+    Ok(Receipt::new(id, code, order, seat, facts, limits))
 }
 
 /// Returns the requests to decide: only the first one with a key, and none whose key has a stored reply.

@@ -66,4 +66,9 @@ impl Limits {
             user_limit: own.user_limit.or(self.user_seats),
         }
     }
+
+    /// Returns until when the seats of a show can be cancelled; `None` if there is no limit.
+    pub fn cancellable_until(&self, date_time: i64) -> Option<i64> {
+        self.cancel_before.map(|before| date_time.saturating_sub(before))
+    }
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::command::ReplyKind;
 use super::load::ShowFacts;
+use super::policy::Limits;
 use super::state::{OrderState, Seat};
 use crate::db::DbError;
 use crate::time::clock;
@@ -35,6 +36,8 @@ pub struct Receipt {
     pub movie_title: String,
     pub screen_name: String,
     pub date_time: i64,
+    /// See [`Order::cancellable_until`].
+    pub cancellable_until: Option<i64>,
     pub order: OrderState,
     /// The booking that the request is about.
     pub seat: Seat,
@@ -42,7 +45,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// Returns the receipt of an order whose ids are final.
-    pub fn new(id: i64, code: String, order: OrderState, seat: Seat, facts: &ShowFacts) -> Receipt {
+    pub fn new(id: i64, code: String, order: OrderState, seat: Seat, facts: &ShowFacts, limits: &Limits) -> Receipt {
         Receipt {
             id,
             code,
@@ -50,6 +53,7 @@ impl Receipt {
             movie_title: facts.movie_title.clone(),
             screen_name: facts.screen_name.clone(),
             date_time: facts.date_time,
+            cancellable_until: limits.cancellable_until(facts.date_time),
             order,
             seat,
         }
@@ -104,6 +108,7 @@ impl Receipt {
             movie_title: self.movie_title,
             screen_name: self.screen_name,
             date_time: self.date_time,
+            cancellable_until: self.cancellable_until,
             seats: bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect(),
             bookings,
             created_at: self.order.created_at,
@@ -178,7 +183,8 @@ pub struct Hold {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "code": "7KQ4M-92XRA", "status": "awaiting_payment", "show": 1, "movie_title": "The Long Take",
-    "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z", "seats": [5],
+    "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z", "cancellable_until": "2035-06-01T17:00:00Z",
+    "seats": [5],
     "bookings": [{
         "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1",
         "date_time": "2035-06-01T18:30:00Z", "seat_number": 5, "status": "booked",
@@ -205,6 +211,10 @@ pub struct Order {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub date_time: i64,
+    /// Until when you can cancel seats. Missing if the cinema sets no limit.
+    #[serde(serialize_with = "clock::serialize_some", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub cancellable_until: Option<i64>,
     /// The seats that are not cancelled, in ascending order.
     pub seats: Vec<i64>,
     /// One for each seat, including cancelled ones.
@@ -216,7 +226,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// Returns the order with these bookings, still without a code; `None` if there are no bookings.
+    /// Returns the order with these bookings, still without a code and the time until which they can be cancelled; `None`
+    /// if there are no bookings.
     pub fn of(id: i64, status: String, created_at: i64, mut bookings: Vec<Booking>) -> Option<Order> {
         bookings.sort_unstable_by_key(|booking| booking.seat_number);
         let first = bookings.first()?;
@@ -228,6 +239,7 @@ impl Order {
             movie_title: first.movie_title.clone(),
             screen_name: first.screen_name.clone(),
             date_time: first.date_time,
+            cancellable_until: None,
             seats: bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect(),
             bookings,
             created_at,

@@ -53,7 +53,7 @@ fn refused(error: BookingError, hold_id: i64, codes: &Codes) -> ApiError {
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/holds/", tag = "Holds", operation_id = "hold_seats",
     params(
-        ("show_id" = i64, Path, description = "The show", example = 1, minimum = 1),
+        ("show_id" = i64, Path, description = "The show: an `id` of a movie's list of shows", minimum = 1),
         KeyHeader,
     ),
     request_body = Seats,

@@ -18,7 +18,7 @@ pub enum AccountError {
     /// The token's user no longer exists (A17).
     #[error("User not found")]
     UserNotFound,
-    /// The token is older than the account's password.
+    /// The token is older than the account's password, or than the last logout everywhere.
     #[error("Token is invalid or expired")]
     TokenOutdated,
     /// The token's user is deactivated (A18).
@@ -56,6 +56,7 @@ pub struct User {
 pub struct Known {
     pub user: User,
     pub is_active: bool,
-    /// In seconds since 1970. Tokens with a smaller `iat` were issued before the current password and are refused.
+    /// In seconds since 1970. Tokens with a smaller `iat` are refused: they were issued before the current password, or
+    /// before the user logged out everywhere.
     pub tokens_valid_from: i64,
 }

@@ -16,8 +16,8 @@ use crate::identity::network::network;
 /// their window has ended.
 const REMEMBERED: u64 = 100_000;
 
-/// An account, identified by the key of its name and by the second of its current password. With a new password,
-/// wherever it was set, the count therefore starts again.
+/// An account, identified by the key of its name and by the second from which its tokens are valid. With a new password,
+/// wherever it was set, the count therefore starts again. So it does after a logout everywhere, which needs a token.
 type Account = (String, i64);
 
 /// The recent failed logins at this process.

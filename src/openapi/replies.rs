@@ -40,16 +40,17 @@ impl Modify for CommonReplies {
         let components = schema.components.get_or_insert_default();
         components.security_schemes.insert("jwtAuth".to_owned(), SecurityScheme::Http(bearer).into());
         for (path, item) in &mut schema.paths.paths {
-            for (operation, is_post) in [(&mut item.get, false), (&mut item.post, true)] {
+            let methods = [(&mut item.get, false), (&mut item.post, true), (&mut item.patch, true)];
+            for (operation, has_body) in methods {
                 if let Some(operation) = operation {
-                    complete(operation, is_post, path.contains('{'), components);
+                    complete(operation, has_body, path.contains('{'), components);
                 }
             }
         }
     }
 }
 
-fn complete(operation: &mut Operation, is_post: bool, has_id: bool, components: &Components) {
+fn complete(operation: &mut Operation, has_body: bool, has_id: bool, components: &Components) {
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let is_needed = body.content.values().any(|content| needs_fields(content, &components.schemas));
         body.required = Some(if is_needed { Required::True } else { Required::False });
@@ -67,7 +68,7 @@ fn complete(operation: &mut Operation, is_post: bool, has_id: bool, components: 
     }
     let replies = &mut operation.responses.responses;
     let style = if is_recorded { Style::Recorded } else { Style::Own };
-    for (status, reply) in common_replies(style, is_post, has_id) {
+    for (status, reply) in common_replies(style, has_body, has_id) {
         // The operations of the contract that need no token still refuse a bad one.
         if status != "401" || !is_open || is_recorded {
             replies.entry(status.to_owned()).or_insert(reply.into());
@@ -141,7 +142,7 @@ impl Style {
     }
 }
 
-fn common_replies(style: Style, is_post: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
+fn common_replies(style: Style, has_body: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
     let missing = if has_id { "The object does not exist" } else { "The `format` in the query is unknown" };
     let unavailable = "The service is unavailable. Nothing was changed; try again.";
     let simple = |description: &str, body: Value| refusal(description, style.schema(), body);
@@ -169,9 +170,9 @@ fn common_replies(style: Style, is_post: bool, has_id: bool) -> Vec<(&'static st
             "503",
             always("Not available now; `code` tells whether anything was changed", unavailable, codes::UNAVAILABLE),
         ),
-        ("400", bad_request(style, is_post)),
+        ("400", bad_request(style, has_body)),
     ];
-    if is_post {
+    if has_body {
         replies.push(("413", always("The body is too large", "The request body is too large.", codes::BODY_TOO_LARGE)));
         let meaning = "The Content-Type is not JSON, a form or multipart, or the body is compressed";
         let text = "Unsupported media type \"text/plain\" in request.";
@@ -182,13 +183,13 @@ fn common_replies(style: Style, is_post: bool, has_id: bool) -> Vec<(&'static st
 
 /// A refusal if the request can't be read, or messages for each field. The refusal comes first: generated clients try the
 /// alternatives in order, and a refusal has required fields.
-fn bad_request(style: Style, is_post: bool) -> Reply {
+fn bad_request(style: Style, has_body: bool) -> Reply {
     let faults = Ref::from_schema_name("FieldErrors");
     // Without a title, generators name it after the first operation: signup_400_response.
     let title = format!("{}OrFieldErrors", style.name());
     let either = OneOfBuilder::new().title(Some(title)).item(style.schema()).item(faults);
     let host = Style::Own.body("Invalid Host header.", codes::UNKNOWN_HOST);
-    let (description, examples) = if is_post {
+    let (description, examples) = if has_body {
         let text = "JSON parse error - Expecting value: line 1 column 1 (char 0)";
         let field = json!({ "seats": ["This field is required."] });
         let whole = json!({ "non_field_errors": ["Invalid data. Expected a dictionary, but got list."] });

@@ -78,9 +78,7 @@ async fn read_page(app: App, user_id: i64, behind: (i64, i64), limit: usize) -> 
     let is_last = results.len() <= limit;
     results.truncate(limit);
     let codes = codes(&app).await?;
-    for order in &mut results {
-        order.code = codes.of(order.id);
-    }
+    let results: Vec<Order> = results.into_iter().map(|order| shown(&app, order, codes)).collect();
     let last = results.last().filter(|_| !is_last);
     let next = last.map(|last| format!("/api/orders/?cursor={}&limit={limit}", cursor(last.created_at, last.id)));
     Ok(OrderPage { next, results })
@@ -96,7 +94,13 @@ pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -
     let codes = codes(&app).await?;
     let id = codes.id(&code).ok_or(ApiError::NotFound)?;
     let order = store::order_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
-    Ok(Json(Order { code: codes.of(id), ..order }))
+    Ok(Json(shown(&app, order, codes)))
+}
+
+/// Adds what the database does not know of an order.
+fn shown(app: &App, order: Order, codes: &Codes) -> Order {
+    let (code, until) = (codes.of(order.id), app.config.limits.cancellable_until(order.date_time));
+    Order { code, cancellable_until: until, ..order }
 }
 
 /// Cancel an order

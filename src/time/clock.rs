@@ -26,6 +26,17 @@ pub fn serialize<S: serde::Serializer>(micros: &i64, serializer: S) -> Result<S:
     serializer.serialize_str(&iso(*micros))
 }
 
+/// Like [`serialize`], for a time that may be missing.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_some<S: serde::Serializer>(micros: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match micros {
+        Some(micros) => serialize(micros, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Parses an ISO 8601 time with an offset or a `Z`.
 pub fn parse(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)

@@ -68,6 +68,7 @@ impl Endpoint {
 
 pub const READ: &str = "GET, HEAD, OPTIONS";
 pub const CREATE: &str = "POST, OPTIONS";
+pub const EDIT: &str = "GET, PATCH, HEAD, OPTIONS";
 
 /// Finds the user of a request by its token, and adds them to the request's extensions for the handler. Returns whether
 /// there is a user.

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use garde::Validate;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::error::Category;
 
 use super::body::{self, SMALL};
@@ -16,6 +17,11 @@ use crate::state::App;
 
 /// The body of a request. A type that says `deny_unknown_fields` accepts no others.
 pub struct ValidJson<T>(pub T);
+
+/// The body of a request that needs none.
+#[derive(Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest<App> for ValidJson<T> {
     type Rejection = ApiError;
@@ -60,7 +66,7 @@ const WHOLE: Cow<'static, str> = Cow::Borrowed("non_field_errors");
 fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldFaults {
     let text = error.inner().to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    // Only the texts of these three errors have the names.
+    // Only the texts of these errors have the names.
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return vec![(field.to_owned().into(), vec!["This field is required.".to_owned()])];
     }
@@ -68,6 +74,10 @@ fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldFault
     {
         let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
         return body::unknown("field", BTreeSet::from([field.to_owned()]), &known);
+    }
+    let of_nothing = text.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix("`, there are no fields"));
+    if let Some(field) = of_nothing {
+        return body::unknown("field", BTreeSet::from([field.to_owned()]), &[]);
     }
     if let Some(field) = text.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
         return vec![(field.to_owned().into(), vec![sentence(text)])];
@@ -118,8 +128,6 @@ pub fn is_text(text: &str, _: &()) -> garde::Result {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize, Validate)]
@@ -133,10 +141,22 @@ mod tests {
     }
 
     fn refused(body: &str) -> FieldFaults {
-        match parse::<Order>(body.as_bytes()) {
+        faults(body, parse::<Order>(body.as_bytes()))
+    }
+
+    fn faults<T>(body: &str, parsed: Result<T, ApiError>) -> FieldFaults {
+        match parsed {
             Err(ApiError::Fields(faults)) => faults,
-            other => panic!("{body}: {other:?}"),
+            Err(error) => panic!("{body}: {error:?}"),
+            Ok(_) => panic!("{body} is accepted"),
         }
+    }
+
+    #[test]
+    fn nothing_has_no_fields() {
+        assert!(parse::<Nothing>(b"{}").is_ok());
+        let message = "Unknown field. This endpoint takes: none.".to_owned();
+        assert_eq!(faults("x", parse::<Nothing>(br#"{"x":1}"#)), [("x".into(), vec![message])]);
     }
 
     #[test]

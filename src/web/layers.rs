@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use uuid::Uuid;
 
 use crate::error::ApiError;
@@ -46,8 +46,7 @@ fn area_of(areas: Areas, path: &str) -> Option<&'static PageArea> {
 /// Wraps the routes in all middleware.
 pub fn around(router: Router, app: &App, areas: Areas) -> Router {
     let router = router.layer(middleware::from_fn_with_state(app.clone(), within_limits));
-    with_cors(router, &app.config.cors_allowed_origins, areas)
-        .layer(middleware::from_fn_with_state((app.clone(), areas), surround))
+    with_cors(router, app, areas).layer(middleware::from_fn_with_state((app.clone(), areas), surround))
 }
 
 async fn surround(State((app, areas)): State<(App, Areas)>, request: Request, next: Next) -> Response {
@@ -199,26 +198,31 @@ fn address_of(entry: &str) -> Option<IpAddr> {
 }
 
 /// Allows web pages of the listed origins to call the API. If there are none, browsers block other origins.
-fn with_cors(router: Router, origins: &[String], areas: Areas) -> Router {
+fn with_cors(router: Router, app: &App, areas: Areas) -> Router {
     const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
-    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
-    if origins.is_empty() {
+    if app.config.cors_allowed_origins.is_empty() && !app.config.allows_local_origins {
         return router;
     }
+    let is_allowed = {
+        let app = app.clone();
+        move |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| app.config.allows_origin(origin))
+    };
     let cors = CorsLayer::new()
-        .allow_origin(origins.clone())
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_origin(AllowOrigin::predicate({
+            let is_allowed = is_allowed.clone();
+            move |origin, _| is_allowed(origin)
+        }))
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH])
         // Any header that front ends and their tracers add. The API identifies users only by their tokens, so a header
         // gives a page no more rights than any other program has.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(Any)
         .max_age(PREFLIGHT_MAX_AGE);
-    let origins = Arc::new(origins);
     let with = router.clone().layer(cors);
     Router::new().fallback(move |request: Request| {
         // Pages are for the server's own pages only.
         let without = area_of(areas, request.uri().path()).is_some();
-        let (router, with, origins) = (router.clone(), with.clone(), Arc::clone(&origins));
+        let (router, with, is_allowed) = (router.clone(), with.clone(), is_allowed.clone());
         async move {
             if without {
                 return router.oneshot(request).await;
@@ -227,7 +231,7 @@ fn with_cors(router: Router, origins: &[String], areas: Areas) -> Router {
                 return with.oneshot(request).await;
             }
             // The layer treats any OPTIONS request as a preflight; a plain one is for the endpoint itself (G40).
-            let origin = request.headers().get(header::ORIGIN).filter(|origin| origins.contains(origin)).cloned();
+            let origin = request.headers().get(header::ORIGIN).filter(|origin| is_allowed(origin)).cloned();
             let mut response = router.oneshot(request).await?;
             response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
             response.headers_mut().extend(origin.map(|origin| (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
@@ -253,7 +257,7 @@ fn origin_is_refused(app: &App, areas: Areas, request: &Request) -> bool {
         let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
         origin.split_once("://").is_some_and(|(_, from)| host == Some(from.as_bytes()))
     };
-    if app.config.cors_allowed_origins.iter().any(|listed| *listed == origin)
+    if app.config.allows_origin(&origin)
         || area_of(areas, request.uri().path()).is_some()
         || !is_preflight(request) && is_own()
     {

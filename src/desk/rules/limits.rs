@@ -73,13 +73,10 @@ impl Batch<'_> {
     }
 
     pub(super) fn check_cancel_time(&self, by: Actor, show_id: i64) -> Result<(), BookingError> {
-        let (Some(before), Some(show)) = (self.limits.cancel_before, self.state.shows.get(&show_id)) else {
-            return Ok(());
-        };
-        if by != Actor::Staff && self.now > show.date_time.saturating_sub(before) {
-            Err(BookingError::CancelTooLate)
-        } else {
-            Ok(())
+        let show = self.state.shows.get(&show_id);
+        match show.and_then(|show| self.limits.cancellable_until(show.date_time)) {
+            Some(until) if by != Actor::Staff && self.now > until => Err(BookingError::CancelTooLate),
+            _ => Ok(()),
         }
     }
 

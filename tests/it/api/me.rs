@@ -12,6 +12,10 @@ tests! {
         wrong_and_weak_passwords_change_nothing,
         the_old_password_counts_as_a_login,
         one_of_two_concurrent_changes_wins,
+        a_new_email_address,
+        wrong_addresses_and_passwords_change_nothing,
+        the_password_for_an_address_counts_as_a_login,
+        a_logout_ends_all_tokens_and_sessions,
         the_cinema_as_it_is_configured,
         a_cinema_without_settings,
         the_schema_names_the_public_address on SQLITE,
@@ -123,6 +127,118 @@ async fn one_of_two_concurrent_changes_wins(engine: Engine) {
     assert!([400, 401].contains(&replies[1 - done[0]].status), "{replies:?}");
     log_in(&app, "ann", passwords[done[0]]).await.expect(200);
     log_in(&app, "ann", passwords[1 - done[0]]).await.expect(401);
+}
+
+fn with_email(user: &User, email: &str, password: &str) -> Call {
+    Call::method("PATCH", "/api/me/").bearer(&user.access).json(json!({"email": email, "password": password}))
+}
+
+async fn me(app: &App, user: &User) -> Value {
+    Call::get("/api/me/").bearer(&user.access).send(app).await.expect(200).json()
+}
+
+async fn a_new_email_address(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let ann = &world.ann;
+    let mut root = app.superuser("root").await;
+    let mut finds = async |typed: &str| {
+        let page = root.get(&app, format!("/admin/users/?q={typed}")).await.expect(200);
+        page.text.contains(&format!("/admin/users/{}/change/", ann.id))
+    };
+    assert!(finds("ann%40example.com").await && !finds("harbour").await);
+    let version = async || app.sql(&format!("SELECT version FROM users WHERE id = {}", ann.id)).await;
+    let before = version().await;
+    // The domain is stored in lower case, as at signup.
+    let changed = with_email(ann, " Ann@Harbour.EXAMPLE ", PASSWORD).send(&app).await.expect(200);
+    let expected = json!({"id": ann.id, "username": "ann", "email": "Ann@harbour.example"});
+    assert_eq!((changed.json(), me(&app, ann).await), (expected.clone(), expected.clone()));
+    assert_eq!(changed.header("allow").as_deref(), Some("GET, PATCH, HEAD, OPTIONS"));
+    assert!(finds("harbour").await && finds("Ann%40harbour.example").await && !finds("ann%40example.com").await);
+    // A form that staff have open notices the change.
+    assert_ne!(version().await, before);
+    // Tokens stay valid, and a repeat changes nothing more.
+    with_email(ann, "Ann@harbour.example", PASSWORD).send(&app).await.expect(200);
+    assert_eq!((list(&app, &ann.access).await, refresh(&app, &ann.refresh).await), (200, 200));
+    log_in(&app, "ann", PASSWORD).await.expect(200);
+    // Two accounts may share an address (S25).
+    with_email(&world.bob, "Ann@harbour.example", PASSWORD).send(&app).await.expect(200);
+    assert_eq!(me(&app, ann).await, expected);
+}
+
+async fn wrong_addresses_and_passwords_change_nothing(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let ann = &world.ann;
+    let stored = async || app.sql("SELECT email, password, version, tokens_valid_from FROM users ORDER BY id").await;
+    let before = stored().await;
+    let long = format!("{}@example.com", "a".repeat(250));
+    for (email, password, fault) in [
+        ("new@example.com", OTHER, json!({"password": ["This is not your password."]})),
+        ("new@example.com", "", json!({"password": ["This field may not be blank."]})),
+        (" ", PASSWORD, json!({"email": ["This field may not be blank."]})),
+        ("nope", PASSWORD, json!({"email": ["Enter a valid email address."]})),
+        ("a@b", OTHER, json!({"email": ["Enter a valid email address."]})),
+        (&long, PASSWORD, json!({"email": ["Ensure this field has no more than 254 characters."]})),
+        ("a\u{0}@example.com", PASSWORD, json!({"email": ["Null characters are not allowed."]})),
+    ] {
+        let refused = with_email(ann, email, password).send(&app).await.expect(400);
+        assert_eq!(refused.json(), fault);
+        assert_eq!(refused.header("x-error-code").as_deref(), Some("invalid_fields"));
+    }
+    let call = || Call::method("PATCH", "/api/me/").bearer(&ann.access);
+    for (body, field) in [
+        (json!({"password": PASSWORD}), "email"),
+        (json!({"email": "new@example.com"}), "password"),
+        (json!({"email": "new@example.com", "password": PASSWORD, "username": "eve"}), "username"),
+        (json!({"email": null, "password": PASSWORD}), "email"),
+        (json!(["new@example.com", PASSWORD]), "non_field_errors"),
+    ] {
+        assert!(call().json(body).send(&app).await.expect(400).json()[field][0].is_string(), "{field}");
+    }
+    call().body(Some("text/plain"), "x").send(&app).await.expect(415);
+    call().body(Some("application/json"), "{").send(&app).await.expect(400);
+    Call::method("PATCH", "/api/me/").json(json!({})).send(&app).await.expect(401);
+    Call::method("PUT", "/api/me/").bearer(&ann.access).json(json!({})).send(&app).await.expect(405);
+    assert_eq!(stored().await, before);
+    assert_eq!(me(&app, ann).await["email"], "ann@example.com");
+}
+
+async fn the_password_for_an_address_counts_as_a_login(engine: Engine) {
+    let app = start(engine, &[("LOGIN_FAILURES_PER_ACCOUNT", "3")]).await;
+    let world = app.world().await;
+    for _ in 0..3 {
+        with_email(&world.ann, "new@example.com", OTHER).send(&app).await.expect(400);
+    }
+    let refused = with_email(&world.ann, "new@example.com", PASSWORD).send(&app).await.expect(429);
+    assert_eq!(refused.json()["code"], "login_limit_rate");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    log_in(&app, "ann", PASSWORD).await.expect(429);
+    with_email(&world.bob, "new@example.com", PASSWORD).send(&app).await.expect(200);
+}
+
+async fn a_logout_ends_all_tokens_and_sessions(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let ann = &world.ann;
+    app.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {}", ann.id)).await;
+    let mut panel = app.at_the_panel("ann").await;
+    let elsewhere = log_in(&app, "ann", PASSWORD).await.expect(200).json();
+    let log_out = || Call::post("/api/me/logout/").bearer(&ann.access);
+    log_out().json(json!({"all": true})).send(&app).await.expect(400);
+    assert_eq!(list(&app, &ann.access).await, 200, "a refused request ends nothing");
+    let reply = log_out().send(&app).await.expect(200).json();
+    assert_eq!(reply, json!({"id": ann.id, "username": "ann", "email": "ann@example.com"}));
+    log_out().send(&app).await.expect(401);
+    let token = |name: &str| elsewhere[name].as_str().expect("a token").to_owned();
+    for (access, other) in [(&ann.access, &ann.refresh), (&token("access"), &token("refresh"))] {
+        assert_eq!((list(&app, access).await, refresh(&app, other).await), (401, 401));
+    }
+    panel.get(&app, "/admin/").await.expect(302);
+    // The password is the same, and a login in the same second gets valid tokens.
+    let again = log_in(&app, "ann", PASSWORD).await.expect(200).json();
+    assert_eq!(list(&app, again["access"].as_str().expect("a token")).await, 200);
+    assert_eq!(list(&app, &world.bob.access).await, 200);
 }
 
 async fn cinema(app: &App) -> Value {

@@ -41,7 +41,9 @@ async fn codes(engine: Engine) {
     let (first, second) = code(&ordered).split_once('-').expect("a dash");
     assert!([first, second].iter().all(|part| part.len() == 5), "{ordered}");
     let plain = code(&ordered).to_lowercase().replace('-', "");
-    for written in [code(&ordered), &plain, &code(&ordered).replace('0', "O").replace('1', "I")] {
+    let with_sign = [format!("%23{}", code(&ordered)), format!("%23%20{plain}")];
+    let misread = code(&ordered).replace('0', "O").replace('1', "I");
+    for written in [code(&ordered), &plain, &misread, &with_sign[0], &with_sign[1]] {
         assert_eq!(get(&world.ann, &format!("/api/orders/{written}/")).send(&app).await.expect(200).json(), ordered);
     }
     let last = if code(&ordered).ends_with('7') { "8" } else { "7" };
@@ -222,19 +224,47 @@ async fn cancelling_may_end_before_the_show(engine: Engine) {
     let world = app.world().await;
     let booked = booking(&world.ann, 1, 1).send(&app).await.expect(201).json();
     let ordered = order(&app, &world.ann, &[5, 6]).await;
+    // The show is at 18:30.
+    assert_eq!(ordered["cancellable_until"], "2035-06-01T17:00:00Z");
+    let shown = async |path: &str| get(&world.ann, path).send(&app).await.expect(200).json();
+    let paths = [format!("/api/bookings/{}/", booked["id"]), format!("/api/orders/{}/", code(&ordered))];
+    for path in &paths {
+        assert_eq!(shown(path).await["cancellable_until"], "2035-06-01T17:00:00Z", "{path}");
+    }
+    for one in shown("/api/orders/").await["results"].as_array().expect("a list") {
+        assert_eq!(one["cancellable_until"], "2035-06-01T17:00:00Z", "{one}");
+    }
+    // The recorded object stays as it is.
+    assert!(booked.get("cancellable_until").is_none() && ordered["bookings"][0].get("cancellable_until").is_none());
     cancel(&world.ann, &ordered).json(json!({"seats": [6]})).send(&app).await.expect(200);
     let start = marquee::time::clock::now() + 89 * 60_000_000;
     let soon = marquee::time::clock::iso(start);
     app.load(json!({"shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": soon, "total_seats": 50}]}));
     let by_booking = post(&world.ann, &format!("/api/bookings/{}/cancel/", booked["id"])).send(&app).await;
     is_refused(&by_booking, "cancel_too_late");
+    for path in &paths {
+        assert_eq!(
+            shown(path).await["cancellable_until"],
+            marquee::time::clock::iso(start - 90 * 60_000_000),
+            "{path}"
+        );
+    }
     assert_eq!(by_booking.json()["detail"], "It is too late to cancel this booking.");
     is_refused(&cancel(&world.ann, &ordered).send(&app).await, "cancel_too_late");
     // A cancelled seat stays cancelled.
     is_refused(&cancel(&world.ann, &ordered).json(json!({"seats": [6]})).send(&app).await, "already_cancelled");
     let later = marquee::time::clock::iso(start + 5 * 60_000_000);
     app.load(json!({"shows": [{"id": 1, "movie": 1, "screen": 1, "date_time": later, "total_seats": 50}]}));
-    cancel(&world.ann, &ordered).send(&app).await.expect(200);
+    let cancelled = cancel(&world.ann, &ordered).send(&app).await.expect(200).json();
+    assert_eq!(cancelled, shown(&paths[1]).await);
+    // Without a limit, there is no such time.
+    let free = App::start(engine).await;
+    let ann = free.world().await.ann;
+    let id = booking(&ann, 1, 1).send(&free).await.expect(201).json()["id"].clone();
+    for path in ["/api/orders/", &format!("/api/bookings/{id}/")] {
+        let reply = get(&ann, path).send(&free).await.expect(200);
+        assert!(!reply.text.contains("cancellable_until"), "{}", reply.text);
+    }
 }
 
 /// Goes through the whole schema, so that operations added later are tested too.

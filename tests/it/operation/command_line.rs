@@ -223,6 +223,17 @@ async fn demo_needs_nothing() {
         assert_eq!(url(page), format!("{}{page}", demo.base));
         Call::get(page).send_to(&demo.base).await.expect(200);
     }
+    let panel = format!("Admin panel: {}/admin/", demo.base);
+    assert!(printed.lines().any(|line| line == panel), "{panel} is missing in\n{printed}");
+    Call::get("/admin/").send_to(&demo.base).await.expect(302);
+    // A front end that a developer serves on another port may use the demo.
+    for (origin, status) in [("http://localhost:5173", 200), ("http://127.0.0.1:3000", 200), ("http://a.example", 403)]
+    {
+        let preflight = Call::method("OPTIONS", "/api/movies/").header("Origin", origin);
+        let reply = preflight.header("Access-Control-Request-Method", "GET").send_to(&demo.base).await.expect(status);
+        let allowed = reply.header("access-control-allow-origin");
+        assert_eq!(allowed.as_deref(), (status == 200).then_some(origin));
+    }
 
     assert!(place.path("data/marquee.sqlite3").is_file());
     let secret_file = place.path("data/secret_key");

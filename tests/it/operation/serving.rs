@@ -26,6 +26,7 @@ tests! {
         log_lines_are_few_and_short on SQLITE,
         an_unread_log_blocks_nothing on SQLITE,
         only_listed_origins_are_allowed on SQLITE,
+        debug_allows_local_pages on SQLITE,
         pages_can_read_every_refusal on SQLITE,
     ]
 }
@@ -446,7 +447,9 @@ async fn only_listed_origins_are_allowed(engine: Engine) {
         let reply = preflight(origin).send(&open).await.expect(200);
         assert_eq!(allowed(&reply).as_deref(), Some(origin));
         let has = |name: &str, word: &str| reply.header(name).is_some_and(|list| list.to_lowercase().contains(word));
-        assert!(has("access-control-allow-methods", "post"), "{reply:?}");
+        for method in ["get", "post", "patch"] {
+            assert!(has("access-control-allow-methods", method), "{reply:?}");
+        }
         assert!(has("access-control-allow-headers", "authorization"), "{reply:?}");
         assert!(has("access-control-allow-headers", "content-type"), "{reply:?}");
         assert!(has("access-control-allow-headers", "traceparent"), "{reply:?}");
@@ -497,6 +500,24 @@ async fn only_listed_origins_are_allowed(engine: Engine) {
     Call::post("/api/login/").header("Origin", own.clone()).json(json!({})).send(&shut).await.expect(400);
     assert!(!seen(&shut).await.contains(&format!("origin={own} ")));
     assert_eq!(allowed(&Call::get("/healthz").header("Origin", LISTED).send(&shut).await.expect(200)), None);
+}
+
+/// `--demo` does the same, see `demo_needs_nothing`.
+async fn debug_allows_local_pages(engine: Engine) {
+    let preflight = |origin: &str| {
+        let call = Call::method("OPTIONS", "/api/me/").header("Origin", origin);
+        call.header("Access-Control-Request-Method", "PATCH")
+    };
+    let env = [("DEBUG", "True"), ("CORS_ALLOWED_ORIGINS", "https://tickets.example")];
+    let (debug, other) = (start(engine, &env).await, App::start(engine).await);
+    for origin in ["http://localhost:5173", "http://127.0.0.1:3000", "https://tickets.example"] {
+        let reply = preflight(origin).send(&debug).await.expect(200);
+        assert_eq!(reply.header("access-control-allow-origin").as_deref(), Some(origin));
+        preflight(origin).send(&other).await.expect(403);
+    }
+    for origin in ["http://localhost.example", "https://localhost:5173"] {
+        preflight(origin).send(&debug).await.expect(403);
+    }
 }
 
 /// A page that can't read the status and body of a refusal assumes a network failure and books again.

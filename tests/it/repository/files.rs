@@ -123,13 +123,14 @@ async fn the_rules_of_booking_are_pure() {
 }
 
 async fn the_schema_has_the_routes_of_the_router() {
-    // In the router, each row begins with the path, and the method precedes the handler.
+    // In the router, each row begins with the path, and a method precedes each handler.
     let mut routed = BTreeSet::new();
     for line in read("src/router.rs").lines().map(str::trim).filter(|line| line.starts_with("(\"/api/")) {
         let path = line.split('"').nth(1).expect("a path").to_owned();
-        let method = ["get(", "post("].into_iter().find(|method| line.contains(&format!(" {method}")));
-        let method = method.unwrap_or_else(|| panic!("no method: {line}"));
-        routed.insert((path, method.trim_end_matches('(').to_owned()));
+        let is_routed = |method: &&str| line.contains(&format!(" {method}(")) || line.contains(&format!(").{method}("));
+        let methods: Vec<&str> = ["get", "post", "patch"].into_iter().filter(is_routed).collect();
+        assert!(!methods.is_empty(), "no method: {line}");
+        routed.extend(methods.into_iter().map(|method| (path.clone(), method.to_owned())));
     }
     let printed = Command::new(env!("CARGO_BIN_EXE_marquee")).arg("openapi").output().expect("marquee runs").stdout;
     let schema: Value = serde_json::from_slice(&printed).expect("the schema is JSON");

@@ -76,6 +76,9 @@ async fn the_client_guide_runs_as_printed() {
         r#""seat_number":24,"status":"cancelled""#,
         "200 {\"refresh\":",
         "200 {\"id\":",
+        r#""email":"cleo@harbour.example""#,
+        // The logout.
+        "200 {\"id\":",
         r#""openapi":"3.1.0""#,
     ] {
         let Some((_, after)) = rest.split_once(expected) else {

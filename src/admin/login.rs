@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 
-use super::guard::{Page, Visitor, next_page};
 use super::Site;
+use super::guard::{Page, Visitor, next_page};
 use super::render::Frame;
 use super::words::capitalize;
 use crate::sessions::Secret;
@@ -130,9 +130,8 @@ impl KeptForm {
             Some(field) => field.label.to_owned(),
             None => capitalize(&name.replace(['_', '-'], " ")),
         };
-        let is_entered = |(name, value): &&(String, String)| {
-            !name.split('-').any(|part| part.starts_with('_')) && !value.is_empty()
-        };
+        let is_entered =
+            |(name, value): &&(String, String)| !name.split('-').any(|part| part.starts_with('_')) && !value.is_empty();
         self.fields.iter().filter(is_entered).map(|(name, value)| (label(name), value.as_str())).collect()
     }
 }

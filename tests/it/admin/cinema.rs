@@ -349,7 +349,7 @@ async fn large_actions_run_in_parts(engine: Engine) {
         app.sql(&sql).await;
     }
     let listed = staff.get(&app, "/admin/orders/").await.expect(200).text;
-    assert!(listed.contains(",1200,1201<"), "all seats of an order are listed: {listed}");
+    assert!(listed.contains(", 1200, 1201<"), "all seats of an order are listed: {listed}");
     let told = run(&app, &mut staff, "bookings.cancel", &ids, &[]).await;
     for part in ["500 of 1201", "1000 of 1201", "1201 of 1201", "Done: 1201 bookings."] {
         assert!(told.contains(part), "{part}: {told}");

@@ -175,6 +175,11 @@ impl Model {
         }
     }
 
+    /// Returns the columns of its lists.
+    pub fn listed(&self) -> Vec<&'static Column> {
+        self.columns.iter().filter(|column| column.exported_to.is_empty()).collect()
+    }
+
     pub fn fields(&self) -> impl Iterator<Item = &'static Field> + use<> {
         self.fieldsets.iter().flat_map(|fieldset| fieldset.fields)
     }
@@ -200,48 +205,6 @@ impl Join {
     }
 }
 
-impl Staff {
-    pub fn may(&self, permission: Permission, model: &Model) -> bool {
-        self.is_superuser || model.has(permission) && self.has(permission, model.name)
-    }
-
-    /// Checks for a permission on the model with this name.
-    fn has(&self, permission: Permission, model: &str) -> bool {
-        self.is_superuser || self.permissions.contains(&format!("{model}.{}", permission.name()))
-    }
-
-    /// Checks whether the user may see the model. The permission to change it includes that.
-    pub fn sees(&self, model: &Model) -> bool {
-        self.may(Permission::View, model) || self.may(Permission::Change, model)
-    }
-
-    /// Checks whether the user can add objects of the model in the panel.
-    pub fn adds(&self, model: &Model) -> bool {
-        model.adds && model.save.is_some() && self.may(Permission::Add, model)
-    }
-
-    pub fn changes(&self, model: &Model) -> bool {
-        model.save.is_some() && self.may(Permission::Change, model)
-    }
-
-    pub fn deletes(&self, model: &Model) -> bool {
-        model.delete.is_some() && self.may(Permission::Delete, model)
-    }
-
-    /// Checks whether the user may download everything about an object of the model.
-    pub fn downloads(&self, model: &Model) -> bool {
-        let also = model.download.map_or(&[][..], |download| download.also);
-        model.download.is_some()
-            && self.sees(model)
-            && also.iter().all(|(model, permission)| self.has(*permission, model))
-    }
-
-    /// Checks whether the user may run an action, including everything that it changes in other models.
-    pub fn may_run(&self, action: &Action, model: &Model) -> bool {
-        self.may(action.needs, model) && action.also.iter().all(|(model, permission)| self.has(*permission, model))
-    }
-}
-
 /// A column of a list.
 #[derive(Debug)]
 pub struct Column {
@@ -258,6 +221,8 @@ pub struct Column {
     pub edits: Option<&'static str>,
     /// Where the cell leads; not for the first column, which leads to the object itself.
     pub leads: Leads,
+    /// If it names a model, the column is only in exports, and only for staff who may view that model.
+    pub exported_to: &'static str,
 }
 
 impl Column {
@@ -270,6 +235,7 @@ impl Column {
         unique: false,
         edits: None,
         leads: Leads::Nowhere,
+        exported_to: "",
     };
 }
 

@@ -70,6 +70,7 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
     let rows = match ids.is_empty() || all {
         true => {
             let query = ListQuery::read(model, &raw);
+            query.refuse_ignored()?;
             let list = List::find(&page.app, model, &query, None).await?;
             Rows::List(Box::new(list), Position::default())
         }

@@ -105,6 +105,8 @@ struct ListPage {
     dates: Vec<Link>,
     /// The number of objects with their name: `3 shows`.
     count: String,
+    /// The filters that were ignored; empty if none were.
+    ignored: String,
     /// Why the list is not as requested.
     notice: &'static str,
     /// What the list was narrowed to, as the heading of a printed list.
@@ -161,6 +163,7 @@ async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Resul
         filters,
         dates: dates::links(app, model, &query).await?,
         count: count_text(model, count, &query, lines.len()),
+        ignored: query.ignored_text(),
         notice: part.notice,
         chosen,
         printed_at: cinema::weekday_minute(clock::now(), &app.config.time_zone),

@@ -7,7 +7,7 @@ use super::{Account, erasing, store};
 use crate::admin::query::log;
 use crate::admin::{
     Action, Column, Download, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues,
-    Kind, Model, Permission, Report, SaveError, Search, Shown, Site, Staff, UsedBy, Work,
+    Kind, Model, Permission, Report, SaveError, Search, Shown, Staff, UsedBy, Work,
 };
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
@@ -259,12 +259,11 @@ pub static GROUPS: Model = Model {
             Field {
                 name: "permissions",
                 label: "Permissions",
-                help: "The permissions of all members. Only superusers can change groups. \"orders: pay\" records \
-                       payments; \"orders: refund\" records refunds, which cancel the order; \"orders: cancel\" \
-                       cancels orders and bookings; \"shows: cancel\" cancels shows, and also needs \
-                       \"orders: cancel\".",
+                help: "The permissions of all members. Only superusers can change groups. \"Pay\" records payments; \
+                       \"refund\" records refunds, which cancel the order; \"cancel\" of orders also cancels \
+                       bookings; \"cancel\" of shows also needs \"cancel\" of orders.",
                 sql: "(SELECT GROUP_CONCAT(p.permission) FROM group_permissions p WHERE p.group_id = t.id)",
-                kind: Kind::Several(Site::permissions),
+                kind: Kind::Permissions,
                 required: false,
                 ..Field::PLAIN
             },

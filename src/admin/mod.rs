@@ -51,12 +51,10 @@ impl Site {
         self.groups.iter().flat_map(|(_, models)| models.iter().copied())
     }
 
-    /// Returns the permissions that a group can have: the key, such as `movies.change`, and its label.
-    pub fn permissions(&self) -> Vec<(String, String)> {
+    /// Returns the permissions that a group can have, such as `movies.change`.
+    pub fn permissions(&self) -> Vec<String> {
         let of = |model: &'static Model| {
-            Permission::ALL.into_iter().filter(|permission| model.has(*permission)).map(|permission| {
-                (format!("{}.{}", model.name, permission.name()), format!("{}: {}", model.many, permission.name()))
-            })
+            Permission::ALL.into_iter().filter(|permission| model.has(*permission)).map(|one| one.key(model))
         };
         self.models().flat_map(of).collect()
     }
@@ -383,8 +381,8 @@ pub enum Kind {
     Related {
         model: &'static str,
     },
-    /// Any of these values; the SQL returns the chosen ones, separated by commas.
-    Several(fn(&Site) -> Vec<(String, String)>),
+    /// Any of the permissions that a group can have; the SQL returns the chosen ones, separated by commas.
+    Permissions,
     /// Any objects of this model; the SQL returns their ids, separated by commas.
     SeveralRelated {
         model: &'static str,
@@ -398,7 +396,7 @@ pub enum Kind {
 impl Kind {
     /// Whether a field of this kind can have several values.
     pub fn is_several(&self) -> bool {
-        matches!(self, Kind::Several(_) | Kind::SeveralRelated { .. })
+        matches!(self, Kind::Permissions | Kind::SeveralRelated { .. })
     }
 
     /// Returns the value of an empty field.
@@ -421,7 +419,7 @@ impl Kind {
             (Kind::Text { .. } | Kind::Day | Kind::Password(_) | Kind::Choice(_), cell) => {
                 FieldValue::Text(String::decode(cell).map_err(wrong)?)
             }
-            (Kind::Several(_) | Kind::SeveralRelated { .. }, cell) => {
+            (Kind::Permissions | Kind::SeveralRelated { .. }, cell) => {
                 FieldValue::Several(values::split_list(&[String::decode(cell).map_err(wrong)?]))
             }
             (_, cell) => FieldValue::Int(i64::decode(cell).map_err(wrong)?),

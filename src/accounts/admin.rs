@@ -185,6 +185,7 @@ pub static USERS: Model = Model {
         Action {
             name: "password",
             label: "Set password…",
+            past: "Password set",
             about: "This logs the user out everywhere: in this panel and in the API.",
             needs: Permission::Change,
             asks: &[Field { name: "password", label: "New password", kind: PASSWORD, ..Field::PLAIN }],
@@ -194,6 +195,7 @@ pub static USERS: Model = Model {
         Action {
             name: "off",
             label: "Deactivate…",
+            past: "Deactivated",
             about: "They are logged out immediately and can't log in any more. Their bookings stay.",
             needs: Permission::Change,
             applies: "t.is_active = 1",
@@ -203,6 +205,7 @@ pub static USERS: Model = Model {
         Action {
             name: "on",
             label: "Reactivate…",
+            past: "Reactivated",
             about: "They can log in again.",
             needs: Permission::Change,
             applies: "t.is_active = 0",
@@ -212,6 +215,7 @@ pub static USERS: Model = Model {
         Action {
             name: "erase",
             label: "Erase personal data…",
+            past: "Personal data erased",
             about: "Removes the name, the email address and the password, also from the history, and ends the account. \
                     Orders stay, under a pseudonym. This can't be undone. Backups made before keep the data.",
             needs: Permission::Erase,

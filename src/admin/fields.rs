@@ -269,7 +269,7 @@ pub struct Control {
     /// Its name in the form, and its id in the page.
     pub name: String,
     pub label: &'static str,
-    pub help: &'static str,
+    pub help: String,
     pub required: bool,
     pub faults: Vec<String>,
     pub shape: Shape,
@@ -365,7 +365,9 @@ pub async fn control(
     if let (Shape::Number { least, most, .. }, Some(FieldValue::Int(stored))) = (&mut shape, stored) {
         (*least, *most) = ((*least).min(*stored), (*most).max(*stored));
     }
-    Ok(Control { name, label: field.label, help: field.help, required, faults: Vec::new(), shape })
+    let zone = page.app.config.time_zone.iana_name().unwrap_or("UTC");
+    let help = field.help.replace("{zone}", zone);
+    Ok(Control { name, label: field.label, help, required, faults: Vec::new(), shape })
 }
 
 fn is_blank(value: &FieldValue) -> bool {

@@ -325,6 +325,7 @@ pub struct Fieldset {
 pub struct Field {
     pub name: &'static str,
     pub label: &'static str,
+    /// `{zone}` in it is the cinema's time zone.
     pub help: &'static str,
     /// SQL of its value; empty if the value can't be read, as a password.
     pub sql: &'static str,
@@ -510,6 +511,8 @@ pub struct Action {
     pub name: &'static str,
     /// The text of its button: `Cancel bookings…`.
     pub label: &'static str,
+    /// What the log says of its objects: `Cancelled`.
+    pub past: &'static str,
     /// What will happen, for the confirmation page.
     pub about: &'static str,
     pub needs: Permission,
@@ -532,6 +535,7 @@ impl Action {
     pub const PLAIN: Action = Action {
         name: "",
         label: "",
+        past: "",
         about: "",
         needs: Permission::Change,
         also: &[],

@@ -115,6 +115,7 @@ pub static BOOKINGS: Model = Model {
     actions: &[Action {
         name: "cancel",
         label: "Cancel bookings…",
+        past: "Cancelled",
         about: "Their seats go back on sale immediately. Customers see the bookings as cancelled.",
         // Every booking belongs to an order.
         needs: Permission::View,

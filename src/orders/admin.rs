@@ -169,6 +169,7 @@ pub static ORDERS: Model = Model {
         Action {
             name: "paid",
             label: "Mark as paid",
+            past: "Marked as paid",
             about: "Confirm that the payment was received at the counter.",
             needs: Permission::Pay,
             applies: "t.status = 'awaiting_payment'",
@@ -179,6 +180,7 @@ pub static ORDERS: Model = Model {
         Action {
             name: "refund",
             label: "Refund…",
+            past: "Refunded",
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
             needs: Permission::Refund,
             applies: "t.status = 'paid'",
@@ -189,6 +191,7 @@ pub static ORDERS: Model = Model {
         Action {
             name: "cancel",
             label: "Cancel orders…",
+            past: "Cancelled",
             about: "All their seats go back on sale immediately. Paid orders stay paid until they are refunded.",
             needs: Permission::Cancel,
             applies: "t.status IN ('awaiting_payment', 'paid') AND EXISTS \
@@ -292,6 +295,7 @@ pub static HOLDS: Model = Model {
     actions: &[Action {
         name: "release",
         label: "Release…",
+        past: "Released",
         about: "The holds end, and their seats go back on sale immediately.",
         needs: Permission::Change,
         applies: "t.expires_at > {now}",

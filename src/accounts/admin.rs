@@ -7,7 +7,7 @@ use super::{Account, erasing, store};
 use crate::admin::query::log;
 use crate::admin::{
     Action, Column, Download, Field, FieldAccess, FieldChange, FieldValue, Fieldset, Filter, FilterBy, FormValues,
-    Kind, Model, Permission, Report, SaveError, Search, Shown, Site, Staff, UsedBy, Work,
+    Kind, Model, Permission, Report, SaveError, Search, Shown, Staff, UsedBy, Work,
 };
 use crate::error::ApiError;
 use crate::identity::client::WaitingClient;
@@ -185,6 +185,7 @@ pub static USERS: Model = Model {
         Action {
             name: "password",
             label: "Set password…",
+            past: "Password set",
             about: "This logs the user out everywhere: in this panel and in the API.",
             needs: Permission::Change,
             asks: &[Field { name: "password", label: "New password", kind: PASSWORD, ..Field::PLAIN }],
@@ -194,6 +195,7 @@ pub static USERS: Model = Model {
         Action {
             name: "off",
             label: "Deactivate…",
+            past: "Deactivated",
             about: "They are logged out immediately and can't log in any more. Their bookings stay.",
             needs: Permission::Change,
             applies: "t.is_active = 1",
@@ -203,6 +205,7 @@ pub static USERS: Model = Model {
         Action {
             name: "on",
             label: "Reactivate…",
+            past: "Reactivated",
             about: "They can log in again.",
             needs: Permission::Change,
             applies: "t.is_active = 0",
@@ -212,6 +215,7 @@ pub static USERS: Model = Model {
         Action {
             name: "erase",
             label: "Erase personal data…",
+            past: "Personal data erased",
             about: "Removes the name, the email address and the password, also from the history, and ends the account. \
                     Orders stay, under a pseudonym. This can't be undone. Backups made before keep the data.",
             needs: Permission::Erase,
@@ -259,12 +263,11 @@ pub static GROUPS: Model = Model {
             Field {
                 name: "permissions",
                 label: "Permissions",
-                help: "The permissions of all members. Only superusers can change groups. \"orders: pay\" records \
-                       payments; \"orders: refund\" records refunds, which cancel the order; \"orders: cancel\" \
-                       cancels orders and bookings; \"shows: cancel\" cancels shows, and also needs \
-                       \"orders: cancel\".",
+                help: "The permissions of all members. Only superusers can change groups. \"Pay\" records payments; \
+                       \"refund\" records refunds, which cancel the order; \"cancel\" of orders also cancels \
+                       bookings; \"cancel\" of shows also needs \"cancel\" of orders.",
                 sql: "(SELECT GROUP_CONCAT(p.permission) FROM group_permissions p WHERE p.group_id = t.id)",
-                kind: Kind::Several(Site::permissions),
+                kind: Kind::Permissions,
                 required: false,
                 ..Field::PLAIN
             },

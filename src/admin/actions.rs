@@ -72,6 +72,10 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
         let most = selected_max(action);
         let ids = match query.text("all") {
             _ if action.alone => Vec::new(),
+            "1" if !list.ignored.is_empty() => {
+                let message = format!("Nothing was selected. {}", list.ignored_text());
+                return Ok(see_other(&list_url(model, &list.text()), &[message.into()]));
+            }
             "1" => rows::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
         };

@@ -40,8 +40,15 @@ enum End {
     Stopped,
 }
 
+/// What an export is made of.
+struct Source {
+    model: &'static Model,
+    columns: Vec<&'static Column>,
+    rows: Rows,
+}
+
 /// The objects that are still to be read.
-enum Source {
+enum Rows {
     Chosen(std::vec::IntoIter<i64>),
     List(Box<List>, Position),
 }
@@ -60,21 +67,24 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
             _ => {}
         }
     }
-    let mut source = match ids.is_empty() || all {
-        true => Source::List(
-            Box::new(List::find(&page.app, model, &ListQuery::read(model, &raw), None).await?),
-            Position::default(),
-        ),
-        false => Source::Chosen(ids.into_iter()),
+    let rows = match ids.is_empty() || all {
+        true => {
+            let query = ListQuery::read(model, &raw);
+            query.refuse_ignored()?;
+            let list = List::find(&page.app, model, &query, None).await?;
+            Rows::List(Box::new(list), Position::default())
+        }
+        false => Rows::Chosen(ids.into_iter()),
     };
+    let mut source = Source { model, columns: page.staff.exported(page.site, model), rows };
     // Until the first rows are read, an error can still be a normal error response.
-    let first = source.read(&page.app, model).await?;
+    let first = source.read(&page.app).await?;
     let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(2);
     let app = page.app;
     let today = app.config.business_days().today();
     let spawner = app.tasks.clone();
     spawner.spawn(async move {
-        let broken = match caught(send(&app, model, format, source, first, &mut sender)).await {
+        let broken = match caught(send(&app, format, source, first, &mut sender)).await {
             Some(Ok(End::Whole)) => return,
             Some(Ok(End::Stopped)) => {
                 tracing::warn!(model = model.name, "an export was cut short because the server is shutting down");
@@ -106,28 +116,64 @@ pub async fn download(page: Page, Of(model): Of, RawQuery(raw): RawQuery) -> Res
 
 impl Source {
     /// Reads the next objects; None at the end.
-    async fn read(&mut self, app: &App, model: &'static Model) -> Result<Option<Vec<ListRow>>> {
-        let ids = match self {
-            Source::Chosen(ids) => {
-                Some(ids.by_ref().take(PART_ROWS).collect()).filter(|ids: &Vec<i64>| !ids.is_empty())
-            }
-            Source::List(list, at) => list.next(at, PART_ROWS).await?,
+    async fn read(&mut self, app: &App) -> Result<Option<Vec<ListRow>>> {
+        let ids = match &mut self.rows {
+            Rows::Chosen(ids) => Some(ids.by_ref().take(PART_ROWS).collect()).filter(|ids: &Vec<i64>| !ids.is_empty()),
+            Rows::List(list, at) => list.next(at, PART_ROWS).await?,
         };
         let Some(ids) = ids else { return Ok(None) };
-        Ok(Some(rows::rows(app, model, &ids).await?))
+        Ok(Some(rows::rows(app, self.model, &self.columns, &ids).await?))
+    }
+
+    /// Returns the heads of a row's cells: the id first, a bar's whole after its part, and the business day after the
+    /// timestamp by which the model's lists are browsed.
+    fn heads(&self) -> Vec<Head> {
+        let head = |name: &str, label: &str| Head { name: name.to_owned(), label: label.to_owned() };
+        let heads = self.columns.iter().flat_map(|column| {
+            let beside = match column.shown {
+                Shown::Bar { .. } => {
+                    Some(Head { name: format!("{}_of", column.name), label: format!("{} of", column.label) })
+                }
+                Shown::Moment if self.is_dated_by(column) => Some(head("business_day", "Business day")),
+                _ => None,
+            };
+            [head(column.name, column.label)].into_iter().chain(beside)
+        });
+        [head("id", "Number")].into_iter().chain(heads).collect()
+    }
+
+    /// Checks whether a column has the timestamp by which the model's lists are browsed.
+    fn is_dated_by(&self, column: &Column) -> bool {
+        self.model.dates == Some(column.sql)
+    }
+
+    async fn cells(&self, app: &App, row: ListRow) -> Result<Vec<Cell>> {
+        let mut cells = vec![Cell::Value(json!(row.id))];
+        for (column, (value, beside)) in self.columns.iter().zip(row.cells) {
+            let day = match value {
+                Value::Int(micros) => Cell::Day(micros),
+                _ => Cell::Value(Json::Null),
+            };
+            cells.push(cell(app, column, value).await?);
+            match column.shown {
+                Shown::Bar { .. } => cells.push(Cell::Value(json!(number(beside)?))),
+                Shown::Moment if self.is_dated_by(column) => cells.push(day),
+                _ => {}
+            }
+        }
+        Ok(cells)
     }
 }
 
 /// Sends everything; ends early if the client disconnects or the server shuts down.
 async fn send(
     app: &App,
-    model: &'static Model,
     format: Format,
     mut source: Source,
     first: Option<Vec<ListRow>>,
     to: &mut Sender<Bytes, std::io::Error>,
 ) -> Result<End> {
-    let heads = heads(model);
+    let heads = source.heads();
     let mut text = match format {
         Format::Csv(dialect) => {
             [spreadsheet::BEGIN, &dialect.line(heads.iter().map(|head| dialect.harmless(&head.label)))].concat()
@@ -138,7 +184,7 @@ async fn send(
     let mut next = first;
     while let Some(rows) = next {
         for row in rows {
-            let cells = cells(app, model, row).await?;
+            let cells = source.cells(app, row).await?;
             match format {
                 Format::Csv(dialect) => {
                     text.extend(dialect.line(cells.into_iter().map(|cell| in_csv(app, dialect, cell))))
@@ -160,7 +206,7 @@ async fn send(
         if app.tasks.must_end() {
             return Ok(End::Stopped);
         }
-        next = source.read(app, model).await?;
+        next = source.read(app).await?;
     }
     if format == Format::Json {
         text.extend(b"\n]\n");
@@ -184,49 +230,6 @@ enum Cell {
     Time(i64),
     /// The business day of a time.
     Day(i64),
-}
-
-/// Returns the heads of a row's cells: the id first, a bar's whole after its part, and the business day after the
-/// timestamp by which the model's lists are browsed.
-fn heads(model: &'static Model) -> Vec<Head> {
-    let head = |name: &str, label: &str| Head { name: name.to_owned(), label: label.to_owned() };
-    let columns = model.columns.iter().filter(|column| column.name != "id");
-    let heads = columns.flat_map(|column| {
-        let beside = match column.shown {
-            Shown::Bar { .. } => {
-                Some(Head { name: format!("{}_of", column.name), label: format!("{} of", column.label) })
-            }
-            Shown::Moment if is_dated_by(model, column) => Some(head("business_day", "Business day")),
-            _ => None,
-        };
-        [head(column.name, column.label)].into_iter().chain(beside)
-    });
-    [head("id", "Number")].into_iter().chain(heads).collect()
-}
-
-/// Checks whether a column has the timestamp by which the model's lists are browsed.
-fn is_dated_by(model: &Model, column: &Column) -> bool {
-    model.dates == Some(column.sql)
-}
-
-async fn cells(app: &App, model: &'static Model, row: ListRow) -> Result<Vec<Cell>> {
-    let mut cells = vec![Cell::Value(json!(row.id))];
-    for (column, (value, beside)) in model.columns.iter().zip(row.cells) {
-        if column.name == "id" {
-            continue;
-        }
-        let day = match value {
-            Value::Int(micros) => Cell::Day(micros),
-            _ => Cell::Value(Json::Null),
-        };
-        cells.push(cell(app, column, value).await?);
-        match column.shown {
-            Shown::Bar { .. } => cells.push(Cell::Value(json!(number(beside)?))),
-            Shown::Moment if is_dated_by(model, column) => cells.push(day),
-            _ => {}
-        }
-    }
-    Ok(cells)
 }
 
 async fn cell(app: &App, column: &Column, value: Value) -> Result<Cell> {

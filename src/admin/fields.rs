@@ -11,7 +11,7 @@ use super::query::objects::{self, Reader};
 use super::urls::{change_url, names_url};
 use super::values::split_list;
 use super::words::choice_label;
-use super::{Field, FieldAccess, FieldValue, FormValues, Kind, Site};
+use super::{Field, FieldAccess, FieldValue, FormValues, Kind, Model, Permission, Site};
 use crate::db::Result;
 use crate::error::ApiError;
 use crate::text;
@@ -129,7 +129,7 @@ fn parse_text(kind: &Kind, text: &str, zone: &TimeZone) -> Result<Parsed, String
         }
         // Trimmed, because a login trims it, too.
         Kind::Password(_) => FieldValue::Password { plain: text.to_owned(), hash: String::new() }.into(),
-        Kind::Text { .. } | Kind::Several(_) | Kind::SeveralRelated { .. } | Kind::Made(_) => {
+        Kind::Text { .. } | Kind::Permissions | Kind::SeveralRelated { .. } | Kind::Made(_) => {
             return Err("This field is read-only.".into());
         }
     })
@@ -143,8 +143,8 @@ fn parse_several(
     site: &Site,
 ) -> Result<FieldValue, String> {
     let values = split_list(posted);
-    if let Kind::Several(offered) = kind {
-        let offered: HashSet<String> = offered(site).into_iter().map(|(value, _)| value).collect();
+    if let Kind::Permissions = kind {
+        let offered: HashSet<String> = site.permissions().into_iter().collect();
         let is_stored = |value: &String| matches!(stored, Some(FieldValue::Several(stored)) if stored.contains(value));
         if values.iter().any(|value| !offered.contains(value) && !is_stored(value)) {
             return Err("Choose only from the options.".into());
@@ -158,7 +158,7 @@ fn parse_several(
 /// Checks whether the value of a control is unchanged.
 fn is_unchanged(kind: &Kind, was: &[String], posted: &[String]) -> bool {
     match kind {
-        Kind::Several(_) | Kind::SeveralRelated { .. } => split_list(was) == split_list(posted),
+        Kind::Permissions | Kind::SeveralRelated { .. } => split_list(was) == split_list(posted),
         _ => {
             let [was, posted] = [was, posted].map(|values| values.last().map_or("", String::as_str));
             was == posted || as_browsers_post(kind, was) == posted.replace("\r\n", "\n")
@@ -269,7 +269,7 @@ pub struct Control {
     /// Its name in the form, and its id in the page.
     pub name: String,
     pub label: &'static str,
-    pub help: &'static str,
+    pub help: String,
     pub required: bool,
     pub faults: Vec<String>,
     pub shape: Shape,
@@ -322,6 +322,12 @@ pub enum Shape {
         names: String,
         more: bool,
     },
+    /// For each model: its name, and its permissions in the order of [`Permission::ALL`]; none if the model has no such
+    /// permission. A permission is: whether it is chosen, and its key. `others` are stored ones that no longer exist.
+    Permissions {
+        rows: Vec<(&'static str, [Option<(bool, String)>; Permission::ALL.len()])>,
+        others: Vec<String>,
+    },
     Password,
 }
 
@@ -359,7 +365,9 @@ pub async fn control(
     if let (Shape::Number { least, most, .. }, Some(FieldValue::Int(stored))) = (&mut shape, stored) {
         (*least, *most) = ((*least).min(*stored), (*most).max(*stored));
     }
-    Ok(Control { name, label: field.label, help: field.help, required, faults: Vec::new(), shape })
+    let zone = page.app.config.time_zone.iana_name().unwrap_or("UTC");
+    let help = field.help.replace("{zone}", zone);
+    Ok(Control { name, label: field.label, help, required, faults: Vec::new(), shape })
 }
 
 fn is_blank(value: &FieldValue) -> bool {
@@ -395,10 +403,7 @@ fn edited_shape(page: &Page, names: &Names, field: &'static Field, values: &[Str
                 Shape::Related { shown: shown.to_owned(), names: lookup(page, model), value }
             }
         },
-        Kind::Several(offered) => {
-            let options = options(offered(page.site).into_iter(), values, false);
-            Shape::Several { options, names: String::new(), more: false }
-        }
+        Kind::Permissions => permissions_shape(page.site, split_list(values)),
         Kind::SeveralRelated { model } => match names.few.get(model) {
             Some(few) => {
                 let options = options(named(few).into_iter(), values, false);
@@ -416,6 +421,23 @@ fn edited_shape(page: &Page, names: &Names, field: &'static Field, values: &[Str
         Kind::Password(_) => Shape::Password,
         Kind::Made(_) => Shape::Shown { text: value, url: String::new() },
     }
+}
+
+fn permissions_shape(site: &Site, mut chosen: Vec<String>) -> Shape {
+    let mut take = |key: &str| {
+        let before = chosen.len();
+        chosen.retain(|one| one != key);
+        chosen.len() < before
+    };
+    let row = |model: &'static Model| {
+        let cell = |permission: Permission| {
+            let key = permission.key(model);
+            model.has(permission).then(|| (take(&key), key))
+        };
+        (model.many, Permission::ALL.map(cell))
+    };
+    let rows = site.models().map(row).collect();
+    Shape::Permissions { rows, others: chosen }
 }
 
 /// Returns the options of a field, with chosen values that are no longer offered at the end.

@@ -47,7 +47,7 @@ fn line(app: &App, site: &Site, entry: Entry) -> Option<Line> {
     let action = match USUAL.iter().find(|(name, _)| *name == entry.action) {
         Some((_, label)) => *label,
         None => match model.actions.iter().find(|action| action.name == entry.action) {
-            Some(action) => action.label.trim_end_matches('…'),
+            Some(action) => action.past,
             None => entry.action.as_str(),
         },
     };
@@ -111,7 +111,7 @@ impl Narrowing {
         let mut actions: Vec<(&'static str, &'static str)> = USUAL.to_vec();
         for action in seen.iter().flat_map(|model| model.actions) {
             if !actions.iter().any(|(name, _)| *name == action.name) {
-                actions.push((action.name, action.label.trim_end_matches('…')));
+                actions.push((action.name, action.past));
             }
         }
         let (model, action) = (text("model"), text("action"));

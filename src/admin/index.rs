@@ -19,22 +19,16 @@ struct Index {
     frame: Frame,
     /// HTML from the site's own template.
     board: String,
-    groups: Vec<(&'static str, Vec<Kind>)>,
+    /// The models of which the user can add objects.
+    added: Vec<&'static Model>,
     latest: Vec<Line>,
-}
-
-struct Kind {
-    model: &'static Model,
-    may_add: bool,
 }
 
 pub async fn page(page: Page) -> Result<Response, ApiError> {
     let Page { app, site, staff, .. } = &page;
     let board = (site.board)(app, staff).await?;
     let latest = history::latest(app, site, staff, LATEST).await?;
-    let kind = |model: &'static Model| Kind { model, may_add: staff.adds(model) };
+    let added = site.models().filter(|model| staff.adds(model)).collect();
     let frame = page.frame(None, Vec::new());
-    let groups = frame.menu().into_iter().map(|(group, models)| (group, models.into_iter().map(kind).collect()));
-    let groups = groups.collect();
-    Ok(html(&Index { frame, board, groups, latest }))
+    Ok(html(&Index { frame, board, added, latest }))
 }

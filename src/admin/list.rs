@@ -105,6 +105,8 @@ struct ListPage {
     dates: Vec<Link>,
     /// The number of objects with their name: `3 shows`.
     count: String,
+    /// The filters that were ignored; empty if none were.
+    ignored: String,
     /// Why the list is not as requested.
     notice: &'static str,
     /// What the list was narrowed to, as the heading of a printed list.
@@ -161,6 +163,7 @@ async fn show(page: &Page, model: &'static Model, mut query: ListQuery) -> Resul
         filters,
         dates: dates::links(app, model, &query).await?,
         count: count_text(model, count, &query, lines.len()),
+        ignored: query.ignored_text(),
         notice: part.notice,
         chosen,
         printed_at: cinema::weekday_minute(clock::now(), &app.config.time_zone),
@@ -219,7 +222,7 @@ impl ListPart {
     async fn read(app: &App, model: &'static Model, query: &ListQuery) -> Result<ListPart> {
         let list = List::find(app, model, query, Some(query.page * per_page(model, query))).await?;
         let ids = list.ids((query.page - 1) * per_page(model, query), per_page(model, query)).await?;
-        let rows = rows::rows(app, model, &ids).await?;
+        let rows = rows::rows(app, model, &model.listed(), &ids).await?;
         let unsorted = "There are too many to sort this way, so they are sorted by date.";
         Ok(ListPart { count: list.count().await?, rows, notice: if list.unsorted { unsorted } else { "" } })
     }
@@ -242,12 +245,12 @@ fn heads(model: &'static Model, query: &ListQuery) -> Vec<Head> {
             is_number: matches!(column.shown, Shown::Number),
         }
     };
-    model.columns.iter().map(head).collect()
+    model.listed().into_iter().map(head).collect()
 }
 
 async fn line(page: &Page, model: &'static Model, row: ListRow, edits: bool) -> Result<Line> {
     let mut cells = Vec::with_capacity(row.cells.len());
-    for (column, (value, beside)) in model.columns.iter().zip(row.cells) {
+    for (column, (value, beside)) in model.listed().into_iter().zip(row.cells) {
         cells.push(match column.edits.filter(|_| edits) {
             Some(field) => Cell::Edited {
                 name: format!("{}-{field}", row.id),
@@ -356,7 +359,7 @@ async fn narrowing(
         FilterBy::Linked { model: of, .. } => {
             let Some(of) = page.site.model(of).filter(|of| page.staff.sees(of)) else { return Ok(None) };
             let Ok(id) = value.parse() else { return Ok(None) };
-            let named = rows::rows(app, of, &[id]).await?;
+            let named = rows::rows(app, of, &[], &[id]).await?;
             offered.extend(named.into_iter().map(|row| (row.id.to_string(), row.label)));
         }
         FilterBy::Related { model: of, .. } => {
@@ -365,7 +368,7 @@ async fn narrowing(
             if some.len() > CHOICES_MAX {
                 names = names_url(of);
                 if let Ok(id) = value.parse() {
-                    let named = rows::rows(app, of, &[id]).await?;
+                    let named = rows::rows(app, of, &[], &[id]).await?;
                     shown = named.into_iter().next().map_or_else(String::new, |row| row.label);
                 }
             } else {

@@ -51,12 +51,10 @@ impl Site {
         self.groups.iter().flat_map(|(_, models)| models.iter().copied())
     }
 
-    /// Returns the permissions that a group can have: the key, such as `movies.change`, and its label.
-    pub fn permissions(&self) -> Vec<(String, String)> {
+    /// Returns the permissions that a group can have, such as `movies.change`.
+    pub fn permissions(&self) -> Vec<String> {
         let of = |model: &'static Model| {
-            Permission::ALL.into_iter().filter(|permission| model.has(*permission)).map(|permission| {
-                (format!("{}.{}", model.name, permission.name()), format!("{}: {}", model.many, permission.name()))
-            })
+            Permission::ALL.into_iter().filter(|permission| model.has(*permission)).map(|one| one.key(model))
         };
         self.models().flat_map(of).collect()
     }
@@ -175,6 +173,11 @@ impl Model {
         }
     }
 
+    /// Returns the columns of its lists.
+    pub fn listed(&self) -> Vec<&'static Column> {
+        self.columns.iter().filter(|column| column.exported_to.is_empty()).collect()
+    }
+
     pub fn fields(&self) -> impl Iterator<Item = &'static Field> + use<> {
         self.fieldsets.iter().flat_map(|fieldset| fieldset.fields)
     }
@@ -200,48 +203,6 @@ impl Join {
     }
 }
 
-impl Staff {
-    pub fn may(&self, permission: Permission, model: &Model) -> bool {
-        self.is_superuser || model.has(permission) && self.has(permission, model.name)
-    }
-
-    /// Checks for a permission on the model with this name.
-    fn has(&self, permission: Permission, model: &str) -> bool {
-        self.is_superuser || self.permissions.contains(&format!("{model}.{}", permission.name()))
-    }
-
-    /// Checks whether the user may see the model. The permission to change it includes that.
-    pub fn sees(&self, model: &Model) -> bool {
-        self.may(Permission::View, model) || self.may(Permission::Change, model)
-    }
-
-    /// Checks whether the user can add objects of the model in the panel.
-    pub fn adds(&self, model: &Model) -> bool {
-        model.adds && model.save.is_some() && self.may(Permission::Add, model)
-    }
-
-    pub fn changes(&self, model: &Model) -> bool {
-        model.save.is_some() && self.may(Permission::Change, model)
-    }
-
-    pub fn deletes(&self, model: &Model) -> bool {
-        model.delete.is_some() && self.may(Permission::Delete, model)
-    }
-
-    /// Checks whether the user may download everything about an object of the model.
-    pub fn downloads(&self, model: &Model) -> bool {
-        let also = model.download.map_or(&[][..], |download| download.also);
-        model.download.is_some()
-            && self.sees(model)
-            && also.iter().all(|(model, permission)| self.has(*permission, model))
-    }
-
-    /// Checks whether the user may run an action, including everything that it changes in other models.
-    pub fn may_run(&self, action: &Action, model: &Model) -> bool {
-        self.may(action.needs, model) && action.also.iter().all(|(model, permission)| self.has(*permission, model))
-    }
-}
-
 /// A column of a list.
 #[derive(Debug)]
 pub struct Column {
@@ -258,6 +219,8 @@ pub struct Column {
     pub edits: Option<&'static str>,
     /// Where the cell leads; not for the first column, which leads to the object itself.
     pub leads: Leads,
+    /// If it names a model, the column is only in exports, and only for staff who may view that model.
+    pub exported_to: &'static str,
 }
 
 impl Column {
@@ -270,6 +233,7 @@ impl Column {
         unique: false,
         edits: None,
         leads: Leads::Nowhere,
+        exported_to: "",
     };
 }
 
@@ -361,6 +325,7 @@ pub struct Fieldset {
 pub struct Field {
     pub name: &'static str,
     pub label: &'static str,
+    /// `{zone}` in it is the cinema's time zone.
     pub help: &'static str,
     /// SQL of its value; empty if the value can't be read, as a password.
     pub sql: &'static str,
@@ -417,8 +382,8 @@ pub enum Kind {
     Related {
         model: &'static str,
     },
-    /// Any of these values; the SQL returns the chosen ones, separated by commas.
-    Several(fn(&Site) -> Vec<(String, String)>),
+    /// Any of the permissions that a group can have; the SQL returns the chosen ones, separated by commas.
+    Permissions,
     /// Any objects of this model; the SQL returns their ids, separated by commas.
     SeveralRelated {
         model: &'static str,
@@ -432,7 +397,7 @@ pub enum Kind {
 impl Kind {
     /// Whether a field of this kind can have several values.
     pub fn is_several(&self) -> bool {
-        matches!(self, Kind::Several(_) | Kind::SeveralRelated { .. })
+        matches!(self, Kind::Permissions | Kind::SeveralRelated { .. })
     }
 
     /// Returns the value of an empty field.
@@ -455,7 +420,7 @@ impl Kind {
             (Kind::Text { .. } | Kind::Day | Kind::Password(_) | Kind::Choice(_), cell) => {
                 FieldValue::Text(String::decode(cell).map_err(wrong)?)
             }
-            (Kind::Several(_) | Kind::SeveralRelated { .. }, cell) => {
+            (Kind::Permissions | Kind::SeveralRelated { .. }, cell) => {
                 FieldValue::Several(values::split_list(&[String::decode(cell).map_err(wrong)?]))
             }
             (_, cell) => FieldValue::Int(i64::decode(cell).map_err(wrong)?),
@@ -546,6 +511,8 @@ pub struct Action {
     pub name: &'static str,
     /// The text of its button: `Cancel bookings…`.
     pub label: &'static str,
+    /// What the log says of its objects: `Cancelled`.
+    pub past: &'static str,
     /// What will happen, for the confirmation page.
     pub about: &'static str,
     pub needs: Permission,
@@ -568,6 +535,7 @@ impl Action {
     pub const PLAIN: Action = Action {
         name: "",
         label: "",
+        past: "",
         about: "",
         needs: Permission::Change,
         also: &[],

@@ -30,8 +30,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_name_models_of_the_panel() {
+    fn actions_name_models_of_the_panel_and_have_words_for_the_log() {
         for action in SITE.models().flat_map(|model| model.actions) {
+            assert!(!action.past.is_empty(), "{}: the log has no words for it", action.label);
             for (name, permission) in action.also {
                 let model = SITE.model(name).unwrap_or_else(|| panic!("{} names {name}", action.label));
                 assert!(model.has(*permission), "{}: nobody can be granted {permission:?} on {name}", action.label);

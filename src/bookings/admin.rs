@@ -9,7 +9,7 @@ use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
-use crate::orders::admin::{code, orders_with_code, shown};
+use crate::orders::admin::{EMAIL, NAME, cancelled_with_show, code, orders_with_code, shown};
 use crate::orders::{history, touched};
 use crate::search;
 use crate::state::App;
@@ -55,6 +55,8 @@ pub static BOOKINGS: Model = Model {
             shown: Shown::Link { model: "users", id: "t.user_id" },
             ..Column::PLAIN
         },
+        NAME,
+        EMAIL,
         Column {
             name: "movie",
             label: "Show",
@@ -75,6 +77,11 @@ pub static BOOKINGS: Model = Model {
             name: "status",
             label: "Status",
             by: FilterBy::Choice { sql: "t.status", choices: COMMON_STATUS, counted: false },
+        },
+        Filter {
+            name: "with_show",
+            label: "Cancelled with the show",
+            by: FilterBy::Conditions(&[("yes", "Yes", cancelled_with_show!("v.id"))]),
         },
         Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "s.movie_id", model: "movies" } },
         Filter { name: "screen", label: "Screen", by: FilterBy::Related { sql: "s.screen_id", model: "screens" } },
@@ -108,6 +115,7 @@ pub static BOOKINGS: Model = Model {
     actions: &[Action {
         name: "cancel",
         label: "Cancel bookings…",
+        past: "Cancelled",
         about: "Their seats go back on sale immediately. Customers see the bookings as cancelled.",
         // Every booking belongs to an order.
         needs: Permission::View,

@@ -410,6 +410,9 @@ async fn put_screens(
         {
             loaded.screens.there += 1;
         } else {
+            if let Some(similar) = screen_store::similar_screen(tx, name, id).await? {
+                loaded.warnings.push(format!("screens[{position}].name: there is already a screen named {similar:?}"));
+            }
             screen_store::put_screen(tx, id, name).await?;
             loaded.screens.loaded += 1;
         }

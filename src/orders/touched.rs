@@ -10,6 +10,10 @@ use crate::state::App;
 /// Said before everything that customers would want to know about.
 const NOT_NOTIFIED: &str = "Customers are not notified: Marquee sends no messages.";
 
+/// Said before shows are cancelled.
+const FIND_ADDRESSES: &str = "Afterwards, the list of orders has the filter \"Cancelled with the show\"; its exports have \
+                              the email addresses, for staff who may view users.";
+
 pub fn by_bookings<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
     Box::pin(ended(app, TouchedBy::Bookings, ids))
 }
@@ -48,6 +52,7 @@ async fn ended(app: &App, by: TouchedBy, ids: &[i64]) -> Result<Vec<String>, DbE
         texts.push("No seats are booked or held.".to_owned());
     } else {
         texts.push(NOT_NOTIFIED.to_owned());
+        texts.extend((by == TouchedBy::Shows).then(|| FIND_ADDRESSES.to_owned()));
     }
     Ok(texts)
 }

@@ -29,10 +29,15 @@ pub static SCREENS: Model = Model {
 
 async fn save_screen(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let name = values.text("name");
-    match store::screen_named(work.tx, name).await? {
-        Some(other) if Some(other) != id => {
-            Err(SaveError::Faults(vec![("name", "A screen with this name already exists.".into())]))
-        }
-        _ => Ok(store::put_screen(work.tx, id, name).await?),
+    let known = store::screen_named(work.tx, name).await?;
+    if known.is_some() && known != id {
+        return Err(SaveError::Faults(vec![("name", "A screen with this name already exists.".into())]));
     }
+    if known.is_none()
+        && !values.anyway
+        && let Some(similar) = store::similar_screen(work.tx, name, id).await?
+    {
+        return Err(SaveError::Warnings(vec![format!("There is already a screen named \"{similar}\".")]));
+    }
+    Ok(store::put_screen(work.tx, id, name).await?)
 }

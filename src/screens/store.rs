@@ -48,3 +48,12 @@ pub async fn screen_named(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
     let found: Option<(i64,)> = tx.query_one("SELECT id FROM screens WHERE name = ?", vec![name.into()]).await?;
     Ok(found.map(|(id,)| id))
 }
+
+/// Returns the name of another screen that people would take for this one: it differs only in letter case, accents or
+/// spaces. If it is the very name, it does not count.
+pub async fn similar_screen(tx: &mut Tx, name: &str, id: Option<i64>) -> Result<Option<String>> {
+    let form = |name: &str| search::fold(name).split_whitespace().collect::<Vec<_>>().join(" ");
+    let all: Vec<(i64, String)> = tx.query("SELECT id, name FROM screens ORDER BY id", vec![]).await?;
+    let others = all.into_iter().filter(|(other, _)| Some(*other) != id).map(|(_, other)| other);
+    Ok(others.into_iter().find(|other| other != name && form(other) == form(name)))
+}

@@ -120,7 +120,7 @@ pub static SHOWS: Model = Model {
                 Field {
                     name: "date_time",
                     label: "Begins",
-                    help: "Local time at the cinema.",
+                    help: "Local time at the cinema ({zone}).",
                     sql: "t.date_time",
                     kind: Kind::Moment,
                     ..Field::PLAIN
@@ -226,6 +226,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "copy",
             label: "Copy to other dates…",
+            past: "Added as a copy",
             about: "Copies keep movie, screen and time of day. The earliest selected day becomes the first day of the \
                     copies; the other days follow at the same distance. Dates at which sales open or close are not \
                     copied.",
@@ -255,6 +256,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "copy_week",
             label: "Copy a week…",
+            past: "Added with a copied week",
             about: "Copies all shows of seven days, except cancelled ones. Copies keep movie, screen, weekday and time of \
                     day. Shows that already exist are skipped.",
             needs: Permission::Add,
@@ -291,6 +293,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "close",
             label: "Close sales",
+            past: "Sales closed",
             about: "Nobody can book or hold seats any more. Bookings stay, and holds can still be confirmed.",
             needs: Permission::Change,
             applies: "t.cancelled_at IS NULL AND t.date_time > {now} \
@@ -301,6 +304,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "reopen",
             label: "Reopen sales",
+            past: "Sales reopened",
             about: "Customers can book again, until the show begins or the default of the settings closes its sales.",
             needs: Permission::Change,
             applies: "t.cancelled_at IS NULL AND t.date_time > {now} AND t.sales_close_at <= {now}",
@@ -310,6 +314,7 @@ pub static SHOWS: Model = Model {
         Action {
             name: "cancel",
             label: "Cancel shows…",
+            past: "Cancelled",
             about: "The shows disappear from sale, and all their bookings, orders and holds are cancelled. This \
                     can't be undone.",
             needs: Permission::Cancel,

@@ -202,6 +202,9 @@ function rowsCanBeAdded(button) {
   });
 }
 
+// A browser can't show its message about a field in a closed row.
+document.addEventListener("invalid", ({ target }) => target.closest("details")?.setAttribute("open", ""), true);
+
 // A second click sends a form again; the server saves it once, but the page would be the answer to the second one.
 document.addEventListener("submit", (event) => {
   const form = event.target;

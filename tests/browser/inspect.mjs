@@ -1,5 +1,5 @@
-// What every page of the panel must satisfy, however a user reached it: no wider than the screen, and no violation that
-// axe-core rates serious or critical, in the light and in the dark theme.
+// What every page of the panel must satisfy, however a user reached it: no wider than the screen, and no violation of
+// axe-core's rules, in the light and in the dark theme.
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { fits } from "./browser.mjs";
@@ -34,9 +34,9 @@ async function faults(page, name, rules) {
   const violations = await page.evaluate(async (rules) => {
     const options = { resultTypes: ["violations"], ...(rules && { runOnly: { type: "rule", values: rules } }) };
     const { violations } = await window.axe.run(document, options);
-    return violations.map(({ id, impact, help, nodes }) => ({ id, impact, help, where: nodes.map((node) => node.html) }));
+    return violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.map((node) => node.html) }));
   }, rules);
-  return violations
-    .filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, help, where }) => `${name}: ${help} (${id}): ${where.slice(0, 3).join(" | ").slice(0, 500)}`);
+  return violations.map(
+    ({ id, help, where }) => `${name}: ${help} (${id}): ${where.slice(0, 3).join(" | ").slice(0, 500)}`,
+  );
 }

@@ -1,6 +1,7 @@
 // Starts a server for a test, and stops it.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -37,6 +38,27 @@ export async function withServer(binary, test) {
     server.kill();
     await ended;
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+// Runs `test(url)` behind a proxy that passes on `host(host)` as the Host. It leaves out the headers that browsers send
+// only to HTTPS and to their own machine.
+export async function behindProxy(url, host, test) {
+  const proxy = createServer((asked, reply) => {
+    const { "sec-fetch-site": _, ...headers } = asked.headers;
+    const options = { method: asked.method, headers: { ...headers, host: host(headers.host) } };
+    const onward = request(url + asked.url, options, (answer) => {
+      reply.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(reply);
+    });
+    asked.pipe(onward);
+  });
+  await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  try {
+    await test(`http://127.0.0.1:${proxy.address().port}`);
+  } finally {
+    proxy.closeAllConnections();
+    proxy.close();
   }
 }
 

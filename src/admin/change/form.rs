@@ -159,6 +159,15 @@ impl FormPart {
         self.raw = self.fields.iter().map(raw).collect();
     }
 
+    /// Checks whether a control differs from the stored value.
+    pub fn is_touched(&self, page: &Page) -> bool {
+        let zone = &page.app.config.time_zone;
+        self.edited_fields().any(|field| {
+            let stored = self.stored(field).unwrap_or(&FieldValue::Null);
+            self.raw(field) != fields::control_text(&field.kind, stored, zone)
+        })
+    }
+
     /// Returns the object's name for a message.
     pub fn label(&self) -> String {
         match &self.stored {

@@ -74,8 +74,11 @@ struct RowShown {
     url: String,
     faults: Vec<String>,
     controls: Vec<Control>,
+    edits: bool,
     deletes: bool,
     deleted: bool,
+    /// A stored row is closed unless there is something in it to see: an edit, or a fault.
+    is_open: bool,
 }
 
 impl ChangeForm {
@@ -260,8 +263,10 @@ async fn row_shown(page: &Page, names: &Names, part: &FormPart) -> Result<RowSho
         url: id.map_or(String::new(), |id| change_url(part.model, id)),
         faults: part.faults.iter().filter(|(field, _)| field.is_empty()).map(|(_, text)| text.clone()).collect(),
         controls,
+        edits: part.edited,
         deletes: id.is_some() && page.staff.deletes(part.model),
         deleted: matches!(part.change, Change::Delete),
+        is_open: !part.faults.is_empty() || matches!(part.change, Change::Delete) || part.is_touched(page),
     })
 }
 

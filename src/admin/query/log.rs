@@ -83,7 +83,7 @@ pub async fn of_object(db: &Db, model: &str, object_id: i64, before: i64, limit:
 /// The entries of the log that someone wants to see.
 #[derive(Debug, Clone, Default)]
 pub struct LogFilter {
-    /// Empty for all users.
+    /// The beginning of a username; empty for all users.
     pub username: String,
     /// Empty for all actions.
     pub action: String,
@@ -95,16 +95,20 @@ pub struct LogFilter {
 impl LogFilter {
     /// Returns the conditions, each after an `AND`, with their parameters.
     fn conditions(&self) -> (String, Vec<Value>) {
-        let text = |text: &str| (!text.is_empty()).then(|| text.into());
-        let all: [(&str, Option<Value>); 4] = [
-            (" AND LOWER(username) = LOWER(?)", text(&self.username)),
-            (" AND action = ?", text(&self.action)),
-            (" AND at >= ?", self.from.map(Value::Int)),
-            (" AND at < ?", self.until.map(Value::Int)),
-        ];
-        let (texts, params): (Vec<&str>, Vec<Value>) =
-            all.into_iter().filter_map(|(text, value)| Some((text, value?))).unzip();
-        (texts.concat(), params)
+        let mut all: Vec<(&str, Vec<Value>)> = Vec::new();
+        if !self.username.is_empty() {
+            // Not LIKE, because usernames have underscores.
+            let length = self.username.chars().count() as i64;
+            let params = vec![length.into(), (&self.username).into()];
+            all.push((" AND LOWER(SUBSTR(username, 1, ?)) = LOWER(?)", params));
+        }
+        if !self.action.is_empty() {
+            all.push((" AND action = ?", vec![(&self.action).into()]));
+        }
+        all.extend(self.from.map(|from| (" AND at >= ?", vec![from.into()])));
+        all.extend(self.until.map(|until| (" AND at < ?", vec![until.into()])));
+        let (texts, params): (Vec<&str>, Vec<Vec<Value>>) = all.into_iter().unzip();
+        (texts.concat(), params.concat())
     }
 }
 

@@ -25,9 +25,9 @@ pub mod time_sql;
 
 use std::time::Duration;
 
-use jiff::civil::Date;
-
 use super::{Filter, FilterBy, Model};
+use crate::error::ApiError;
+use crate::text;
 
 pub use period::Period;
 
@@ -63,7 +63,7 @@ impl Count {
     const UNKNOWN: Count = Count { rows: 0, more: true };
 }
 
-/// The query of a list, as in its URL. Invalid values are ignored.
+/// The query of a list, as in its URL. Invalid values are ignored, and those of filters and dates are remembered.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery {
     /// The words of the search.
@@ -76,6 +76,9 @@ pub struct ListQuery {
     pub period: Option<Period>,
     /// All objects on one page, to be printed. Links to this list leave it out.
     pub print: bool,
+    /// What would have narrowed the list, but is invalid: the labels of filters, with their values. The list shows more
+    /// than was wanted, so nothing may take all of its objects.
+    pub ignored: Vec<(&'static str, String)>,
 }
 
 /// The order of a list: a column by its name.
@@ -100,35 +103,56 @@ impl ListQuery {
     /// Parses the query of a URL.
     pub fn read(model: &'static Model, raw: &str) -> ListQuery {
         let mut query = ListQuery { page: 1, ..ListQuery::default() };
-        let (mut year, mut month, mut day) = (None, None, None);
-        let (mut first, mut last): (Option<Date>, Option<Date>) = (None, None);
+        let mut dates = DateParams::default();
         for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
             let value = value.trim();
             match name.as_ref() {
                 "q" => query.words = ListQuery::for_words(value).words,
                 "o" => query.sort = Sort::read(model, value),
                 "p" => query.page = value.parse().unwrap_or(1).max(1),
-                "year" => year = value.parse().ok(),
-                "month" => month = value.parse().ok(),
-                "day" => day = value.parse().ok(),
-                "from" => first = value.parse().ok(),
-                "to" => last = value.parse().ok(),
                 "print" => query.print = value == "1",
-                name => {
-                    if let Some(filter) = model.filters.iter().find(|filter| filter.name == name)
-                        && let Some(chosen) = filter.chosen(value)
-                    {
-                        query.filters.retain(|(other, ..)| other.name != name);
-                        query.filters.push((filter, value.to_owned(), chosen));
-                    }
-                }
+                name if model.dates.is_some() && dates.take(name, value) => {}
+                name => query.read_filter(model, name, value),
             }
         }
-        if model.dates.is_some() {
-            let of_calendar = year.and_then(|year| Period::new(year, month, day));
-            query.period = of_calendar.or_else(|| Period::range(first, last));
+        match dates.period() {
+            Ok(period) => query.period = period,
+            Err(text) => query.ignored.push(("Dates", shorten(&text))),
         }
         query
+    }
+
+    fn read_filter(&mut self, model: &'static Model, name: &str, value: &str) {
+        let Some(filter) = model.filters.iter().find(|filter| filter.name == name && !value.is_empty()) else { return };
+        match filter.chosen(value) {
+            Some(chosen) => {
+                self.filters.retain(|(other, ..)| other.name != name);
+                self.filters.push((filter, value.to_owned(), chosen));
+            }
+            None => self.ignored.push((filter.label, shorten(value))),
+        }
+    }
+
+    /// Returns a sentence about the filters that were ignored; empty if none were.
+    pub fn ignored_text(&self) -> String {
+        let one = |(label, value): &(&str, String)| format!("{label} \"{value}\"");
+        let all = self.ignored.iter().map(one).collect::<Vec<_>>().join(", ");
+        match self.ignored.len() {
+            0 => String::new(),
+            1 => format!("An invalid filter was ignored: {all}."),
+            _ => format!("Invalid filters were ignored: {all}."),
+        }
+    }
+
+    /// Refuses to take all objects of the list if a filter was ignored.
+    ///
+    /// # Errors
+    /// [`ApiError::Fields`]
+    pub fn refuse_ignored(&self) -> Result<(), ApiError> {
+        match self.ignored.is_empty() {
+            true => Ok(()),
+            false => Err(ApiError::Fields(vec![("filter".into(), vec![self.ignored_text()])])),
+        }
     }
 
     /// Returns a query that only searches for these words.
@@ -178,6 +202,54 @@ impl ListQuery {
 
     pub fn is_narrowed(&self) -> bool {
         !self.words.is_empty() || !self.filters.is_empty() || self.period.is_some()
+    }
+}
+
+/// Returns the beginning of a value of the URL, for a message.
+fn shorten(value: &str) -> String {
+    text::clean(value).chars().take(40).collect()
+}
+
+/// The parameters of a URL that limit a list to some days.
+#[derive(Default)]
+struct DateParams {
+    /// Year, month and day.
+    calendar: [Option<String>; 3],
+    /// The first and the last day.
+    ends: [Option<String>; 2],
+}
+
+impl DateParams {
+    /// Takes a parameter; false if it is another one.
+    fn take(&mut self, name: &str, value: &str) -> bool {
+        let place = match name {
+            "year" => &mut self.calendar[0],
+            "month" => &mut self.calendar[1],
+            "day" => &mut self.calendar[2],
+            "from" => &mut self.ends[0],
+            "to" => &mut self.ends[1],
+            _ => return false,
+        };
+        *place = (!value.is_empty()).then(|| value.to_owned());
+        true
+    }
+
+    /// Returns the period, or the invalid values as text.
+    fn period(&self) -> Result<Option<Period>, String> {
+        let period = match (&self.calendar, &self.ends) {
+            ([None, None, None], [None, None]) => return Ok(None),
+            ([None, None, None], [first, last]) => {
+                let day = |text: &Option<String>| text.as_ref().map(|text| text.parse()).transpose().ok();
+                day(first).zip(day(last)).and_then(|(first, last)| Period::range(first, last))
+            }
+            ([year, month, day], _) => {
+                let number = |text: &Option<String>| text.as_ref().map(|text| text.parse()).transpose().ok();
+                let year = year.as_ref().and_then(|year| year.parse().ok());
+                year.zip(number(month).zip(number(day))).and_then(|(year, (month, day))| Period::new(year, month, day))
+            }
+        };
+        let texts = self.calendar.iter().chain(&self.ends).flatten();
+        period.map(Some).ok_or_else(|| texts.map(String::as_str).collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -7,7 +7,7 @@ use super::list::List;
 use super::sql::Sql;
 use super::{BOUND, COUNT_LIMIT, Chosen, Count, ListQuery};
 use crate::admin::values::cell_text;
-use crate::admin::{Model, Shown};
+use crate::admin::{Column, Model, Shown};
 use crate::db::{Result, Row, Value};
 use crate::state::App;
 
@@ -22,19 +22,19 @@ pub struct ListRow {
     pub id: i64,
     pub label: String,
     pub version: i64,
-    /// By column: the cell, and a second value (the whole of a bar, the id behind a link).
+    /// By wanted column: the cell, and a second value (the whole of a bar, the id behind a link).
     pub cells: Vec<(Value, Value)>,
 }
 
-/// Returns the objects with these ids, in the order of the ids.
-pub async fn rows(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<ListRow>> {
+/// Returns the objects with these ids, in the order of the ids, with these columns.
+pub async fn rows(app: &App, model: &'static Model, columns: &[&'static Column], ids: &[i64]) -> Result<Vec<ListRow>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let builder = Builder::new(app, model);
     let version = if model.version.is_empty() { "0" } else { model.version };
     let mut wanted = vec!["t.id".to_owned(), builder.to_sql(model.label), builder.to_sql(version)];
-    for column in model.columns {
+    for column in columns {
         wanted.push(builder.to_sql(column.sql));
         wanted.push(builder.to_sql(match column.shown {
             Shown::Bar { of } => of,
@@ -50,7 +50,7 @@ pub async fn rows(app: &App, model: &'static Model, ids: &[i64]) -> Result<Vec<L
     let mut by_id: BTreeMap<i64, ListRow> = BTreeMap::new();
     for mut row in found {
         let (id, label, version) = (row.take()?, cell_text(row.take()?), row.take()?);
-        let cells = model.columns.iter().map(|_| Ok((row.take()?, row.take()?))).collect::<Result<_>>()?;
+        let cells = columns.iter().map(|_| Ok((row.take()?, row.take()?))).collect::<Result<_>>()?;
         by_id.insert(id, ListRow { id, label, version, cells });
     }
     Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())

@@ -1,4 +1,4 @@
-//! The stylesheets and scripts of pages, compiled in.
+//! The stylesheets, scripts and icons of pages, compiled in.
 
 use std::sync::LazyLock;
 
@@ -19,10 +19,11 @@ struct Asset {
     version: String,
 }
 
-static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
         ("admin.css", "text/css; charset=utf-8", include_str!("../../../static/admin/admin.css")),
         ("admin.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/admin.js")),
+        ("favicon.svg", "image/svg+xml", include_str!("../../../static/admin/favicon.svg")),
     ]
     .map(|(name, kind, text)| {
         let hash = Sha256::digest(text);

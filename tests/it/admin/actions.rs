@@ -2,7 +2,7 @@
 //! offered.
 
 use super::cinema::{follow, run, send_action};
-use crate::api::holds::{act, hold, is_refused};
+use crate::api::holds::{act, hold, is_refused, post};
 use crate::support::{App, Browser, Engine, booking};
 
 tests! {
@@ -11,6 +11,7 @@ tests! {
         an_action_leads_back_to_its_list,
         actions_that_cannot_apply_are_not_offered,
         closed_sales_can_be_reopened,
+        customers_of_a_cancelled_show_are_found,
     ]
 }
 
@@ -36,6 +37,7 @@ async fn a_confirmation_says_what_is_touched(engine: Engine) {
         "1 of these orders is paid.",
         "2 seats on hold now will be released.",
         "Customers are not notified",
+        "has the filter &#34;Cancelled with the show&#34;",
     ] {
         assert!(page.contains(text), "{text}: {page}");
     }
@@ -121,4 +123,47 @@ async fn closed_sales_can_be_reopened(engine: Engine) {
     booking(&world.ann, 1, 1).send(&app).await.expect(201);
     let log = app.sql("SELECT action FROM admin_log WHERE model = 'shows' ORDER BY id").await;
     assert_eq!(log, [["close"], ["reopen"]]);
+}
+
+/// The orders and bookings that ended with their show, with the addresses of their customers.
+async fn customers_of_a_cancelled_show_are_found(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    let mut root = app.superuser("root").await;
+    app.sql("UPDATE users SET first_name = 'Ann', last_name = 'Lee' WHERE username = 'ann'").await;
+    let id = |reply: &serde_json::Value| reply["id"].as_i64().expect("an id");
+    let both = id(&booking(&world.ann, 1, 1).send(&app).await.expect(201).json());
+    let paid = id(&booking(&world.bob, 1, 2).send(&app).await.expect(201).json());
+    run(&app, &mut root, "orders.paid", &[paid], &[]).await;
+    // Cancelled by the customer, by staff long before, and with no show.
+    let own = id(&booking(&world.ann, 1, 3).send(&app).await.expect(201).json());
+    post(&world.ann, &format!("/api/bookings/{own}/cancel/")).send(&app).await.expect(200);
+    let before = id(&booking(&world.bob, 1, 4).send(&app).await.expect(201).json());
+    let elsewhere = id(&booking(&world.bob, 2, 1).send(&app).await.expect(201).json());
+    run(&app, &mut root, "bookings.cancel", &[before, elsewhere], &[]).await;
+    app.sql(&format!("UPDATE bookings SET cancelled_at = cancelled_at - 120000000 WHERE id = {before}")).await;
+    run(&app, &mut root, "shows.cancel", &[1], &[]).await;
+    for list in ["orders", "bookings"] {
+        let exported = async |who: &mut Browser, query: &str| {
+            let path = format!("/admin/{list}/export/?format=json&o=id&{query}");
+            who.get(&app, path).await.expect(200).json()
+        };
+        let found = exported(&mut root, "with_show=yes").await;
+        let found: Vec<_> =
+            found.as_array().expect("a list").iter().map(|row| (id(row), row["email"].clone())).collect();
+        assert_eq!(found, [(both, "ann@example.com".into()), (paid, "bob@example.com".into())], "{list}");
+        assert_eq!(exported(&mut root, "with_show=yes&show=2").await, serde_json::json!([]));
+        let page = open(&app, &mut root, &format!("{list}/?with_show=yes")).await;
+        assert!(page.contains("Cancelled with the show: Yes"), "{page}");
+        assert!(!page.contains("ann@example.com"), "addresses are only in exports: {page}");
+        let csv = open(&app, &mut root, &format!("{list}/export/?with_show=yes&user={}", world.ann.id)).await;
+        assert!(csv.contains("\"ann\",\"Ann Lee\",\"ann@example.com\""), "{csv}");
+        // Only for staff who may view users.
+        let view = format!("{list}.view");
+        let mut clerk = app.staff(&format!("{list}_clerk"), &[&view]).await;
+        let row = &exported(&mut clerk, "with_show=yes").await[0];
+        assert!(row["user"] == "ann" && row.get("email").is_none() && row.get("name").is_none(), "{row}");
+        let mut clerk = app.staff(&format!("{list}_manager"), &[&view, "users.view"]).await;
+        assert_eq!(exported(&mut clerk, "with_show=yes").await[0]["name"], "Ann Lee");
+    }
 }

@@ -506,7 +506,11 @@ async fn a_new_title_is_shown_immediately(engine: Engine) {
 async fn browsers_cache_static_files(engine: Engine) {
     let app = App::start(engine).await;
     let page = Call::get("/admin/login/").send(&app).await.expect(200).text;
-    for (name, kind) in [("admin.css", "text/css; charset=utf-8"), ("admin.js", "text/javascript; charset=utf-8")] {
+    for (name, kind) in [
+        ("admin.css", "text/css; charset=utf-8"),
+        ("admin.js", "text/javascript; charset=utf-8"),
+        ("favicon.svg", "image/svg+xml"),
+    ] {
         let (_, rest) = page.split_once(&format!("/admin/static/{name}?v=")).expect("the page names it");
         let version = rest.split('"').next().expect("a version");
         let file = Call::get(format!("/admin/static/{name}?v={version}")).send(&app).await.expect(200);

@@ -193,6 +193,8 @@ async fn ranges_of_days_are_filters(engine: Engine) {
     for part in [
         // The range stays in the form, and in the links to the weeks around it and the days within.
         r#"name="from" value="2035-12-03""#,
+        r#"data-weekday="from">Monday</span>"#,
+        r#"data-weekday="to">Sunday</span>"#,
         r#"name="to" value="2035-12-09""#,
         r#"href="?from=2035-11-26&#38;to=2035-12-02&#38;o=-begins""#,
         r#"href="?from=2035-12-10&#38;to=2035-12-16&#38;o=-begins""#,
@@ -206,6 +208,7 @@ async fn ranges_of_days_are_filters(engine: Engine) {
     assert!(page.contains(">Week of 3 Dec</a>") && page.contains(">Fri 7</a>"), "a whole month: {page}");
     let page = open(&app, &mut staff, "shows/1/change/").await;
     assert!(page.contains(r#"data-weekday="date_time">Saturday</span>"#), "{page}");
+    assert!(page.contains("Local time at the cinema (UTC)."), "{page}");
 }
 
 async fn a_week_is_copied_in_one_action(engine: Engine) {

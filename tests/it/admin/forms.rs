@@ -19,6 +19,7 @@ tests! {
     admin_forms: [
         a_new_model_needs_only_its_description,
         permissions_apply_to_a_new_model,
+        stored_rows_are_closed,
         outdated_forms_are_refused,
         concurrent_saves_conflict,
         local_times_on_clock_change_days,
@@ -247,6 +248,29 @@ async fn permissions_apply_to_a_new_model(engine: Engine) {
     let as_new = fill(&mut editor, &base, "/admin/planets/1/change/", &[("_as_new", "1"), ("name", "Two")]).await;
     assert_eq!(as_new.status, 403);
     assert_eq!(planets(&app).await, [["Mars", "rock", "2"]]);
+}
+
+/// A movie's shows are one line each, until there is something in them to see.
+async fn stored_rows_are_closed(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    let mut root = app.superuser("root").await;
+    let path = "/admin/movies/1/change/";
+    let page = root.get(&app, path).await.expect(200).text;
+    let rows = |page: &str| {
+        let of = |rest: &str| rest.starts_with(" open>");
+        page.split("<details").skip(1).map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&page), [false, false]);
+    assert!(page.contains("<a href=\"/admin/shows/1/change/\">The Long Take, "), "{page}");
+    assert_eq!(page.matches("<fieldset class=\"row\">").count(), 2 + 3 + 1, "new rows and their template are open");
+    for (field, value) in [("total_seats", "x"), ("_delete", "1"), ("total_seats", "40")] {
+        let name = format!("inline0-1-{field}");
+        // Without a title, all of the form is refused.
+        let fields = filled(&page, &[(&name, value), ("title", "")]);
+        let refused = send(&mut root, app.base(), path, &fields).await.expect(422);
+        assert_eq!(rows(&refused.text), [false, true], "{name}={value}: {}", refused.text);
+    }
 }
 
 async fn outdated_forms_are_refused(engine: Engine) {

@@ -14,6 +14,7 @@ tests! {
         days_are_in_the_cinemas_time_zone,
         lists_have_an_order_and_pages,
         any_url_has_an_answer,
+        an_invalid_filter_takes_nothing,
         exports_are_safe_for_spreadsheets,
         exports_have_the_separator_that_was_chosen,
         matches_can_be_exported,
@@ -79,7 +80,7 @@ async fn days_are_in_the_cinemas_time_zone(engine: Engine) {
         ("year=2026", vec![1, 2, 3, 4, 5, 6]),
         ("year=2027&month=1&day=1", vec![7]),
         ("year=2025", vec![]),
-        // A date that does not exist is ignored.
+        // A date that does not exist is ignored, and the page says so.
         ("year=2026&month=2&day=30", vec![1, 2, 3, 4, 5, 6, 7]),
         ("month=3", vec![1, 2, 3, 4, 5, 6, 7]),
     ] {
@@ -176,10 +177,46 @@ async fn any_url_has_an_answer(engine: Engine) {
     ];
     for model in ["movies", "screens", "shows", "bookings", "orders", "holds", "users", "groups"] {
         for query in queries {
-            for place in ["", "export/", "names/"] {
-                open(&app, &mut root, &format!("{model}/{place}?{query}")).await;
-            }
+            let page = open(&app, &mut root, &format!("{model}/?{query}")).await;
+            open(&app, &mut root, &format!("{model}/names/?{query}")).await;
+            // What a page can say, a file can't.
+            let is_valid = !page.contains("ignored: ");
+            let export = root.get(&app, format!("/admin/{model}/export/?{query}")).await;
+            assert_eq!(export.status, if is_valid { 200 } else { 400 }, "{model}: {query}: {}", export.text);
         }
+    }
+}
+
+/// The list says what it ignored, and no action, export or print takes its objects for those that were wanted.
+async fn an_invalid_filter_takes_nothing(engine: Engine) {
+    let (app, mut root) = panel(engine).await;
+    app.world().await;
+    for (query, told) in [
+        ("state=soldout", "An invalid filter was ignored: State &#34;soldout&#34;."),
+        ("screen=one", "Screen &#34;one&#34;"),
+        ("from=someday", "Dates &#34;someday&#34;"),
+        ("year=2035&month=13", "Dates &#34;2035 13&#34;"),
+        ("state=x&when=y", "Invalid filters were ignored: State &#34;x&#34;, When &#34;y&#34;."),
+        ("state=%E2%80%AEx%00", "State &#34;x&#34;"),
+    ] {
+        for print in ["", "&print=1"] {
+            let page = open(&app, &mut root, &format!("shows/?{query}{print}")).await;
+            let (_, notice) = page.split_once("<p class=\"notice\"").expect("a notice");
+            assert!(notice.split("</p>").next().is_some_and(|notice| notice.contains(told)), "{told}: {page}");
+            assert!(!page.contains("on every page"), "{page}");
+        }
+        let refused = root.get(&app, format!("/admin/shows/export/?all=1&{query}")).await.expect(400);
+        assert!(refused.text.contains("ignored"), "{}", refused.text);
+        root.get(&app, format!("/admin/shows/export/?ids=1&{query}")).await.expect(200);
+        let refused = root.get(&app, format!("/admin/shows/actions/cancel/?all=1&when=past&{query}")).await.expect(303);
+        let back = refused.header("location").expect("the list");
+        let page = root.get(&app, back).await.expect(200).text;
+        assert!(page.contains("Nothing was selected.") && page.contains(told), "{page}");
+        root.get(&app, format!("/admin/shows/actions/cancel/?ids=1&{query}")).await.expect(200);
+    }
+    for query in ["", "state=&from=&to=", "state=sold_out", "when=past&from=2020-01-01", "screen=99"] {
+        let page = open(&app, &mut root, &format!("shows/?{query}")).await;
+        assert!(!page.contains("ignored"), "{query}: {page}");
     }
 }
 

@@ -12,6 +12,7 @@ tests! {
         control_characters_are_cleaned,
         titles_from_right_to_left_are_isolated,
         a_longer_movie_warns_of_its_shows,
+        a_similar_screen_is_warned_of,
     ]
 }
 
@@ -132,4 +133,34 @@ async fn a_longer_movie_warns_of_its_shows(engine: Engine) {
     // The warning can be overridden.
     let anyway = [("duration_minutes", "170"), ("_anyway", "1")];
     send(&app, &mut root, movie, &anyway).await.expect(303);
+}
+
+/// A screen that people would take for another one, in the form and in a file.
+async fn a_similar_screen_is_warned_of(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    let mut root = app.superuser("root").await;
+    let (add, change) = ("/admin/screens/add/", "/admin/screens/2/change/");
+    let told = "There is already a screen named &#34;Screen 1&#34;.";
+    for name in ["screen 1", "Screen  1", "SCRÉEN 1"] {
+        let warned = root.post(&app, add, &[("name", name)]).await.expect(409);
+        assert!(warned.text.contains(told), "{name}: {}", warned.text);
+        root.post(&app, change, &[("name", name), ("_version", "1")]).await.expect(409);
+    }
+    root.post(&app, add, &[("name", "Screen 1")]).await.expect(422);
+    // Its own name in another form is no other screen.
+    root.post(&app, change, &[("name", "SCREEN 2"), ("_version", "1")]).await.expect(303);
+    root.post(&app, change, &[("name", "screen 1"), ("_version", "2"), ("_anyway", "1")]).await.expect(303);
+    let load = |name: &str| {
+        let file = tempfile::Builder::new().suffix(".json").tempfile().expect("a file");
+        std::fs::write(file.path(), json!({"screens": [{"name": name}]}).to_string()).expect("it can be written");
+        let output = app.succeed(&["loaddata", file.path().to_str().expect("UTF-8")]);
+        String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8")
+    };
+    let said = load("Screen-1");
+    assert!(!said.contains("WARNING"), "{said}");
+    let said = load("screen-1");
+    assert!(said.contains("WARNING screens[0].name: there is already a screen named \"Screen-1\""), "{said}");
+    let said = load("screen 1");
+    assert!(!said.contains("WARNING"), "it is the stored one: {said}");
 }

@@ -74,7 +74,7 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
             _ if action.alone => Vec::new(),
             "1" if !list.ignored.is_empty() => {
                 let message = format!("Nothing was selected. {}", list.ignored_text());
-                return Ok(see_other(&list_url(model, &list.text()), &[message.into()]));
+                return Ok(see_other(&list_url(model, &list.text()), &[Message::warning(message)]));
             }
             "1" => rows::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
@@ -82,11 +82,11 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
         let back = list.text();
         if ids.is_empty() && !action.alone {
             let message = format!("Select at least one {} first.", model.one);
-            return Ok(see_other(&list_url(model, &back), &[message.into()]));
+            return Ok(see_other(&list_url(model, &back), &[Message::warning(message)]));
         }
         if ids.len() > most {
             let message = format!("You can select at most {most} {}. Narrow the list first.", model.many);
-            return Ok(see_other(&list_url(model, &back), &[message.into()]));
+            return Ok(see_other(&list_url(model, &back), &[Message::warning(message)]));
         }
         let initial = |field: &Field| (field.name.to_owned(), initial(&page, &list, field));
         let raw = Posted(action.asks.iter().map(initial).filter(|(_, text)| !text.is_empty()).collect());
@@ -518,9 +518,9 @@ impl Progress {
 
     /// Returns the result as messages, the first with these links.
     fn as_messages(&self, links: Vec<(String, String)>) -> Vec<Message> {
-        let others = self.messages.iter().cloned().chain(self.not_done.iter().map(|text| format!("Not done: {text}")));
-        let done = Message { text: self.done_text(), links };
-        [done].into_iter().chain(others.map(Message::from)).collect()
+        let not_done = self.not_done.iter().map(|text| Message::warning(format!("Not done: {text}")));
+        let done = Message { text: self.done_text(), links, warns: self.done == 0 };
+        [done].into_iter().chain(self.messages.iter().cloned().map(Message::from)).chain(not_done).collect()
     }
 
     fn done_text(&self) -> String {

@@ -155,8 +155,8 @@ fn parse_several(
     Ok(FieldValue::Several(values))
 }
 
-/// Checks whether the value of a control is unchanged.
-fn is_unchanged(kind: &Kind, was: &[String], posted: &[String]) -> bool {
+/// Checks whether the value of a control is unchanged. A browser posts nothing or an empty text for no value.
+pub fn is_unchanged(kind: &Kind, was: &[String], posted: &[String]) -> bool {
     match kind {
         Kind::Permissions | Kind::SeveralRelated { .. } => split_list(was) == split_list(posted),
         _ => {
@@ -275,6 +275,9 @@ pub struct Control {
     pub shape: Shape,
 }
 
+/// The name of a model, and its permissions: whether each is chosen, and its key.
+pub type PermissionRow = (&'static str, [Option<(bool, String)>; Permission::ALL.len()]);
+
 #[derive(Debug)]
 pub enum Shape {
     /// Read-only text. `url` leads to the object that it names, if any.
@@ -322,10 +325,10 @@ pub enum Shape {
         names: String,
         more: bool,
     },
-    /// For each model: its name, and its permissions in the order of [`Permission::ALL`]; none if the model has no such
-    /// permission. A permission is: whether it is chosen, and its key. `others` are stored ones that no longer exist.
+    /// A row for each model, with its permissions in the order of [`Permission::ALL`]; none if the model has no such
+    /// permission. `others` are stored ones that no longer exist.
     Permissions {
-        rows: Vec<(&'static str, [Option<(bool, String)>; Permission::ALL.len()])>,
+        rows: Vec<PermissionRow>,
         others: Vec<String>,
     },
     Password,

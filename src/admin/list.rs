@@ -451,38 +451,40 @@ pub async fn save_column(page: Page, Of(model): Of, RawQuery(raw): RawQuery, pos
             Err(error) => {
                 // Some objects may be saved, so report them.
                 let ends = matches!(error, SaveError::Db(_));
-                messages.push(not_saved(model, id, error));
+                let named = rows::rows(&page.app, model, &[], &[id]).await.ok().and_then(|mut rows| rows.pop());
+                let name = named.map_or(id.to_string(), |row| format!("“{}”", row.label));
+                messages.push(Message::warning(not_saved(&format!("{} {name}", model.one), error)));
                 if ends {
                     break;
                 }
             }
         }
     }
-    let count = Count { rows: saved, more: false };
-    messages.insert(0, format!("Saved: {} {}.", thousands(count), if saved == 1 { model.one } else { model.many }));
+    if saved > 0 || messages.is_empty() {
+        let count = thousands(Count { rows: saved, more: false });
+        messages.insert(0, format!("Saved: {count} {}.", if saved == 1 { model.one } else { model.many }).into());
+    }
     let query = ListQuery::read(model, raw.as_deref().unwrap_or_default());
-    let messages: Vec<Message> = messages.into_iter().map(Message::from).collect();
     see_other(&list_url(model, &query.text()), &messages)
 }
 
-/// Returns the message why an object of a list was not saved.
-fn not_saved(model: &Model, id: i64, error: SaveError) -> String {
-    let one = model.one;
+/// Returns the message why an object of a list was not saved; `named` is its kind and name.
+fn not_saved(named: &str, error: SaveError) -> String {
     match error {
         SaveError::Faults(faults) => {
             let texts: Vec<String> = faults.into_iter().map(|(_, text)| text).collect();
-            format!("Not saved: {one} {id}. {}", texts.join(" "))
+            format!("Not saved: {named}. {}", texts.join(" "))
         }
         SaveError::Warnings(warnings) => {
-            format!("Not saved: {one} {id}. {} You can still save it on its own page.", warnings.join(" "))
+            format!("Not saved: {named}. {} You can still save it on its own page.", warnings.join(" "))
         }
-        SaveError::Stays { why, .. } => format!("Not saved: {one} {id}. {why}"),
+        SaveError::Stays { why, .. } => format!("Not saved: {named}. {why}"),
         SaveError::Stale => {
-            format!("Not saved: {one} {id} was changed by someone else. Check it, and try again.")
+            format!("Not saved: {named} was changed by someone else. Check it, and try again.")
         }
         SaveError::Db(error) => {
             tracing::error!(%error, "saving a list failed");
-            format!("Not saved: {one} {id} and everything after it, because of a database error.")
+            format!("Not saved: {named} and everything after it, because of a database error.")
         }
     }
 }

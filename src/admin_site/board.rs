@@ -45,6 +45,7 @@ struct Line {
 
 struct DayLine {
     date: String,
+    iso: String,
     day: String,
     shows: i64,
     seats: i64,
@@ -88,6 +89,7 @@ pub async fn board(app: &App, staff: &Staff) -> Result<String, DbError> {
     let today = days.remove(&spans[0].0).unwrap_or_default();
     let days = days.into_iter().map(|(begins, Day { shows, seats, taken, .. })| DayLine {
         date: text(begins, "%A, %-d %B"),
+        iso: text(begins, "%F"),
         day: text(begins, DAY),
         shows,
         seats,

@@ -204,5 +204,5 @@ fn next_url(form: &ChangeForm, posted: &Posted, id: i64) -> String {
 fn redirect_repeated(form: &ChangeForm, posted: &Posted, id: i64) -> Response {
     let text = "The form was sent twice; it was saved once.".to_owned();
     let links = vec![(format!("Open the {}", form.model.one), change_url(form.model, id))];
-    see_other(&next_url(form, posted, id), &[Message { text, links }])
+    see_other(&next_url(form, posted, id), &[Message { text, links, warns: false }])
 }

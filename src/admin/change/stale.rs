@@ -72,11 +72,12 @@ impl FormPart {
                 Ok(parsed) => fields::describe(field, &parsed.value, names, zone),
                 Err(_) => raw.join(", "),
             };
-            if was != now || sent != now {
+            let is_same = |one: &[String], other: &[String]| fields::is_unchanged(&field.kind, one, other);
+            if !is_same(&now, &was) || !is_same(&now, &sent) {
                 let label = field.label;
                 differences.push(Difference { label, was: describe(&was), now: describe(&now), sent: describe(&sent) });
             }
-            if sent == was {
+            if is_same(&was, &sent) {
                 self.raw.insert(field.name, now);
             }
         }

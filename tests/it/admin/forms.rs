@@ -21,6 +21,7 @@ tests! {
         permissions_apply_to_a_new_model,
         stored_rows_are_closed,
         outdated_forms_are_refused,
+        rules_that_someone_else_set_are_kept,
         concurrent_saves_conflict,
         local_times_on_clock_change_days,
         rows_are_saved_with_their_object,
@@ -292,6 +293,20 @@ async fn outdated_forms_are_refused(engine: Engine) {
     assert_eq!(planets(&app).await, [["Ares", "rock", "7"]]);
     app.sql("DELETE FROM planets").await;
     assert_eq!(send(&mut root, &base, change, &filled(&read.text, &[("moons", "1")])).await.status, 404);
+}
+
+/// An empty control is no edit of a value that was empty when the form was opened.
+async fn rules_that_someone_else_set_are_kept(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    let (mut root, base) = (app.superuser("root").await, app.base());
+    let show = "/admin/shows/1/change/";
+    let read = root.get(&app, show).await.expect(200);
+    send(&mut root, base, show, &filled(&read.text, &[("user_limit", "4")])).await.expect(303);
+    let stale = send(&mut root, base, show, &filled(&read.text, &[("total_seats", "41")])).await;
+    says(&stale, 409, "<td>4</td>");
+    send(&mut root, base, show, &filled(&stale.text, &[])).await.expect(303);
+    assert_eq!(app.sql("SELECT total_seats, user_limit FROM shows WHERE id = 1").await, [["41", "4"]]);
 }
 
 async fn concurrent_saves_conflict(engine: Engine) {

@@ -368,7 +368,7 @@ async fn a_column_can_be_edited_in_the_list(engine: Engine) {
     let fields = [("1-duration_minutes", "160"), ("1-duration_minutes-was", "142"), ("1-version", "1")];
     root.post(&app, "/admin/movies/", &fields).await.expect(303);
     let page = open(&app, &mut root, "movies/").await;
-    assert!(page.contains("changed by someone else") && page.contains("Saved: 0 movies."), "{page}");
+    assert!(page.contains("changed by someone else") && !page.contains("Saved:"), "{page}");
     let fields = [("1-duration_minutes", "0"), ("1-duration_minutes-was", "150"), ("1-version", "2")];
     root.post(&app, "/admin/movies/", &fields).await.expect(303);
     assert!(open(&app, &mut root, "movies/").await.contains("Not saved: movie 1."));

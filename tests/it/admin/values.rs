@@ -118,7 +118,16 @@ async fn a_longer_movie_warns_of_its_shows(engine: Engine) {
     let cell = [("1-duration_minutes", "160"), ("1-duration_minutes-was", "142"), ("1-version", "1")];
     root.post(&app, "/admin/movies/", &cell).await.expect(303);
     let list = root.get(&app, "/admin/movies/").await.expect(200).text;
-    assert!(list.contains("Not saved: movie 1.") && list.contains(&warning), "{list}");
+    assert!(list.contains("Not saved: movie “The Long Take”.") && list.contains(&warning), "{list}");
+    // However many shows there are.
+    let times = (0..60).map(|n| format!("2036-{:02}-{:02}T18:00:00Z", n % 12 + 1, n / 12 + 1));
+    let pairs = times.flat_map(|first| [first.clone(), first.replace("18:00", "20:30")]);
+    let shows = pairs.map(|at| json!({"movie": 1, "screen": 1, "date_time": at, "total_seats": 5}));
+    app.load(json!({"shows": shows.collect::<Vec<_>>()}));
+    root.post(&app, "/admin/movies/", &cell).await.expect(303);
+    let list = root.get(&app, "/admin/movies/").await.expect(200).text;
+    assert!(list.contains("Not saved: movie “The Long Take”.") && !list.contains("Done."), "{list}");
+    app.sql("DELETE FROM shows WHERE date_time >= 2082758400000000").await;
     // And loaddata loads it, with the warning.
     let file = tempfile::Builder::new().suffix(".json").tempfile().expect("a file");
     let movies = json!({"movies": [{"id": 1, "title": "The Long Take", "duration_minutes": 160}]});

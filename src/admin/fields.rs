@@ -275,9 +275,6 @@ pub struct Control {
     pub shape: Shape,
 }
 
-/// The name of a model, and its permissions: whether each is chosen, and its key.
-pub type PermissionRow = (&'static str, [Option<(bool, String)>; Permission::ALL.len()]);
-
 #[derive(Debug)]
 pub enum Shape {
     /// Read-only text. `url` leads to the object that it names, if any.
@@ -325,13 +322,20 @@ pub enum Shape {
         names: String,
         more: bool,
     },
-    /// A row for each model, with its permissions in the order of [`Permission::ALL`]; none if the model has no such
-    /// permission. `others` are stored ones that no longer exist.
+    /// `others` are stored permissions that no longer exist.
     Permissions {
         rows: Vec<PermissionRow>,
         others: Vec<String>,
     },
     Password,
+}
+
+/// The permissions on a model.
+#[derive(Debug)]
+pub struct PermissionRow {
+    pub many: &'static str,
+    /// In the order of [`Permission::ALL`]: whether it is chosen, and its key; none if the model has no such permission.
+    pub cells: [Option<(bool, String)>; Permission::ALL.len()],
 }
 
 impl Control {
@@ -437,7 +441,7 @@ fn permissions_shape(site: &Site, mut chosen: Vec<String>) -> Shape {
             let key = permission.key(model);
             model.has(permission).then(|| (take(&key), key))
         };
-        (model.many, Permission::ALL.map(cell))
+        PermissionRow { many: model.many, cells: Permission::ALL.map(cell) }
     };
     let rows = site.models().map(row).collect();
     Shape::Permissions { rows, others: chosen }

@@ -22,10 +22,10 @@ codes! {
     MALFORMED_BODY = "malformed_body", 400, "The body does not match its Content-Type.";
     TOO_MANY_FIELDS = "too_many_fields", 400, "The body has more than 1,000 fields.";
     BODY_UNREAD = "body_unread", 400, "The body arrived too slowly, or the connection failed.";
-    BAD_IDEMPOTENCY_KEY = "bad_idempotency_key", 400, "The Idempotency-Key is not 1 to 255 visible ASCII characters.";
+    BAD_IDEMPOTENCY_KEY = "bad_idempotency_key", 400, "The Idempotency-Key is not 1 to 255 visible ASCII characters other than quotation marks.";
     UNKNOWN_HOST = "unknown_host", 400, "ALLOWED_HOSTS does not list the host.";
-    NOT_AUTHENTICATED = "not_authenticated", 401, "No access token was sent.";
-    BAD_AUTHORIZATION_HEADER = "bad_authorization_header", 401, "The Authorization header is not `Bearer` and a token.";
+    NOT_AUTHENTICATED = "not_authenticated", 401, "No access token was sent after `Bearer`.";
+    BAD_AUTHORIZATION_HEADER = "bad_authorization_header", 401, "The Authorization header is `Bearer` without exactly one token.";
     TOKEN_NOT_VALID = "token_not_valid", 401, "The token has expired, is older than the password, or is no token of this server.";
     USER_NOT_FOUND = "user_not_found", 401, "The token's user no longer exists.";
     USER_INACTIVE = "user_inactive", 401, "The token's user is deactivated.";
@@ -37,7 +37,7 @@ codes! {
     NOT_FOUND = "not_found", 404, "The path is unknown, or there is no such object, or it belongs to another user.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "The path has no such method; `Allow` lists those it has.";
     NOT_ACCEPTABLE = "not_acceptable", 406, "Accept allows no media type that the server has.";
-    SEAT_TAKEN = "seat_taken", 409, "Someone else has a seat; `seats` lists the seats that are not free.";
+    SEAT_TAKEN = "seat_taken", 409, "A seat is booked or held, perhaps by the same user; `seats` lists those that are not free.";
     SHOW_FULL = "show_full", 409, "The show has no free seat.";
     SHOW_STARTED = "show_started", 409, "The show has begun.";
     SALES_NOT_OPEN = "sales_not_open", 409, "Sales for the show have not begun.";

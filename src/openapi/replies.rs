@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use utoipa::Modify;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{Components, SchemaType};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -55,6 +56,7 @@ fn complete(operation: &mut Operation, has_body: bool, has_id: bool, components:
         let is_needed = body.content.values().any(|content| needs_fields(content, &components.schemas));
         body.required = Some(if is_needed { Required::True } else { Required::False });
     }
+    let field = operation.request_body.as_ref().and_then(|body| a_field(body, &components.schemas));
     let is_one_of = |list: &[&str]| operation.operation_id.as_deref().is_some_and(|id| list.contains(&id));
     let (is_open, is_recorded) = (is_one_of(&OPEN), is_one_of(&CONTRACT));
     operation.security =
@@ -68,7 +70,9 @@ fn complete(operation: &mut Operation, has_body: bool, has_id: bool, components:
     }
     let replies = &mut operation.responses.responses;
     let style = if is_recorded { Style::Recorded } else { Style::Own };
-    for (status, reply) in common_replies(style, has_body, has_id) {
+    for (status, reply) in
+        common_replies(style, has_body.then_some(field.as_deref().unwrap_or("non_field_errors")), has_id)
+    {
         // The operations of the contract that need no token still refuse a bad one.
         if status != "401" || !is_open || is_recorded {
             replies.entry(status.to_owned()).or_insert(reply.into());
@@ -103,6 +107,16 @@ fn needs_fields(content: &RefOr<Content>, schemas: &BTreeMap<String, RefOr<Objec
     let RefOr::T(Content { schema: Some(RefOr::Ref(named)), .. }) = content else { return true };
     let schema = named.ref_location.rsplit('/').next().and_then(|name| schemas.get(name));
     !matches!(schema, Some(RefOr::T(ObjectSchema::Object(object))) if object.required.is_empty())
+}
+
+/// Returns the first required field of a body, or else the first one.
+fn a_field(body: &RefOr<RequestBody>, schemas: &BTreeMap<String, RefOr<ObjectSchema>>) -> Option<String> {
+    let RefOr::T(body) = body else { return None };
+    let RefOr::T(Content { schema: Some(RefOr::Ref(named)), .. }) = body.content.values().next()? else { return None };
+    match schemas.get(named.ref_location.rsplit('/').next()?)? {
+        RefOr::T(ObjectSchema::Object(object)) => object.required.first().or(object.properties.keys().next()).cloned(),
+        _ => None,
+    }
 }
 
 fn without_null(kind: &SchemaType) -> SchemaType {
@@ -142,7 +156,8 @@ impl Style {
     }
 }
 
-fn common_replies(style: Style, has_body: bool, has_id: bool) -> Vec<(&'static str, Reply)> {
+/// `field` is one of the body's fields; `None` if the operation takes no body.
+fn common_replies(style: Style, field: Option<&str>, has_id: bool) -> Vec<(&'static str, Reply)> {
     let missing = if has_id { "The object does not exist" } else { "The `format` in the query is unknown" };
     let unavailable = "The service is unavailable. Nothing was changed; try again.";
     let simple = |description: &str, body: Value| refusal(description, style.schema(), body);
@@ -170,9 +185,9 @@ fn common_replies(style: Style, has_body: bool, has_id: bool) -> Vec<(&'static s
             "503",
             always("Not available now; `code` tells whether anything was changed", unavailable, codes::UNAVAILABLE),
         ),
-        ("400", bad_request(style, has_body)),
+        ("400", bad_request(style, field)),
     ];
-    if has_body {
+    if field.is_some() {
         replies.push(("413", always("The body is too large", "The request body is too large.", codes::BODY_TOO_LARGE)));
         let meaning = "The Content-Type is not JSON, a form or multipart, or the body is compressed";
         let text = "Unsupported media type \"text/plain\" in request.";
@@ -183,15 +198,15 @@ fn common_replies(style: Style, has_body: bool, has_id: bool) -> Vec<(&'static s
 
 /// A refusal if the request can't be read, or messages for each field. The refusal comes first: generated clients try the
 /// alternatives in order, and a refusal has required fields.
-fn bad_request(style: Style, has_body: bool) -> Reply {
+fn bad_request(style: Style, field: Option<&str>) -> Reply {
     let faults = Ref::from_schema_name("FieldErrors");
     // Without a title, generators name it after the first operation: signup_400_response.
     let title = format!("{}OrFieldErrors", style.name());
     let either = OneOfBuilder::new().title(Some(title)).item(style.schema()).item(faults);
     let host = Style::Own.body("Invalid Host header.", codes::UNKNOWN_HOST);
-    let (description, examples) = if has_body {
-        let text = "JSON parse error - Expecting value: line 1 column 1 (char 0)";
-        let field = json!({ "seats": ["This field is required."] });
+    let (description, examples) = if let Some(field) = field {
+        let text = "JSON parse error - expected value at line 1 column 1";
+        let field = json!({ field: ["This field is required."] });
         let whole = json!({ "non_field_errors": ["Invalid data. Expected a dictionary, but got list."] });
         let malformed = style.body(text, codes::MALFORMED_BODY);
         ("The body is invalid", vec![("field", field), ("whole", whole), ("malformed", malformed)])

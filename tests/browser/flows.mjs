@@ -351,6 +351,8 @@ async function addsStaff({ page, url, inspect, usher, permissions }) {
 
 async function changesPassword({ page, url, inspect, usher }) {
   await logsOut(page, url);
+  // A page that the browser went back to has the focus a little after it was loaded.
+  await page.locator("#username:focus").waitFor();
   await page.keyboard.type(usher.username);
   await page.keyboard.press("Tab");
   await page.keyboard.type(usher.password);

@@ -228,12 +228,7 @@ async fn keep_form(visitor: &Visitor, route: Route, mut request: Request) -> Res
             KeptForm::new(&to, posted)
         }
         Err(ApiError::TooLarge | ApiError::TooManyFields(_)) => None,
-        // Logging out makes a new secret, so nothing proves that the user sent this form.
-        Ok(_) => {
-            let shown = login::show(visitor, LoginText { note: login::OTHER_LOGIN_NOTE, ..text }, None);
-            return (StatusCode::FORBIDDEN, shown).into_response();
-        }
-        Err(_) => return login,
+        _ => return login,
     };
     let shown = match kept {
         Some(kept) => login::show(visitor, text, Some(&kept)),

@@ -68,7 +68,6 @@ struct ContinuePage<'a> {
 /// The notes about a session that ended while a form was open.
 pub const KEPT_NOTE: &str = "You were logged out before this form was sent. Nothing was saved yet. Log in, and your \
                              entries are sent again. Passwords that you entered in the form are not kept.";
-pub const OTHER_LOGIN_NOTE: &str = "You logged out in another tab before this form was sent. Nothing was saved.";
 pub const LOST_NOTE: &str = "You were logged out before this form was sent. Nothing was saved. The form is too large to \
                              be kept here: log in in another tab, then go back to the form and send it again.";
 

@@ -371,7 +371,7 @@ async fn a_column_can_be_edited_in_the_list(engine: Engine) {
     assert!(page.contains("changed by someone else") && !page.contains("Saved:"), "{page}");
     let fields = [("1-duration_minutes", "0"), ("1-duration_minutes-was", "150"), ("1-version", "2")];
     root.post(&app, "/admin/movies/", &fields).await.expect(303);
-    assert!(open(&app, &mut root, "movies/").await.contains("Not saved: movie 1."));
+    assert!(open(&app, &mut root, "movies/").await.contains("Not saved: movie “The Long Take”."));
     assert_eq!(app.sql("SELECT duration_minutes FROM movies WHERE id = 1").await, [["150"]]);
     let changes = app.sql("SELECT username, action FROM admin_log WHERE model = 'movies'").await;
     assert_eq!(changes.len(), 1, "{changes:?}");

@@ -220,6 +220,7 @@ pub static USERS: Model = Model {
                     Orders stay, under a pseudonym. This can't be undone. Backups made before keep the data.",
             needs: Permission::Erase,
             applies: "t.is_staff = 0 AND t.is_superuser = 0",
+            touches: Some(erasing::refusals),
             run: |app, _, ids, _| Box::pin(erasing::erase(app, ids)),
             ..Action::PLAIN
         },
@@ -307,6 +308,11 @@ async fn save_user(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) ->
         is_superuser: values.yes("is_superuser"),
         groups,
     };
+    let is_staff = account.is_staff || account.is_superuser;
+    if id.is_none() && !is_staff && !account.groups.is_empty() && !values.anyway {
+        let text = "Without \"Staff\", the user can't log in to this panel, and the groups give no rights.";
+        return Err(SaveError::Warnings(vec![text.to_owned()]));
+    }
     match id {
         Some(id) => {
             editing::change(work.tx, editor(work.staff), id, &account).await?;

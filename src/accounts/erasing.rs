@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::store::{self, DataOfOrder};
 use super::{Account, username};
 use crate::admin::query::{erased, log};
+use crate::admin::words::count_text;
 use crate::admin::{Report, SaveError};
 use crate::db::{DbError, Tx};
 use crate::sessions::store as sessions;
@@ -35,6 +36,21 @@ pub async fn erase(app: &App, ids: &[i64]) -> Result<Report, SaveError> {
         }
     }
     Ok(report)
+}
+
+/// The most users about whom [`refusals`] asks.
+const ASKED_MAX: usize = 50;
+
+/// Says before the erasure how many of these users it will refuse.
+pub fn refusals<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
+    Box::pin(async move {
+        let (mut tx, now, mut coming) = (app.db.begin().await?, clock::now(), 0);
+        for id in ids.iter().take(ASKED_MAX) {
+            coming += i64::from(store::has_coming_seats(&mut tx, *id, now).await?);
+        }
+        let who = count_text(coming, "user has seats in a coming show", "users have seats in a coming show");
+        Ok(if coming > 0 { vec![format!("{who} and won't be erased: cancel the seats first.")] } else { Vec::new() })
+    })
 }
 
 enum Erased {

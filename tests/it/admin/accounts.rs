@@ -10,6 +10,7 @@ use crate::support::{App, Browser, Call, Engine, Reply, User, World};
 
 tests! {
     admin_access: [
+        groups_without_the_panel_are_warned_of,
         nobody_can_raise_their_own_permissions,
         nobody_can_give_permissions_that_they_lack,
         actions_spare_oneself_and_superusers,
@@ -210,4 +211,25 @@ async fn one_active_superuser_always_remains(engine: Engine) {
         let left = app.sql("SELECT id FROM users WHERE is_active = 1 AND is_superuser = 1 AND is_staff = 1").await;
         assert_eq!(left.len(), 1, "{left:?}");
     }
+}
+
+/// A new clerk who only gets a group could not log in.
+async fn groups_without_the_panel_are_warned_of(engine: Engine) {
+    let app = App::start(engine).await;
+    let mut root = app.superuser("root").await;
+    let counter = app.sql("SELECT id FROM staff_groups WHERE name = 'Counter'").await.concat().concat();
+    let password = "Quiet-Harbour-71";
+    let fields = [
+        ("username", "eve"),
+        ("email", "eve@example.com"),
+        ("password", password),
+        ("password_again", password),
+        ("is_active", "1"),
+        ("groups", &*counter),
+    ];
+    let warned = root.post(&app, "/admin/users/add/", &fields).await.expect(409);
+    assert!(warned.text.contains("can&#39;t log in to this panel"), "{}", warned.text);
+    let staff = [&fields[..], &[("is_staff", "1")]].concat();
+    root.post(&app, "/admin/users/add/", &staff).await.expect(303);
+    assert_eq!(app.sql("SELECT is_staff FROM users WHERE username = 'eve'").await, [["1"]]);
 }

@@ -130,6 +130,10 @@ async fn data_is_not_erased_while_a_show_is_booked(engine: Engine) {
     let booked = booking(&world.ann, 1, 1).send(&app).await.expect(201).json()["id"].as_i64().expect("an id");
     let told = run(&app, &mut root, "users.erase", &[world.ann.id], &[]).await;
     assert!(told.contains("ann has seats in a coming show."), "{told}");
+    // The page that asks says so before.
+    let asks = format!("/admin/users/actions/erase/?ids={}", world.ann.id);
+    let asks = root.get(&app, &asks).await.expect(200).text;
+    assert!(asks.contains("1 user has seats in a coming show and won&#39;t be erased"), "{asks}");
     assert_eq!(app.sql("SELECT email FROM users WHERE username = 'ann'").await, [["ann@example.com"]]);
     hold(&world.bob, 1, &[2]).send(&app).await.expect(201);
     let told = run(&app, &mut root, "users.erase", &[world.bob.id], &[]).await;

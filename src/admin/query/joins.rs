@@ -1,7 +1,7 @@
 //! Statements over a model's table and the tables that it joins: which joins an expression needs, and in which order.
 
 use super::sql::Sql;
-use super::{BOUND, Chosen, LIST_LIMIT, time_sql};
+use super::{Chosen, LIST_LIMIT, time_sql};
 use crate::admin::{Join, Model};
 use crate::db::{Dialect, FromRow, Result, Value};
 use crate::state::App;
@@ -145,9 +145,9 @@ impl Builder {
         }
     }
 
-    /// Returns SQL for the ids of at most `BOUND + 1` objects that match a condition, starting from the table that the
+    /// Returns SQL for the ids of at most `most + 1` objects that match a condition, starting from the table that the
     /// condition is on.
-    pub fn finder(&self, condition: &Sql) -> String {
+    pub fn finder(&self, condition: &Sql, most: usize) -> String {
         // Rows that are not objects are left out, too, unless the condition itself is the one that does so.
         let only = self.only().filter(|only| only.text != condition.text).map(Sql::unindexed);
         let (from, there) = match self.only_join_of(&condition.text) {
@@ -158,7 +158,7 @@ impl Builder {
         let needed = self.needed_joins(&[&condition.text], &there);
         // With only one table no join order is given, as it would also apply to subqueries of the condition.
         let select = if there.is_empty() && needed.is_empty() { "SELECT".to_owned() } else { self.select() };
-        format!("{select} t.id FROM {from}{needed} WHERE {} LIMIT {}", condition.text, BOUND + 1)
+        format!("{select} t.id FROM {from}{needed} WHERE {} LIMIT {}", condition.text, most + 1)
     }
 }
 

@@ -8,7 +8,7 @@ use super::joins::Builder;
 use super::scan::{Order, Scan};
 use super::search::Matches;
 use super::sql::Sql;
-use super::{COUNT_LIMIT, Count, ListQuery, Sort};
+use super::{BOUND, COUNT_LIMIT, Count, ListQuery, Sort};
 use crate::admin::{Model, Shown};
 use crate::db::{Result, Value};
 use crate::state::App;
@@ -20,7 +20,7 @@ pub use super::scan::{PART_ROWS, Position};
 const INTERSECTION_LIMIT: Duration = Duration::from_millis(500);
 
 /// Up to this size of a set, checking each object is as cheap as searching an index.
-const FEW: usize = 500;
+const FEW: usize = 2_000;
 
 /// The objects that match a query.
 pub struct List {
@@ -40,13 +40,18 @@ impl List {
     /// Prepares the list of the objects that match a query: of all of them, or of the `first` ones.
     pub async fn find(app: &App, model: &'static Model, query: &ListQuery, first: Option<usize>) -> Result<List> {
         let mut search = ListSearch::new(Builder::new(app, model), query);
+        if query.is_narrowed() {
+            search.search_objects(FEW).await?;
+        }
         search.search_words(query).await?;
         search.search_conditions(query).await?;
         let mut count = search.knows_many().await?.then_some(Count::MANY);
         if search.leading.is_none() && search.frequent.len() > 1 {
             count = search.intersect(first, count).await?;
         }
-        search.search_objects().await?;
+        if search.narrowed > 0 {
+            search.search_objects(BOUND).await?;
+        }
         search.finish(query, count).await
     }
 
@@ -131,7 +136,7 @@ impl ListSearch {
                 continue;
             }
             let found = self.builder.search_word(word, self.words == 1).await?;
-            if found.many.is_empty() && found.few.len() <= super::BOUND {
+            if found.many.is_empty() && found.few.len() <= BOUND {
                 self.lead(found.few);
             } else {
                 self.checks.push(found.word.check(self.builder.dialect));
@@ -154,7 +159,7 @@ impl ListSearch {
         for condition in conditions {
             let is_dated = dated.as_ref().is_some_and(|dated| dated.text == condition.text);
             if !self.leads_few() {
-                match self.builder.find_few(&condition).await? {
+                match self.builder.find_few(&condition, BOUND).await? {
                     Some(found) => {
                         self.lead(found);
                         continue;
@@ -204,9 +209,9 @@ impl ListSearch {
     }
 
     /// Searches the objects among their table's rows: they may be few there, as the held ones among all orders.
-    async fn search_objects(&mut self) -> Result<()> {
-        if let (None, Some(only), true) = (&self.leading, self.builder.only(), self.narrowed > 0) {
-            self.leading = self.builder.find_few(&only).await?;
+    async fn search_objects(&mut self, most: usize) -> Result<()> {
+        if let (None, Some(only)) = (&self.leading, self.builder.only()) {
+            self.leading = self.builder.find_few(&only, most).await?;
         }
         Ok(())
     }

@@ -95,6 +95,6 @@ pub async fn first_and_last(app: &App, model: &'static Model) -> Result<Option<(
 pub async fn count_choice(app: &App, model: &'static Model, choice: Chosen) -> Result<Count> {
     let builder = Builder::new(app, model);
     let condition = builder.filter(choice);
-    let rows = builder.count_up_to(&builder.finder(&condition), &condition.params, 0, COUNT_LIMIT).await?;
+    let rows = builder.count_up_to(&builder.finder(&condition, BOUND), &condition.params, 0, COUNT_LIMIT).await?;
     Ok(Count { rows: rows.min(BOUND), more: rows > BOUND })
 }

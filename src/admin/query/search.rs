@@ -151,20 +151,20 @@ impl Builder {
         Ok(found)
     }
 
-    /// Returns the ids of the objects that match a condition, or None if there are more than [`BOUND`].
-    pub async fn find_few(&self, condition: &Sql) -> Result<Option<HashSet<i64>>> {
-        self.few(&self.finder(condition), condition.params.clone()).await
+    /// Returns the ids of the objects that match a condition, or None if there are more than `most`.
+    pub async fn find_few(&self, condition: &Sql, most: usize) -> Result<Option<HashSet<i64>>> {
+        self.few(&self.finder(condition, most), condition.params.clone(), most).await
     }
 
     /// Like [`Builder::find_few`], through the words of a kind.
     async fn find_few_by(&self, way: &Way) -> Result<Option<HashSet<i64>>> {
         let Sql { text, params } = self.found_by(way, Vec::new(), BOUND);
-        self.few(&text, params).await
+        self.few(&text, params, BOUND).await
     }
 
-    async fn few(&self, finder: &str, params: Vec<Value>) -> Result<Option<HashSet<i64>>> {
+    async fn few(&self, finder: &str, params: Vec<Value>, most: usize) -> Result<Option<HashSet<i64>>> {
         let found: Vec<(i64,)> = self.query(finder, params).await?;
-        Ok((found.len() <= BOUND).then(|| found.into_iter().map(|(id,)| id).collect()))
+        Ok((found.len() <= most).then(|| found.into_iter().map(|(id,)| id).collect()))
     }
 
     /// Returns SQL for the ids of at most `most + 1` objects that a word matches in this way, each once, and that pass

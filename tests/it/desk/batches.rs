@@ -34,6 +34,18 @@ async fn start(engine: Engine, env: &[(&'static str, &str)]) -> App {
     App::start_with(engine, Options { env, ..Options::default() }).await
 }
 
+/// Keeps jobs from waiting for SQLite's lock before the requests of a test do.
+async fn pause_jobs(app: &App) {
+    loop {
+        let now = marquee::time::clock::now();
+        app.sql(&format!("UPDATE jobs SET next_at = 4000000000000000 WHERE lease_until <= {now}")).await;
+        if app.sql("SELECT name FROM jobs WHERE next_at < 4000000000000000").await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 fn booking(user: &User, show: i64, seat: i64) -> Call {
     Call::post(format!("/api/shows/{show}/book/")).bearer(&user.access).json(json!({"seat_number": seat}))
 }
@@ -212,6 +224,7 @@ async fn a_request_that_waited_too_long_is_not_written(engine: Engine) {
     let app = start(engine, &[("REQUEST_TIMEOUT_SECONDS", "9")]).await;
     let world = app.world().await;
     booking(&world.ann, 1, 50).send(&app).await.expect(201);
+    pause_jobs(&app).await;
     let hold = Hold::show_1(&app).await;
     let late = async {
         have_decided(&app, 1).await;
@@ -311,12 +324,13 @@ async fn a_locked_database_is_busy(engine: Engine) {
     let app = start(engine, &[("DESK_LANES", "1")]).await;
     let world = app.world().await;
     let booked = booking(&world.ann, 1, 50).send(&app).await.expect(201).json();
+    pause_jobs(&app).await;
     let hold = Hold::show_1(&app).await;
     let is_busy = |reply: &Reply, began: Instant| {
         assert_eq!((reply.status, &reply.json()["code"]), (503, &json!("busy")), "{reply:?}");
         assert!(reply.header("retry-after").is_some(), "{reply:?}");
-        // It waits for one lock, and before that for a job and for the batch that were waiting already.
-        assert!(began.elapsed() < Duration::from_secs(18), "{:?}", began.elapsed());
+        // It waits for one lock, and before that for the batch that was waiting already.
+        assert!(began.elapsed() < Duration::from_secs(13), "{:?}", began.elapsed());
     };
     let began = Instant::now();
     let first = tokio::spawn({

@@ -9,8 +9,8 @@ CREATE TABLE IF NOT EXISTS search_words (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
 -- Each row has the version that its words were made from. An earlier program changes the version alone, so rows whose
--- words are missing or old are found quickly, and a job makes their words. Each column is added by itself, which is
--- instant.
+-- words are missing or old are found quickly, and a job makes their words. Each column has a statement of
+-- its own, which is instant.
 ALTER TABLE movies ADD COLUMN words_version BIGINT;
 ALTER TABLE movies ADD COLUMN
     lacks_words TINYINT GENERATED ALWAYS AS (CASE WHEN words_version = version THEN NULL ELSE 1 END) VIRTUAL;

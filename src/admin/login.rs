@@ -61,7 +61,7 @@ struct ContinuePage<'a> {
     kept: &'a KeptForm,
     /// What the user has entered, with the labels of the fields.
     entered: Vec<(String, &'a str)>,
-    /// Whether the script may send the form by itself: the user has just confirmed it with the password.
+    /// Whether the script may send the form without a click, because the user has just entered the password.
     goes_on: bool,
 }
 

@@ -396,6 +396,7 @@ async fn put_screens(
     loaded: &mut Loaded,
     faults: &mut Vec<String>,
 ) -> Result<(), DbError> {
+    let mut names = screen_store::ScreenNames::read(tx).await?;
     for (position, screen) in screens.iter().enumerate() {
         let (name, id) = (screen.name.trim(), screen.id.map(|Whole(id)| id));
         // A screen without an id is the one with the same name.
@@ -410,10 +411,10 @@ async fn put_screens(
         {
             loaded.screens.there += 1;
         } else {
-            if let Some(similar) = screen_store::similar_screen(tx, name, id).await? {
+            if let Some(similar) = names.similar(name, id) {
                 loaded.warnings.push(format!("screens[{position}].name: there is already a screen named {similar:?}"));
             }
-            screen_store::put_screen(tx, id, name).await?;
+            names.add(screen_store::put_screen(tx, id, name).await?, name.to_owned());
             loaded.screens.loaded += 1;
         }
     }

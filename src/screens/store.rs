@@ -1,5 +1,7 @@
 //! The SQL of screens.
 
+use std::collections::HashMap;
+
 use crate::db::{Query, Result, Tx};
 use crate::search::{self, store as words};
 
@@ -52,8 +54,37 @@ pub async fn screen_named(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
 /// Returns the name of another screen that people would take for this one: it differs only in letter case, accents or
 /// spaces. If it is the very name, it does not count.
 pub async fn similar_screen(tx: &mut Tx, name: &str, id: Option<i64>) -> Result<Option<String>> {
-    let form = |name: &str| search::fold(name).split_whitespace().collect::<Vec<_>>().join(" ");
-    let all: Vec<(i64, String)> = tx.query("SELECT id, name FROM screens ORDER BY id", vec![]).await?;
-    let others = all.into_iter().filter(|(other, _)| Some(*other) != id).map(|(_, other)| other);
-    Ok(others.into_iter().find(|other| other != name && form(other) == form(name)))
+    Ok(ScreenNames::read(tx).await?.similar(name, id).map(str::to_owned))
+}
+
+/// The names of all screens, by the form in which people would take them for each other.
+pub struct ScreenNames(HashMap<String, Vec<(i64, String)>>);
+
+impl ScreenNames {
+    pub async fn read(tx: &mut Tx) -> Result<ScreenNames> {
+        let mut names = ScreenNames(HashMap::new());
+        for (id, name) in tx.query("SELECT id, name FROM screens ORDER BY id", vec![]).await? {
+            names.add(id, name);
+        }
+        Ok(names)
+    }
+
+    /// Adds a screen, or notes its new name.
+    pub fn add(&mut self, id: i64, name: String) {
+        self.0.values_mut().for_each(|alike| alike.retain(|(other, _)| *other != id));
+        self.0.entry(form(&name)).or_default().push((id, name));
+    }
+
+    /// Returns the name of another screen that people would take for this one, see [`similar_screen`].
+    pub fn similar(&self, name: &str, id: Option<i64>) -> Option<&str> {
+        let alike = self.0.get(&form(name))?.iter();
+        alike
+            .map(|(other, known)| (other, known.as_str()))
+            .find(|(other, known)| Some(**other) != id && *known != name)
+            .map(|(_, known)| known)
+    }
+}
+
+fn form(name: &str) -> String {
+    search::fold(name).split_whitespace().collect::<Vec<_>>().join(" ")
 }

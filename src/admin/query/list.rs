@@ -1,14 +1,14 @@
 //! Deciding how the objects of a query are found.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::intersect::Intersection;
 use super::joins::Builder;
 use super::scan::{Order, Scan};
 use super::search::Matches;
 use super::sql::Sql;
-use super::{BOUND, COUNT_LIMIT, Count, ListQuery, Sort};
+use super::{BOUND, COUNT_LIMIT, Count, LIST_LIMIT, ListQuery, Sort};
 use crate::admin::{Model, Shown};
 use crate::db::{Result, Value};
 use crate::state::App;
@@ -33,7 +33,7 @@ pub struct List {
 enum Source {
     /// The ids of all objects, in order.
     Ids(Vec<i64>),
-    Scan(Scan),
+    Scan(Box<Scan>),
 }
 
 impl List {
@@ -99,6 +99,8 @@ struct ListSearch {
     words: usize,
     /// How many words and conditions narrow the list.
     narrowed: usize,
+    /// The first ids of the scan, if they have been read.
+    first: Vec<i64>,
 }
 
 impl ListSearch {
@@ -112,6 +114,7 @@ impl ListSearch {
             range: None,
             words: 0,
             narrowed: 0,
+            first: Vec::new(),
         }
     }
 
@@ -193,11 +196,25 @@ impl ListSearch {
 
     /// Intersects words that each match too many objects. Returns the count, if it is known.
     async fn intersect(&mut self, first: Option<usize>, count: Option<Count>) -> Result<Option<Count>> {
-        let is_common = match first {
-            Some(first) if self.range.is_none() => self.scan(None, None).is_soon_full(first).await?,
-            _ => false,
+        let is_likely = self.builder.may_soon_find(first.unwrap_or_default(), &self.frequent).await?;
+        let began = Instant::now();
+        if let Some(first) = first
+            && self.range.is_none()
+            && is_likely
+        {
+            self.first = self.scan(None, None).find_first(first).await?.unwrap_or_default();
+        }
+        let is_common = !self.first.is_empty();
+        if is_common && began.elapsed() > COUNT_LIMIT {
+            // Counting them takes longer still.
+            return Ok(Some(Count::UNKNOWN));
+        }
+        let limit = match (is_common, is_likely) {
+            (true, _) => COUNT_LIMIT,
+            (false, true) => INTERSECTION_LIMIT,
+            // Scanning the list for objects as rare as these would take longer.
+            (false, false) => LIST_LIMIT,
         };
-        let limit = if is_common { COUNT_LIMIT } else { INTERSECTION_LIMIT };
         match self.builder.intersect(&self.frequent, limit).await? {
             Intersection::Ids(ids) => {
                 self.leading = Some(ids);
@@ -238,13 +255,14 @@ impl ListSearch {
         }
         let is_every_object = self.narrowed == 0 && self.builder.only().is_some();
         let count = count.or(is_every_object.then_some(Count::MANY));
-        Ok(List { source: Source::Scan(self.scan(count, query.period)), unsorted })
+        Ok(List { source: Source::Scan(Box::new(self.scan(count, query.period))), unsorted })
     }
 
     /// Returns a scan that checks all conditions found so far.
     fn scan(&self, count: Option<Count>, period: Option<super::Period>) -> Scan {
         let check = Sql::all(self.checks.clone());
-        Scan { builder: self.builder.clone(), order: self.order.clone(), check, count, period }
+        let (builder, order, first) = (self.builder.clone(), self.order.clone(), self.first.clone());
+        Scan { builder, order, check, count, period, first }
     }
 }
 

@@ -14,6 +14,12 @@ const SAMPLE_ROWS: usize = 20;
 /// If the sampled owners have more objects than this, the estimate is "very many".
 const SAMPLED_OBJECTS_MAX: usize = 5 * BOUND / 2;
 
+/// About as many rows as a short scan reads.
+const TRIAL_ROWS: f64 = 40_000.0;
+
+/// The part of all objects that a word is taken to match if it matches too many for an estimate.
+const MANY_PART: f64 = 0.1;
+
 impl Builder {
     /// Returns SQL for the ids of at most `most` things that have a word, each once.
     fn owners(&self, way: &Way, most: usize) -> Sql {
@@ -45,9 +51,8 @@ impl Builder {
         Ok(self.only().is_none() || found.few.len() > BOUND)
     }
 
-    /// Estimates how many objects a word matches in this way; [`usize::MAX`] means very many.
-    pub async fn estimate(&self, way: &Way) -> Result<usize> {
-        let owners = self.count_owners(way).await?;
+    /// Estimates how many objects a word matches in this way, if so many things have it; [`usize::MAX`] means very many.
+    pub async fn estimate(&self, way: &Way, owners: usize) -> Result<usize> {
         let id = way.search.id;
         if id == "t.id" || !(SAMPLE_ROWS..=BOUND).contains(&owners) {
             return Ok(if owners > BOUND { usize::MAX } else { owners });
@@ -66,6 +71,19 @@ impl Builder {
         );
         let objects = self.count_up_to(&objects, &some.params, SAMPLED_OBJECTS_MAX, LIST_LIMIT).await?;
         Ok(if objects > SAMPLED_OBJECTS_MAX { usize::MAX } else { objects * owners / SAMPLE_ROWS })
+    }
+
+    /// Checks whether a short scan of the list is likely to find the `first` objects that all of these words match.
+    pub async fn may_soon_find(&self, first: usize, words: &[Matches]) -> Result<bool> {
+        let sql = format!("SELECT COALESCE(MAX(t.id), 0) FROM {} t", self.model.table);
+        let rows = self.query::<(i64,)>(&sql, Vec::new()).await?.first().map_or(0, |(id,)| *id) as f64;
+        let part = |found: &Matches| {
+            let objects =
+                found.many.iter().map(|frequent| frequent.objects).fold(found.few.len(), usize::saturating_add);
+            if objects == usize::MAX { MANY_PART } else { (objects as f64 / rows).min(1.0) }
+        };
+        let part_of_all: f64 = words.iter().map(part).product();
+        Ok(part_of_all * TRIAL_ROWS >= first as f64)
     }
 
     /// Counts the rows of a statement, which finds at most one more than `most`.

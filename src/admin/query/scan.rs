@@ -16,7 +16,7 @@ pub const PART_ROWS: usize = 2_000;
 const DAY_ROWS: usize = 10_000;
 
 /// The time limit for scanning a list to see whether words that each match too many objects are also common together.
-const TRIAL_LIMIT: Duration = super::short(25);
+const TRIAL_LIMIT: Duration = super::short(100);
 
 /// The order of a list.
 #[derive(Clone)]
@@ -113,14 +113,16 @@ pub struct Scan {
     /// Set if they need not be counted.
     pub count: Option<Count>,
     pub period: Option<Period>,
+    /// The first ids, if they have been read.
+    pub first: Vec<i64>,
 }
 
 impl Scan {
-    /// Checks whether a short scan finds the `first` objects.
-    pub async fn is_soon_full(&self, first: usize) -> Result<bool> {
+    /// Returns the ids of the `first` objects if a short scan finds them.
+    pub async fn find_first(&self, first: usize) -> Result<Option<Vec<i64>>> {
         match self.read(0, first, TRIAL_LIMIT).await {
-            Ok(ids) => Ok(ids.len() == first),
-            Err(DbError::TooLong) => Ok(false),
+            Ok(ids) => Ok((ids.len() == first).then_some(ids)),
+            Err(DbError::TooLong) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -175,6 +177,9 @@ impl Scan {
 
     /// Returns some of the ids, in order.
     pub async fn ids(&self, offset: usize, limit: usize) -> Result<Vec<i64>> {
+        if offset + limit <= self.first.len() {
+            return Ok(self.first[offset..offset + limit].to_vec());
+        }
         if self.order.over.is_some() || offset + limit <= PART_ROWS {
             return self.read(offset, limit, LIST_LIMIT).await;
         }

@@ -9,11 +9,16 @@ use crate::admin::Search;
 use crate::db::{Dialect, Result, Value};
 use crate::search;
 
+/// Up to this many things with a word, a list of them is cheaper than looking the word up for each row.
+const LISTED_MAX: usize = 1_000;
+
 /// A way in which a word of a search can match objects: through the words of one kind.
 #[derive(Debug, Clone)]
 pub struct Way {
     pub search: &'static Search,
     word: String,
+    /// A condition that compares the row with a list of all things that have the word, if they are few.
+    listed: Option<Sql>,
 }
 
 impl Way {
@@ -52,9 +57,10 @@ impl Word {
     /// Like [`Word::check`], on rows that were found through the words of a kind, as `w` of [`Builder::found_by`].
     pub fn check_found(&self, dialect: Dialect, found_by: Option<&Search>) -> Sql {
         let named = self.named.iter().map(|id| Sql { text: "t.id = ?".into(), params: vec![(*id).into()] });
-        let check = |way: &Way| {
-            let is_found = found_by.is_some_and(|found| found.id == way.search.id);
-            way.check(dialect, if is_found { "w.object_id" } else { way.search.id })
+        let check = |way: &Way| match (found_by.is_some_and(|found| found.id == way.search.id), &way.listed) {
+            (true, _) => way.check(dialect, "w.object_id"),
+            (false, Some(listed)) => listed.clone(),
+            (false, None) => way.check(dialect, way.search.id),
         };
         Sql::any(self.ways.iter().map(check).chain(named)).unindexed()
     }
@@ -113,7 +119,7 @@ impl Builder {
     }
 
     fn word(&self, word: String, named: Vec<i64>) -> Word {
-        let way = |search: &'static Search| Way { search, word: word.clone() };
+        let way = |search: &'static Search| Way { search, word: word.clone(), listed: None };
         Word { ways: self.model.search.iter().map(way).collect(), named, length: word.len() }
     }
 
@@ -132,11 +138,15 @@ impl Builder {
         let Word { ways, named, length } = word;
         let few = named.iter().copied().collect();
         let mut found = Matches { word: Word { ways: Vec::new(), named, length }, few, many: Vec::new() };
-        for way in ways {
+        for mut way in ways {
+            let owners = self.count_owners(&way).await?;
             let mut large = match is_alone {
-                true => (self.count_owners(&way).await? > BOUND).then_some(usize::MAX),
-                false => Some(self.estimate(&way).await?).filter(|objects| *objects > 2 * BOUND),
+                true => (owners > BOUND).then_some(usize::MAX),
+                false => Some(self.estimate(&way, owners).await?).filter(|objects| *objects > 2 * BOUND),
             };
+            if large.is_some() && owners <= LISTED_MAX {
+                way.listed = self.listed(&way);
+            }
             if large.is_none() {
                 match self.find_few_by(&way).await? {
                     // A way that matches nothing need not be checked later.
@@ -149,6 +159,21 @@ impl Builder {
             found.word.ways.push(way);
         }
         Ok(found)
+    }
+
+    /// Returns a condition for a row that reads all things with a word once, instead of looking the word up for each row:
+    /// for the movie of a booking, the list has the ids of the movies' shows.
+    fn listed(&self, way: &Way) -> Option<Sql> {
+        let (alias, column) = way.search.id.split_once('.')?;
+        let join = self.join(alias)?;
+        let (select, word, by_key) = (self.select(), self.dialect.join_in_order(), self.dialect.by_primary_key());
+        let Sql { text, params } = way.condition("f");
+        // Not under the alias of the join, which the statement then need not make.
+        let text = format!(
+            "{} IN ({select} l.id FROM search_words f {by_key} {word} {} l ON l.{column} = f.object_id WHERE {text})",
+            join.on, join.table
+        );
+        Some(Sql { text, params })
     }
 
     /// Returns the ids of the objects that match a condition, or None if there are more than `most`.

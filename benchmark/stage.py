@@ -532,6 +532,8 @@ class Load:
             "seats": round(found["seats_per_second"], 1),
             "orders": round(found["orders_per_second"], 1),
             "outcomes": found["outcomes"],
+            "refusals": found["refusals"],
+            "sale": found["sale"],
             **{name: round(latency[name], 2) for name in ("p50", "p90", "p99", "p99_9", "max")},
             "cores": cores,
         }

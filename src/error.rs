@@ -371,6 +371,7 @@ fn order(error: BookingError) -> Refusal {
         | BookingError::UnknownOrder
         | BookingError::NotYours => return ApiError::NotFound.refusal(),
         BookingError::SeatBeyondCapacity { total_seats } => return fields([("seats", vec![at_most(*total_seats)])]),
+        BookingError::UnknownCategory { .. } => return fields([("category", vec![error.to_string()])]),
         BookingError::NotInOrder { .. } => return fields([("seats", vec![error.to_string()])]),
         BookingError::KeyReused => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -397,10 +398,21 @@ fn order(error: BookingError) -> Refusal {
         BookingError::UserLimit { .. } => codes::USER_LIMIT,
         BookingError::CancelTooLate => codes::CANCEL_TOO_LATE,
         BookingError::OrderIs { .. } => codes::ORDER_STATE,
+        BookingError::NotBlocked { .. } => codes::NOT_BLOCKED,
+        BookingError::TooFewSeats => codes::TOO_FEW_SEATS,
+        BookingError::AllHeld => codes::ALL_HELD,
+        BookingError::LoneSeat { .. } => codes::LONE_SEAT,
+        BookingError::NoSeatPlan => codes::NO_SEAT_PLAN,
     };
     let refusal = coded(StatusCode::CONFLICT, error.to_string(), code);
     match error {
-        BookingError::SeatsTaken { seats } => refusal.with("seats", json!(seats)),
+        BookingError::NotBlocked { seats } => refusal.with("seats", json!(seats)),
+        BookingError::SeatsTaken { seats, details } => {
+            refusal.with("seats", json!(seats)).with("seat_details", json!(details))
+        }
+        BookingError::LoneSeat { lone, nearest, details } => {
+            refusal.with("seats", json!(lone)).with("nearest", json!(nearest)).with("seat_details", json!(details))
+        }
         _ => refusal,
     }
 }

@@ -99,14 +99,22 @@ enum Command {
     },
     /// Load movies, screens and shows from a JSON file, all or nothing.
     ///
-    /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name"}], "shows": [{"id",
-    /// "movie", "screen", "date_time", "total_seats"}]}; docs/programme.json is an example. An id that already exists
-    /// updates that row. Without an id, a movie is matched by its title, a screen by its name, and a show by movie,
-    /// screen and time, so loading the same file again changes nothing. A show refers to its movie and screen by id, or
-    /// by the exact title or name. A date_time has an offset or a Z; without either, it is a local time in TIME_ZONE. A
-    /// show can't get fewer seats than its highest taken seat. A show may have its own sales rules: "sales_open_at",
-    /// "sales_close_at", "order_limit", "user_limit"; without them, the settings apply. Shows that overlap on a screen
-    /// are loaded, with a warning.
+    /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name", "plan",
+    /// "standing_blocks"}], "shows": [{"id", "movie", "screen", "date_time", "total_seats"}]}; docs/programme.json is an
+    /// example. An id that already exists updates that row. Without an id, a movie is matched by its title, a screen by
+    /// its name, and a show by movie, screen and time, so loading the same file again changes nothing. A show refers to
+    /// its movie and screen by id, or by the exact title or name. A date_time has an offset or a Z; without either, it
+    /// is a local time in TIME_ZONE. A show can't get fewer seats than its highest taken seat. A show may have its own
+    /// sales rules: "sales_open_at", "sales_close_at", "order_limit", "user_limit", "refuses_lone_seats" (true or
+    /// false); without them, the settings apply. Shows that overlap on a screen are loaded, with a warning.
+    ///
+    /// A screen may have a seat "plan", as docs/seat-plans.md describes: a text grid, as one text or as a list of its
+    /// lines, or an object in our JSON. If it differs from the screen's plan, it becomes a new version. New shows get
+    /// it, and so do shows of the file that have not begun and have nothing sold or held; the others keep their seats,
+    /// with a warning. Shows on a screen with a plan need no "total_seats". The "standing_blocks" of a screen are a list
+    /// of {"seats", "kind", "reason", "release_minutes"}: these seats are blocked in each new show, until staff release
+    /// them or until so long before it begins. Seats are labels, such as "C7", or numbers; a kind is house, broken,
+    /// technical or group. A list replaces all standing blocks of the screen; without one, they stay.
     Loaddata {
         /// A JSON file in UTF-8 or UTF-16.
         #[arg(value_name = "FILE")]
@@ -114,6 +122,19 @@ enum Command {
         /// Write nothing, only report.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Write movies, screens and shows as a JSON file that loaddata reads.
+    ///
+    /// It contains the seat plan of each screen in its current version, its standing blocks, and all past and coming
+    /// shows with their sales rules, of one state of the database and ordered by ids. Loaded into an empty database of
+    /// any kind, it makes the same programme, with the same ids, seat numbers and seat labels. It does not contain users,
+    /// bookings, holds, blocks of single shows, earlier versions of seat plans, or cancelled shows. A show on a screen
+    /// with a seat plan has no "total_seats": loaded elsewhere, it gets the plan that the screen has now, and loaded into
+    /// the same database, it keeps its seats. For a complete copy, see docs/backup.md.
+    Dumpdata {
+        /// The file to write; it replaces an existing one [default: standard output].
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Copy an SQLite database into a new file, even while servers use it.
     ///
@@ -190,6 +211,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::ActivateUser { username } => commands::users::set_active(&config, &username, true).await,
             Command::ListUsers { staff, inactive } => commands::users::list(&config, staff, inactive).await,
             Command::Loaddata { file, dry_run } => commands::load_data(&config, &file, dry_run).await,
+            Command::Dumpdata { file } => commands::dump_data(&config, file.as_deref()).await,
             Command::Backup { file } => commands::back_up(&config, &file).await,
             Command::ImportDjango { from, dry_run } => commands::import_django(&config, &from, dry_run).await,
             Command::LoadSampleData => commands::load_sample_data(&config).await,

@@ -10,7 +10,9 @@ use crate::accounts::pages;
 use crate::admin::Permission::{Add, Change, Delete, View};
 use crate::admin::guard::Needs::{Login, NoSuch, Nothing, On};
 use crate::admin::guard::Route;
+use crate::admin_site::seats::{of_show, standing};
 use crate::error::ApiError;
+use crate::plans::pages as plans;
 use crate::state::App;
 use crate::web::endpoint::{Access, CREATE, EDIT, Endpoint, Query, READ, mount, redirecting};
 use crate::web::html::assets;
@@ -34,12 +36,14 @@ pub fn router(app: &App) -> Router {
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(bookings::api::my_bookings)),
     ];
     // With the query parameters that each endpoint accepts.
-    let own: [(_, _, _, _, &[&str], _); 15] = [
+    let own: [(_, _, _, _, &[&str], _); 17] = [
         ("/api/cinema/", "Cinema", Access::Public, READ, &[], get(cinema::api::get)),
         ("/api/me/", "Account", Access::User, EDIT, &[], get(accounts::api::me).patch(accounts::api::change_me)),
         ("/api/me/logout/", "Log Out", Access::User, CREATE, &[], post(accounts::api::log_out)),
         ("/api/me/password/", "Change Password", Access::User, CREATE, &[], post(accounts::api::change_password)),
         ("/api/bookings/{booking_id}/", "Booking", Access::User, READ, &[], get(bookings::api::get)),
+        ("/api/shows/{show_id}/seats/", "Seat Map", Access::Public, READ, &[], get(shows::seat_map::get)),
+        ("/api/plans/{plan}/", "Seat Plan", Access::Public, READ, &[], get(shows::seat_map::get_plan)),
         ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, &[], post(holds::api::hold)),
         ("/api/holds/", "Hold List", Access::User, READ, &[], get(holds::api::list)),
         ("/api/holds/{hold_id}/", "Hold", Access::User, READ, &[], get(holds::api::get)),
@@ -96,6 +100,7 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/password/", Login, Login, get(pages::password_page).post(pages::set_password)),
         ("/admin/log/", Login, NoSuch, get(admin::history::recent)),
         ("/admin/door/", Login, NoSuch, get(admin_site::door::page)),
+        ("/admin/plans/{plan}/places.css", Login, NoSuch, get(admin_site::seats::map::places)),
         ("/admin/static/{file}", Nothing, NoSuch, get(assets::file)),
         ("/admin/{model}/", On(View), On(Change), get(admin::list::page).post(admin::list::save_column)),
         ("/admin/{model}/export/", On(View), NoSuch, get(admin::export::download)),
@@ -104,8 +109,21 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/{model}/add/", On(Add), On(Add), get(admin::change::add_page).post(admin::change::add)),
         ("/admin/{model}/{id}/change/", On(View), On(Change), get(admin::change::page).post(admin::change::change)),
         ("/admin/{model}/{id}/delete/", On(Delete), On(Delete), get(admin::delete::page).post(admin::delete::delete)),
+        ("/admin/{model}/{id}/seats/", On(View), On(Change), get(of_show::page).post(of_show::change)),
+        ("/admin/{model}/{id}/blocks/", On(View), On(Change), get(standing::page).post(standing::change)),
         ("/admin/{model}/{id}/data/", On(View), NoSuch, get(admin::download::data)),
         ("/admin/{model}/{id}/history/", On(View), NoSuch, get(admin::history::of_object)),
+        ("/admin/{model}/{id}/plan/", On(View), On(Change), get(plans::editor::page).post(plans::editor::post)),
+        ("/admin/{model}/{id}/plan/preview/", NoSuch, On(Change), post(plans::preview::fragment)),
+        (
+            "/admin/{model}/{id}/plan/import/",
+            On(Change),
+            On(Change),
+            get(plans::import::page).post(plans::import::post),
+        ),
+        ("/admin/{model}/{id}/plan/version/", On(View), NoSuch, get(plans::versions::page)),
+        ("/admin/{model}/{id}/plan/export/", On(View), NoSuch, get(plans::versions::export)),
+        ("/admin/{model}/{id}/plan/shows/", On(View), On(Change), get(plans::shows::page).post(plans::shows::give)),
     ];
     rows.into_iter().map(|(path, get, post, handler)| (Route { path, get, post }, handler)).collect()
 }

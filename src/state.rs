@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use bytes::Bytes;
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
@@ -11,8 +12,8 @@ use tokio::sync::OnceCell;
 use crate::cache::ReadCache;
 use crate::config::Config;
 use crate::db::{Db, DbError};
-use crate::desk::Desk;
 use crate::desk::codes::Codes;
+use crate::desk::{ChangedShow, Desk};
 use crate::identity::Known;
 use crate::identity::password_queue::Passwords;
 use crate::identity::throttle::Throttle;
@@ -56,6 +57,8 @@ pub struct Caches {
     pub movies: ReadCache<(), Bytes>,
     /// The shows of a movie as JSON; `None` if there is no such movie.
     pub shows: ReadCache<i64, Option<Bytes>>,
+    /// The seats of a show; `None` if there is no such show.
+    pub seat_maps: ReadCache<i64, Option<Arc<SeatMap>>>,
     /// Why the server is not ready, if it is not.
     pub problem: ReadCache<(), Option<&'static str>>,
 }
@@ -66,9 +69,33 @@ impl Default for Caches {
             users: ReadCache::new("users"),
             movies: ReadCache::new("movies"),
             shows: ReadCache::new("shows"),
+            seat_maps: ReadCache::new("seat_maps"),
             problem: ReadCache::new("readiness"),
         }
     }
+}
+
+impl Caches {
+    /// Called after a show's seats have changed.
+    pub fn show_changed(&self, show: &ChangedShow) {
+        self.shows.changed(&show.movie_id);
+        self.seat_maps.changed(&show.show_id);
+    }
+
+    /// Called after any show may have changed.
+    pub fn all_shows_changed(&self) {
+        self.shows.all_changed();
+        self.seat_maps.all_changed();
+    }
+}
+
+/// Which seats of a show are free, as a reply.
+pub struct SeatMap {
+    pub etag: HeaderValue,
+    pub json: Bytes,
+    pub gzip: Bytes,
+    /// When a seat or the sales change by themselves, in UTC microseconds.
+    pub until: i64,
 }
 
 impl App {
@@ -76,7 +103,7 @@ impl App {
     pub fn new(config: Config, db: Db, secret_key: &secrecy::SecretString) -> App {
         let caches = Arc::<Caches>::default();
         let changed = Arc::clone(&caches);
-        let listener = Arc::new(move |movies: &[i64]| movies.iter().for_each(|movie| changed.shows.changed(movie)));
+        let listener = Arc::new(move |shows: &[ChangedShow]| shows.iter().for_each(|show| changed.show_changed(show)));
         // Shorter than the request timeout, so that a request answered "timeout" was in most cases dropped without a
         // write.
         let patience = config.request_timeout * 2 / 3;

@@ -2,6 +2,7 @@
 //! in which it happens or ends the program, which never keeps running without an essential part.
 
 use std::panic::AssertUnwindSafe;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -35,6 +36,20 @@ impl Tasks {
         F: Future<Output: Send> + Send + 'static,
     {
         self.tracker.spawn(log::carried(work))
+    }
+
+    /// Completes work, in a task of its own if it has to wait: then it goes on even if this future is dropped. Work that
+    /// never waits, such as a reply from a cache, costs no task. Returns `None` if the work panicked, which is logged.
+    pub async fn complete<F>(&self, work: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let mut work = Box::pin(caught(work));
+        let first = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        match first {
+            Poll::Ready(output) => output,
+            Poll::Pending => self.spawn(work).await.ok().flatten(),
+        }
     }
 
     /// Runs work for as long as the server runs, and restarts it after a panic. It must end when [`Tasks::pause`]
@@ -144,6 +159,20 @@ mod tests {
         tasks.stop(Duration::ZERO);
         assert!(tasks.finished(Duration::from_secs(10)).await);
         assert_eq!(begun.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn work_that_waits_goes_on_without_its_caller() {
+        let tasks = Tasks::default();
+        assert_eq!(tasks.complete(async { 1 }).await, Some(1));
+        assert_eq!(tasks.complete(async { tokio::task::yield_now().await }).await, Some(()));
+        assert_eq!(tasks.complete(async { panic!("on purpose") }).await, None::<()>);
+        let (go, wait) = tokio::sync::oneshot::channel();
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let work = tasks.complete(async move { done.send(wait.await) });
+        assert!(tokio::time::timeout(Duration::from_millis(10), work).await.is_err());
+        go.send(()).unwrap();
+        assert_eq!(ended.await.unwrap(), Ok(()));
     }
 
     #[tokio::test]

@@ -29,7 +29,10 @@ const CHOICES_MAX: usize = 50;
 /// A rendered cell.
 pub enum Cell {
     Text(String),
-    Number(String),
+    Number {
+        text: String,
+        url: String,
+    },
     Moment {
         iso: String,
         text: String,
@@ -278,7 +281,10 @@ async fn cell(
     let led = |number: i64| led_url(page.site, &page.staff, column.leads, number, model, id);
     Ok(match column.shown {
         Shown::Text => Cell::Text(cell_text(value)),
-        Shown::Number => Cell::Number(cell_text(value)),
+        Shown::Number => {
+            let url = led(number(value.clone())).unwrap_or_default();
+            Cell::Number { text: cell_text(value), url }
+        }
         Shown::YesNo => Cell::Text(if number(value) == 0 { "No" } else { "Yes" }.into()),
         Shown::Choice(choices) => Cell::Text(choice_label(choices, cell_text(value))),
         Shown::Moment => {

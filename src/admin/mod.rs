@@ -245,6 +245,8 @@ pub enum Leads {
     To(&'static str),
     /// To the list of this model's objects that belong to the object. A filter of that model finds them.
     Objects(&'static str),
+    /// To a page about the object; `{id}` in it is the object's id.
+    Page(&'static str),
 }
 
 /// How a cell is shown.

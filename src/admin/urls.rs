@@ -23,6 +23,7 @@ pub fn led_url(site: &Site, staff: &Staff, leads: Leads, number: i64, model: &Mo
         Leads::Nowhere => None,
         Leads::To(name) => Some(change_url(seen(name)?, number)),
         Leads::Objects(name) => objects_url(seen(name)?, model, id),
+        Leads::Page(url) => Some(url.replace("{id}", &id.to_string())),
     }
 }
 

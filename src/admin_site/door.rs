@@ -136,17 +136,22 @@ async fn door_shows(app: &App, stored: Vec<StoredShow>) -> Result<Vec<DoorShow>,
     for seat in bookings::taken_seats(&app.db, &ids).await? {
         seats.entry(seat.show_id).or_default().push(door_seat(codes, seat));
     }
-    let door_show = |show: StoredShow| DoorShow {
-        id: show.id,
-        date_time: show.draft.date_time,
-        begins: cinema::format(show.draft.date_time, &app.config.time_zone, "%a %H:%M"),
-        movie: show.movie_title,
-        screen: show.screen_name,
-        total: show.draft.total_seats,
-        is_cancelled: show.cancelled,
-        seats: seats.remove(&show.id).unwrap_or_default(),
-    };
-    Ok(stored.into_iter().map(door_show).collect())
+    let mut shows = Vec::with_capacity(stored.len());
+    for show in stored {
+        // Numbers that no seat has any more do not count.
+        let plan = app.desk.plans().of_show(&app.db, show.draft.plan_id, show.draft.total_seats).await?;
+        shows.push(DoorShow {
+            id: show.id,
+            date_time: show.draft.date_time,
+            begins: cinema::format(show.draft.date_time, &app.config.time_zone, "%a %H:%M"),
+            movie: show.movie_title,
+            screen: show.screen_name,
+            total: plan.map_or(show.draft.total_seats, |plan| plan.capacity),
+            is_cancelled: show.cancelled,
+            seats: seats.remove(&show.id).unwrap_or_default(),
+        });
+    }
+    Ok(shows)
 }
 
 fn door_seat(codes: &Codes, seat: bookings::TakenSeat) -> DoorSeat {

@@ -2,6 +2,7 @@
 
 mod board;
 pub mod door;
+pub mod seats;
 
 use crate::accounts::admin::{GROUPS, USERS};
 use crate::admin::{Site, render};

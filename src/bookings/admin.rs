@@ -15,11 +15,7 @@ use crate::search;
 use crate::state::App;
 use crate::time::cinema;
 
-const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled"), ("blocked", "Blocked")];
-
-/// The statuses that a list can be filtered by. Blocked seats are few among millions of bookings, and no index finds
-/// them.
-const COMMON_STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled")];
+const STATUS: &[(&str, &str)] = &[("booked", "Booked"), ("cancelled", "Cancelled")];
 
 /// SQL for the order that a booking belongs to. The order of a booking by an earlier version has the booking's id, even
 /// before it is added.
@@ -36,7 +32,7 @@ pub static BOOKINGS: Model = Model {
         Join::new("movies", "m", "s.movie_id"),
         Join::new("screens", "c", "s.screen_id"),
     ],
-    only: "t.status <> 'held'",
+    only: "t.status NOT IN ('held', 'blocked')",
     label: "CONCAT('Seat ', t.seat_number, ' of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
     columns: &[
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
@@ -76,7 +72,7 @@ pub static BOOKINGS: Model = Model {
         Filter {
             name: "status",
             label: "Status",
-            by: FilterBy::Choice { sql: "t.status", choices: COMMON_STATUS, counted: false },
+            by: FilterBy::Choice { sql: "t.status", choices: STATUS, counted: false },
         },
         Filter {
             name: "with_show",

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Booking, store};
 use crate::desk::command::Origin;
+use crate::desk::plans::SeatDetail;
 use crate::error::ApiError;
 use crate::identity::User;
 use crate::identity::client::Client;
@@ -129,7 +130,7 @@ pub async fn cancel(
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
-    "seat_number": 6, "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z", "order": "7KQ4M-92XRA",
+    "seat_number": 6, "seat_label": "A6", "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z", "order": "7KQ4M-92XRA",
     "cancellable_until": "2035-06-01T17:00:00Z"
 }))]
 pub struct OrderedBooking {
@@ -146,6 +147,8 @@ pub struct OrderedBooking {
     date_time: i64,
     #[schema(minimum = 1)]
     seat_number: i64,
+    /// The seat as printed on tickets.
+    seat_label: String,
     /// `booked` or `cancelled`; other values may be added. A cancelled booking is never booked again.
     #[schema(extensions(("x-extensible-enum" = json!(["booked", "cancelled"]))))]
     status: String,
@@ -178,8 +181,11 @@ pub struct OrderedBooking {
 )]
 pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Json<OrderedBooking>, ApiError> {
     let codes = orders::codes(&app).await?;
-    let (booking, order_id) = store::booking_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
+    let found = store::booking_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
+    let store::FoundBooking { booking, order_id, plan_id, total_seats } = found;
+    let plan = app.desk.plans().of_show(&app.db, plan_id, total_seats).await?;
     let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at } = booking;
+    let seat = plan.map_or_else(|| SeatDetail::of_number(seat_number), |plan| plan.seat(seat_number));
     let (order, cancellable_until) = (codes.of(order_id), app.config.limits.cancellable_until(date_time));
     Ok(Json(OrderedBooking {
         id,
@@ -188,6 +194,7 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
         screen_name,
         date_time,
         seat_number,
+        seat_label: seat.label,
         status,
         created_at,
         order,

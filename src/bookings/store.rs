@@ -37,18 +37,27 @@ pub async fn bookings_of(db: &Db, user_id: i64, most: i64) -> Result<Vec<Booking
     db.query(&sql, vec![user_id.into(), most.into()]).await
 }
 
-/// Returns the booking of a user with this id, and the id of its order.
-pub async fn booking_of(db: &Db, user_id: i64, id: i64) -> Result<Option<(Booking, i64)>> {
+/// A booking with what the contract's Booking does not have.
+pub struct FoundBooking {
+    pub booking: Booking,
+    pub order_id: i64,
+    /// The version of the show's seat plan, and its number of seats.
+    pub plan_id: Option<i64>,
+    pub total_seats: i64,
+}
+
+/// Returns the booking of a user with this id.
+pub async fn booking_of(db: &Db, user_id: i64, id: i64) -> Result<Option<FoundBooking>> {
     // Until its order is added, a booking of an earlier version stands for an order with its id.
     let sql =
-        "SELECT COALESCE(b.order_id, b.id), b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status,
+        "SELECT COALESCE(b.order_id, b.id), s.plan_id, s.total_seats, b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status,
                b.created_at
          FROM bookings b JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
          JOIN screens c ON c.id = s.screen_id
          WHERE b.id = ? AND b.user_id = ? AND b.status IN ('booked', 'cancelled')";
     let Some(mut row) = db.query_one::<Row>(sql, vec![id.into(), user_id.into()]).await? else { return Ok(None) };
-    let order_id = row.take()?;
-    Ok(Some((Booking::from_row(row)?, order_id)))
+    let (order_id, plan_id, total_seats) = (row.take()?, row.take()?, row.take()?);
+    Ok(Some(FoundBooking { booking: Booking::from_row(row)?, order_id, plan_id, total_seats }))
 }
 
 /// Returns the ids of the bookings of these orders.
@@ -240,6 +249,12 @@ pub async fn left_of_show(db: &Db, show_id: i64) -> Result<(Vec<i64>, Vec<i64>)>
     Ok((booked.into_iter().map(|(id,)| id).collect(), held.into_iter().map(|(id,)| id).collect()))
 }
 
+/// Returns the booked seats of a show, each with its booking.
+pub async fn booked_seats(db: &Db, show_id: i64) -> Result<Vec<(i64, i64)>> {
+    let sql = "SELECT active_seat, id FROM bookings WHERE show_id = ? AND active_seat >= 1 AND status = 'booked'";
+    db.query(sql, vec![show_id.into()]).await
+}
+
 /// A seat that is booked or blocked, and who has it.
 pub struct TakenSeat {
     pub show_id: i64,
@@ -272,31 +287,36 @@ impl FromRow for TakenSeat {
 /// The time limit for reading the taken seats of some shows.
 const READING: Duration = Duration::from_secs(10);
 
-/// Returns the seats of these shows that are booked or blocked, ordered by show and seat.
+/// Returns the seats of these shows that are booked or blocked, ordered by show and seat. Seats that the screen no longer
+/// has and blocks whose time is up are left out.
 pub async fn taken_seats(db: &Db, show_ids: &[i64]) -> Result<Vec<TakenSeat>> {
     let sql = format!(
         "SELECT {} b.show_id, b.seat_number, b.status, COALESCE(u.username, ''), COALESCE(u.first_name, ''),
          COALESCE(u.last_name, ''), COALESCE(b.order_id, b.id), COALESCE(o.status, 'awaiting_payment')
          FROM {} AS d JOIN bookings b ON b.show_id = d.id LEFT JOIN users u ON u.id = b.user_id
          LEFT JOIN orders o ON o.id = b.order_id
-         WHERE b.active_seat >= 1 AND b.status <> 'held' ORDER BY b.show_id, b.active_seat",
+         LEFT JOIN blocked_seats k ON k.id = b.id AND b.status = 'blocked'
+         WHERE b.active_seat >= 1 AND b.status <> 'held' AND COALESCE(k.kind, '') <> 'retired'
+         AND (b.release_at IS NULL OR b.release_at > {now}) ORDER BY b.show_id, b.active_seat",
         db.dialect().in_order(),
-        db.dialect().table(&[("id", "BIGINT")])
+        db.dialect().table(&[("id", "BIGINT")]),
+        now = db.dialect().now_or("?"),
     );
     let ids: Vec<(i64,)> = show_ids.iter().map(|id| (*id,)).collect();
-    db.query_aside(&sql, vec![Value::list(&ids)], READING).await
+    db.query_aside(&sql, vec![Value::list(&ids), clock::now().into()], READING).await
 }
 
 /// The time limit for counting the taken seats of all shows.
 const COUNTING: Duration = Duration::from_secs(120);
 
-/// Returns the shows whose count of taken seats differs from the number of seats that are booked or blocked. There
-/// should never be any.
+/// Returns the shows whose count of taken seats differs from the number of seats that are booked, or blocked until staff
+/// release them. There should never be any.
 pub async fn shows_with_wrong_counts(db: &Db) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db
         .query_aside(
             "SELECT s.id FROM shows s WHERE s.seats_taken <>
-             (SELECT COUNT(b.active_seat) FROM bookings b WHERE b.show_id = s.id AND b.status <> 'held') ORDER BY s.id",
+             (SELECT COUNT(b.active_seat) FROM bookings b WHERE b.show_id = s.id AND b.status <> 'held'
+              AND b.release_at IS NULL) ORDER BY s.id",
             vec![],
             COUNTING,
         )

@@ -4,11 +4,12 @@ pub mod check;
 pub mod serve;
 pub mod users;
 
-use std::io::{IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, DatabaseTarget, Fault, Present, parse_database_url};
-use crate::data::{fixture, import_django, sample};
+use crate::data::{dump, fixture, import_django, sample};
 use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
 use crate::openapi;
@@ -248,7 +249,6 @@ pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<()
         eprintln!("And {} more warnings.", loaded.warnings.len() - MOST_WARNINGS);
     }
     let kinds = [(loaded.movies, "movie"), (loaded.screens, "screen"), (loaded.shows, "show")];
-    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let put: Vec<String> = kinds.iter().map(|(rows, one)| counted(rows.loaded, one)).collect();
     println!("{} {}.", if dry_run { "Would load" } else { "Loaded" }, put.join(", "));
     for (rows, one) in kinds.iter().filter(|(rows, _)| rows.there > 0) {
@@ -258,6 +258,58 @@ pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<()
         println!("This was a dry run: nothing was written.");
     }
     Ok(())
+}
+
+/// Writes the programme in loaddata's format into a file, or to standard output. An existing file is replaced when the new
+/// one is complete.
+pub async fn dump_data(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
+    drop(open_current(config).await?);
+    let mut tx = Db::snapshot(&config.database).await?;
+    let Some(file) = file else {
+        let dumped = dump::dump(&mut tx, &mut BufWriter::new(io::stdout())).await;
+        let dumped = dumped.map_err(|error| dump_failure(error, "Standard output"))?;
+        report_cancelled(dumped);
+        return Ok(());
+    };
+    let name = file.display().to_string();
+    let partial = PathBuf::from(format!("{name}.partial"));
+    let dumped = async {
+        let mut out = BufWriter::new(File::create(&partial)?);
+        let dumped = dump::dump(&mut tx, &mut out).await?;
+        out.get_ref().sync_all()?;
+        std::fs::rename(&partial, file)?;
+        Ok(dumped)
+    };
+    let dumped = dumped.await.map_err(|error| {
+        // The first error matters, and there may be no file.
+        let _ = std::fs::remove_file(&partial);
+        dump_failure(error, &name)
+    })?;
+    report_cancelled(dumped);
+    let kinds = [(dumped.movies, "movie"), (dumped.screens, "screen"), (dumped.shows, "show")];
+    let counts: Vec<String> = kinds.iter().map(|(rows, one)| counted(*rows, one)).collect();
+    println!("Wrote {} to {name}.", counts.join(", "));
+    Ok(())
+}
+
+fn dump_failure(error: dump::Error, file: &str) -> Failure {
+    match error {
+        dump::Error::Db(error) => error.into(),
+        dump::Error::Output(error) => Failure::Refused(format!("{file} can't be written: {error}")),
+    }
+}
+
+/// Says on standard error how many cancelled shows a dump does not contain.
+fn report_cancelled(dumped: dump::Dumped) {
+    if dumped.cancelled > 0 {
+        let shows = counted(usize::try_from(dumped.cancelled).unwrap_or_default(), "cancelled show");
+        eprintln!("Left out {shows}.");
+    }
+}
+
+/// Returns a number with its word, which gets an s if it is not one.
+fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Warnings that one command prints; further ones are only counted.

@@ -445,6 +445,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             order_seats: self.if_given("SEATS_PER_ORDER"),
             user_seats: self.if_given("SEATS_PER_USER"),
             cancel_before: self.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
+            refuses_lone_seats: self.boolean("REFUSE_LONE_SEATS"),
         }
     }
 

@@ -411,6 +411,14 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "REFUSE_LONE_SEATS",
+        meaning: "Whether a hold may not leave a single free seat in a row. It may if no other seats would do. A show can \
+                  have its own rule.",
+        accepts: Accepts::Boolean,
+        default: Some("False"),
+        example: "",
+    },
+    Setting {
         name: "CANCEL_UNTIL_MINUTES",
         meaning: "Bookings can be cancelled until this many minutes before their show. Empty means at any time.",
         accepts: Accepts::Integer(0, 525_600),

@@ -1,5 +1,6 @@
 //! Data from elsewhere: files, samples, other deployments.
 
+pub mod dump;
 pub mod fixture;
 pub mod import_django;
 mod json_file;

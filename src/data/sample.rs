@@ -1,21 +1,30 @@
-//! The sample cinema: invented movies, three screens, shows for the next two weeks, two users.
+//! The sample cinema: invented movies, three screens with seat plans, shows for the next two weeks, two users who can log
+//! in, and guests who have booked seats.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::civil::time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
+use seating::plan::Plan;
+
+mod seats;
+
+use self::seats::{Audience, SCREENS};
 
 use crate::accounts::{NewUser, signup, store as users, username};
 use crate::data::store::{self, Contents};
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, Tx};
 use crate::desk::Desk;
 use crate::desk::command::Origin;
 use crate::desk::policy::Limits;
 use crate::identity::{AccountError, hashing};
 use crate::movies::store as movie_store;
+use crate::plans::store as plan_store;
 use crate::screens::store as screen_store;
 use crate::shows::store::{self as show_store, PutOutcome, ShowDraft};
 use crate::time::clock;
@@ -41,13 +50,26 @@ const MOVIES: [(&str, i64); 8] = [
     ("The Last Tram to Velden", 119),
 ];
 
-/// Names and seats.
-const SCREENS: [(&str, i64); 3] = [("Screen 1", 180), ("Screen 2", 96), ("Studio", 48)];
+/// How much people like each of these movies.
+const POPULARITY: [f64; 8] = [1.2, 0.9, 0.7, 0.45, 1.2, 0.9, 0.6, 0.8];
+
+/// Customers who book most of the seats. Nobody can log in as one of them.
+const GUESTS: [&str; 7] =
+    ["ines.moreau", "jonas.weber", "lucia.ferri", "oskar.lind", "priya.nair", "tomasz.nowak", "hana.sato"];
 
 /// When shows start, in the cinema's time zone.
 const STARTS: [(i8, i8); 3] = [(14, 30), (17, 45), (21, 0)];
 
 const DAYS: i64 = 14;
+
+/// What part of a popular movie's seats is sold at each of these times.
+const DEMAND: [f64; 3] = [0.2, 0.5, 0.85];
+
+/// Shows that begin later than this have no bookings yet.
+const BOOKED_DAYS: i64 = 10;
+
+/// The fullest that a show gets.
+const FULL: f64 = 0.95;
 
 /// Why the sample was not loaded; nothing was changed.
 #[derive(Debug)]
@@ -116,41 +138,97 @@ pub async fn public_accounts(db: &Db) -> Result<Vec<&'static str>, DbError> {
 /// [`Error::Foreign`] for a database that did not start as the sample.
 pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
     refuse_foreign(db).await?;
-    let customer = ensure_users(db).await?;
+    let customers = ensure_users(db).await?;
     let (movies, screens) = ensure_programme(db).await?;
     let now = jiff::Timestamp::now().to_zoned(zone.clone());
-    let mut added = Vec::new();
+    let (mut added, mut booked) = (0, Vec::new());
     let mut tx = db.begin().await?;
     for day in 0..DAYS {
-        for (screen, (screen_id, total_seats)) in screens.iter().enumerate() {
+        for (screen, screen_id) in screens.iter().enumerate() {
             for (slot, (hour, minute)) in STARTS.into_iter().enumerate() {
                 let Some(start) = start(&now, day, hour, minute).filter(|start| *start > now) else { continue };
                 let date_time = start.timestamp().as_microsecond();
-                if show_store::screen_is_used_at(&mut tx, *screen_id, date_time).await? {
-                    continue;
-                }
                 // Counted from a fixed day, so that a day gets the same movies on every run.
                 let turn = date_time.div_euclid(86_400 * clock::SECOND) as usize * 7 + screen * STARTS.len() + slot;
-                let movie_id = movies[turn % movies.len()];
-                let (screen_id, total_seats) = (*screen_id, *total_seats);
-                let draft = ShowDraft { movie_id, screen_id, date_time, total_seats, ..ShowDraft::default() };
-                if let PutOutcome::Done(id) = show_store::put_show(&mut tx, None, draft).await? {
-                    added.push((id, total_seats));
-                }
+                let movie = turn % movies.len();
+                let id = match show_store::show_at(&mut tx, *screen_id, date_time).await? {
+                    Some(id) => id,
+                    None => {
+                        let (movie_id, screen_id) = (movies[movie], *screen_id);
+                        let draft = ShowDraft { movie_id, screen_id, date_time, ..ShowDraft::default() };
+                        let PutOutcome::Done(id) = show_store::put_show(&mut tx, None, draft).await? else { continue };
+                        added += 1;
+                        id
+                    }
+                };
+                let soon = (BOOKED_DAYS - day).max(0) as f64 / BOOKED_DAYS as f64;
+                let part = (DEMAND[slot] * POPULARITY[movie] * (soon * 1.3).min(1.0)).min(FULL);
+                booked.push(Booked { show_id: id, part, turn });
             }
         }
     }
+    let booked = with_plans(&mut tx, booked).await?;
     tx.commit().await?;
+    book(db, &customers, booked).await;
+    Ok(added)
+}
+
+/// A show, and what part of its seats is to be booked.
+struct Booked {
+    show_id: i64,
+    part: f64,
+    turn: usize,
+}
+
+/// Returns the parties of the shows that nobody has booked yet. Shows without a seat plan, which an earlier version made,
+/// stay as they are.
+async fn with_plans(tx: &mut Tx, booked: Vec<Booked>) -> Result<Vec<(i64, Vec<Vec<i64>>)>, DbError> {
+    let mut plans: HashMap<i64, Plan> = HashMap::new();
+    let ids: Vec<i64> = booked.iter().map(|show| show.show_id).collect();
+    let stored = show_store::shows(tx, &ids).await?;
+    let mut found = Vec::new();
+    for show in stored.into_iter().filter(|show| show.taken == 0 && !show.cancelled) {
+        let Some(plan_id) = show.draft.plan_id else { continue };
+        let Some(Booked { part, turn, .. }) = booked.iter().find(|booked| booked.show_id == show.id) else { continue };
+        if !plans.contains_key(&plan_id)
+            && let Some((plan, _)) = plan_store::document(tx, plan_id).await?
+        {
+            plans.insert(plan_id, plan);
+        }
+        if let Some(plan) = plans.get(&plan_id) {
+            found.push((show.id, Audience::new(plan).fill(*part, *turn)));
+        }
+    }
+    Ok(found)
+}
+
+/// How many shows the customer who can log in goes to.
+const OWN_SHOWS: usize = 8;
+
+/// Books the seats of the parties. One party of each of the first shows is the customer's, who can log in, and comes
+/// first; the others are the guests'.
+async fn book(db: &Db, customers: &[i64], mut shows: Vec<(i64, Vec<Vec<i64>>)>) {
     let limits = Limits { changes_per_minute: u32::MAX, ..Limits::default() };
     let desk = Desk::open(db, 1, Duration::from_secs(30), limits, Arc::new(|_| None), Arc::new(|_| {}));
     let present = Arc::new(());
-    for (show_id, total_seats) in added.iter().copied().step_by(5) {
-        let seats = (1..=total_seats).filter(|seat| seat * 13 % 17 == 3).collect();
-        // If another user books first, the refusal does not matter for the sample.
-        let from = Origin { user_id: customer, key: None, client: Arc::downgrade(&present) };
+    let Some((customer, guests)) = customers.split_first() else { return };
+    // If another user books first, the refusal does not matter for the sample.
+    let book = async |user_id: i64, show_id: i64, seats: Vec<i64>| {
+        let from = Origin { user_id, key: None, client: Arc::downgrade(&present) };
         let _ = desk.book_all(from, show_id, seats).await;
+    };
+    for (show_id, parties) in shows.iter_mut().filter(|(_, parties)| parties.len() > 1).step_by(3).take(OWN_SHOWS) {
+        book(*customer, *show_id, parties.remove(1)).await;
     }
-    Ok(added.len())
+    for (show_id, parties) in shows {
+        let of_guest = |(place, guest): (usize, &i64)| {
+            let own: Vec<i64> = parties.iter().skip(place).step_by(guests.len()).flatten().copied().collect();
+            (*guest, own)
+        };
+        let orders = guests.iter().enumerate().map(of_guest).filter(|(_, seats)| !seats.is_empty());
+        // One batch.
+        join_all(orders.map(|(guest, seats)| book(guest, show_id, seats))).await;
+    }
 }
 
 fn start(now: &Zoned, day: i64, hour: i8, minute: i8) -> Option<Zoned> {
@@ -158,29 +236,38 @@ fn start(now: &Zoned, day: i64, hour: i8, minute: i8) -> Option<Zoned> {
     date.to_datetime(time(hour, minute, 0, 0)).to_zoned(now.time_zone().clone()).ok()
 }
 
-/// Creates the missing users and returns the customer's id.
-async fn ensure_users(db: &Db) -> Result<i64, DbError> {
+/// Creates the missing users. Returns the ids of the customer and the guests.
+async fn ensure_users(db: &Db) -> Result<Vec<i64>, DbError> {
     for (name, email, password, is_superuser) in USERS {
         if users::credentials(db, &username::key(name)).await?.is_none() {
-            let new = NewUser {
-                username: name.to_owned(),
-                email: email.to_owned(),
-                password: hashing::hash(password),
-                is_superuser,
-            };
-            match signup::create(db, new).await {
-                Ok(_) | Err(AccountError::UsernameTaken) => {}
-                Err(AccountError::Db(error)) => return Err(error),
-                Err(error) => return Err(DbError::Other(error.to_string())),
-            }
+            ensure_user(db, name, email.to_owned(), hashing::hash(password), is_superuser).await?;
         }
     }
-    let customer = users::credentials(db, &username::key(USERS[0].0)).await?;
-    customer.map(|customer| customer.id).ok_or_else(|| DbError::Other("the sample's customer was deleted".into()))
+    let mut customers = Vec::new();
+    for name in [USERS[0].0].into_iter().chain(GUESTS) {
+        if users::credentials(db, &username::key(name)).await?.is_none() {
+            ensure_user(db, name, format!("{name}@example.com"), NO_PASSWORD.to_owned(), false).await?;
+        }
+        let customer = users::credentials(db, &username::key(name)).await?;
+        let missing = || DbError::Other(format!("the sample's customer {name} was deleted"));
+        customers.push(customer.map(|customer| customer.id).ok_or_else(missing)?);
+    }
+    Ok(customers)
 }
 
-/// Creates the missing movies and screens. Returns the movies' ids, and the screens' ids with their numbers of seats.
-async fn ensure_programme(db: &Db) -> Result<(Vec<i64>, Vec<(i64, i64)>), DbError> {
+/// No password has this hash.
+const NO_PASSWORD: &str = "!";
+
+async fn ensure_user(db: &Db, name: &str, email: String, password: String, is_superuser: bool) -> Result<(), DbError> {
+    match signup::create(db, NewUser { username: name.to_owned(), email, password, is_superuser }).await {
+        Ok(_) | Err(AccountError::UsernameTaken) => Ok(()),
+        Err(AccountError::Db(error)) => Err(error),
+        Err(error) => Err(DbError::Other(error.to_string())),
+    }
+}
+
+/// Creates the missing movies, screens and seat plans. Returns the ids of the movies and the screens.
+async fn ensure_programme(db: &Db) -> Result<(Vec<i64>, Vec<i64>), DbError> {
     let mut tx = db.begin().await?;
     let (mut movies, mut screens) = (Vec::new(), Vec::new());
     for (title, minutes) in MOVIES {
@@ -190,12 +277,13 @@ async fn ensure_programme(db: &Db) -> Result<(Vec<i64>, Vec<(i64, i64)>), DbErro
             None => movie_store::put_movie(&mut tx, None, title, minutes).await?,
         });
     }
-    for (name, seats) in SCREENS {
-        let id = match screen_store::screen_named(&mut tx, name).await? {
+    for screen in SCREENS {
+        let id = match screen_store::screen_named(&mut tx, screen.name).await? {
             Some(id) => id,
-            None => screen_store::put_screen(&mut tx, None, name).await?,
+            None => screen_store::put_screen(&mut tx, None, screen.name).await?,
         };
-        screens.push((id, seats));
+        screen.furnish(&mut tx, id).await?;
+        screens.push(id);
     }
     tx.commit().await?;
     Ok((movies, screens))

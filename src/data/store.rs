@@ -1,6 +1,9 @@
 //! Queries about a database as a whole, for the commands.
 
-use crate::db::{Db, Result};
+use serde::Serialize;
+
+use crate::db::{Db, FromRow, Query, Result, Row, Tx};
+use crate::time::clock;
 
 /// How many rows of the data that an operator would miss are in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,4 +29,90 @@ pub async fn contents(db: &Db) -> Result<Contents> {
     let counted: Option<(i64, i64, i64, i64, Option<i64>)> = db.query_one(sql, vec![]).await?;
     let (users, movies, screens, shows, first_user) = counted.unwrap_or_default();
     Ok(Contents { users, movies, screens, shows, first_user })
+}
+
+/// A movie, as `dumpdata` writes it.
+#[derive(Serialize)]
+pub struct DumpedMovie {
+    pub id: i64,
+    title: String,
+    duration_minutes: i64,
+}
+
+impl FromRow for DumpedMovie {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(DumpedMovie { id: row.take()?, title: row.take()?, duration_minutes: row.take()? })
+    }
+}
+
+/// Returns the movies whose ids are higher than this one, ordered by id, at most `most`.
+pub async fn movies_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<DumpedMovie>> {
+    let sql = "SELECT id, title, duration_minutes FROM movies WHERE id > ? ORDER BY id LIMIT ?";
+    tx.query(sql, vec![id.into(), most.into()]).await
+}
+
+/// Returns the id, the name and the current plan of the screens whose ids are higher than this one, ordered by id, at most
+/// `most`.
+pub async fn screens_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<(i64, String, Option<i64>)>> {
+    let sql = "SELECT id, name, plan_id FROM screens WHERE id > ? ORDER BY id LIMIT ?";
+    tx.query(sql, vec![id.into(), most.into()]).await
+}
+
+/// A show, as `dumpdata` writes it.
+#[derive(Serialize)]
+pub struct DumpedShow {
+    pub id: i64,
+    movie: i64,
+    screen: i64,
+    #[serde(serialize_with = "clock::serialize")]
+    date_time: i64,
+    /// Left out if the screen has a seat plan, which has the number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_seats: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "clock::serialize_some")]
+    sales_open_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "clock::serialize_some")]
+    sales_close_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_limit: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_limit: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refuses_lone_seats: Option<bool>,
+}
+
+impl FromRow for DumpedShow {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(DumpedShow {
+            id: row.take()?,
+            movie: row.take()?,
+            screen: row.take()?,
+            date_time: row.take()?,
+            total_seats: row.take()?,
+            sales_open_at: row.take()?,
+            sales_close_at: row.take()?,
+            order_limit: row.take()?,
+            user_limit: row.take()?,
+            refuses_lone_seats: row.take::<Option<i64>>()?.map(|refuses| refuses == 1),
+        })
+    }
+}
+
+/// Returns the shows whose ids are higher than this one and that are not cancelled, ordered by id, at most `most`.
+pub async fn shows_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<DumpedShow>> {
+    let sql = format!(
+        "SELECT {} s.id, s.movie_id, s.screen_id, s.date_time, CASE WHEN c.plan_id IS NULL THEN s.total_seats END,
+         s.sales_open_at, s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats
+         FROM shows s JOIN screens c ON c.id = s.screen_id
+         WHERE s.id > ? AND s.cancelled_at IS NULL ORDER BY s.id LIMIT ?",
+        tx.dialect().in_order()
+    );
+    tx.query(&sql, vec![id.into(), most.into()]).await
+}
+
+/// Counts the cancelled shows.
+pub async fn count_cancelled(tx: &mut Tx) -> Result<i64> {
+    let found: Option<(i64,)> =
+        tx.query_one("SELECT COUNT(*) FROM shows WHERE cancelled_at IS NOT NULL", vec![]).await?;
+    Ok(found.map_or(0, |(count,)| count))
 }

@@ -54,6 +54,7 @@ migrations![
     12 "0012_drop_holds_by_user" waits,
     13 "0013_search_words",
     14 "0014_panel",
+    15 "0015_seat_plans",
 ];
 
 /// Checksums of former texts of migrations, by number. They made the same tables and rows, but took too long.

@@ -31,6 +31,12 @@ pub enum Command {
         show_id: i64,
         seats: Vec<i64>,
     },
+    /// Holds the best free seats.
+    HoldBest {
+        user_id: i64,
+        show_id: i64,
+        wish: BestWish,
+    },
     /// Replaces the seats of a hold. There is at least one, and none is named twice.
     Change {
         user_id: i64,
@@ -56,11 +62,76 @@ pub enum Command {
         order_id: i64,
         seats: Vec<i64>,
     },
+    /// Blocks all of these seats or none. A block that a seat has already is replaced.
+    Block {
+        show_id: i64,
+        seats: Vec<i64>,
+        block: Block,
+    },
+    /// Releases all of these blocked seats or none.
+    Unblock {
+        show_id: i64,
+        seats: Vec<i64>,
+    },
     /// An action of staff on anyone's booking, order or hold, at any time.
     ByStaff {
         id: i64,
         action: StaffAction,
     },
+}
+
+/// Which seats someone wants who leaves the choice to the desk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BestWish {
+    pub seats: usize,
+    /// The name of a category in any letter case; any category if it is `None`.
+    pub category: Option<String>,
+    /// How many of the seats are to be for people in wheelchairs, and how many for their companions.
+    pub accessible: usize,
+    pub companions: usize,
+}
+
+/// Why seats are blocked, by whom and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    pub kind: BlockKind,
+    pub reason: String,
+    /// When the seats become free, in UTC microseconds; `None` if staff release them.
+    pub release_at: Option<i64>,
+    pub by_user: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Kept back by the cinema.
+    House,
+    Broken,
+    /// Taken by equipment.
+    Technical,
+    Group,
+    /// The number of a seat that the screen no longer has.
+    Retired,
+}
+
+impl BlockKind {
+    /// All kinds that staff can choose.
+    pub const CHOICES: [BlockKind; 4] = [BlockKind::House, BlockKind::Broken, BlockKind::Technical, BlockKind::Group];
+
+    /// Returns the name that the database uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            BlockKind::House => "house",
+            BlockKind::Broken => "broken",
+            BlockKind::Technical => "technical",
+            BlockKind::Group => "group",
+            BlockKind::Retired => "retired",
+        }
+    }
+
+    /// Returns the kind that staff can choose by this name.
+    pub fn named(name: &str) -> Option<BlockKind> {
+        BlockKind::CHOICES.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// What staff can do to a booking, an order or a hold.
@@ -92,6 +163,9 @@ impl Command {
         match self {
             Command::Book { show_id: id, .. }
             | Command::Hold { show_id: id, .. }
+            | Command::HoldBest { show_id: id, .. }
+            | Command::Block { show_id: id, .. }
+            | Command::Unblock { show_id: id, .. }
             | Command::Cancel { booking_id: id, .. }
             | Command::Change { hold_id: id, .. }
             | Command::Extend { hold_id: id, .. }
@@ -105,7 +179,11 @@ impl Command {
     /// Returns the show if the request names it.
     pub fn show(&self) -> Option<i64> {
         match self {
-            Command::Book { show_id, .. } | Command::Hold { show_id, .. } => Some(*show_id),
+            Command::Book { show_id, .. }
+            | Command::Hold { show_id, .. }
+            | Command::HoldBest { show_id, .. }
+            | Command::Block { show_id, .. }
+            | Command::Unblock { show_id, .. } => Some(*show_id),
             _ => None,
         }
     }
@@ -114,14 +192,14 @@ impl Command {
     pub fn kind(&self) -> &'static str {
         match self {
             Command::Book { .. } => "book",
-            Command::Hold { .. } => "hold",
+            Command::Hold { .. } | Command::HoldBest { .. } => "hold",
             Command::Cancel { .. } => "cancel",
             Command::Change { .. } => "change",
             Command::Extend { .. } => "extend",
             Command::Release { .. } => "release",
             Command::Confirm { .. } => "confirm",
             Command::CancelOrder { .. } => "cancel_order",
-            Command::ByStaff { .. } => "staff",
+            Command::Block { .. } | Command::Unblock { .. } | Command::ByStaff { .. } => "staff",
         }
     }
 
@@ -131,9 +209,12 @@ impl Command {
             | Command::Cancel { .. }
             | Command::ByStaff { action: StaffAction::CancelBooking, .. } => ReplyKind::Booking,
             Command::Hold { .. }
+            | Command::HoldBest { .. }
             | Command::Change { .. }
             | Command::Extend { .. }
             | Command::Release { .. }
+            | Command::Block { .. }
+            | Command::Unblock { .. }
             | Command::ByStaff { action: StaffAction::Release, .. } => ReplyKind::Hold,
             Command::Confirm { .. } | Command::CancelOrder { .. } | Command::ByStaff { .. } => ReplyKind::Order,
         }
@@ -142,7 +223,7 @@ impl Command {
     /// Returns the status of the reply if the request is granted.
     pub fn success_status(&self) -> u16 {
         match self {
-            Command::Book { .. } | Command::Hold { .. } | Command::Confirm { .. } => 201,
+            Command::Book { .. } | Command::Hold { .. } | Command::HoldBest { .. } | Command::Confirm { .. } => 201,
             _ => 200,
         }
     }

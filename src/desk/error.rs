@@ -2,6 +2,7 @@
 
 use crate::db::DbError;
 use crate::desk::order_status::Status;
+use crate::desk::plans::SeatDetail;
 
 /// Why a request for seats was refused. Some texts are fixed by the contract (sections 11 and 12).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +25,7 @@ pub enum BookingError {
     NotYours,
     /// Several seats were requested, and these are not free.
     #[error("This seat is already booked.")]
-    SeatsTaken { seats: Vec<i64> },
+    SeatsTaken { seats: Vec<i64>, details: Vec<SeatDetail> },
     /// There is no such hold or order, or it belongs to another user.
     #[error("no such hold or order")]
     UnknownOrder,
@@ -48,6 +49,23 @@ pub enum BookingError {
     OrderLimit { limit: i64 },
     #[error("You can have at most {limit} seats for this show.")]
     UserLimit { limit: i64 },
+    /// There are not as many free seats of the category, or for people in wheelchairs.
+    #[error("There are not enough free seats of this kind.")]
+    TooFewSeats,
+    /// There would be enough seats if nobody held some of them.
+    #[error("All seats that are left are held by others at the moment. Some may become free in a few minutes.")]
+    AllHeld,
+    /// The seats would leave single ones free, and `nearest` would not.
+    #[error("These seats would leave a single seat free that nobody can use. Choose others.")]
+    LoneSeat { lone: Vec<i64>, nearest: Vec<i64>, details: Vec<SeatDetail> },
+    #[error("There is no category {name:?}. The categories are: {known}.")]
+    UnknownCategory { name: String, known: String },
+    /// The show has more seats than one can choose the best of.
+    #[error("This show has too many seats to choose from.")]
+    NoSeatPlan,
+    /// Staff wanted to release these seats, which are not blocked.
+    #[error("These seats are not blocked.")]
+    NotBlocked { seats: Vec<i64> },
     #[error("Seat {seat} is not in this order.")]
     NotInOrder { seat: i64 },
     #[error("It is too late to cancel this booking.")]

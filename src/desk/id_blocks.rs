@@ -70,6 +70,15 @@ async fn reserve(db: &Db, size: i64) -> Result<i64> {
     }
 }
 
+/// Reserves ids within a transaction, and returns the first one. Other reservations wait until it ends.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn reserve_in(tx: &mut Tx, count: i64) -> Result<i64> {
+    tx.execute("UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'bookings'", vec![count.into()]).await?;
+    Ok(first_free(tx).await? - count)
+}
+
 /// Returns the lowest id that no instance has reserved.
 ///
 /// # Errors

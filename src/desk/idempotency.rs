@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::command::{Command, ReplyKind};
 use super::error::BookingError;
+use super::plans::SeatDetail;
 use super::reply::{Booking, Hold, Order, StoredReply};
 use crate::db::DbError;
 use crate::time::clock::SECOND;
@@ -76,11 +77,24 @@ fn decode(reply: &str, kind: ReplyKind, code: impl Fn(i64) -> Option<String>) ->
     }
     match serde_json::from_str(reply).ok()? {
         OldReply::Hold(id, show, movie_title, screen_name, date_time, seats, created_at, expires_at) => {
-            let hold = Hold { id, show, movie_title, screen_name, date_time, seats, created_at, expires_at };
+            let (together, last_resort) = (None, None);
+            let hold = Hold {
+                id,
+                show,
+                movie_title,
+                screen_name,
+                date_time,
+                seat_details: seats.iter().map(|seat| SeatDetail::of_number(*seat)).collect(),
+                seats,
+                created_at,
+                expires_at,
+                together,
+                last_resort,
+            };
             serde_json::to_string(&hold).ok()
         }
         OldReply::Order(id, status, created_at, fields) => {
-            let order = Order::of(id, status, created_at, bookings(fields))?;
+            let order = Order::of(id, status, created_at, bookings(fields), SeatDetail::of_number)?;
             serde_json::to_string(&Order { code: code(id)?, ..order }).ok()
         }
     }

@@ -14,7 +14,7 @@ use super::load::Loaded;
 use super::outcome::{self, Outcome, fresh};
 use super::show_cache::ShowCache;
 use super::write::Change;
-use super::{HoldShows, Listener, Tools, rules, settle, write};
+use super::{ChangedShow, HoldShows, Listener, Tools, rules, settle, write};
 use crate::db::DbError;
 use crate::tasks;
 use crate::telemetry::metrics;
@@ -202,15 +202,13 @@ impl Lane {
         Err(DbError::Conflict("others changed the same seats each time".into()))
     }
 
-    /// Remembers what a change has written, and reports the movies whose shows it changed.
+    /// Remembers what a change has written, and reports the shows that it changed.
     fn learn(&mut self, loaded: &Loaded, change: &Change) {
         self.cache.learn(loaded, change);
         let holds = change.new_orders.iter().filter(|order| order.status == "held");
         self.hold_shows.remember(holds.map(|hold| (hold.id, hold.show_id)));
-        let mut movies: Vec<i64> = change.shows().map(|show| loaded.shows[&show].movie_id).collect();
-        movies.sort_unstable();
-        movies.dedup();
-        (self.listener)(&movies);
+        let changed = |show_id: i64| ChangedShow { movie_id: loaded.shows[&show_id].movie_id, show_id };
+        (self.listener)(&change.shows().map(changed).collect::<Vec<_>>());
     }
 
     /// Checks whether a write has failed because another process has locked SQLite's whole database. Its requests are

@@ -1,16 +1,18 @@
 //! Loads what a batch touches: the shows, who has the requested seats, holds and orders, what users with a limit have
 //! already, and what the keys have done before.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::command::{Command, StaffAction};
+use super::command::{Command, ReplyKind, StaffAction};
 use super::idempotency::{self, Key, Stored};
+use super::plans::{Plans, SeatDetail, SeatPlan};
 use super::policy::{Limits, Sales};
 use super::records::{KeyHash, OldReply, RowId, ShowSeat, UserRoom};
 use super::sql::Sql;
-use super::state::{Headroom, Holder, OrderState, Seat, SeatStatus, ShowState, State, Usage};
+use super::state::{Headroom, Holder, OrderState, Seat, SeatStatus, Seating, ShowState, State, Usage};
 use crate::db::{Db, DbError, Result, Row, Value};
 use crate::desk::order_status::Status;
 use crate::time::clock::{self, SECOND};
@@ -27,6 +29,12 @@ pub struct ShowFacts {
     pub version: i64,
     pub sales: Sales,
     pub cancelled: bool,
+    /// The version of the seat plan, if the show has one.
+    pub plan_id: Option<i64>,
+    /// The plan; only read for replies that describe seats.
+    pub plan: Option<Arc<SeatPlan>>,
+    /// The number of changes of the show's seats.
+    pub seat_version: i64,
 }
 
 /// Everything that a batch touches.
@@ -50,10 +58,19 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn load(db: &Db, sql: &Sql, commands: &[Command], keys: &[Key], limits: &Limits) -> Result<Loaded> {
+pub async fn load(
+    db: &Db,
+    sql: &Sql,
+    plans: &Plans,
+    commands: &[Command],
+    keys: &[Key],
+    limits: &Limits,
+) -> Result<Loaded> {
     let mut loaded = Loaded { now: clock::now(), read: Some(Instant::now()), ..Loaded::default() };
     loaded.read_orders(db, sql, commands).await?;
     loaded.read_seats(db, sql, commands).await?;
+    loaded.read_plans(db, plans, commands).await?;
+    loaded.read_all_seats(db, sql, commands, limits).await?;
     loaded.read_usage(db, sql, commands, limits).await?;
     loaded.read_replies(db, sql, keys).await?;
     Ok(loaded)
@@ -73,7 +90,11 @@ fn named(commands: &[Command]) -> (Vec<RowId>, Vec<RowId>) {
             | Command::Extend { hold_id: id, .. }
             | Command::Release { hold_id: id, .. }
             | Command::Confirm { hold_id: id, .. } => orders.push(RowId { id }),
-            Command::Book { .. } | Command::Hold { .. } => {}
+            Command::Book { .. }
+            | Command::Hold { .. }
+            | Command::HoldBest { .. }
+            | Command::Block { .. }
+            | Command::Unblock { .. } => {}
         }
     }
     (bookings, orders)
@@ -123,7 +144,12 @@ impl Loaded {
         let mut seats: Vec<ShowSeat> = Vec::new();
         for command in commands {
             let (show_id, asked) = match command {
-                Command::Book { show_id, seats, .. } | Command::Hold { show_id, seats, .. } => (*show_id, seats),
+                // No seat has the number 0: this reads the show itself.
+                Command::HoldBest { show_id, .. } => (*show_id, &vec![0]),
+                Command::Book { show_id, seats, .. }
+                | Command::Hold { show_id, seats, .. }
+                | Command::Block { show_id, seats, .. }
+                | Command::Unblock { show_id, seats } => (*show_id, seats),
                 Command::Change { hold_id, seats, .. } => match self.state.orders.get(hold_id) {
                     Some(hold) => (hold.show_id, seats),
                     None => continue,
@@ -140,10 +166,46 @@ impl Loaded {
         };
         for mut row in db.query::<Row>(statement.sql, params).await? {
             let show_id = self.take_show(&mut row)?;
-            let (seat, id, until): (Option<i64>, Option<i64>, Option<i64>) = (row.take()?, row.take()?, row.take()?);
-            if let (Some(seat), Some(row), Some(show)) = (seat, id, self.state.shows.get_mut(&show_id)) {
-                show.holders.insert(seat, until.map_or(Holder::Taken, |until| Holder::Held { row, until }));
+            if let (Some((seat, holder)), Some(show)) = (take_holder(&mut row)?, self.state.shows.get_mut(&show_id)) {
+                show.holders.insert(seat, holder);
             }
+        }
+        Ok(())
+    }
+
+    /// Reads the seat plans of all shows, if a reply may describe seats. The contract's replies don't.
+    async fn read_plans(&mut self, db: &Db, plans: &Plans, commands: &[Command]) -> Result<()> {
+        if commands.iter().all(|command| command.reply_kind() == ReplyKind::Booking) {
+            return Ok(());
+        }
+        for facts in self.shows.values_mut() {
+            facts.plan = plans.of_show(db, facts.plan_id, facts.total_seats).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads all seats of the shows for which a request looks at more seats than it names.
+    async fn read_all_seats(&mut self, db: &Db, sql: &Sql, commands: &[Command], limits: &Limits) -> Result<()> {
+        let refuses = |show_id: &i64| {
+            let facts = self.shows.get(show_id)?;
+            limits.sales(facts.sales, facts.date_time).refuses_lone_seats.filter(|refuses| *refuses)?;
+            Some(*show_id)
+        };
+        let asked = commands.iter().filter_map(|command| match command {
+            Command::HoldBest { show_id, .. } => Some(*show_id),
+            Command::Hold { show_id, .. } => refuses(show_id),
+            Command::Change { hold_id, .. } => refuses(&self.state.orders.get(hold_id)?.show_id),
+            _ => None,
+        });
+        for show_id in asked.collect::<BTreeSet<i64>>() {
+            let Some(plan) = self.shows.get(&show_id).and_then(|facts| facts.plan.clone()) else { continue };
+            let Some(show) = self.state.shows.get_mut(&show_id) else { continue };
+            let mut seating = Seating::of_free(Arc::clone(&plan.layout));
+            for (seat, holder) in read_holders(db, sql, show_id).await? {
+                seating.put(seat, Some(holder), self.now);
+                show.holders.insert(seat, holder);
+            }
+            show.seating = Some(seating);
         }
         Ok(())
     }
@@ -221,8 +283,12 @@ impl Loaded {
                 close_at: row.take()?,
                 order_limit: row.take()?,
                 user_limit: row.take()?,
+                refuses_lone_seats: row.take::<Option<i64>>()?.map(|refuses| refuses == 1),
             },
             cancelled: row.take::<Option<i64>>()?.is_some(),
+            plan_id: row.take()?,
+            plan: None,
+            seat_version: row.take()?,
         };
         let seats_taken = row.take()?;
         if let Entry::Vacant(place) = self.state.shows.entry(id) {
@@ -263,7 +329,9 @@ impl Loaded {
     /// Returns the user and show of a request that is limited by what the user has already.
     fn limited(&self, command: &Command, limits: &Limits) -> Option<(i64, i64)> {
         match command {
-            Command::Hold { user_id, show_id, .. } => self.shows.get(show_id).map(|_| (*user_id, *show_id)),
+            Command::Hold { user_id, show_id, .. } | Command::HoldBest { user_id, show_id, .. } => {
+                self.shows.get(show_id).map(|_| (*user_id, *show_id))
+            }
             Command::Change { user_id, hold_id, .. } => {
                 self.state.orders.get(hold_id).map(|hold| (*user_id, hold.show_id))
             }
@@ -295,13 +363,46 @@ impl ShowFacts {
     /// Returns what decides about the show, without any holder.
     pub fn state(&self, seats_taken: i64) -> ShowState {
         let ShowFacts { date_time, total_seats, sales, cancelled, .. } = *self;
-        ShowState { date_time, total_seats, seats_taken, sales, cancelled, holders: HashMap::new() }
+        ShowState { date_time, total_seats, seats_taken, sales, cancelled, ..ShowState::default() }
+    }
+
+    /// Returns a description of each of these seats.
+    pub fn describe(&self, numbers: &[i64]) -> Vec<SeatDetail> {
+        match &self.plan {
+            Some(plan) => numbers.iter().map(|number| plan.seat(*number)).collect(),
+            None => numbers.iter().map(|number| SeatDetail::of_number(*number)).collect(),
+        }
     }
 
     /// Whether there is a limit to the seats of a user in the show.
     pub fn limits_users(&self, limits: &Limits) -> bool {
         limits.sales(self.sales, self.date_time).user_limit.is_some()
     }
+}
+
+/// Returns who has the seats of a show, by number. Holds and blocks that have expired are included.
+///
+/// # Errors
+/// Those of the database.
+pub async fn read_holders(db: &Db, sql: &Sql, show_id: i64) -> Result<Vec<(i64, Holder)>> {
+    let mut holders = Vec::new();
+    for mut row in db.query::<Row>(sql.all_seats.sql, vec![show_id.into()]).await? {
+        holders.extend(take_holder(&mut row)?);
+    }
+    Ok(holders)
+}
+
+/// Takes the seat of a row and who has it; `None` if nobody has.
+fn take_holder(row: &mut Row) -> Result<Option<(i64, Holder)>> {
+    let (seat, id, status): (Option<i64>, Option<i64>, Option<String>) = (row.take()?, row.take()?, row.take()?);
+    let (release_at, expires_at): (Option<i64>, Option<i64>) = (row.take()?, row.take()?);
+    let (Some(seat), Some(row)) = (seat, id) else { return Ok(None) };
+    let holder = match (status.as_deref(), expires_at) {
+        (Some("blocked"), _) => Holder::Blocked { row, until: release_at },
+        (_, Some(until)) => Holder::Held { row, until },
+        (_, None) => Holder::Taken,
+    };
+    Ok(Some((seat, holder)))
 }
 
 /// # Errors

@@ -8,6 +8,7 @@
 
 pub mod adoption;
 mod batch;
+pub mod blocking;
 pub mod cleanup;
 pub mod code_index;
 pub mod codes;
@@ -19,6 +20,7 @@ mod lane;
 pub mod load;
 pub mod order_status;
 pub mod outcome;
+pub mod plans;
 pub mod policy;
 pub mod rate_limit;
 pub mod records;
@@ -41,17 +43,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::batch::{Job, Waiter};
-use self::command::{Command, Origin, StaffAction};
+use self::command::{BestWish, Block, Command, Origin, StaffAction};
 use self::error::BookingError;
 use self::id_blocks::IdBlocks;
 use self::idempotency::Key;
 use self::lane::{Lane, QUEUE};
 use self::load::Loaded;
 use self::outcome::{Outcome, Success};
+use self::plans::Plans;
 use self::policy::Limits;
 use self::rate_limit::RateLimit;
 use self::reply::{Booking, Hold, Order, Receipt, Reply};
 use self::sql::Sql;
+use self::state::Holder;
 use crate::db::{Db, DbError};
 use crate::tasks;
 use crate::telemetry::metrics;
@@ -85,6 +89,7 @@ struct Tools {
     db: Db,
     ids: Arc<IdBlocks>,
     sql: Arc<Sql>,
+    plans: Arc<Plans>,
     limits: Arc<Limits>,
     code_of: CodeOf,
     /// The database's clock minus this machine's, in microseconds.
@@ -94,8 +99,14 @@ struct Tools {
 /// Returns the code of an order; `None` while the key of the codes has not been read.
 pub type CodeOf = Arc<dyn Fn(i64) -> Option<String> + Send + Sync>;
 
-/// Receives the ids of the movies whose shows have changed, after the commit and before any reply is sent.
-pub type Listener = Arc<dyn Fn(&[i64]) + Send + Sync>;
+/// Receives the shows that have changed, each with its movie, after the commit and before any reply is sent.
+pub type Listener = Arc<dyn Fn(&[ChangedShow]) + Send + Sync>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangedShow {
+    pub movie_id: i64,
+    pub show_id: i64,
+}
 
 /// The shows of holds that this process made.
 #[derive(Clone, Default)]
@@ -140,7 +151,8 @@ impl Desk {
         let rate_limit = Arc::new(RateLimit::new(limits.changes_per_minute));
         let sql = Arc::new(Sql::new(db.dialect()));
         let (limits, clock_ahead) = (Arc::new(limits), Arc::default());
-        let tools = Tools { db: db.clone(), ids: Arc::default(), sql, limits, code_of, clock_ahead };
+        let (ids, plans) = (Arc::default(), Arc::default());
+        let tools = Tools { db: db.clone(), ids, sql, plans, limits, code_of, clock_ahead };
         let hold_shows = HoldShows::default();
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
@@ -166,6 +178,19 @@ impl Desk {
     /// it is this machine's clock.
     pub fn now(&self) -> i64 {
         clock::now() + self.tools.clock_ahead.load(Ordering::Relaxed)
+    }
+
+    /// Returns the seat plans of shows.
+    pub fn plans(&self) -> &Plans {
+        &self.tools.plans
+    }
+
+    /// Returns who has the seats of a show, by number. Holds and blocks that have expired are included.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub async fn holders(&self, show_id: i64) -> Result<Vec<(i64, Holder)>, DbError> {
+        load::read_holders(&self.tools.db, &self.tools.sql, show_id).await
     }
 
     /// Books a seat.
@@ -203,6 +228,14 @@ impl Desk {
     /// See [`Desk::book`].
     pub async fn hold(&self, from: Origin, show_id: i64, seats: Vec<i64>) -> Result<Reply<Hold>, BookingError> {
         self.ask(Command::Hold { user_id: from.user_id, show_id, seats }, from, Receipt::hold).await
+    }
+
+    /// Holds the best free seats.
+    ///
+    /// # Errors
+    /// See [`Desk::book`].
+    pub async fn hold_best(&self, from: Origin, show_id: i64, wish: BestWish) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::HoldBest { user_id: from.user_id, show_id, wish }, from, Receipt::hold).await
     }
 
     /// Replaces the seats of a hold. None may be named twice.
@@ -255,7 +288,33 @@ impl Desk {
     /// # Errors
     /// See [`Desk::book`].
     pub async fn by_staff(&self, action: StaffAction, id: i64, client: Weak<()>) -> Result<(), BookingError> {
-        let outcome = self.queue(Command::ByStaff { id, action }, None, client).await;
+        self.for_staff(Command::ByStaff { id, action }, client).await
+    }
+
+    /// Blocks all of these seats of a show, or none.
+    ///
+    /// # Errors
+    /// See [`Desk::book`]; [`BookingError::SeatsTaken`] names the seats that are booked or held.
+    pub async fn block(
+        &self,
+        show_id: i64,
+        seats: Vec<i64>,
+        block: Block,
+        client: Weak<()>,
+    ) -> Result<(), BookingError> {
+        self.for_staff(Command::Block { show_id, seats, block }, client).await
+    }
+
+    /// Releases all of these blocked seats of a show, or none.
+    ///
+    /// # Errors
+    /// See [`Desk::book`]; [`BookingError::NotBlocked`] names the seats that are not blocked.
+    pub async fn unblock(&self, show_id: i64, seats: Vec<i64>, client: Weak<()>) -> Result<(), BookingError> {
+        self.for_staff(Command::Unblock { show_id, seats }, client).await
+    }
+
+    async fn for_staff(&self, command: Command, client: Weak<()>) -> Result<(), BookingError> {
+        let outcome = self.queue(command, None, client).await;
         metrics::change("staff", outcome::name(&outcome));
         outcome.map(drop)
     }
@@ -272,7 +331,7 @@ impl Desk {
         };
         metrics::change(kind, outcome::name(&outcome));
         Ok(match outcome? {
-            Success::New(receipt) => Reply::New(read(receipt)),
+            Success::New(receipt) => Reply::New(read(*receipt)),
             Success::Stored(stored) => Reply::Stored(stored),
         })
     }
@@ -329,7 +388,7 @@ fn closed() -> BookingError {
 impl Tools {
     async fn load(&self, commands: &[Command], keys: &[Option<Key>]) -> Result<Loaded, DbError> {
         let sent: Vec<Key> = keys.iter().copied().flatten().collect();
-        let loaded = load::load(&self.db, &self.sql, commands, &sent, &self.limits).await?;
+        let loaded = load::load(&self.db, &self.sql, &self.plans, commands, &sent, &self.limits).await?;
         if let Some(ahead) = loaded.clock_ahead {
             self.clock_ahead.store(ahead, Ordering::Relaxed);
         }

@@ -19,7 +19,7 @@ pub type Outcome = Result<Success, BookingError>;
 /// A request that was granted, now or before.
 #[derive(Debug, Clone)]
 pub enum Success {
-    New(Receipt),
+    New(Box<Receipt>),
     /// The stored reply to a request with an Idempotency-Key.
     Stored(StoredReply),
 }
@@ -67,11 +67,11 @@ pub fn outcomes(
         }
         let decided = decided.next().ok_or_else(|| DbError::Other("a request was not decided".into()))?;
         outcomes.push(match decided {
-            Err(refused) => Err(refused),
+            Err(refused) => Err(described(refused, command, loaded)),
             Ok(granted) => {
                 let receipt = receipt(granted, command.reply_kind(), loaded, ids, (limits, code_of))?;
                 Ok(match key {
-                    None => Success::New(receipt),
+                    None => Success::New(Box::new(receipt)),
                     Some(key) => {
                         let (status, body) = (command.success_status(), receipt.json(command.reply_kind())?);
                         change.store_reply(key, status, body.clone());
@@ -84,6 +84,23 @@ pub fn outcomes(
     Ok((outcomes, change))
 }
 
+/// Adds a description of the seats that a refusal names.
+fn described(refused: BookingError, command: &Command, loaded: &Loaded) -> BookingError {
+    let show = command.show().or_else(|| loaded.state.orders.get(&command.subject()).map(|order| order.show_id));
+    let Some(facts) = show.and_then(|show| loaded.shows.get(&show)) else { return refused };
+    match refused {
+        BookingError::SeatsTaken { seats, .. } => {
+            let details = facts.describe(&seats);
+            BookingError::SeatsTaken { seats, details }
+        }
+        BookingError::LoneSeat { lone, nearest, .. } => {
+            let details = facts.describe(&nearest);
+            BookingError::LoneSeat { lone, nearest, details }
+        }
+        other => other,
+    }
+}
+
 /// Returns the receipt of a granted request, with ids for new rows.
 fn receipt(
     granted: Granted,
@@ -92,7 +109,7 @@ fn receipt(
     new: &Range<i64>,
     (limits, code_of): (&Limits, &dyn Fn(i64) -> Option<String>),
 ) -> Result<Receipt, DbError> {
-    let Granted { order_id, mut order, mut seat } = granted;
+    let Granted { order_id, mut order, mut seat, choice } = granted;
     let id = id_of(order_id, new);
     let facts = loaded.shows.get(&order.show_id);
     let facts = facts.ok_or_else(|| DbError::Other("the show of a request was not loaded".into()))?;
@@ -101,7 +118,7 @@ fn receipt(
         seat.row = id_of(seat.row, new);
     }
     let code = if kind == ReplyKind::Order { code_of(id).unwrap_or_default() } else { String::new() };
-    Ok(Receipt::new(id, code, order, seat, facts, limits))
+    Ok(Receipt { choice, ..Receipt::new((id, code), kind, order, seat, facts, limits) })
 }
 
 /// Returns the requests to decide: only the first one with a key, and none whose key has a stored reply.

@@ -22,6 +22,8 @@ pub struct Limits {
     pub user_seats: Option<i64>,
     /// How long before the show begins bookings can no longer be cancelled.
     pub cancel_before: Option<i64>,
+    /// Whether a hold may not leave a single free seat.
+    pub refuses_lone_seats: bool,
 }
 
 const MINUTE: i64 = 60 * 1_000_000;
@@ -41,6 +43,7 @@ impl Default for Limits {
             order_seats: None,
             user_seats: None,
             cancel_before: None,
+            refuses_lone_seats: false,
         }
     }
 }
@@ -53,6 +56,8 @@ pub struct Sales {
     pub close_at: Option<i64>,
     pub order_limit: Option<i64>,
     pub user_limit: Option<i64>,
+    /// See [`Limits::refuses_lone_seats`].
+    pub refuses_lone_seats: Option<bool>,
 }
 
 impl Limits {
@@ -64,6 +69,7 @@ impl Limits {
             close_at: own.close_at.or(self.closes_before.map(before)),
             order_limit: own.order_limit.or(self.order_seats),
             user_limit: own.user_limit.or(self.user_seats),
+            refuses_lone_seats: own.refuses_lone_seats.or(Some(self.refuses_lone_seats)),
         }
     }
 

@@ -29,7 +29,7 @@ struct Minute {
 
 /// Whether a request counts as a change: one that can leave new rows behind.
 pub fn counts(command: &Command) -> bool {
-    matches!(command, Command::Book { .. } | Command::Hold { .. } | Command::Change { .. })
+    matches!(command, Command::Book { .. } | Command::Hold { .. } | Command::HoldBest { .. } | Command::Change { .. })
 }
 
 impl RateLimit {

@@ -2,7 +2,7 @@
 
 use crate::db::list::records;
 
-/// Stands for "no expiry" in [`NewOrder::expires_at`] and [`OrderUpdate::expires_at`].
+/// Stands for "no expiry" in [`NewOrder::expires_at`], [`OrderUpdate::expires_at`] and [`BlockedSeat::release_at`].
 pub const NEVER: i64 = -1;
 
 /// Stands for staff in [`CancelledSeat::by_user`].
@@ -40,6 +40,12 @@ records! {
         starts_after: i64,
         /// The version of the row that the batch was decided on.
         version: i64,
+    }
+
+    /// A show all of whose seats a decision looked at, and its seat version then.
+    pub struct SeenShow {
+        id: i64,
+        seat_version: i64,
     }
 
     /// A user in a show: the question how much the user has, or the most that the user may have for the batch to be
@@ -120,6 +126,19 @@ records! {
         user_id: i64,
         show_id: i64,
         seat: i64,
+    }
+
+    /// A new row of `bookings` that blocks a seat, with what staff want to know about it.
+    pub struct BlockedSeat {
+        id: i64,
+        show_id: i64,
+        seat: i64,
+        kind: &'static str,
+        reason: String,
+        /// [`NEVER`] if only staff release it.
+        release_at: i64,
+        at: i64,
+        by_user: i64,
     }
 
     /// A stored reply that is too old to count.

@@ -6,7 +6,9 @@ use utoipa::ToSchema;
 
 use super::command::ReplyKind;
 use super::load::ShowFacts;
+use super::plans::SeatDetail;
 use super::policy::Limits;
+use super::rules::Choice;
 use super::state::{OrderState, Seat};
 use crate::db::DbError;
 use crate::time::clock;
@@ -39,13 +41,23 @@ pub struct Receipt {
     /// See [`Order::cancellable_until`].
     pub cancellable_until: Option<i64>,
     pub order: OrderState,
+    /// The descriptions of the order's seats, in their order.
+    pub details: Vec<SeatDetail>,
     /// The booking that the request is about.
     pub seat: Seat,
+    pub choice: Choice,
 }
 
 impl Receipt {
     /// Returns the receipt of an order whose ids are final.
-    pub fn new(id: i64, code: String, order: OrderState, seat: Seat, facts: &ShowFacts, limits: &Limits) -> Receipt {
+    pub fn new(
+        (id, code): (i64, String),
+        kind: ReplyKind,
+        order: OrderState,
+        seat: Seat,
+        facts: &ShowFacts,
+        limits: &Limits,
+    ) -> Receipt {
         Receipt {
             id,
             code,
@@ -54,8 +66,13 @@ impl Receipt {
             screen_name: facts.screen_name.clone(),
             date_time: facts.date_time,
             cancellable_until: limits.cancellable_until(facts.date_time),
+            details: match kind {
+                ReplyKind::Booking => Vec::new(),
+                _ => facts.describe(&order.seats.iter().map(|seat| seat.number).collect::<Vec<_>>()),
+            },
             order,
             seat,
+            choice: Choice::default(),
         }
     }
 
@@ -82,24 +99,31 @@ impl Receipt {
             screen_name: self.screen_name,
             date_time: self.date_time,
             seats: self.order.seats.iter().map(|seat| seat.number).collect(),
+            seat_details: self.details,
             created_at: self.order.created_at,
             expires_at: self.order.expires_at.unwrap_or_default(),
+            together: self.choice.together,
+            last_resort: self.choice.last_resort.then_some(true),
         }
     }
 
     /// Returns the order with all its bookings.
     pub fn order(self) -> Order {
-        let booking = |seat: &Seat| Booking {
+        let booking = |(seat, detail): (&Seat, &SeatDetail)| OrderBooking {
             id: seat.row,
             show: self.show_id,
             movie_title: self.movie_title.clone(),
             screen_name: self.screen_name.clone(),
             date_time: self.date_time,
             seat_number: seat.number,
+            seat_label: detail.label.clone(),
             status: seat.status.name().to_owned(),
             created_at: seat.created_at,
         };
-        let bookings: Vec<Booking> = self.order.seats.iter().map(booking).collect();
+        let bookings: Vec<OrderBooking> = self.order.seats.iter().zip(&self.details).map(booking).collect();
+        let is_left =
+            |seat: &SeatDetail| bookings.iter().any(|one| one.seat_number == seat.seat && one.status == "booked");
+        let seat_details = self.details.iter().filter(|seat| is_left(seat)).cloned().collect();
         Order {
             id: self.id,
             code: self.code,
@@ -110,6 +134,7 @@ impl Receipt {
             date_time: self.date_time,
             cancellable_until: self.cancellable_until,
             seats: bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect(),
+            seat_details,
             bookings,
             created_at: self.order.created_at,
         }
@@ -159,6 +184,44 @@ pub struct Booking {
     pub created_at: i64,
 }
 
+/// A booking with the label of its seat.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": 28, "show": 1, "movie_title": "The Long Take", "screen_name": "Screen 1", "date_time": "2035-06-01T18:30:00Z",
+    "seat_number": 47, "seat_label": "C7", "status": "booked", "created_at": "2026-11-22T20:33:56.164058Z"
+}))]
+pub struct OrderBooking {
+    #[schema(minimum = 1)]
+    pub id: i64,
+    /// The id of the show.
+    #[schema(minimum = 1)]
+    pub show: i64,
+    pub movie_title: String,
+    pub screen_name: String,
+    /// When the show begins.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub date_time: i64,
+    #[schema(minimum = 1)]
+    pub seat_number: i64,
+    /// The seat as printed on tickets.
+    pub seat_label: String,
+    /// `booked` or `cancelled`; other values may be added. A cancelled booking is never booked again.
+    #[schema(extensions(("x-extensible-enum" = json!(["booked", "cancelled"]))))]
+    pub status: String,
+    /// When the seat was booked.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: i64,
+}
+
+impl OrderBooking {
+    fn of(booking: Booking, seat_label: String) -> OrderBooking {
+        let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at } = booking;
+        OrderBooking { id, show, movie_title, screen_name, date_time, seat_number, seat_label, status, created_at }
+    }
+}
+
 /// Seats of a show that nobody else can get until the hold expires.
 #[derive(Debug, Clone, Serialize)]
 pub struct Hold {
@@ -172,11 +235,17 @@ pub struct Hold {
     pub date_time: i64,
     /// In ascending order.
     pub seats: Vec<i64>,
+    pub seat_details: Vec<SeatDetail>,
     #[serde(serialize_with = "clock::serialize")]
     pub created_at: i64,
     /// When the seats become available to everyone, unless the hold is confirmed before.
     #[serde(serialize_with = "clock::serialize")]
     pub expires_at: i64,
+    /// See [`Choice`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub together: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_resort: Option<bool>,
 }
 
 /// Seats of a show that were booked together.
@@ -217,8 +286,10 @@ pub struct Order {
     pub cancellable_until: Option<i64>,
     /// The seats that are not cancelled, in ascending order.
     pub seats: Vec<i64>,
+    /// The descriptions of these seats.
+    pub seat_details: Vec<SeatDetail>,
     /// One for each seat, including cancelled ones.
-    pub bookings: Vec<Booking>,
+    pub bookings: Vec<OrderBooking>,
     /// When the seats were held, or when they were booked without a hold.
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
@@ -228,8 +299,20 @@ pub struct Order {
 impl Order {
     /// Returns the order with these bookings, still without a code and the time until which they can be cancelled; `None`
     /// if there are no bookings.
-    pub fn of(id: i64, status: String, created_at: i64, mut bookings: Vec<Booking>) -> Option<Order> {
+    pub fn of(
+        id: i64,
+        status: String,
+        created_at: i64,
+        mut bookings: Vec<Booking>,
+        describe: impl Fn(i64) -> SeatDetail,
+    ) -> Option<Order> {
         bookings.sort_unstable_by_key(|booking| booking.seat_number);
+        let seats: Vec<i64> = bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect();
+        let label = |booking: Booking| {
+            let label = describe(booking.seat_number).label;
+            OrderBooking::of(booking, label)
+        };
+        let bookings: Vec<OrderBooking> = bookings.into_iter().map(label).collect();
         let first = bookings.first()?;
         Some(Order {
             id,
@@ -240,7 +323,8 @@ impl Order {
             screen_name: first.screen_name.clone(),
             date_time: first.date_time,
             cancellable_until: None,
-            seats: bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect(),
+            seat_details: seats.iter().map(|seat| describe(*seat)).collect(),
+            seats,
             bookings,
             created_at,
         })

@@ -1,5 +1,6 @@
 //! Finds out whether a batch was written whose commit was not confirmed, and which shows are locked.
 
+use super::records::RowId;
 use super::sql::Sql;
 use super::write::Change;
 use crate::db::{Db, Query, Result, Tx, Value};
@@ -50,9 +51,39 @@ async fn find_written(tx: &mut Tx, sql: &Sql, change: &Change) -> Result<Option<
         let found: Option<(i64,)> = tx.query_one(sql.written_orders.sql, vec![Value::list(&change.orders)]).await?;
         return Ok(found.map(|(is_new,)| is_new == 1));
     }
+    if change.new_replies.is_empty() {
+        return find_blocks(tx, sql, change).await;
+    }
     // An expired reply to the same key does not count; it has another time.
     let stored: Vec<(i64,)> = tx.query(sql.written_replies.sql, vec![Value::list(&change.new_replies)]).await?;
     Ok(Some(stored.len() == change.new_replies.len()))
+}
+
+/// Like [`find_written`] for a batch that only blocks and releases seats. Others can delete the rows that it adds, and the
+/// rows that it deletes.
+async fn find_blocks(tx: &mut Tx, sql: &Sql, change: &Change) -> Result<Option<bool>> {
+    let blocked: Vec<RowId> = change.blocked.iter().map(|blocked| RowId { id: blocked.id }).collect();
+    if count_rows(tx, sql, &blocked).await? > 0 {
+        return Ok(Some(true));
+    }
+    if count_rows(tx, sql, &change.unblocked).await? > 0 {
+        return Ok(Some(false));
+    }
+    let Some(show) = &change.first_show else {
+        // All seats are released. If other staff did it, that is the same.
+        return Ok(Some(true));
+    };
+    // This transaction has counted one more change of the show. If there is no other one, this batch was not written.
+    let unchanged: Option<(i64,)> = tx.query_one(sql.unchanged_shows.sql, vec![Value::list(&[show])]).await?;
+    Ok(unchanged.map(|_| false))
+}
+
+async fn count_rows(tx: &mut Tx, sql: &Sql, rows: &[RowId]) -> Result<usize> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let found: Vec<(i64,)> = tx.query(sql.written_rows.sql, vec![Value::list(rows)]).await?;
+    Ok(found.len())
 }
 
 /// Returns those of these shows that nobody has locked at present.

@@ -1,6 +1,10 @@
 //! What the rules know of shows, seats, holds and orders.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use seating::layout::Layout;
+use seating::play::{self, Picture};
 
 use super::policy::Sales;
 use crate::desk::order_status::Status;
@@ -10,20 +14,88 @@ use crate::desk::order_status::Status;
 pub struct ShowState {
     pub date_time: i64,
     pub total_seats: i64,
-    /// Seats that are booked or blocked. Held seats are not included, since they become free without a write.
+    /// Seats that are booked, or blocked until staff release them. Held seats, and blocked ones that become free without a
+    /// write, are not included.
     pub seats_taken: i64,
     pub sales: Sales,
     pub cancelled: bool,
     pub holders: HashMap<i64, Holder>,
+    /// All seats in their rows. Only read if a request needs it; `holders` then has the holders of all seats.
+    pub seating: Option<Seating>,
+}
+
+/// The seats of a show in their rows, and which of them are free.
+#[derive(Debug, Clone)]
+pub struct Seating {
+    pub layout: Arc<Layout>,
+    pub picture: Picture,
+}
+
+impl Seating {
+    /// Returns the seats of a show of which nobody has one.
+    pub fn of_free(layout: Arc<Layout>) -> Seating {
+        let picture = Picture::of_free(&layout);
+        Seating { layout, picture }
+    }
+
+    /// Notes who has a seat.
+    pub fn put(&mut self, number: i64, holder: Option<Holder>, now: i64) {
+        let Some(seat) = u32::try_from(number).ok().and_then(|number| self.layout.find(number)) else { return };
+        self.picture.set(seat, holder.map_or(play::State::Free, |holder| holder.to_picture(now)));
+    }
+
+    /// Returns the indexes of these seats in the layout. Numbers of seats that the screen no longer has are left out.
+    pub fn indexes(&self, numbers: &[i64]) -> Vec<usize> {
+        numbers.iter().filter_map(|number| self.layout.find(u32::try_from(*number).ok()?)).collect()
+    }
+
+    /// Returns the numbers of the seats with these indexes, in ascending order.
+    pub fn numbers(&self, seats: &[usize]) -> Vec<i64> {
+        let mut numbers: Vec<i64> = seats.iter().map(|seat| self.layout.number(*seat).into()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
 }
 
 /// Who has a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// It is booked or blocked.
+    /// It is booked.
     Taken,
     /// Held by this row until `until`; an expired row is overwritten.
     Held { row: i64, until: i64 },
+    /// Blocked by this row until `until`, or until staff release it; an expired row is overwritten.
+    Blocked { row: i64, until: Option<i64> },
+}
+
+impl Holder {
+    /// Whether nobody else can get the seat at this time.
+    pub fn is_live(self, now: i64) -> bool {
+        match self {
+            Holder::Taken => true,
+            Holder::Held { until, .. } => until > now,
+            Holder::Blocked { until, .. } => until.is_none_or(|until| until > now),
+        }
+    }
+
+    /// Returns when the seat becomes free without a write; `None` if it does not.
+    pub fn until(self) -> Option<i64> {
+        match self {
+            Holder::Taken => None,
+            Holder::Held { until, .. } => Some(until),
+            Holder::Blocked { until, .. } => until,
+        }
+    }
+
+    /// Returns the state of the seat in a picture at this time.
+    pub fn to_picture(self, now: i64) -> play::State {
+        match self {
+            _ if !self.is_live(now) => play::State::Free,
+            Holder::Taken => play::State::Sold,
+            Holder::Held { .. } => play::State::Held,
+            Holder::Blocked { .. } => play::State::Blocked,
+        }
+    }
 }
 
 /// A hold or an order with its seats.
@@ -59,6 +131,7 @@ pub enum SeatStatus {
     Held,
     Booked,
     Cancelled,
+    Blocked,
 }
 
 /// What a user has in a show already.
@@ -102,6 +175,7 @@ impl SeatStatus {
             SeatStatus::Held => "held",
             SeatStatus::Booked => "booked",
             SeatStatus::Cancelled => "cancelled",
+            SeatStatus::Blocked => "blocked",
         }
     }
 }

@@ -22,7 +22,7 @@ async fn a_panic_fails_its_batch_only() {
     let panics = Arc::new(AtomicBool::new(true));
     let listener = {
         let panics = Arc::clone(&panics);
-        Arc::new(move |_: &[i64]| assert!(!panics.load(Ordering::SeqCst), "as the test wants it"))
+        Arc::new(move |_: &[ChangedShow]| assert!(!panics.load(Ordering::SeqCst), "as the test wants it"))
     };
     let desk = Desk::open(&db, 1, Duration::from_secs(5), Limits::default(), Arc::new(|_| None), listener);
     let present = Arc::new(());

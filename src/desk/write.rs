@@ -6,8 +6,8 @@ use super::idempotency::Key;
 use super::load::Loaded;
 use super::policy::Limits;
 use super::records::{
-    BookedOrder, BookedSeat, CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, STAFF,
-    SeatAt, ShowUpdate, UserRoom,
+    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate,
+    RowId, STAFF, SeatAt, SeenShow, ShowUpdate, UserRoom,
 };
 use super::rules::Changes;
 use super::sql::Sql;
@@ -19,6 +19,8 @@ use crate::desk::order_status::Status;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Change {
     pub shows: Vec<ShowUpdate>,
+    /// Shows whose seats nobody else may have changed since.
+    pub seen: Vec<SeenShow>,
     pub users: Vec<UserRoom>,
     pub orders: Vec<OrderUpdate>,
     pub new_orders: Vec<NewOrder>,
@@ -29,6 +31,11 @@ pub struct Change {
     pub confirmed: Vec<SeatAt>,
     pub cancelled: Vec<CancelledSeat>,
     pub new_bookings: Vec<NewBooking>,
+    pub blocked: Vec<BlockedSeat>,
+    /// Blocked rows that staff release, or whose time was up.
+    pub unblocked: Vec<RowId>,
+    /// If seats become blocked: the first of the shows as it was read. See [`super::settle`].
+    pub first_show: Option<SeenShow>,
     pub new_replies: Vec<NewReply>,
     /// Replies that make room for new ones with the same keys.
     pub expired_replies: Vec<OldReply>,
@@ -66,20 +73,46 @@ impl Change {
             starts_after: if show.highest_seat > 0 { now } else { i64::MIN },
             version: loaded.shows[id].version,
         }));
+        // A show that the batch does not change needs no guard: everything that looked at it was refused.
+        let is_changed = |show: &&i64| changes.shows.contains_key(show);
+        change.seen.extend(
+            changes
+                .looked_at
+                .iter()
+                .filter(is_changed)
+                .map(|show| SeenShow { id: *show, seat_version: loaded.shows[show].seat_version }),
+        );
         change.users.extend(changes.relied_on.iter().map(|(user, room)| loaded.user_room(*user, *room, limits)));
+        change.add_orders(loaded, changes, new);
+        change.new_bookings.extend(changes.new.iter().map(|row| NewBooking {
+            id: id_of(row.seat.row, new),
+            user_id: row.user_id,
+            show_id: row.show_id,
+            seat: row.seat.number,
+            status: row.seat.status.name(),
+            at: row.seat.created_at,
+            order_id: id_of(row.order_id, new),
+        }));
+        change.add_blocks(loaded, changes, new);
+        change.sort();
+        change
+    }
+
+    /// Adds the holds and orders that change, and those that are new.
+    fn add_orders(&mut self, loaded: &Loaded, changes: &Changes, new: &Range<i64>) {
         for (order, state) in &changes.orders {
             let (status, expires_at) = (state.status.name(), state.expires_at.unwrap_or(NEVER));
             match loaded.state.orders.get(order) {
-                Some(before) => change.orders.push(OrderUpdate {
+                Some(before) => self.orders.push(OrderUpdate {
                     id: *order,
                     version: before.version,
                     new_version: id_of(state.version, new),
                     status,
                     expires_at,
                     is_held: before.status == Status::Held,
-                    now,
+                    now: self.now,
                 }),
-                None => change.new_orders.push(NewOrder {
+                None => self.new_orders.push(NewOrder {
                     id: id_of(*order, new),
                     user_id: state.user_id,
                     show_id: state.show_id,
@@ -90,17 +123,24 @@ impl Change {
                 }),
             }
         }
-        change.new_bookings.extend(changes.new.iter().map(|row| NewBooking {
-            id: id_of(row.seat.row, new),
-            user_id: row.user_id,
-            show_id: row.show_id,
-            seat: row.seat.number,
-            status: row.seat.status.name(),
-            at: row.seat.created_at,
-            order_id: id_of(row.order_id, new),
+    }
+
+    /// Adds the seats that become blocked, and the blocked ones that become free.
+    fn add_blocks(&mut self, loaded: &Loaded, changes: &Changes, new: &Range<i64>) {
+        let at = self.now;
+        self.unblocked.extend(changes.unblocked.iter().map(|id| RowId { id: *id }));
+        self.blocked.extend(changes.blocked.iter().map(|blocked| BlockedSeat {
+            id: id_of(blocked.row, new),
+            show_id: blocked.show_id,
+            seat: blocked.seat,
+            kind: blocked.block.kind.name(),
+            reason: blocked.block.reason.clone(),
+            release_at: blocked.block.release_at.unwrap_or(NEVER),
+            at,
+            by_user: blocked.block.by_user,
         }));
-        change.sort();
-        change
+        let first_show = self.shows().min().filter(|_| !self.blocked.is_empty());
+        self.first_show = first_show.map(|id| SeenShow { id, seat_version: loaded.shows[&id].seat_version });
     }
 
     /// Sorts the rows by id. Two batches then can't wait for each other, since each locks its shows first, and new rows go
@@ -110,6 +150,7 @@ impl Change {
         self.new_bookings.sort_unstable_by_key(|booking| booking.id);
         self.confirmed.sort_unstable();
         self.cancelled.sort_unstable();
+        self.unblocked.sort_unstable();
     }
 
     /// Whether nothing changes.
@@ -124,7 +165,8 @@ impl Change {
 
     /// Returns the seats that get a holder, as (show, seat).
     pub fn taken(&self) -> impl Iterator<Item = (i64, i64)> {
-        self.new_bookings.iter().map(|booking| (booking.show_id, booking.seat))
+        let blocked = self.blocked.iter().map(|blocked| (blocked.show_id, blocked.seat));
+        self.new_bookings.iter().map(|booking| (booking.show_id, booking.seat)).chain(blocked)
     }
 
     /// Adds the reply that each repeat of this key's request gets.
@@ -161,6 +203,9 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     } else {
         statements.extend(sql.update_shows.changing_all(&change.shows));
     }
+    if !change.seen.is_empty() {
+        statements.push(sql.unchanged_shows.finding(change.seen.len() as u64, vec![Value::list(&change.seen)]));
+    }
     if !change.users.is_empty() {
         statements.push(sql.has_room.finding(change.users.len() as u64, vec![Value::list(&change.users)]));
     }
@@ -173,7 +218,11 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     statements.extend(sql.delete_held.changing_all(&held));
     statements.extend(sql.confirm_seats.changing_all(&change.confirmed));
     statements.extend(sql.cancel_seats.changing_all(&change.cancelled));
+    statements.extend(sql.delete_blocked.changing_all(&change.unblocked));
+    statements.extend(sql.delete_blocked_details.changing_all(&change.unblocked));
     statements.extend(inserting_bookings(dialect, sql, change));
+    statements.extend(sql.insert_blocked.changing_all(&change.blocked));
+    statements.extend(sql.insert_blocked_details.changing_all(&change.blocked));
     statements.extend(sql.delete_keys.changing_some(&change.expired_replies));
     statements.extend(sql.insert_replies.changing_some(&change.new_replies));
     statements

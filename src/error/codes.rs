@@ -38,6 +38,10 @@ codes! {
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "The path has no such method; `Allow` lists those it has.";
     NOT_ACCEPTABLE = "not_acceptable", 406, "Accept allows no media type that the server has.";
     SEAT_TAKEN = "seat_taken", 409, "A seat is booked or held, perhaps by the same user; `seats` lists those that are not free.";
+    TOO_FEW_SEATS = "too_few_seats", 409, "There are not as many free seats of this kind.";
+    ALL_HELD = "all_held", 409, "All seats that are left are held; some may become free in a few minutes.";
+    LONE_SEAT = "lone_seat", 409, "The seats would leave a single free one; `nearest` has seats that would not.";
+    NO_SEAT_PLAN = "no_seat_plan", 409, "The show has no seat plan, and more than 10,000 seats.";
     SHOW_FULL = "show_full", 409, "The show has no free seat.";
     SHOW_STARTED = "show_started", 409, "The show has begun.";
     SALES_NOT_OPEN = "sales_not_open", 409, "Sales for the show have not begun.";
@@ -52,6 +56,7 @@ codes! {
     ALREADY_CANCELLED = "already_cancelled", 409, "No seat is left to cancel.";
     CANCEL_TOO_LATE = "cancel_too_late", 409, "Bookings can no longer be cancelled before this show.";
     ORDER_STATE = "order_state", 409, "The order's status does not allow the step; only in the panel.";
+    NOT_BLOCKED = "not_blocked", 409, "A seat is not blocked; only in the panel.";
     BODY_TOO_LARGE = "body_too_large", 413, "The body is larger than the server accepts.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "The endpoint does not accept the Content-Type.";
     UNSUPPORTED_ENCODING = "unsupported_encoding", 415, "The body is compressed; send it uncompressed.";

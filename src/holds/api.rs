@@ -7,8 +7,9 @@ use axum::response::Response;
 
 use super::shown::{self, ShownHold};
 use super::{Hold, store};
+use crate::config::MAX_LIST;
 use crate::desk::codes::Codes;
-use crate::desk::command::Origin;
+use crate::desk::command::{BestWish, Origin};
 use crate::desk::error::BookingError;
 use crate::desk::reply::Reply;
 use crate::error::ApiError;
@@ -16,10 +17,102 @@ use crate::identity::User;
 use crate::identity::client::Client;
 use crate::orders::{Order, api as orders};
 use crate::state::App;
-use crate::web::body::{Form, NoFields};
+use crate::web::body::{ANY_TEXT, Form, NoFields};
 use crate::web::endpoint::PathId;
 use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Refusal;
+
+/// The body of a request to hold seats: which ones, or how many of the best.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(min_properties = 1, example = json!({ "seats": [5, 6, 7] }))]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
+pub struct SeatsOrBest {
+    /// Numbers from 1 to the show's `total_seats`, each once.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>, required = false)]
+    seats: Option<Vec<i64>>,
+    /// Instead of `seats`: how many of the best free seats to hold. Those that are side by side come first, then those
+    /// from which one sees best.
+    #[schema(minimum = 1, maximum = 50, value_type = i64, required = false)]
+    best: Option<i64>,
+    /// With `best`: the category that the seats must have, in any letter case.
+    #[schema(value_type = String, required = false, example = "Standard")]
+    category: Option<String>,
+    /// With `best`: how many of the seats are for people in wheelchairs. Nobody else gets their spaces.
+    #[schema(minimum = 0, maximum = 50, value_type = i64, required = false)]
+    accessible: Option<i64>,
+    /// With `best`: how many of the seats are for companions of people in wheelchairs, beside their spaces.
+    #[schema(minimum = 0, maximum = 50, value_type = i64, required = false)]
+    companions: Option<i64>,
+}
+
+/// The seats that someone wants to hold.
+enum Wanted {
+    These(Vec<i64>),
+    Best(BestWish),
+}
+
+impl Wanted {
+    fn read(form: &mut Form) -> Wanted {
+        let best = form.optional_integer("best", 1);
+        let category = form.optional_text("category", &ANY_TEXT);
+        let accessible = form.optional_integer("accessible", 0);
+        let companions = form.optional_integer("companions", 0);
+        let seats = form.optional_integers("seats", 1);
+        let Some(best) = best else {
+            if !form.is_faulty("best") {
+                let others = [
+                    ("category", category.is_some()),
+                    ("accessible", accessible.is_some()),
+                    ("companions", companions.is_some()),
+                ];
+                for (field, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+                    form.fault::<()>(field, "Send this field only together with \"best\".");
+                }
+                if seats.is_empty() && !form.is_faulty("seats") {
+                    form.fault::<()>("seats", "This field is required.");
+                }
+            }
+            return Wanted::These(seats);
+        };
+        let (accessible, companions) = (accessible.unwrap_or_default(), companions.unwrap_or_default());
+        if !seats.is_empty() {
+            form.fault::<()>("best", "Send either \"seats\" or \"best\".");
+        }
+        let most = MAX_LIST as i64;
+        for (field, count) in [("best", best), ("accessible", accessible), ("companions", companions)] {
+            if count > most {
+                form.fault::<()>(field, format!("Ensure this value is less than or equal to {most}."));
+            }
+        }
+        if companions > accessible {
+            form.fault::<()>("companions", "Each companion sits beside a wheelchair space: ask for at most as many.");
+        }
+        if accessible.saturating_add(companions) > best {
+            form.fault::<()>("accessible", "These seats are among the best ones: ask for at most as many in all.");
+        }
+        let count = |number: i64| usize::try_from(number).unwrap_or_default();
+        Wanted::Best(BestWish {
+            seats: count(best),
+            category,
+            accessible: count(accessible),
+            companions: count(companions),
+        })
+    }
+
+    /// Returns what an Idempotency-Key stands for.
+    fn payload(&self) -> Vec<i64> {
+        match self {
+            Wanted::These(seats) => seats.clone(),
+            Wanted::Best(BestWish { seats, category, accessible, companions }) => {
+                // No seat has a number below 1, so these numbers differ from those of any list of seats.
+                let numbers = [*seats, *accessible, *companions].map(|number| number as i64);
+                let category = category.iter().flat_map(|name| name.to_lowercase().chars().collect::<Vec<_>>());
+                [-1].into_iter().chain(numbers).chain(category.map(|letter| i64::from(u32::from(letter)))).collect()
+            }
+        }
+    }
+}
 
 /// The body of a request for several seats.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
@@ -48,15 +141,15 @@ fn refused(error: BookingError, hold_id: i64, codes: &Codes) -> ApiError {
 
 /// Hold seats of a show
 ///
-/// Holds all of these seats or none. Until `expires_at` nobody else can get them; then they become available to
-/// everyone.
+/// Holds all of these seats or none, or the best free ones. Until `expires_at` nobody else can get them; then they become
+/// available to everyone.
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/holds/", tag = "Holds", operation_id = "hold_seats",
     params(
         ("show_id" = i64, Path, description = "The show: an `id` of a movie's list of shows", minimum = 1),
         KeyHeader,
     ),
-    request_body = Seats,
+    request_body = SeatsOrBest,
     responses(
         (status = 201, description = "The hold", body = ShownHold),
         (
@@ -64,13 +157,16 @@ fn refused(error: BookingError, hold_id: i64, codes: &Codes) -> ApiError {
             description = "A seat is taken, sales are closed, or a limit is reached; `code` says why",
             body = Refusal,
             examples(
-                ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
+                ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6], "seat_details": [{ "seat": 6, "label": "A6", "category": "Standard" }] }))),
                 ("show_full" = (summary = "Offer another show", value = json!({ "detail": "This show is fully booked.", "code": "show_full" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
                 ("hold_limit_seats" = (summary = "Too many seats held", value = json!({ "detail": "You can hold at most 20 seats per show.", "code": "hold_limit_seats" }))),
                 ("hold_limit_holds" = (summary = "Too many holds", value = json!({ "detail": "You can have at most 4 holds per show.", "code": "hold_limit_holds" }))),
                 ("sales_not_open" = (summary = "Too early", value = json!({ "detail": "Sales for this show have not begun.", "code": "sales_not_open" }))),
                 ("sales_closed" = (summary = "Too late", value = json!({ "detail": "Sales for this show are closed.", "code": "sales_closed" }))),
+                ("too_few_seats" = (summary = "Ask for fewer, or another category", value = json!({ "detail": "There are not enough free seats of this kind.", "code": "too_few_seats" }))),
+                ("all_held" = (summary = "Try again in some minutes", value = json!({ "detail": "All seats that are left are held by others at the moment. Some may become free in a few minutes.", "code": "all_held" }))),
+                ("lone_seat" = (summary = "Offer the nearest seats", value = json!({ "detail": "These seats would leave a single seat free that nobody can use. Choose others.", "code": "lone_seat", "seats": [4], "nearest": [4, 5], "seat_details": [{ "seat": 4, "label": "A4", "category": "Standard" }, { "seat": 5, "label": "A5", "category": "Standard" }] }))),
                 ("order_limit" = (summary = "Too many seats", value = json!({ "detail": "An order can have at most 10 seats.", "code": "order_limit" }))),
                 ("user_limit" = (summary = "Too many seats for one user", value = json!({ "detail": "You can have at most 10 seats for this show.", "code": "user_limit" }))),
             ),
@@ -98,11 +194,15 @@ pub async fn hold(
     Client(client): Client,
     mut form: Form,
 ) -> Result<Response, ApiError> {
-    let seats = form.integers("seats", 1);
+    let wanted = Wanted::read(&mut form);
     form.check_whole()?;
     let codes = orders::codes(&app).await?;
-    let from = Origin { user_id: user.id, key: key.of(&seats), client };
-    match app.desk.hold(from, show_id, seats).await {
+    let from = Origin { user_id: user.id, key: key.of(&wanted.payload()), client };
+    let held = match wanted {
+        Wanted::These(seats) => app.desk.hold(from, show_id, seats).await,
+        Wanted::Best(wish) => app.desk.hold_best(from, show_id, wish).await,
+    };
+    match held {
         Ok(reply) => hold_reply(&app, reply, StatusCode::CREATED, codes),
         Err(BookingError::HoldsTooFast { limit }) => {
             let seconds = store::seconds_until_next_hold(&app.db, user.id, limit).await?;
@@ -121,7 +221,7 @@ pub async fn hold(
 )]
 pub async fn list(State(app): State<App>, user: User) -> Result<Json<Vec<ShownHold>>, ApiError> {
     let codes = orders::codes(&app).await?;
-    let holds = store::holds_of(&app.db, user.id).await?;
+    let holds = store::holds_of(&app.db, app.desk.plans(), user.id).await?;
     Ok(Json(holds.into_iter().map(|(hold, now)| ShownHold::of(hold, codes, now)).collect()))
 }
 
@@ -133,7 +233,7 @@ pub async fn list(State(app): State<App>, user: User) -> Result<Json<Vec<ShownHo
 )]
 pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Result<Json<ShownHold>, ApiError> {
     let codes = orders::codes(&app).await?;
-    let (hold, now) = store::hold_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
+    let (hold, now) = store::hold_of(&app.db, app.desk.plans(), user.id, id).await?.ok_or(ApiError::NotFound)?;
     Ok(Json(ShownHold::of(hold, codes, now)))
 }
 
@@ -193,7 +293,7 @@ pub async fn extend(
             description = "A seat is taken, sales are closed, a limit is reached, or the hold is over; it is unchanged",
             body = Refusal,
             examples(
-                ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6] }))),
+                ("seat_taken" = (summary = "Offer other seats", value = json!({ "detail": "This seat is already booked.", "code": "seat_taken", "seats": [6], "seat_details": [{ "seat": 6, "label": "A6", "category": "Standard" }] }))),
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
                 ("hold_confirmed" = (summary = "Read the order", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed", "order": "7KQ4M-92XRA" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::Hold;
 use crate::desk::codes::Codes;
+use crate::desk::plans::SeatDetail;
 use crate::desk::reply::{Reply, StoredReply};
 use crate::error::ApiError;
 use crate::time::clock::{self, SECOND};
@@ -37,6 +38,8 @@ pub struct ShownHold {
     date_time: i64,
     /// In ascending order.
     seats: Vec<i64>,
+    /// The descriptions of these seats.
+    seat_details: Vec<SeatDetail>,
     /// The code of the order that the hold becomes if it is confirmed. Until then, there is no such order.
     #[schema(min_length = 10)]
     order: String,
@@ -50,12 +53,23 @@ pub struct ShownHold {
     /// The whole seconds until `expires_at` by the server's clock, for a countdown that does not depend on the client's.
     #[schema(minimum = 0)]
     expires_in_seconds: i64,
+    /// Whether the seats are side by side in a row. Only in the reply to a request for the best seats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    together: Option<bool>,
+    /// True if a rule gave way because no other seats would have kept it: someone sits alone, or a single seat is left
+    /// free. Only in the reply to the request that chose the seats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    last_resort: Option<bool>,
 }
 
 impl ShownHold {
     /// `now` is the time of the clock that ends holds, in UTC microseconds.
     pub fn of(hold: Hold, codes: &Codes, now: i64) -> ShownHold {
-        let Hold { id, show, movie_title, screen_name, date_time, seats, created_at, expires_at } = hold;
+        let (together, last_resort) = (hold.together, hold.last_resort);
+        let Hold { id, show, movie_title, screen_name, date_time, seats, seat_details, created_at, expires_at, .. } =
+            hold;
         ShownHold {
             id,
             show,
@@ -63,10 +77,13 @@ impl ShownHold {
             screen_name,
             date_time,
             seats,
+            seat_details,
             order: codes.of(id),
             created_at,
             expires_at,
             expires_in_seconds: seconds_left(expires_at, now),
+            together,
+            last_resort,
         }
     }
 }
@@ -97,6 +114,11 @@ fn complete(stored: &[u8], codes: &Codes, now: i64) -> Option<Bytes> {
     let order = codes.of(hold.get("id")?.as_i64()?);
     hold.insert("order".to_owned(), json!(order));
     hold.insert("expires_in_seconds".to_owned(), json!(seconds_left(expires_at, now)));
+    // An earlier version, which knew no seat plans, did not store this.
+    if let Some(seats) = hold.get("seats").and_then(Value::as_array).filter(|_| !hold.contains_key("seat_details")) {
+        let details: Vec<SeatDetail> = seats.iter().filter_map(Value::as_i64).map(SeatDetail::of_number).collect();
+        hold.insert("seat_details".to_owned(), json!(details));
+    }
     serde_json::to_vec(&hold).ok().map(Bytes::from)
 }
 
@@ -114,6 +136,9 @@ mod tests {
             screen_name: "Screen 1".to_owned(),
             date_time: expires_at + SECOND,
             seats: vec![5, 6],
+            seat_details: vec![SeatDetail::of_number(5), SeatDetail::of_number(6)],
+            together: Some(true),
+            last_resort: None,
             created_at: expires_at - 480 * SECOND,
             expires_at,
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Hold;
 use crate::db::{Db, Result, Row, Value};
+use crate::desk::plans::{Plans, SeatDetail};
 use crate::time::clock::{self, SECOND};
 
 /// Every hold ends sooner than this after it was made, in microseconds: the settings allow a day, and another one covers
@@ -11,20 +12,22 @@ use crate::time::clock::{self, SECOND};
 const LONGEST_HOLD: i64 = 2 * 24 * 60 * 60 * SECOND;
 
 /// Returns the live holds of a user, newest first, each with the time of the clock that ends it.
-pub async fn holds_of(db: &Db, user_id: i64) -> Result<Vec<(Hold, i64)>> {
+pub async fn holds_of(db: &Db, plans: &Plans, user_id: i64) -> Result<Vec<(Hold, i64)>> {
     let since = clock::now() - LONGEST_HOLD;
-    live(db, "o.user_id = ? AND o.created_at > ? AND o.status = 'held'", vec![user_id.into(), since.into()]).await
+    live(db, plans, "o.user_id = ? AND o.created_at > ? AND o.status = 'held'", vec![user_id.into(), since.into()])
+        .await
 }
 
 /// Returns the live hold of a user with this id, with the time of the clock that ends it.
-pub async fn hold_of(db: &Db, user_id: i64, id: i64) -> Result<Option<(Hold, i64)>> {
-    Ok(live(db, "o.id = ? AND o.held_by = ?", vec![id.into(), user_id.into()]).await?.pop())
+pub async fn hold_of(db: &Db, plans: &Plans, user_id: i64, id: i64) -> Result<Option<(Hold, i64)>> {
+    Ok(live(db, plans, "o.id = ? AND o.held_by = ?", vec![id.into(), user_id.into()]).await?.pop())
 }
 
-async fn live(db: &Db, which: &str, named: Vec<Value>) -> Result<Vec<(Hold, i64)>> {
+async fn live(db: &Db, plans: &Plans, which: &str, named: Vec<Value>) -> Result<Vec<(Hold, i64)>> {
     let now = db.dialect().now_or("?");
     let sql = format!(
-        "SELECT {} {now}, o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, b.seat_number
+        "SELECT {} {now}, o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, s.plan_id,
+         s.total_seats, b.seat_number
          FROM orders o JOIN bookings b ON b.order_id = o.id JOIN shows s ON s.id = o.show_id
          JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
          WHERE {which} AND o.expires_at > {now} ORDER BY b.seat_number",
@@ -44,8 +47,15 @@ async fn live(db: &Db, which: &str, named: Vec<Value>) -> Result<Vec<(Hold, i64)
             created_at: row.take()?,
             expires_at: row.take()?,
             seats: Vec::new(),
+            seat_details: Vec::new(),
+            together: None,
+            last_resort: None,
         };
-        holds.entry((hold.created_at, hold.id)).or_insert((hold, now)).0.seats.push(row.take()?);
+        let plan = plans.of_show(db, row.take()?, row.take()?).await?;
+        let (hold, _) = holds.entry((hold.created_at, hold.id)).or_insert((hold, now));
+        let seat: i64 = row.take()?;
+        hold.seats.push(seat);
+        hold.seat_details.push(plan.map_or_else(|| SeatDetail::of_number(seat), |plan| plan.seat(seat)));
     }
     Ok(holds.into_values().rev().collect())
 }

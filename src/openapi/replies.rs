@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use crate::error::codes;
 
 /// Operations that anyone may call.
-const OPEN: [&str; 4] = ["signup", "login", "refresh_token", "get_cinema"];
+const OPEN: [&str; 6] = ["signup", "login", "refresh_token", "get_cinema", "get_seat_map", "get_plan"];
 
 /// Operations of the contract, whose refusals were recorded without a code.
 const CONTRACT: [&str; 8] = [
@@ -106,7 +106,7 @@ fn headers(status: &str) -> Vec<(&'static str, Type, &'static str)> {
 fn needs_fields(content: &RefOr<Content>, schemas: &BTreeMap<String, RefOr<ObjectSchema>>) -> bool {
     let RefOr::T(Content { schema: Some(RefOr::Ref(named)), .. }) = content else { return true };
     let schema = named.ref_location.rsplit('/').next().and_then(|name| schemas.get(name));
-    !matches!(schema, Some(RefOr::T(ObjectSchema::Object(object))) if object.required.is_empty())
+    !matches!(schema, Some(RefOr::T(ObjectSchema::Object(object))) if object.required.is_empty() && object.min_properties.is_none())
 }
 
 /// Returns the first required field of a body, or else the first one.

@@ -74,7 +74,7 @@ pub async fn list(State(app): State<App>, user: User, query: RawQuery) -> Result
 /// The orders of a user from behind the one with this moment and id.
 async fn read_page(app: App, user_id: i64, behind: (i64, i64), limit: usize) -> Result<OrderPage, ApiError> {
     // Reads one more, to know whether there is a next page.
-    let mut results = store::orders_of(&app.db, user_id, behind, limit + 1).await?;
+    let mut results = store::orders_of(&app.db, app.desk.plans(), user_id, behind, limit + 1).await?;
     let is_last = results.len() <= limit;
     results.truncate(limit);
     let codes = codes(&app).await?;
@@ -93,7 +93,7 @@ async fn read_page(app: App, user_id: i64, behind: (i64, i64), limit: usize) -> 
 pub async fn get(State(app): State<App>, user: User, PathCode(code): PathCode) -> Result<Json<Order>, ApiError> {
     let codes = codes(&app).await?;
     let id = codes.id(&code).ok_or(ApiError::NotFound)?;
-    let order = store::order_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
+    let order = store::order_of(&app.db, app.desk.plans(), user.id, id).await?.ok_or(ApiError::NotFound)?;
     Ok(Json(shown(&app, order, codes)))
 }
 

@@ -1,9 +1,11 @@
 //! The SQL that reads orders and the key of their codes. Only the desk writes orders.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Order;
 use crate::db::{Db, DbError, FromRow, Result, Row, Value};
+use crate::desk::plans::{Plans, SeatDetail, SeatPlan};
 use crate::desk::reply::Booking;
 
 /// An order before its bookings are known.
@@ -20,7 +22,7 @@ impl FromRow for Head {
 }
 
 /// Returns the orders of a user, newest first, at most `limit`, that follow the one with this time and id.
-pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) -> Result<Vec<Order>> {
+pub async fn orders_of(db: &Db, plans: &Plans, user_id: i64, behind: (i64, i64), limit: usize) -> Result<Vec<Order>> {
     let most = i64::try_from(limit).unwrap_or(0);
     let (at, id) = behind;
     let sql = format!(
@@ -30,36 +32,42 @@ pub async fn orders_of(db: &Db, user_id: i64, behind: (i64, i64), limit: usize) 
         db.dialect().by_index("orders_of_a_user")
     );
     let heads: Vec<Head> = db.query(&sql, [user_id, at, at, id, most].map(Value::Int).to_vec()).await?;
-    whole(db, heads).await
+    whole(db, plans, heads).await
 }
 
 /// Returns the order of a user with this id.
-pub async fn order_of(db: &Db, user_id: i64, id: i64) -> Result<Option<Order>> {
+pub async fn order_of(db: &Db, plans: &Plans, user_id: i64, id: i64) -> Result<Option<Order>> {
     let sql =
         "SELECT o.id, o.created_at, o.status FROM orders o WHERE o.user_id = ? AND o.status <> 'held' AND o.id = ?";
     let heads: Vec<Head> = db.query(sql, vec![user_id.into(), id.into()]).await?;
-    Ok(whole(db, heads).await?.pop())
+    Ok(whole(db, plans, heads).await?.pop())
 }
 
 /// Reads the bookings of orders.
-async fn whole(db: &Db, heads: Vec<Head>) -> Result<Vec<Order>> {
+async fn whole(db: &Db, plans: &Plans, heads: Vec<Head>) -> Result<Vec<Order>> {
     if heads.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<(i64,)> = heads.iter().map(|head| (head.id,)).collect();
     let sql = format!(
-        "SELECT {} d.id, b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at
+        "SELECT {} d.id, s.plan_id, s.total_seats, b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at
          FROM {} AS d JOIN bookings b {} ON b.order_id = d.id
          JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id",
         db.dialect().in_order(),
         db.dialect().table(&[("id", "BIGINT")]),
         db.dialect().by_index("bookings_of_an_order"),
     );
-    let mut bookings: HashMap<i64, Vec<Booking>> = HashMap::new();
+    let mut bookings: HashMap<i64, (Option<Arc<SeatPlan>>, Vec<Booking>)> = HashMap::new();
     for mut row in db.query::<Row>(&sql, vec![Value::list(&ids)]).await? {
-        bookings.entry(row.take()?).or_default().push(Booking::from_row(row)?);
+        let (order, plan_id, total_seats) = (row.take()?, row.take()?, row.take()?);
+        let plan = plans.of_show(db, plan_id, total_seats).await?;
+        bookings.entry(order).or_insert((plan, Vec::new())).1.push(Booking::from_row(row)?);
     }
-    let order = |head: Head| Order::of(head.id, head.status, head.created_at, bookings.remove(&head.id)?);
+    let order = |head: Head| {
+        let (plan, bookings) = bookings.remove(&head.id)?;
+        let describe = |seat: i64| plan.as_ref().map_or_else(|| SeatDetail::of_number(seat), |plan| plan.seat(seat));
+        Order::of(head.id, head.status, head.created_at, bookings, describe)
+    };
     Ok(heads.into_iter().filter_map(order).collect())
 }
 

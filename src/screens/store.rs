@@ -2,12 +2,19 @@
 
 use std::collections::HashMap;
 
-use crate::db::{Query, Result, Tx};
+use crate::db::{DbError, Query, Result, Tx};
 use crate::search::{self, store as words};
 
 /// Checks within a transaction whether a screen exists.
 pub async fn has_screen(tx: &mut Tx, id: i64) -> Result<bool> {
     Ok(tx.query_one::<(i64,)>("SELECT id FROM screens WHERE id = ?", vec![id.into()]).await?.is_some())
+}
+
+/// Locks a screen until the transaction ends; what depends on it is read after that.
+pub async fn lock(tx: &mut Tx, id: i64) -> Result<()> {
+    let sql = "UPDATE screens SET words_version = words_version + 1, version = version + 1 WHERE id = ?";
+    tx.execute(sql, vec![id.into()]).await?;
+    Ok(())
 }
 
 /// Adds a screen with its search words, or changes the one with this id; returns its id.
@@ -35,6 +42,12 @@ async fn put_row(tx: &mut Tx, id: Option<i64>, name: &str) -> Result<i64> {
 /// # Errors
 /// [`crate::db::DbError::ForeignKey`] if it has shows.
 pub async fn delete_screen(tx: &mut Tx, id: i64) -> Result<()> {
+    let shows = "SELECT id FROM shows WHERE screen_id = ? LIMIT 1";
+    if tx.query_one::<(i64,)>(shows, vec![id.into()]).await?.is_some() {
+        return Err(DbError::ForeignKey("a show refers to the screen".into()));
+    }
+    tx.execute("DELETE FROM standing_blocks WHERE screen_id = ?", vec![id.into()]).await?;
+    tx.execute("DELETE FROM plans WHERE screen_id = ?", vec![id.into()]).await?;
     tx.execute("DELETE FROM screens WHERE id = ?", vec![id.into()]).await?;
     words::remove(tx, &search::SCREENS, id).await
 }

@@ -64,21 +64,6 @@ fn lacking(dialect: Dialect, kind: &Kind) -> String {
     format!("{table} t {}", dialect.by_index(&format!("{table}_without_words", table = kind.table)), table = kind.table)
 }
 
-/// Returns SQL that deletes the words of a list of objects. MySQL would read all words of the kind for more than 200 of them
-/// if it chose the index itself.
-fn deleting(dialect: Dialect) -> String {
-    let list = dialect.table(&[("id", "BIGINT")]);
-    match dialect {
-        Dialect::Sqlite => {
-            format!("DELETE FROM search_words WHERE object_id IN (SELECT d.id FROM {list} AS d) AND kind = ?")
-        }
-        Dialect::Mysql => format!(
-            "DELETE w FROM {list} AS d STRAIGHT_JOIN search_words w FORCE INDEX (search_words_of_an_object)
-             ON w.object_id = d.id AND w.kind = ?"
-        ),
-    }
-}
-
 /// Makes the words of some objects whose words are missing or old. Returns None if there are none, otherwise how many
 /// got their words: 0 if another process is making them.
 ///
@@ -95,31 +80,25 @@ pub async fn add_lacking(db: &Db, kind: &Kind) -> Result<Option<u64>> {
     let texts = kind.texts.join(", t.");
     let locking = tx.dialect().for_update();
     // The lock keeps others from changing the texts until the words are written.
-    let sql = format!(
-        "SELECT t.id, t.words_version, t.{texts} FROM {from} WHERE t.lacks_words = 1 LIMIT {TOGETHER}{locking}"
-    );
-    let (mut ids, mut words, mut with_old_words): (Vec<Value>, Vec<WordRow>, Vec<(i64,)>) = Default::default();
+    let sql = format!("SELECT t.id, t.{texts} FROM {from} WHERE t.lacks_words = 1 LIMIT {TOGETHER}{locking}");
+    let (mut ids, mut words): (Vec<(i64,)>, Vec<WordRow>) = Default::default();
     for object in tx.query::<Vec<Value>>(&sql, vec![]).await? {
         let mut cells = object.into_iter();
         let Some(id) = cells.next().and_then(|id| i64::decode(id).ok()) else { continue };
-        let words_version = cells.next().and_then(|version| Option::<i64>::decode(version).ok()).flatten();
-        with_old_words.extend(words_version.map(|_| (id,)));
         let texts: Vec<String> = cells.filter_map(|text| String::decode(text).ok()).collect();
         words.extend(rows_of(kind, id, &texts.iter().map(String::as_str).collect::<Vec<_>>()));
-        ids.push(id.into());
+        ids.push((id,));
     }
     if ids.is_empty() {
         return Ok(Some(0));
     }
     let these = vec!["?"; ids.len()].join(", ");
-    if !with_old_words.is_empty() {
-        let sql = deleting(tx.dialect());
-        tx.execute(&sql, vec![Value::list(&with_old_words), kind.number.into()]).await?;
-    }
+    let delete = tx.dialect().delete_words();
+    tx.execute(&delete, vec![Value::list(&ids), kind.number.into()]).await?;
     insert(&mut tx, &words).await?;
     let done = format!("UPDATE {} SET words_version = version WHERE id IN ({these})", kind.table);
     let count = ids.len() as u64;
-    tx.execute(&done, ids).await?;
+    tx.execute(&done, ids.into_iter().map(|(id,)| id.into()).collect()).await?;
     tx.commit().await?;
     Ok(Some(count))
 }

@@ -8,8 +8,10 @@ use crate::admin::{
     Permission, SaveError, Search, Shown, UsedBy, Work,
 };
 use crate::db::DbError;
+use crate::desk::blocking;
 use crate::desk::policy::Sales;
 use crate::orders::touched;
+use crate::plans::moving;
 use crate::search;
 use crate::state::App;
 use crate::time::clock;
@@ -19,6 +21,13 @@ macro_rules! held {
     () => {
         "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
          WHERE o.held_in = t.id AND o.expires_at > {now})"
+    };
+}
+
+/// SQL for the number of seats that are blocked for a while, which `seats_taken` does not count.
+macro_rules! blocked {
+    () => {
+        "(SELECT COUNT(*) FROM blocked_seats k WHERE k.show_id = t.id AND k.release_at > {now})"
     };
 }
 
@@ -36,7 +45,11 @@ pub static SHOWS: Model = Model {
     one: "show",
     many: "shows",
     table: "shows",
-    joins: &[Join::new("movies", "m", "t.movie_id"), Join::new("screens", "c", "t.screen_id")],
+    joins: &[
+        Join::new("movies", "m", "t.movie_id"),
+        Join::new("screens", "c", "t.screen_id"),
+        Join { is_optional: true, ..Join::new("plans", "p", "t.plan_id") },
+    ],
     label: "CONCAT(m.title, ', ', {time:t.date_time}, ', ', c.name)",
     version: "t.version",
     columns: &[
@@ -65,16 +78,17 @@ pub static SHOWS: Model = Model {
         Column {
             name: "sold",
             label: "Sold",
-            sql: "t.seats_taken",
-            shown: Shown::Bar { of: "t.total_seats" },
+            sql: "t.seats_taken - (t.total_seats - COALESCE(p.seats, t.total_seats))",
+            shown: Shown::Bar { of: "COALESCE(p.seats, t.total_seats)" },
             leads: Leads::Objects("bookings"),
             ..Column::PLAIN
         },
         Column {
             name: "free",
             label: "Free",
-            sql: concat!("t.total_seats - t.seats_taken - ", held!()),
+            sql: concat!("t.total_seats - t.seats_taken - ", held!(), " - ", blocked!()),
             shown: Shown::Number,
+            leads: Leads::Page("/admin/shows/{id}/seats/"),
             ..Column::PLAIN
         },
         Column { name: "sales", label: "Sales", sql: STATE, shown: Shown::Made(sales::in_words), ..Column::PLAIN },
@@ -180,6 +194,16 @@ pub static SHOWS: Model = Model {
                     required: false,
                     ..Field::PLAIN
                 },
+                Field {
+                    name: "refuses_lone_seats",
+                    label: "Single free seats",
+                    help: "Whether customers may choose seats that leave a single free one in a row.",
+                    sql: "CASE WHEN t.refuses_lone_seats = 1 THEN 'refused' WHEN t.refuses_lone_seats = 0 THEN 'allowed' \
+                          ELSE '' END",
+                    kind: Kind::Choice(&[("allowed", "Allowed"), ("refused", "Refused")]),
+                    required: false,
+                    ..Field::PLAIN
+                },
             ],
         },
         Fieldset {
@@ -221,7 +245,10 @@ pub static SHOWS: Model = Model {
         UsedBy { model: "orders", by: "t.id IN (SELECT b.order_id FROM bookings b WHERE b.show_id = {id})" },
         UsedBy { model: "holds", by: "t.held_in = {id}" },
     ],
-    pages: &[PageLink { label: "Door list", url: "/admin/door/?show={id}", model: "bookings" }],
+    pages: &[
+        PageLink { label: "Seats", url: "/admin/shows/{id}/seats/", model: "shows" },
+        PageLink { label: "Door list", url: "/admin/door/?show={id}", model: "bookings" },
+    ],
     actions: &[
         Action {
             name: "copy",
@@ -320,7 +347,8 @@ pub static SHOWS: Model = Model {
             needs: Permission::Cancel,
             also: &[("orders", Permission::Cancel)],
             // A cancellation that stopped half-way is finished by another one.
-            applies: "t.cancelled_at IS NULL OR t.seats_taken > 0",
+            applies: "t.cancelled_at IS NULL OR EXISTS \
+                      (SELECT 1 FROM bookings b WHERE b.show_id = t.id AND b.active_seat >= 1 AND b.status = 'booked')",
             touches: Some(touched::by_shows),
             run: |app, by, ids, _| Box::pin(cancelling::cancel(app, by, ids)),
             ..Action::PLAIN
@@ -330,7 +358,7 @@ pub static SHOWS: Model = Model {
              '. Customers do not see it any more, and nobody can book it.') ELSE '' END",
     save: Some(|work, id, values| Box::pin(save(work, id, values))),
     delete: Some(|work, id| Box::pin(delete(work, id))),
-    changed: |app, _| app.caches.shows.all_changed(),
+    changed: |app, _| app.caches.all_shows_changed(),
     ..Model::PLAIN
 };
 
@@ -341,16 +369,26 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
         screen_id: number("screen_id"),
         date_time: number("date_time"),
         total_seats: number("total_seats"),
+        plan_id: None,
         sales: Sales {
             open_at: values.int("sales_open_at"),
             close_at: values.int("sales_close_at"),
             order_limit: values.int("order_limit"),
             user_limit: values.int("user_limit"),
+            refuses_lone_seats: match values.text("refuses_lone_seats") {
+                "refused" => Some(true),
+                "allowed" => Some(false),
+                _ => None,
+            },
         },
     };
     let before = match id {
         Some(id) => store::shows(work.tx, &[id]).await?.pop(),
         None => None,
+    };
+    let draft = match &before {
+        Some(known) => with_seats(work, known, draft).await?,
+        None => draft,
     };
     // "Close sales" may have closed them before they opened; such a show can still be edited otherwise.
     let times = |sales: &Sales| (sales.open_at, sales.close_at);
@@ -375,6 +413,37 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
         }
     }
     Ok(id)
+}
+
+/// Gives a show that gets another screen the seats of that screen, and returns the draft with the seats that the show has
+/// then. Without a new screen, a show with a seat plan keeps its seats.
+async fn with_seats(work: &mut Work<'_>, known: &StoredShow, draft: ShowDraft) -> Result<ShowDraft, SaveError> {
+    if known.draft.screen_id != draft.screen_id {
+        let Some(to) = store::seats_of_screen(work.tx, draft.screen_id).await? else {
+            if known.draft.plan_id.is_none() {
+                return Ok(draft);
+            }
+            if known.taken > 0 {
+                let text = "That screen has no seat plan, and seats of this show are sold or held by its plan.";
+                return Err(SaveError::fault("screen_id", text));
+            }
+            blocking::unblock_all(work.tx, known.id).await?;
+            return Ok(draft);
+        };
+        let obstacles = moving::give_seats(work.tx, known, &to, false).await?;
+        if !obstacles.is_empty() {
+            return Err(SaveError::Faults(vec![("screen_id", obstacles.join(" "))]));
+        }
+        return Ok(ShowDraft { plan_id: Some(to.plan_id), total_seats: to.highest_seat, ..draft });
+    }
+    if known.draft.plan_id.is_none() {
+        return Ok(draft);
+    }
+    if draft.total_seats != known.draft.total_seats {
+        let text = "The seat plan decides how many seats the show has. Change the plan of the screen instead.";
+        return Err(SaveError::fault("total_seats", text));
+    }
+    Ok(ShowDraft { plan_id: known.draft.plan_id, ..draft })
 }
 
 /// Returns warnings about a show as it would be saved.

@@ -6,6 +6,7 @@ use super::texts::count_text;
 use crate::admin::{FieldChange, Report, SaveError, Staff};
 use crate::bookings::admin::told;
 use crate::bookings::store::left_of_show;
+use crate::desk::ChangedShow;
 use crate::desk::command::StaffAction;
 use crate::desk::staff;
 use crate::orders::history;
@@ -31,7 +32,7 @@ pub async fn cancel(app: &App, by: &Staff, ids: &[i64]) -> Result<Report, SaveEr
             Ok(is_new) => is_new,
             Err(error) => return report.broken_off(&name, error),
         };
-        app.caches.shows.changed(&show.draft.movie_id);
+        app.caches.show_changed(&ChangedShow { movie_id: show.draft.movie_id, show_id: show.id });
         let Ended { cancelled, left } = end_bookings(app, &show).await;
         report.logged(history::log_with_orders(app, by, &cancelled, "The show was cancelled.").await);
         if let Some(reason) = left.first() {

@@ -114,7 +114,7 @@ async fn copy_all(
         return Err(SaveError::Warnings(warnings));
     }
     tx.commit().await?;
-    app.caches.shows.all_changed();
+    app.caches.all_shows_changed();
     if known > 0 {
         let text = count_text(known, "show already exists and was", "shows already exist and were");
         report.not_done.push(format!("{text} skipped."));

@@ -5,6 +5,7 @@ pub mod api;
 mod cancelling;
 mod copying;
 mod sales;
+pub mod seat_map;
 pub mod store;
 pub mod texts;
 

@@ -154,6 +154,28 @@ impl Form {
         Vec::new()
     }
 
+    /// Like [`Form::integer`], for an optional field: returns `None` if it is missing or null.
+    pub fn optional_integer(&mut self, field: &'static str, least: i64) -> Option<i64> {
+        match self.one(field)? {
+            Field::Null => None,
+            value => match integer(value, least) {
+                Ok(number) => Some(number),
+                Err(fault) => self.fault(field, fault),
+            },
+        }
+    }
+
+    /// Like [`Form::text`], for an optional field: returns `None` if it is missing or null.
+    pub fn optional_text(&mut self, field: &'static str, rule: &TextRule) -> Option<String> {
+        match self.fields.get(field) {
+            None | Some(Field::Null) => {
+                self.take(field);
+                None
+            }
+            Some(_) => Some(self.text(field, rule)),
+        }
+    }
+
     fn one(&mut self, field: &'static str) -> Option<Field> {
         match self.take(field)? {
             Field::Repeated(mut values) => values.pop(),

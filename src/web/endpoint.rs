@@ -16,8 +16,8 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tower::ServiceBuilder;
 
-use super::body;
 use super::negotiation::{self, HTML, JSON};
+use super::{body, cached};
 use crate::error::{ApiError, FieldFaults, OwnBody};
 use crate::state::App;
 
@@ -127,7 +127,10 @@ async fn serve(
     headers.insert(ALLOW, HeaderValue::from_static(endpoint.allow));
     headers.append(VARY, HeaderValue::from_static("Accept"));
     // Tokens and a user's own data must not be stored by caches.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if cached::is_open(endpoint.path) {
+        cached::open_to_all(headers);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

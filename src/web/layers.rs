@@ -21,6 +21,7 @@ use crate::identity::client::{Client, ClientAddress};
 use crate::state::App;
 use crate::telemetry::http::{Asked, is_health_check};
 use crate::telemetry::{log, metrics};
+use crate::web::cached;
 use crate::web::html::page::PageArea;
 use crate::web::overload::NoPlace;
 
@@ -58,7 +59,9 @@ async fn answer(app: App, areas: Areas, id: Uuid, mut request: Request, next: Ne
     let client = client_address(&request, app.config.trusted_proxies);
     let asked = Asked::new(request.method(), request.uri().path(), client);
     request.extensions_mut().insert(ClientAddress(client));
-    let mut response = if origin_is_refused(&app, areas, &request) {
+    let mut response = if cached::is_open(&asked.path) && is_preflight(&request) {
+        cached::preflight(request.headers())
+    } else if origin_is_refused(&app, areas, &request) {
         ApiError::UnknownOrigin.into_response()
     } else {
         next.run(request).await
@@ -87,15 +90,15 @@ async fn within_limits(State(app): State<App>, mut request: Request, next: Next)
     if request.uri().path() != "/healthz" && request.extensions().get::<NoPlace>().is_some() {
         return ApiError::Busy.into_response();
     }
-    // In a task of its own: if the client disconnects or the time is up, this future is dropped. But database work must
-    // run to its end, and the connection pool loses a connection that is dropped while it is being taken.
+    // If the client disconnects or the time is up, this future is dropped. But database work must run to its end, and the
+    // connection pool loses a connection that is dropped while it is being taken. So work that waits gets its own task.
     let route = request.extensions().get::<MatchedPath>().filter(|_| metrics::is_on()).cloned();
     let present = Arc::new(());
     request.extensions_mut().insert(Client(Arc::downgrade(&present)));
-    let work = app.tasks.spawn(next.run(request));
+    let work = app.tasks.complete(next.run(request));
     let mut response = match tokio::time::timeout(app.config.request_timeout, work).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(died)) => ApiError::Internal(died.to_string()).into_response(),
+        Ok(Some(response)) => response,
+        Ok(None) => ApiError::Internal("a handler panicked".into()).into_response(),
         Err(_) => ApiError::Timeout.into_response(),
     };
     // For the metrics: the middleware outside does not see the routes.
@@ -259,6 +262,7 @@ fn origin_is_refused(app: &App, areas: Areas, request: &Request) -> bool {
     };
     if app.config.allows_origin(&origin)
         || area_of(areas, request.uri().path()).is_some()
+        || cached::is_open(request.uri().path())
         || !is_preflight(request) && is_own()
     {
         return false;

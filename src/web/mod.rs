@@ -1,6 +1,7 @@
 //! Code shared by all HTTP endpoints: negotiation, bodies, tokens, limits, request ids and the documentation pages.
 
 pub mod body;
+pub mod cached;
 mod client;
 pub mod endpoint;
 pub mod health;

@@ -21,6 +21,8 @@ pub struct Hold {
     pub id: u64,
     pub show: u64,
     pub seats: Vec<u32>,
+    /// Only for the best seats: whether they are side by side.
+    pub together: Option<bool>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -67,8 +69,25 @@ impl Told {
     /// Returns None if it can't be read.
     pub fn parse(kind: Kind, body: &[u8]) -> Option<Told> {
         match kind {
-            Kind::Confirm | Kind::CancelOrder => serde_json::from_slice(body).map(Told::Order).ok(),
+            Kind::Confirm | Kind::CancelOrder | Kind::ConfirmBest => serde_json::from_slice(body).map(Told::Order).ok(),
             _ => serde_json::from_slice(body).map(Told::Hold).ok(),
+        }
+    }
+
+    /// Checks whether it is what a party requested: a hold of as many seats, or an order of exactly the `held` ones.
+    pub fn fits_party(&self, ask: &Ask, held: &[u32], show: u64) -> bool {
+        match self {
+            Told::Hold(hold) => {
+                let mut seats = hold.seats.clone();
+                seats.sort_unstable();
+                seats.dedup();
+                let right_size = hold.seats.len() == ask.count as usize && seats.len() == hold.seats.len();
+                hold.id > 0 && hold.show == show && right_size && hold.together.is_some()
+            }
+            Told::Order(order) => {
+                let booked = in_order(order.booked()).eq(held.iter().copied());
+                Code::new(&order.code).is_some() && order.show == show && order.is_sound() && booked
+            }
         }
     }
 

@@ -151,6 +151,35 @@ pub struct Order {
     pub bookings: [u64; MOST_SEATS],
 }
 
+/// What became known of the order for the best seats of a party.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Nobody has tried to confirm the hold.
+    No,
+    /// When the refusal arrived.
+    Refused(Micros),
+    /// No reply shows the outcome.
+    Unknown,
+    Order(Code),
+}
+
+/// A hold of the best free seats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BestHold {
+    pub id: u64,
+    pub sent: Micros,
+    pub answered: Micros,
+    pub request_id: RequestId,
+    pub user: u32,
+    /// In ascending order.
+    pub seats: Vec<u32>,
+    /// How long the hold lasts.
+    pub time: Micros,
+    /// Whether the server says that they are side by side.
+    pub together: bool,
+    pub confirmed: Confirmed,
+}
+
 /// A successful reply that does not match its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partial {
@@ -205,6 +234,10 @@ pub struct Log {
     pub steps: Vec<Step>,
     pub orders: Vec<Order>,
     pub partial: Vec<Partial>,
+    /// Holds of the best free seats; the judge sorts them by id.
+    pub best: Vec<BestHold>,
+    /// Requests for the best seats whose outcome is unknown, by user.
+    pub best_unknown: Vec<u32>,
     /// When the referee's requests began.
     pub asked_at: Micros,
     /// Seats for which a booking was answered 409, or that a refused hold named as taken.
@@ -225,6 +258,8 @@ impl Log {
         self.steps.append(&mut other.steps);
         self.orders.append(&mut other.orders);
         self.partial.append(&mut other.partial);
+        self.best.append(&mut other.best);
+        self.best_unknown.append(&mut other.best_unknown);
         self.asked_at = self.asked_at.max(other.asked_at);
         self.refused.union(&other.refused);
         self.settled_bookings.append(&mut other.settled_bookings);

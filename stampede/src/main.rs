@@ -42,6 +42,11 @@ enum Command {
         /// Percentage of buyers who cancel immediately, so that their seats are sold again.
         #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
         cancel_percent: u8,
+        /// Instead of naming seats, every buyer requests this many of the best free ones, until too few are left; then
+        /// all holds are confirmed. There is no warm-up. The show must be entirely free and have no seat plan.
+        #[arg(long, value_name = "SEATS", value_parser = clap::value_parser!(u32).range(1..=20),
+            conflicts_with_all = ["contenders", "seats", "cancel_percent"])]
+        best: Option<u32>,
         #[command(flatten)]
         options: Options,
     },
@@ -67,6 +72,9 @@ enum Command {
     Read {
         #[arg(long, default_value = "/api/movies/")]
         path: String,
+        /// A header to send, as NAME: VALUE; repeat it for several.
+        #[arg(long = "header", value_name = "HEADER", value_parser = header_line)]
+        headers: Vec<String>,
         #[command(flatten)]
         options: Options,
     },
@@ -188,6 +196,12 @@ fn id_range(text: &str) -> Result<RangeInclusive<u64>, String> {
     }
 }
 
+fn header_line(text: &str) -> Result<String, String> {
+    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let name = text.split_once(": ").filter(|(name, _)| is_plain && !name.is_empty() && !name.contains(' '));
+    name.map(|_| format!("{text}\r\n")).ok_or_else(|| "expected NAME: VALUE".to_owned())
+}
+
 fn trusted_show(text: &str) -> Result<(u64, u32), String> {
     let parts = text.split_once(':').and_then(|(id, seats)| Some((id.parse().ok()?, seats.parse().ok()?)));
     parts.filter(|&(_, seats): &(u64, u32)| seats > 0).ok_or_else(|| "expected ID:SEATS".to_owned())
@@ -231,14 +245,18 @@ impl Options {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Spread { options } => load(&options, Scenario::Spread),
-        Command::OnSale { contenders, seats, cancel_percent, options } => {
+        Command::OnSale { best: Some(size), mut options, .. } => {
+            options.warmup = Duration::ZERO;
+            load(&options, Scenario::Best { size })
+        }
+        Command::OnSale { contenders, seats, cancel_percent, options, .. } => {
             load(&options, Scenario::OnSale { contenders, seats, cancel_percent })
         }
         Command::Mixed { options } => load(&options, Scenario::Mixed),
         Command::Groups { overlap_percent, hold_wait, options } => {
             load(&options, Scenario::Groups { overlap_percent, hold_wait })
         }
-        Command::Read { path, options } => load(&options, Scenario::Read { path }),
+        Command::Read { path, headers, options } => load(&options, Scenario::Read { path, headers: headers.concat() }),
         Command::Fixture { movies, shows, seats } => {
             let mut out = BufWriter::new(io::stdout().lock());
             let written = fixture::write(&mut out, movies, shows, seats).and_then(|()| out.flush());

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::log::{Booking, Cancel, CancelOutcome, Log, Micros};
 use holds::Holds;
 
+pub mod best;
 pub mod holds;
 
 /// A show that the run used, as it was before.
@@ -119,6 +120,7 @@ impl<'a> Judge<'a> {
         log.settled_bookings.sort_unstable();
         log.steps.sort_unstable_by_key(|step| (step.hold, step.sent));
         log.orders.sort_unstable_by_key(|order| (order.user, order.code));
+        log.best.sort_unstable_by_key(|hold| hold.id);
         let log = &*log;
         let mut judge = Judge {
             shows,
@@ -139,6 +141,7 @@ impl<'a> Judge<'a> {
             groups: Holds::new(log),
         };
         judge.follow_holds();
+        judge.follow_best();
         if log.unreadable > 0 {
             let text = format!("{} replies 201 do not name the requested booking", log.unreadable);
             judge.violated("unreadable", text, json!({ "one_of_them": log.unreadable_example }));

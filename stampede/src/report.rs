@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::engine::{Figures, Live, SLICE, Tally, outcome_name};
+use crate::referee::best::Sale;
 use crate::referee::{Show, Verdict};
 use crate::run::Load;
 use crate::scenario::KINDS;
@@ -38,7 +39,9 @@ pub struct Report {
     pub seats_per_second: f64,
     pub orders: u64,
     pub orders_per_second: f64,
-    /// Refusals of groups' requests, by their code.
+    /// The sale of a show by best seats.
+    pub sale: Option<Sale>,
+    /// Refusals of the requests of groups and parties, by their code.
     pub refusals: BTreeMap<String, u64>,
     pub connects: u64,
     pub connect_failures: u64,
@@ -142,6 +145,7 @@ impl Report {
         tally: &Tally,
         live: &Live,
         cpu: Duration,
+        sale: Option<Sale>,
         referee: Option<Verdict>,
         settled: Duration,
     ) -> Self {
@@ -191,6 +195,7 @@ impl Report {
             seats_per_second: per_second(tally.seats),
             orders: tally.orders,
             orders_per_second: per_second(tally.orders),
+            sale,
             refusals: tally.refusals.clone(),
             longest_gap_ms: longest_gap(&timeline).as_millis() as u64,
             decided_each_second: timeline.chunks(10).map(|slices| slices.iter().sum()).collect(),
@@ -242,6 +247,13 @@ impl Display for Report {
         if self.scenario == "family" {
             let (seats, orders) = (self.seats_per_second, self.orders_per_second);
             writeln!(f, "  {seats:.0} seats/s held, ordered or given back; {orders:.0} orders/s")?;
+            writeln!(f, "  refused: {}", list(&self.refusals))?;
+        }
+        if let Some(Sale { seats, seats_per_second, splits }) = self.sale {
+            writeln!(
+                f,
+                "  {seats} seats granted, {seats_per_second:.0}/s until the last; {splits} parties were split"
+            )?;
             writeln!(f, "  refused: {}", list(&self.refusals))?;
         }
         let (made, failed, closed) = (self.connects, self.connect_failures, self.connections_closed);

@@ -11,7 +11,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::{Live, RunPlan, Tally, work};
 use crate::http::{Target, authorization_line};
-use crate::log::Log;
+use crate::log::{Confirmed, Log};
+use crate::referee::best::Sale;
 use crate::referee::holds::all_over;
 use crate::referee::{Judge, Row, Show, Verdict};
 use crate::report::Report;
@@ -87,6 +88,10 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
     let tokens = setup::tokens(&load.who, first)?;
     let record = load.referee && load.scenario.books();
     let (movies, shows) = programme(load, first, &tokens[0], record)?;
+    let is_best = matches!(load.scenario, Scenario::Best { .. });
+    if let (true, [show]) = (is_best && record, &shows[..]) {
+        check_room(first, show)?;
+    }
     let before = if record { before(load, &targets, &tokens, &tell)? } else { Vec::new() };
 
     let authorizations: Vec<Vec<u8>> = tokens.iter().map(|token| authorization_line(token)).collect();
@@ -112,6 +117,11 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
     let mut tally = drive(&run_plan, &live, load)?;
     let cpu = cpu_time().saturating_sub(cpu_before);
     let mut log = std::mem::take(&mut tally.log);
+    let sale = is_best.then(|| Sale::of(&log.best));
+    let is_sold = run_plan.plan.is_sold_out() && log.best.iter().all(|hold| hold.confirmed != Confirmed::No);
+    if is_best && !is_sold {
+        live.broken.get_or_init(|| "the show was not sold out in time".to_owned());
+    }
     if let (true, Scenario::Groups { hold_wait, .. }) = (record, &load.scenario) {
         wait_for_holds(&log, &live, *hold_wait, &tell);
         log.asked_at = live.now();
@@ -119,12 +129,22 @@ pub fn run(load: &Load) -> Result<Report, Failure> {
 
     let (verdict, settled) = if record {
         tell("asking the server for the outcome");
-        let (verdict, settled) = judge(load, &targets, &tokens, &movies, &shows, &before, log)?;
+        let (verdict, settled) =
+            judge(load, &targets, &tokens, &movies, &shows, &before, log, run_plan.plan.is_sold_out())?;
         (Some(verdict), settled)
     } else {
         (None, Duration::ZERO)
     };
-    Ok(Report::new(load, tokens.len(), &shows, &tally, &live, cpu, verdict, settled))
+    Ok(Report::new(load, tokens.len(), &shows, &tally, &live, cpu, sale, verdict, settled))
+}
+
+/// Checks that a show can be sold by best seats, so that the referee knows its rows.
+fn check_room(target: &Target, show: &Show) -> Result<(), Failure> {
+    let (plan, seats) = setup::seat_map(target, show.id)?;
+    if !plan.starts_with("rows-") || seats.bytes().any(|seat| seat != b'f') {
+        return Err(Failure(format!("show {} has a seat plan or seats that are not free", show.id)));
+    }
+    Ok(())
 }
 
 /// The movies and shows to use.
@@ -140,7 +160,8 @@ fn programme(load: &Load, target: &Target, token: &str, record: bool) -> Result<
         return Ok((Vec::new(), load.trusted_shows.iter().map(show).collect()));
     }
     let (movies, mut shows) = setup::programme(target, token)?;
-    let most = if matches!(load.scenario, Scenario::OnSale { .. }) { Some(1) } else { load.shows };
+    let is_one = matches!(load.scenario, Scenario::OnSale { .. } | Scenario::Best { .. });
+    let most = if is_one { Some(1) } else { load.shows };
     shows.truncate(most.unwrap_or(usize::MAX));
     if shows.iter().all(|show| show.available_before == 0) {
         return Err(Failure("the server has no future show with a free seat".to_owned()));
@@ -222,6 +243,7 @@ fn wait_for_holds(log: &Log, live: &Live, longest: Duration, tell: &dyn Fn(&str)
 }
 
 /// Asks what every user has now, and judges. Also returns how long the counts took to agree.
+#[expect(clippy::too_many_arguments, reason = "called once, with everything a run leaves behind")]
 fn judge(
     load: &Load,
     targets: &[Target],
@@ -230,6 +252,7 @@ fn judge(
     shows: &[Show],
     before: &[Vec<Row>],
     mut log: Log,
+    is_sold_out: bool,
 ) -> Result<(Verdict, Duration), Failure> {
     let alive = wait_for(load, targets, &tokens[0])?;
     let judge = Mutex::new(Judge::new(shows, &mut log));
@@ -242,7 +265,17 @@ fn judge(
             judge.lock().expect("no thread panics while holding it").orders(user, &before[user as usize], &orders);
         })?;
     }
-    let judge = judge.into_inner().expect("no thread panics while holding it");
+    let is_best = matches!(load.scenario, Scenario::Best { .. });
+    if is_best {
+        setup::orders(&alive, tokens, |user, orders| {
+            judge.lock().expect("no thread panics while holding it").best_orders(user, &before[user as usize], &orders);
+        })?;
+    }
+    let mut judge = judge.into_inner().expect("no thread panics while holding it");
+    if let (true, false, Scenario::Best { size }) = (is_sold_out, load.others, &load.scenario) {
+        // The ids of several instances do not show who came first.
+        judge.best_seats(*size, targets.len() == 1, &setup::seat_map(alive[0], shows[0].id)?.1);
+    }
     if load.others {
         return Ok((judge.finish(None), Duration::ZERO));
     }

@@ -1,6 +1,6 @@
 //! Which request comes next.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::group::{Groups, Told};
@@ -22,6 +22,8 @@ pub enum Kind {
     Release,
     Confirm,
     CancelOrder,
+    Best,
+    ConfirmBest,
 }
 
 impl Kind {
@@ -30,13 +32,18 @@ impl Kind {
         matches!(self, Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder)
     }
 
+    /// Checks whether it is a request of a party that wants the best seats.
+    pub fn is_best(self) -> bool {
+        matches!(self, Kind::Best | Kind::ConfirmBest)
+    }
+
     /// Checks whether it changes something, and so is sent with a key.
     pub fn writes(self) -> bool {
-        self.is_group() || matches!(self, Kind::Book | Kind::Cancel)
+        self.is_group() || self.is_best() || matches!(self, Kind::Book | Kind::Cancel)
     }
 }
 
-pub const KINDS: [(Kind, &str); 12] = [
+pub const KINDS: [(Kind, &str); 14] = [
     (Kind::Movies, "movies"),
     (Kind::Shows, "shows"),
     (Kind::Mine, "my-bookings"),
@@ -49,6 +56,8 @@ pub const KINDS: [(Kind, &str); 12] = [
     (Kind::Release, "release"),
     (Kind::Confirm, "confirm"),
     (Kind::CancelOrder, "cancel order"),
+    (Kind::Best, "best seats"),
+    (Kind::ConfirmBest, "confirm best"),
 ];
 
 /// A request to send.
@@ -60,11 +69,11 @@ pub struct Ask {
     pub place: u32,
     /// The first of the seats.
     pub seat: u32,
-    /// How many seats; only groups request several.
+    /// How many seats; only groups and parties request several.
     pub count: u32,
-    /// The booking to cancel; the hold of a group.
+    /// The booking to cancel; the hold of a group or party.
     pub booking: u64,
-    /// Index of the group.
+    /// Index of the group, or of the party's hold in the log.
     pub group: u32,
 }
 
@@ -90,21 +99,23 @@ pub enum Scenario {
     /// One show; `contenders` requests in a row want each seat. At most `seats` of its seats are used.
     /// `cancel_percent` of the winners cancel immediately, and their seats are requested again.
     OnSale { contenders: u64, seats: Option<u32>, cancel_percent: u8 },
+    /// One show; every request holds its `size` best free seats. When the show is sold out, all holds are confirmed.
+    Best { size: u32 },
     /// 30% movie list, 45% shows of a movie, 15% my-bookings, 8% booking, 2% cancelling.
     Mixed,
     /// Groups of 2 to 6 hold adjacent seats, then change, extend, abandon, release or confirm them, or cancel.
     /// `overlap_percent` of them first request seats that another group was sent to. After the run, the referee waits
     /// at most `hold_wait` for holds to end, so that it can try their seats.
     Groups { overlap_percent: u8, hold_wait: Duration },
-    /// One path over and over.
-    Read { path: String },
+    /// One path over and over; `headers` are complete lines.
+    Read { path: String, headers: String },
 }
 
 impl Scenario {
     pub fn name(&self) -> &'static str {
         match self {
             Scenario::Spread => "spread",
-            Scenario::OnSale { .. } => "on-sale",
+            Scenario::OnSale { .. } | Scenario::Best { .. } => "on-sale",
             Scenario::Mixed => "mixed",
             Scenario::Groups { .. } => "family",
             Scenario::Read { .. } => "read",
@@ -124,12 +135,15 @@ pub struct Plan<'a> {
     pub movies: u32,
     next: AtomicU64,
     most_available: u64,
+    /// A reply said that too few seats are left.
+    sold_out: AtomicBool,
 }
 
 impl<'a> Plan<'a> {
     pub fn new(scenario: &'a Scenario, shows: &'a [Show], users: u32, movies: u32) -> Self {
         let most_available = shows.iter().map(|show| u64::from(show.available_before)).max().unwrap_or(0);
-        Plan { scenario, shows, users, movies, next: AtomicU64::new(0), most_available }
+        let (next, sold_out) = (AtomicU64::new(0), AtomicBool::new(false));
+        Plan { scenario, shows, users, movies, next, most_available, sold_out }
     }
 
     /// Returns the next seat and its buyer, or None when every seat was requested. An earlier run of this tool took the
@@ -158,6 +172,10 @@ impl<'a> Plan<'a> {
                 }
             },
         }
+    }
+
+    pub fn is_sold_out(&self) -> bool {
+        self.sold_out.load(Ordering::Relaxed)
     }
 
     /// Returns the next place for a group, with a random number of seats. Each place has room for the largest group;
@@ -200,18 +218,31 @@ pub struct Part<'a> {
     held: Vec<Held>,
     given_back: Vec<(u32, u32)>,
     pub groups: Groups,
+    /// Requests for the best seats that have no outcome yet.
+    best_asked: usize,
+    /// Requests to confirm a hold of the best seats, to be sent when the show is sold out.
+    to_confirm: Vec<Ask>,
 }
 
 impl<'a> Part<'a> {
     pub fn new(plan: &'a Plan<'a>, seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        Part { plan, rng, held: Vec::new(), given_back: Vec::new(), groups: Groups::new() }
+        Part {
+            plan,
+            rng,
+            held: Vec::new(),
+            given_back: Vec::new(),
+            groups: Groups::new(),
+            best_asked: 0,
+            to_confirm: Vec::new(),
+        }
     }
 
-    /// Returns None when there is nothing left to request.
+    /// Returns None when there is nothing to request, unless [`Part::is_waiting`].
     pub fn next_ask(&mut self, now: Micros) -> Option<Ask> {
         match self.plan.scenario {
             Scenario::Groups { .. } => self.groups.next_ask(self.plan, &mut self.rng, now),
+            Scenario::Best { size } => self.next_party(*size),
             Scenario::Spread => self.book(),
             Scenario::OnSale { .. } => match self.held.pop() {
                 Some(held) => Some(cancel(held)),
@@ -264,6 +295,32 @@ impl<'a> Part<'a> {
     /// Takes the outcome of a group's request.
     pub fn advance_group(&mut self, ask: &Ask, outcome: Outcome, told: Option<&Told>, now: Micros) {
         self.groups.answered(ask, outcome, told, self.plan, &mut self.rng, now);
+    }
+
+    /// Checks whether more may have to be requested, depending on replies that are still to come.
+    pub fn is_waiting(&self) -> bool {
+        self.best_asked > 0
+    }
+
+    fn next_party(&mut self, size: u32) -> Option<Ask> {
+        if self.plan.is_sold_out() {
+            return self.to_confirm.pop();
+        }
+        self.best_asked += 1;
+        let user = (self.plan.next.fetch_add(1, Ordering::Relaxed) % u64::from(self.plan.users)) as u32;
+        Some(Ask { kind: Kind::Best, user, place: 0, seat: 0, count: size, booking: 0, group: 0 })
+    }
+
+    /// Takes the outcome of a request for the best seats: the hold and its place in the log if it was granted, and
+    /// whether too few seats are left.
+    pub fn best_answered(&mut self, ask: &Ask, granted: Option<(u64, u32)>, is_sold_out: bool) {
+        self.best_asked -= 1;
+        if let Some((hold, index)) = granted {
+            self.to_confirm.push(Ask { kind: Kind::ConfirmBest, booking: hold, group: index, ..*ask });
+        }
+        if is_sold_out {
+            self.plan.sold_out.store(true, Ordering::Relaxed);
+        }
     }
 
     fn book(&mut self) -> Option<Ask> {

@@ -275,6 +275,19 @@ fn orders_of(client: &mut Client, token: &str) -> Result<Option<Vec<Order>>, Str
     }
 }
 
+/// Returns a show's seat map: the name of its seat plan, and a letter for each seat.
+pub fn seat_map(target: &Target, show: u64) -> Result<(String, String), String> {
+    #[derive(Deserialize)]
+    struct Map {
+        plan: String,
+        seats: String,
+    }
+    let path = format!("/api/shows/{show}/seats/");
+    let body = expect(200, "seat map", Client::new(target).call("GET", &path, "", "")?)?;
+    let map: Map = serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))?;
+    Ok((map.plan, map.seats))
+}
+
 /// Attempts for each seat, each by another user and after a longer delay.
 const ASK_AGAIN: u32 = 4;
 

@@ -418,7 +418,8 @@ fn a_run_ends_when_stop_is_set() {
 #[test]
 fn an_open_loop_keeps_its_rate_and_counts_from_when_a_request_was_due() {
     let (_folder, who) = tokens();
-    let mut load = load(Fake::start(Vice::None), who, Scenario::Read { path: "/api/movies/".to_owned() });
+    let mut load =
+        load(Fake::start(Vice::None), who, Scenario::Read { path: "/api/movies/".to_owned(), headers: String::new() });
     (load.rate, load.duration, load.requests) = (Some(500.0), Duration::from_secs(1), None);
     let report = run(&load).unwrap();
     assert!((490..=510).contains(&report.requests), "{report}");
@@ -434,7 +435,8 @@ fn an_open_loop_keeps_its_rate_and_counts_from_when_a_request_was_due() {
 #[test]
 fn several_instances_share_the_connections() {
     let (_folder, who) = tokens();
-    let mut load = load(Fake::start(Vice::None), who, Scenario::Read { path: "/api/movies/".to_owned() });
+    let mut load =
+        load(Fake::start(Vice::None), who, Scenario::Read { path: "/api/movies/".to_owned(), headers: String::new() });
     load.urls.push("http://127.0.0.1:1".to_owned());
     (load.requests, load.duration) = (None, Duration::from_millis(300));
     load.warmup = Duration::ZERO;

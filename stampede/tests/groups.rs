@@ -50,6 +50,12 @@ enum Vice {
     ListsDisagree,
     /// Holds last a minute, which is allowed.
     HoldsLong,
+    /// A party gets the first and the last free seats.
+    Splits,
+    /// A reply says that a party sits together that is split.
+    HidesSplits,
+    /// Says that too few seats are left when half of them are.
+    StopsEarly,
     /// Every ninth request is executed, but the connection is cut instead of a reply.
     Cuts,
     /// Cuts connections like `Cuts`, and ignores keys.
@@ -228,6 +234,15 @@ impl Fake {
                 let next = (from + 3 < mine.len()).then(|| format!("http://elsewhere/api/orders/?cursor={}", from + 3));
                 (200, json!({ "next": next, "results": mine.iter().skip(from).take(3).collect::<Vec<_>>() }))
             }
+            ["api", "shows", show, "seats"] => {
+                let all: Vec<u32> = (1..=SEATS).collect();
+                let taken = state.taken(self.vice, show.parse().unwrap(), &all, 0, now);
+                let seats: String = all.iter().map(|seat| if taken.contains(seat) { 's' } else { 'f' }).collect();
+                (200, json!({ "plan": format!("rows-{SEATS}"), "seats": seats }))
+            }
+            ["api", "shows", show, "holds"] if body["best"].is_u64() => {
+                self.hold_best(state, *user, show.parse().unwrap(), body["best"].as_u64().unwrap() as usize, now)
+            }
             ["api", "shows", show, "holds"] => self.hold(state, *user, show.parse().unwrap(), seats, now),
             ["api", "holds", id, action] => {
                 let id: u64 = id.parse().unwrap();
@@ -281,6 +296,28 @@ impl Fake {
         let reply = hold.reply(201);
         state.holds.push(hold);
         reply
+    }
+
+    fn hold_best(&self, state: &mut State, user: usize, show: u64, size: usize, now: i64) -> Reply {
+        let all: Vec<u32> = (1..=SEATS).collect();
+        let taken = state.taken(self.vice, show, &all, 0, now);
+        let free: Vec<u32> = all.into_iter().filter(|seat| !taken.contains(seat)).collect();
+        if free.len() < size || (self.vice == Vice::StopsEarly && free.len() < SEATS as usize / 2) {
+            return refused("too_few_seats", &[]);
+        }
+        let row = |seat: u32| (seat - 1) / 20;
+        let mut together = free.windows(size).filter(|seats| seats[0] + size as u32 - 1 == seats[size - 1]);
+        let beside = together.find(|seats| row(seats[0]) == row(seats[size - 1]));
+        let splits = matches!(self.vice, Vice::Splits | Vice::HidesSplits);
+        let seats = match beside.filter(|_| !splits) {
+            Some(seats) => seats.to_vec(),
+            None => free.iter().take(size - 1).chain(free.last()).copied().collect(),
+        };
+        let hold = Hold { id: state.new_id(), user, show, seats, created: now, expires: now + 60_000_000 };
+        let (status, mut body) = hold.reply(201);
+        body["together"] = (beside.is_some_and(|_| !splits) || self.vice == Vice::HidesSplits).into();
+        state.holds.push(hold);
+        (status, body)
     }
 
     fn of_hold(&self, state: &mut State, index: usize, action: &str, seats: Vec<u32>, now: i64) -> Reply {
@@ -431,4 +468,53 @@ fn groups_come_at_a_rate() {
     let (rate, requests, duration) = (Some(1_000.0), None, Duration::from_secs(1));
     let report = run(&Load { rate, requests, duration, ..load }).unwrap();
     assert!(kinds(&report).is_empty() && (950..=1_010).contains(&report.requests), "{report}");
+}
+
+fn sale(vice: Vice, size: u32) -> (tempfile::TempDir, Load) {
+    let (folder, who) = tokens();
+    (folder, load(Fake::start(vice), who, Scenario::Best { size }))
+}
+
+#[test]
+fn a_show_is_sold_out_by_best_seats() {
+    for (size, seats, splits) in [(2, 60, 0), (3, 60, 2), (7, 56, 2)] {
+        let (_folder, load) = sale(Vice::None, size);
+        let report = run(&load).unwrap();
+        assert!(kinds(&report).is_empty() && report.broken.is_none(), "{report}");
+        let sale = report.sale.unwrap();
+        assert_eq!((sale.seats, sale.splits), (seats, splits), "{report}");
+        let verdict = report.referee.as_ref().unwrap();
+        assert_eq!((verdict.sold as u64, verdict.still_held, verdict.holds), (seats, 0, verdict.orders), "{report}");
+        assert!(report.refusals["too_few_seats"] > 0 && report.refusals.len() == 1, "{report}");
+    }
+}
+
+#[test]
+fn the_referee_names_what_a_dishonest_server_did_with_best_seats() {
+    for (vice, expected) in [
+        (Vice::Splits, "split"),
+        (Vice::HidesSplits, "wrong together"),
+        (Vice::StopsEarly, "unsold seats"),
+        (Vice::OrdersSome, "partial order"),
+        (Vice::OrdersSomeSilently, "partial order"),
+        (Vice::LosesOrder, "order lost"),
+    ] {
+        let (_folder, load) = sale(vice, 2);
+        let report = run(&load).unwrap();
+        assert!(kinds(&report).contains(&expected), "{vice:?}: {report}");
+    }
+}
+
+#[test]
+fn best_seats_with_lost_replies_are_judged_fairly() {
+    let (_folder, load) = sale(Vice::Cuts, 2);
+    let plain = run(&load).unwrap();
+    assert!(kinds(&plain).is_empty(), "{plain}");
+    assert!(plain.referee.as_ref().unwrap().unknown > 0, "{plain}");
+
+    let (_folder, load) = sale(Vice::Cuts, 2);
+    let keyed = run(&Load { keys: true, ..load }).unwrap();
+    assert!(kinds(&keyed).is_empty(), "{keyed}");
+    let verdict = keyed.referee.as_ref().unwrap();
+    assert!(verdict.unknown == 0 && verdict.settled > 0 && verdict.sold == 60, "{keyed}");
 }

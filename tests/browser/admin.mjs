@@ -30,6 +30,7 @@ await withServer(binary, async (url, command) => {
   await archive(command);
   await planWeeks(command);
   await sell(url);
+  await inBrowser(url, "seat plan", VIEWPORTS.desktop, (browser) => drawSeats(browser));
   await inBrowser(url, "keyboard", VIEWPORTS.desktop, (browser) =>
     byKeyboard({ browser, url, inspect, usher: USHER, permissions: USHERS }),
   );
@@ -152,13 +153,24 @@ function kindOf(path) {
   return pathname.replace(/\/\d+\//, "/{id}/") + (names.length > 0 ? `?${names}` : "");
 }
 
+// Gives a screen a seat plan, so that there are links to its pages. plans.mjs tests the editor.
+async function drawSeats(browser) {
+  const page = await browser.open("/admin/login/?next=/admin/screens/");
+  await logIn(page, MANAGER);
+  for (const name of ["No plan yet", "Use Studio, 40 seats", "Save the seat plan"]) {
+    const target = page.getByRole(name === "No plan yet" ? "link" : "button", { name, exact: true }).first();
+    await Promise.all([page.waitForEvent("load"), target.click()]);
+  }
+}
+
 // Makes sure that no new page is forgotten: every route was visited, and all required pages of each model.
 async function coversEveryRoute(kinds) {
   const router = await readFile(new URL("../../src/router.rs", import.meta.url), "utf8");
   const routes = [...router.matchAll(/\("(\/admin\/[^"]*)", .*get\(/g)].map(([, path]) => path);
   assert(routes.length >= 12, "the router's table was read");
-  // Tested elsewhere: requests of scripts and stylesheets, and the login page.
-  const others = ["/admin/static/{file}", "/admin/{model}/names/", "/admin/login/"];
+  // Tested elsewhere: requests of scripts and stylesheets, the login page, and the files of seat plans.
+  const plans = "/admin/{model}/{id}/plan/export/";
+  const others = ["/admin/static/{file}", "/admin/plans/{plan}/places.css", "/admin/{model}/names/", "/admin/login/", plans];
   const paths = [...kinds.keys()].map((kind) => kind.split("?")[0]);
   for (const route of routes.filter((route) => !others.includes(route))) {
     const pattern = new RegExp(`^${route.replace("{id}", "\\{id\\}").replaceAll(/\{(model|action)\}/g, "[a-z_]+")}$`);

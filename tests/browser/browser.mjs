@@ -27,6 +27,7 @@ const ARGUMENTS = [
 // - context: Playwright's;
 // - open(path): opens a page there;
 // - expect(what, path): a status such as 403, or "aborted", that is not a fault there.
+// `options` are Playwright's, and `also`: the URL of another server that pages may use.
 export async function inBrowser(url, name, options, test) {
   const profile = await mkdtemp(join(tmpdir(), "marquee-browser-"));
   try {
@@ -36,7 +37,7 @@ export async function inBrowser(url, name, options, test) {
   }
 }
 
-async function withProfile(profile, url, name, options, test) {
+async function withProfile(profile, url, name, { also = url, ...options }, test) {
   const netlog = join(profile, "network.json");
   const context = await chromium.launchPersistentContext(join(profile, "profile"), {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -74,7 +75,7 @@ async function withProfile(profile, url, name, options, test) {
     ),
   );
   const remote = (urls) =>
-    urls.filter((one) => !["data:", "blob:"].includes(new URL(one).protocol) && !one.startsWith(`${url}/`));
+    urls.filter((one) => !["data:", "blob:"].includes(new URL(one).protocol)).filter((one) => ![url, also].some((own) => one.startsWith(`${own}/`)));
   try {
     await test({
       context,

@@ -10,14 +10,15 @@ import { createInterface } from "node:readline";
 export const LOGIN = { username: "demo", password: "Demo-Matinee-42" };
 export const MANAGER = { username: "admin", password: "Demo-Projector-42" };
 
-// Runs `test(url, command)` with a fresh server that has the sample data; `command(...words)` runs another command of
-// the program on the same database.
+// Runs `test(url, command, database)` with a fresh server that has the sample data; `command(...words)` runs another
+// command of the program on the same database, which is the file `database`.
 export async function withServer(binary, test) {
   const directory = await mkdtemp(join(tmpdir(), "marquee-test-"));
+  const database = join(directory, "test.sqlite3");
   const env = {
     ...process.env,
     SECRET_KEY: "a key for tests only, of more than fifty characters, 0123456789",
-    DATABASE_URL: `sqlite://${directory}/test.sqlite3`,
+    DATABASE_URL: `sqlite://${database}`,
     LOG_LEVEL: "warn",
     TIME_ZONE: inTheMorning(),
   };
@@ -33,7 +34,7 @@ export async function withServer(binary, test) {
         if (found) resolve(found[1]);
       });
     });
-    await test(url, (...words) => execFileSync(resolve(binary), words, options));
+    await test(url, (...words) => execFileSync(resolve(binary), words, options), database);
   } finally {
     server.kill();
     await ended;

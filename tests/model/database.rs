@@ -1,15 +1,18 @@
 //! A database with a few shows: what the statements of `desk/sql` read and write, and under which conditions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use marquee::desk::load::ShowFacts;
 use marquee::desk::order_status::Status;
 use marquee::desk::policy::Sales;
-use marquee::desk::records::{NEVER, ShowUpdate};
-use marquee::desk::state::{OrderState, RELEASED, Seat, SeatStatus, Usage};
+use marquee::desk::records::{NEVER, STAFF, ShowUpdate};
+use marquee::desk::state::{Holder, OrderState, RELEASED, Seat, SeatStatus, Seating, Usage};
 use marquee::desk::write::Change;
+use seating::layout::Layout;
 
 use crate::guards::Guard;
+use crate::world::Missing;
 
 /// A row of shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,11 +37,22 @@ pub struct Row {
     pub status: &'static str,
     pub created_at: i64,
     pub cancelled_at: Option<i64>,
+    /// When a blocked seat becomes free; `None` if staff release it.
+    pub release_at: Option<i64>,
 }
 
 impl Row {
     pub fn is_active(&self) -> bool {
         self.status != "cancelled"
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        self.status == "blocked"
+    }
+
+    /// Whether shows.seats_taken counts it.
+    pub fn is_counted(&self) -> bool {
+        self.status == "booked" || self.is_blocked() && self.release_at.is_none()
     }
 }
 
@@ -60,6 +74,8 @@ pub struct Database {
     pub shows: BTreeMap<i64, Show>,
     pub rows: BTreeMap<i64, Row>,
     pub orders: BTreeMap<i64, Order>,
+    /// The kinds of blocked seats, by the ids of their rows.
+    pub kinds: BTreeMap<i64, &'static str>,
     /// Payload, status, body, time.
     pub keys: BTreeMap<(i64, i64), (i64, u16, String, i64)>,
 }
@@ -76,8 +92,33 @@ pub struct StaffChange {
 
 impl Database {
     pub fn is_live(&self, row: &Row) -> bool {
-        let until = row.order.and_then(|order| self.orders[&order].expires_at);
-        row.is_active() && until.is_none_or(|until| until > self.now)
+        row.is_active() && self.until(row).is_none_or(|until| until > self.now)
+    }
+
+    /// When a row's seat becomes free without a write; `None` if it does not.
+    fn until(&self, row: &Row) -> Option<i64> {
+        row.order.map_or(row.release_at, |order| self.orders[&order].expires_at)
+    }
+
+    /// Returns who has the seats of a show, as they are read. Holds and blocks that have expired are included.
+    pub fn read_holders(&self, show: i64) -> impl Iterator<Item = (i64, Holder)> {
+        let active = self.rows.iter().filter(move |(_, row)| row.show == show && row.is_active());
+        active.map(|(id, row)| {
+            let holder = match self.until(row) {
+                until if row.is_blocked() => Holder::Blocked { row: *id, until },
+                Some(until) => Holder::Held { row: *id, until },
+                None => Holder::Taken,
+            };
+            (row.seat, holder)
+        })
+    }
+
+    /// Returns all seats of a show in their rows, as they are at this time.
+    pub fn seating(&self, show: i64, now: i64) -> Seating {
+        let seats = u32::try_from(self.shows[&show].total_seats).expect("a number of seats");
+        let mut seating = Seating::of_free(Arc::new(Layout::of_rows(seats)));
+        self.read_holders(show).for_each(|(seat, holder)| seating.put(seat, Some(holder), now));
+        seating
     }
 
     /// Returns the rows that have a seat at this time.
@@ -87,9 +128,20 @@ impl Database {
 
     pub fn facts(&self, show: i64) -> ShowFacts {
         let (movie_id, movie_title, screen_name) = (1, String::new(), String::new());
-        let Show { starts: date_time, total_seats, version, order_limit, .. } = self.shows[&show];
-        let sales = Sales { order_limit, ..Sales::default() };
-        ShowFacts { movie_id, movie_title, screen_name, date_time, total_seats, version, sales, cancelled: false }
+        let Show { starts: date_time, total_seats, version, order_limit, seat_version, .. } = self.shows[&show];
+        ShowFacts {
+            movie_id,
+            movie_title,
+            screen_name,
+            date_time,
+            total_seats,
+            version,
+            sales: Sales { order_limit, ..Sales::default() },
+            cancelled: false,
+            plan_id: None,
+            plan: None,
+            seat_version,
+        }
     }
 
     pub fn order_state(&self, id: i64, order: &Order) -> OrderState {
@@ -142,6 +194,7 @@ impl Database {
     pub fn write(&mut self, change: &Change, without: &[Guard], has_clock: bool) -> Result<(), Refused> {
         let mut writing = Writing { after: self.clone(), without, has_clock };
         writing.update_shows(change)?;
+        writing.check_seen(change)?;
         writing.check_room(change)?;
         writing.update_orders(change)?;
         writing.insert_orders(change);
@@ -149,10 +202,15 @@ impl Database {
         writing.delete_held(change)?;
         writing.confirm_seats(change)?;
         writing.cancel_seats(change)?;
+        writing.delete_blocked(change)?;
         writing.insert_bookings(change)?;
+        writing.insert_blocked(change)?;
         writing.replace_replies(change)?;
         let mut after = writing.after;
-        let is_changed = |show: &&i64| self.of_show(**show) != after.of_show(**show);
+        // Seats that are blocked and released in the same batch leave nothing to write but the show's row.
+        let is_nothing = change.orders.is_empty() && change.new_orders.is_empty() && change.unblocked.is_empty();
+        let names = |show: i64| change.shows().any(|named| named == show);
+        let is_changed = |show: &&i64| self.of_show(**show) != after.of_show(**show) || is_nothing && names(**show);
         for show in self.shows.keys().filter(is_changed).copied().collect::<Vec<_>>() {
             after.shows.get_mut(&show).expect("a show").changes += 1;
         }
@@ -172,8 +230,13 @@ impl Database {
         writing.update_shows(&Change { shows: vec![update.clone()], ..Change::default() }).is_err()
     }
 
-    /// `settle::is_written`. `by_time` tells new replies from expired ones to the same key.
-    pub fn has(&self, change: &Change, by_time: bool) -> Option<bool> {
+    /// `settle::is_written`, unless parts of it are missing.
+    pub fn has(&self, change: &Change, missing: &[Missing]) -> Option<bool> {
+        let by_time = !missing.contains(&Missing::TimeOfReplies);
+        let has_blocks = !change.blocked.is_empty() || !change.unblocked.is_empty();
+        if has_blocks && missing.contains(&Missing::OrdersBeforeBlocks) {
+            return self.has_blocks(change, missing);
+        }
         if let Some(booking) = change.new_bookings.iter().find(|booking| booking.status == "booked") {
             return Some(self.rows.contains_key(&booking.id));
         }
@@ -187,12 +250,28 @@ impl Database {
             });
             return known.next();
         }
+        if change.new_replies.is_empty() {
+            return self.has_blocks(change, missing);
+        }
         let mut replies = change.new_replies.iter();
         Some(
             replies.all(|new| {
                 self.keys.get(&(new.key_high, new.key_low)).is_some_and(|(.., at)| *at == new.at || !by_time)
             }),
         )
+    }
+
+    /// `settle::find_blocks`.
+    fn has_blocks(&self, change: &Change, missing: &[Missing]) -> Option<bool> {
+        if change.blocked.iter().any(|blocked| self.rows.contains_key(&blocked.id)) {
+            return Some(true);
+        }
+        if change.unblocked.iter().any(|row| self.rows.contains_key(&row.id)) {
+            return Some(false);
+        }
+        let Some(show) = &change.first_show else { return Some(true) };
+        let is_unchanged = self.shows[&show.id].seat_version == show.seat_version;
+        (is_unchanged || missing.contains(&Missing::DoubtAboutBlocks)).then_some(false)
     }
 
     /// `shows::store::put_show`.
@@ -263,6 +342,14 @@ impl Writing<'_> {
                 show.seats_taken = taken;
                 show.seat_version += 1;
             }
+        }
+        Ok(())
+    }
+
+    fn check_seen(&self, change: &Change) -> Result<(), Refused> {
+        for seen in &change.seen {
+            let is_same = self.after.shows[&seen.id].seat_version == seen.seat_version + 1;
+            self.count(Guard::CountSeen, self.is(Guard::SeatVersion, is_same))?;
         }
         Ok(())
     }
@@ -367,11 +454,55 @@ impl Writing<'_> {
         Ok(())
     }
 
+    fn delete_blocked(&mut self, change: &Change) -> Result<(), Refused> {
+        for row in &change.unblocked {
+            let is_blocked = self.after.rows.get(&row.id).is_some_and(|row| self.is(Guard::Blocked, row.is_blocked()));
+            self.count(Guard::CountUnblocked, is_blocked)?;
+            if is_blocked {
+                self.after.rows.remove(&row.id);
+            }
+        }
+        for row in &change.unblocked {
+            let kind = self.after.kinds.get(&row.id);
+            let is_allowed = kind.is_some_and(|kind| self.is(Guard::NotRetired, *kind != "retired"));
+            self.count(Guard::CountDetails, is_allowed)?;
+            if is_allowed {
+                self.after.kinds.remove(&row.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The unique key on the seats of active rows.
+    fn check_holder(&self, show: i64, seat: i64) -> Result<(), Refused> {
+        let is_taken = self.after.rows.values().any(|row| row.is_active() && (row.show, row.seat) == (show, seat));
+        self.count(Guard::OneHolderPerSeat, !is_taken)
+    }
+
+    fn insert_blocked(&mut self, change: &Change) -> Result<(), Refused> {
+        for new in &change.blocked {
+            self.check_holder(new.show_id, new.seat)?;
+            let row = Row {
+                user: STAFF,
+                show: new.show_id,
+                order: None,
+                seat: new.seat,
+                status: "blocked",
+                created_at: new.at,
+                cancelled_at: None,
+                release_at: expiry(new.release_at),
+            };
+            assert!(self.after.rows.insert(new.id, row).is_none(), "the id of a booking is new");
+            self.after.kinds.insert(new.id, new.kind);
+        }
+        Ok(())
+    }
+
     fn insert_bookings(&mut self, change: &Change) -> Result<(), Refused> {
         for new in &change.new_bookings {
-            let is_taken =
-                self.after.rows.values().any(|row| row.is_active() && (row.show, row.seat) == (new.show_id, new.seat));
-            self.count(Guard::OneHolderPerSeat, new.status == "cancelled" || !is_taken)?;
+            if new.status != "cancelled" {
+                self.check_holder(new.show_id, new.seat)?;
+            }
             let order = self.after.orders.get(&new.order_id);
             let is_of_it = order.is_some_and(|order| (order.user, order.show) == (new.user_id, new.show_id));
             if !is_of_it {
@@ -385,6 +516,7 @@ impl Writing<'_> {
                 status: new.status,
                 created_at: new.at,
                 cancelled_at: None,
+                release_at: None,
             };
             assert!(self.after.rows.insert(new.id, row).is_none(), "the id of a booking is new");
         }

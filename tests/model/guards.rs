@@ -2,7 +2,8 @@
 
 use marquee::db::{Dialect, Value};
 use marquee::desk::records::{
-    CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, SeatAt, ShowUpdate, UserRoom,
+    BlockedSeat, CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, SeenShow,
+    ShowUpdate, UserRoom,
 };
 use marquee::desk::sql::{Named, Sql};
 use marquee::desk::write::{self, Change};
@@ -16,6 +17,9 @@ pub enum Guard {
     ShowVersion,
     SeatsTaken,
     CountShows,
+    // unchanged_shows
+    SeatVersion,
+    CountSeen,
     // has_room
     RoomForHolds,
     RoomForHeldSeats,
@@ -40,6 +44,11 @@ pub enum Guard {
     // cancel_seats
     CancelBooked,
     CountCancelled,
+    // delete_blocked and delete_blocked_details
+    Blocked,
+    CountUnblocked,
+    NotRetired,
+    CountDetails,
     // delete_keys
     ReplyIsOld,
     // The unique keys of the schema.
@@ -47,12 +56,14 @@ pub enum Guard {
     OneReplyPerKey,
 }
 
-pub const ALL: [Guard; 26] = [
+pub const ALL: [Guard; 32] = [
     Guard::Capacity,
     Guard::Start,
     Guard::ShowVersion,
     Guard::SeatsTaken,
     Guard::CountShows,
+    Guard::SeatVersion,
+    Guard::CountSeen,
     Guard::RoomForHolds,
     Guard::RoomForHeldSeats,
     Guard::RoomForSeats,
@@ -71,6 +82,10 @@ pub const ALL: [Guard; 26] = [
     Guard::CountConfirmed,
     Guard::CancelBooked,
     Guard::CountCancelled,
+    Guard::Blocked,
+    Guard::CountUnblocked,
+    Guard::NotRetired,
+    Guard::CountDetails,
     Guard::ReplyIsOld,
     Guard::OneHolderPerSeat,
     Guard::OneReplyPerKey,
@@ -97,7 +112,7 @@ struct Modelled {
 
 const NO_TEXT: &str = "";
 
-const STATEMENTS: [Modelled; 16] = [
+const STATEMENTS: [Modelled; 21] = [
     Modelled {
         name: "update_show",
         count: Count::Guard(Guard::CountShows),
@@ -121,6 +136,15 @@ const STATEMENTS: [Modelled; 16] = [
             (Guard::ShowVersion, NO_TEXT, "AND s.version = d.version"),
             (Guard::SeatsTaken, NO_TEXT, "AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats"),
         ],
+    },
+    Modelled {
+        name: "unchanged_shows",
+        count: Count::Guard(Guard::CountSeen),
+        guards: &[(
+            Guard::SeatVersion,
+            "AND s.seat_version = d.seat_version + 1",
+            "AND s.seat_version = d.seat_version + 1",
+        )],
     },
     Modelled {
         name: "has_room",
@@ -187,6 +211,18 @@ const STATEMENTS: [Modelled; 16] = [
     Modelled { name: "insert_bookings", count: Count::Always, guards: &[] },
     Modelled { name: "insert_booked_seats", count: Count::Always, guards: &[] },
     Modelled {
+        name: "delete_blocked",
+        count: Count::Guard(Guard::CountUnblocked),
+        guards: &[(Guard::Blocked, "WHERE status = 'blocked'", "WHERE b.status = 'blocked'")],
+    },
+    Modelled {
+        name: "delete_blocked_details",
+        count: Count::Guard(Guard::CountDetails),
+        guards: &[(Guard::NotRetired, "WHERE kind <> 'retired'", "WHERE k.kind <> 'retired'")],
+    },
+    Modelled { name: "insert_blocked", count: Count::Always, guards: &[] },
+    Modelled { name: "insert_blocked_details", count: Count::Always, guards: &[] },
+    Modelled {
         name: "delete_keys",
         count: Count::Unknown,
         guards: &[(Guard::ReplyIsOld, "(key_high, key_low, created_at) IN", "AND k.created_at = d.created_at")],
@@ -232,7 +268,8 @@ fn on_one_line(sql: &str) -> String {
 fn writing(sql: &Sql) -> Vec<Named> {
     let is_writing = |named: &Named| {
         let text = named.sql.trim_start();
-        !text.is_empty() && (!text.starts_with("SELECT") || named.name == sql.has_room.name)
+        let is_checking = [sql.unchanged_shows.name, sql.has_room.name].contains(&named.name);
+        !text.is_empty() && (!text.starts_with("SELECT") || is_checking)
     };
     sql.all().into_iter().filter(is_writing).collect()
 }
@@ -256,6 +293,7 @@ fn everything(rows: i64) -> Change {
     let all = |first: i64| ids().map(|id| SeatAt { id: first + id, at: 1 }).collect();
     Change {
         shows: ids().map(|id| ShowUpdate { id, taken: 21, highest_seat: 22, starts_after: 23, version: 24 }).collect(),
+        seen: ids().map(|id| SeenShow { id, seat_version: 25 }).collect(),
         users: ids()
             .map(|user_id| UserRoom {
                 user_id,
@@ -284,6 +322,20 @@ fn everything(rows: i64) -> Change {
             .map(|id| NewBooking { id, user_id, show_id, seat: 56, status, at: 57, order_id: 58 })
             .chain(booked().map(booked_seat))
             .collect(),
+        blocked: ids()
+            .map(|id| BlockedSeat {
+                id: 70 + id,
+                show_id,
+                seat: 80 + id,
+                kind: "house",
+                reason: String::new(),
+                release_at: NEVER,
+                at: 1,
+                by_user: 60,
+            })
+            .collect(),
+        unblocked: ids().map(|id| RowId { id: 90 + id }).collect(),
+        first_show: None,
         new_replies: ids()
             .map(|key_low| NewReply { key_high: 1, key_low, payload: 1, status: 201, body: String::new(), at: 1 })
             .collect(),

@@ -5,12 +5,15 @@ use marquee::desk::error::BookingError;
 use marquee::desk::idempotency::Key;
 use marquee::desk::load::Loaded;
 use marquee::desk::outcome;
-use marquee::desk::records::OrderUpdate;
+use marquee::desk::records::{OrderUpdate, RowId, STAFF};
 use marquee::desk::rules::{self, Decided};
-use marquee::desk::state::{Holder, RELEASED, State};
+use marquee::desk::state::{Holder, RELEASED, Seating, State};
 use marquee::desk::write::{Change, id_of};
+use seating::best::{Wish, find_best};
+use seating::lone::{Verdict, check_selection};
+use seating::play::{self, judge};
 
-use crate::database::{Database, Refused};
+use crate::database::{Database, Refused, Row};
 use crate::guards::Guard;
 use crate::load::{self, Read};
 use crate::shared::Shared;
@@ -28,7 +31,7 @@ impl Model {
         for name in &world.lanes[instance].batch {
             let progress = world.asked.get_mut(name).expect("it was asked");
             if progress.stage == Stage::Asked {
-                (progress.stage, progress.seen) = (Stage::Unknown, [false; 3]);
+                (progress.stage, progress.seen) = (Stage::Unknown, [false; 4]);
             }
         }
         world.lanes[instance].rest();
@@ -68,7 +71,7 @@ impl Model {
             let Request { command, key } = self.request(*name);
             let is_repeat = self.done_with_key(world, *name) > 0 && key.is_some();
             let is_late = has_started(&world.database, command);
-            let progress = Progress { stage: Stage::Asked, done: 0, seen: [false; 3], is_repeat, is_late };
+            let progress = Progress { stage: Stage::Asked, done: 0, seen: [false; 4], is_repeat, is_late };
             world.asked.insert(*name, progress);
         }
         world.lanes[instance].batch = batch.to_vec();
@@ -106,11 +109,27 @@ impl Model {
     }
 
     fn decide(&self, world: &mut World, instance: usize, loaded: Loaded, remembered: bool) {
+        let Some(batch) = self.decided(world, instance, &loaded, remembered) else {
+            return self.read_again(world, instance);
+        };
+        let batch = self.pools.batches.share(batch);
+        if batch.change.is_empty() {
+            self.done(world, instance, &batch);
+            return self.written(world, instance, &batch);
+        }
+        if self.is_missing(Missing::AnswerAfterWrite) {
+            self.answer(world, instance, &batch.answers);
+        }
+        world.lanes[instance].work = Work::Decided(batch);
+    }
+
+    /// Returns what a lane decides on loaded data; `None` if memory is not enough to decide.
+    fn decided(&self, world: &World, instance: usize, loaded: &Loaded, remembered: bool) -> Option<Batch> {
         let (commands, keys) = self.commands(world, instance);
-        let fresh: Vec<&Command> = outcome::fresh(&commands, &keys, &loaded).collect();
+        let fresh: Vec<&Command> = outcome::fresh(&commands, &keys, loaded).collect();
         let decided = self.rules(loaded.state.clone(), &fresh, loaded.now);
         if remembered && !self.is_missing(Missing::NoFromReadsOnly) && decided.outcomes.iter().any(Result::is_err) {
-            return self.read_again(world, instance);
+            return None;
         }
         let lane = &world.lanes[instance];
         let first = first_id(lane.batch[0]) + 10 * lane.attempt;
@@ -122,7 +141,7 @@ impl Model {
         let orders = orders.collect();
         let code_of = |id: i64| Some(CODES.of(id));
         let (outcomes, change) =
-            outcome::outcomes(&commands, &keys, decided, &loaded, &ids, &self.limits, &code_of).expect("outcomes");
+            outcome::outcomes(&commands, &keys, decided, loaded, &ids, &self.limits, &code_of).expect("outcomes");
         let is_new = |place: usize| {
             let is_same = |other: &Option<Key>| other.map(|key| key.hash) == keys[place].map(|key| key.hash);
             keys[place].is_none_or(|key| {
@@ -130,17 +149,19 @@ impl Model {
             })
         };
         let does = outcomes.iter().enumerate().map(|(place, outcome)| is_new(place) && outcome.is_ok()).collect();
-        let read = if self.remembers && !remembered { remember(&loaded) } else { Memory::new() };
+        let read = if self.remembers && !remembered { remember(loaded) } else { Memory::new() };
         let answers = commands.iter().zip(&outcomes).map(|(command, outcome)| answer(command, outcome)).collect();
-        let batch = self.pools.batches.share(Batch { change, answers, does, orders, read });
-        if batch.change.is_empty() {
-            self.done(world, instance, &batch);
-            return self.written(world, instance, &batch);
-        }
-        if self.is_missing(Missing::AnswerAfterWrite) {
-            self.answer(world, instance, &batch.answers);
-        }
-        world.lanes[instance].work = Work::Decided(batch);
+        Some(Batch { change, answers, does, orders, read })
+    }
+
+    /// Whether a batch that was refused would be decided in the same way again, so that it is refused for ever.
+    fn is_stuck(&self, world: &World, instance: usize, batch: &Batch) -> bool {
+        let (commands, keys) = self.commands(world, instance);
+        let reads = load::reads(&commands, &keys, &self.limits).into_iter();
+        let found: Vec<_> = reads.map(|read| (read, world.database.clone())).collect();
+        let sent: Vec<Key> = keys.into_iter().flatten().collect();
+        let loaded = load::load(&found, &commands, &sent, &self.limits);
+        self.decided(world, instance, &loaded, false).is_some_and(|again| again.change == batch.change)
     }
 
     /// The program's own decision, unless this part is broken on purpose.
@@ -153,6 +174,16 @@ impl Model {
                 }
             }
         }
+        let is_alive = !self.is_missing(Missing::LifeOfBlocks) || commands.iter().any(|command| user(command) == STAFF);
+        for holder in state.shows.values_mut().flat_map(|show| show.holders.values_mut()) {
+            match holder {
+                Holder::Blocked { until: Some(until), .. } if self.is_missing(Missing::EndOfBlocks) => {
+                    *until = i64::MAX
+                }
+                Holder::Blocked { until, .. } if !is_alive => *until = Some(RELEASED),
+                _ => {}
+            }
+        }
         if self.is_missing(Missing::Ownership) {
             for command in commands {
                 if let Some(order) = hold_of(command).and_then(|id| state.orders.get_mut(&id)) {
@@ -163,6 +194,9 @@ impl Model {
         let mut decided = rules::decide(state, commands.iter().copied(), now, &self.limits);
         if self.is_missing(Missing::AllOrNone) && decided.changes.new.len() > 1 {
             decided.changes.new.pop();
+        }
+        if self.is_missing(Missing::LookedAt) {
+            decided.changes.looked_at.clear();
         }
         decided
     }
@@ -184,7 +218,10 @@ impl Model {
         let before = world.database.clone();
         let mut after = Database::clone(&before);
         if self.commit(&mut after, batch).is_ok() {
-            world.fault = world.fault.or(self.fault_of(&before, &after, &batch.change));
+            let fault = self.fault_of(&before, &after, &batch.change);
+            let fault = fault.or_else(|| self.fault_of_staff(&before, &after, &world.lanes[instance].batch));
+            let fault = fault.or_else(|| self.fault_of_choice(&before, batch, &world.lanes[instance].batch));
+            world.fault = world.fault.or(fault);
             world.database = self.pools.databases.share(after);
             self.done(world, instance, batch);
             return self.written(world, instance, batch);
@@ -192,6 +229,12 @@ impl Model {
         let shows = &batch.change.shows;
         if shows.len() == 2 && shows.iter().filter(|show| before.refuses(show)).count() == 1 {
             self.seen.borrow_mut().insert(ONE_OF_TWO_SHOWS);
+        }
+        // A retired seat can't be released. If the clock went back, a hold may have a seat that staff have removed since.
+        let is_retired = |row: &RowId| before.kinds.get(&row.id) == Some(&"retired");
+        let is_hopeless = batch.change.unblocked.iter().any(is_retired) || world.went_back && self.staff.is_some();
+        if self.missing.is_empty() && !is_hopeless && self.is_stuck(world, instance, batch) {
+            world.fault = world.fault.or(Some("a refused write is decided in another way"));
         }
         if self.is_missing(Missing::OneTransaction) {
             self.write_in_parts(world, instance, batch);
@@ -225,6 +268,50 @@ impl Model {
         is_late.then_some("nobody gets a seat after its show has started")
     }
 
+    /// Like [`Model::fault_of`], for blocked seats.
+    fn fault_of_staff(&self, before: &Database, after: &Database, batch: &[Name]) -> Option<&'static str> {
+        let named = batch.iter().filter_map(|name| match &self.request(*name).command {
+            Command::Block { show_id, seats, .. } | Command::Unblock { show_id, seats } => Some((*show_id, seats)),
+            _ => None,
+        });
+        let named: Vec<(i64, &Vec<i64>)> = named.collect();
+        let is_gone = |(id, row): &(&i64, &Row)| row.is_blocked() && !after.rows.contains_key(*id);
+        before.rows.iter().filter(is_gone).find_map(|(id, row)| {
+            let is_by_staff = named.iter().any(|(show, seats)| *show == row.show && seats.contains(&row.seat));
+            let is_over = row.release_at.is_some_and(|at| at <= before.latest);
+            match before.kinds[id] {
+                "retired" => Some("a retired seat stays blocked"),
+                _ if !is_by_staff && !is_over => Some("nobody else gets a blocked seat before its time"),
+                _ => None,
+            }
+        })
+    }
+
+    /// What a single request must not choose, given the seats that are free at its turn.
+    fn fault_of_choice(&self, before: &Database, batch: &Batch, names: &[Name]) -> Option<&'static str> {
+        let ([name], [(id, seats)]) = (names, &batch.orders[..]) else { return None };
+        let numbers: Vec<i64> = seats.iter().map(|(_, number, _)| *number).collect();
+        let command = &self.request(*name).command;
+        let own: Vec<i64> = match command {
+            Command::Hold { .. } | Command::HoldBest { .. } => Vec::new(),
+            Command::Change { .. } => {
+                before.rows.values().filter(|row| row.order == Some(*id)).map(|row| row.seat).collect()
+            }
+            _ => return None,
+        };
+        let seating = seating_without(before, show_of(before, command)?, batch.change.now, &own);
+        let (layout, chosen) = (&seating.layout, seating.indexes(&numbers));
+        if let Command::HoldBest { wish, .. } = command {
+            let best = find_best(layout, &seating.picture, &Wish { seats: wish.seats, ..Wish::default() });
+            let is_split = |seats: &[usize]| !judge(layout, &seating.picture, seats).split.is_together();
+            let is_needless = is_split(&chosen) && !best.is_ok_and(|best| is_split(&best.seats));
+            return is_needless.then_some("a party sits together if it can");
+        }
+        let is_refused = self.limits.refuses_lone_seats
+            && matches!(check_selection(layout, &seating.picture, &chosen), Verdict::Refused { .. });
+        is_refused.then_some("a hold leaves no lone seat")
+    }
+
     /// Writes what belongs to each show of a batch by itself.
     fn write_in_parts(&self, world: &mut World, instance: usize, batch: &Batch) {
         for show in batch.change.shows() {
@@ -239,7 +326,10 @@ impl Model {
                 rows.retain(|seat| is_its_row(seat.id));
             }
             part.cancelled.retain(|seat| is_its_row(seat.id));
+            part.seen.retain(|seen| seen.id == show);
             part.new_bookings.retain(|booking| booking.show_id == show);
+            part.blocked.retain(|blocked| blocked.show_id == show);
+            part.unblocked.retain(|row| is_its_row(row.id));
             if database.write(&part, &[], self.has_clock).is_err() {
                 continue;
             }
@@ -306,7 +396,7 @@ impl Model {
 
     /// Finds out whether a commit succeeded whose connection died.
     pub fn settle(&self, world: &mut World, instance: usize, batch: &Shared<Batch>) {
-        let mut is_there = world.database.has(&batch.change, !self.is_missing(Missing::TimeOfReplies));
+        let mut is_there = world.database.has(&batch.change, &self.missing);
         if self.is_missing(Missing::LookBeforeRepeating) {
             is_there = Some(false);
         } else if self.is_missing(Missing::LookBeforeBelieving) {
@@ -324,20 +414,41 @@ impl Model {
 
     pub fn answer(&self, world: &mut World, instance: usize, answers: &[Answer]) {
         for (name, answer) in world.lanes[instance].batch.clone().into_iter().zip(answers) {
-            let [taken, over, started] = world.asked[&name].seen;
+            let [taken, over, started, poor] = world.asked[&name].seen;
             let text = |error: BookingError| error.to_string();
             if let Answer::No(why) = answer {
                 let false_no = (*why == text(BookingError::SeatTaken) && !taken)
                     || (*why == text(BookingError::HoldExpired) && !over)
-                    || (*why == text(BookingError::ShowStarted) && !started);
+                    || (*why == text(BookingError::ShowStarted) && !started)
+                    || (*why == text(BookingError::NotBlocked { seats: Vec::new() }) && !taken && self.batch == 1)
+                    || (*why == text(BookingError::AllHeld) && !poor)
+                    || (*why == text(BookingError::TooFewSeats) && !poor)
+                    || (*why == no_lone_seat() && !poor);
                 if false_no {
                     world.fault = Some("a refusal was true at some time after the request");
                 }
             }
             let progress = world.asked.get_mut(&name).expect("it was asked");
             if progress.stage == Stage::Asked {
-                (progress.stage, progress.seen) = (Stage::Answered(answer.clone()), [false; 3]);
+                (progress.stage, progress.seen) = (Stage::Answered(answer.clone()), [false; 4]);
             }
+        }
+    }
+
+    /// Whether at this time there are no seats to choose for a request, or those it names would leave a lone seat.
+    fn refuses_choice(&self, database: &Database, command: &Command) -> bool {
+        match command {
+            Command::HoldBest { show_id, wish, .. } => {
+                let seating = database.seating(*show_id, database.now);
+                let wish = Wish { seats: wish.seats, ..Wish::default() };
+                find_best(&seating.layout, &seating.picture, &wish).is_err()
+            }
+            Command::Hold { show_id, seats, .. } if self.limits.refuses_lone_seats => {
+                let seating = database.seating(*show_id, database.now);
+                let verdict = check_selection(&seating.layout, &seating.picture, &seating.indexes(seats));
+                matches!(verdict, Verdict::Refused { .. })
+            }
+            _ => false,
         }
     }
 
@@ -355,8 +466,18 @@ impl Model {
                     Command::Book { seats, .. } | Command::Hold { seats, .. } | Command::Change { seats, .. },
                     Some(show),
                 ) => seats.iter().any(|seat| database.holders(show, *seat).any(|(row, _)| !is_own(row))),
+                (Command::Block { seats, .. }, Some(show)) => {
+                    seats.iter().any(|seat| database.holders(show, *seat).any(|(_, row)| !row.is_blocked()))
+                }
+                (Command::Unblock { seats, .. }, Some(show)) => {
+                    let is_blocked = |seat: &i64| {
+                        database.rows.values().any(|row| row.is_blocked() && (row.show, row.seat) == (show, *seat))
+                    };
+                    !seats.iter().all(is_blocked)
+                }
                 _ => false,
             };
+            let poor = self.refuses_choice(&database, command);
             let hold = hold_of(command).and_then(|id| Some((id, database.orders.get(&id)?)));
             let is_empty = |id: i64| !database.rows.values().any(|row| row.order == Some(id));
             let over =
@@ -364,11 +485,25 @@ impl Model {
             let started = has_started(&database, command);
             let progress = world.asked.get_mut(&name).expect("it was asked");
             if progress.stage == Stage::Asked {
-                let [was_taken, was_over, was_started] = progress.seen;
-                progress.seen = [was_taken || taken, was_over || over, was_started || started];
+                for (seen, now) in progress.seen.iter_mut().zip([taken, over, started, poor]) {
+                    *seen |= now;
+                }
             }
         }
     }
+}
+
+/// Returns the seats of a show in their rows as if nobody had these ones.
+fn seating_without(database: &Database, show: i64, now: i64, own: &[i64]) -> Seating {
+    let mut seating = database.seating(show, now);
+    for seat in seating.indexes(own) {
+        seating.picture.set(seat, play::State::Free);
+    }
+    seating
+}
+
+fn no_lone_seat() -> String {
+    BookingError::LoneSeat { lone: Vec::new(), nearest: Vec::new(), details: Vec::new() }.to_string()
 }
 
 /// Whether the show of a request has started.

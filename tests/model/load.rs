@@ -5,7 +5,6 @@ use marquee::desk::idempotency::{Key, LIFETIME, Stored};
 use marquee::desk::load::Loaded;
 use marquee::desk::policy::Limits;
 use marquee::desk::records::OldReply;
-use marquee::desk::state::Holder;
 
 use crate::database::Database;
 use crate::shared::Shared;
@@ -16,6 +15,7 @@ pub enum Read {
     Bookings,
     Orders,
     Seats,
+    AllSeats,
     Usage,
     Replies,
 }
@@ -26,11 +26,18 @@ pub fn reads(commands: &[Command], keys: &[Option<Key>], limits: &Limits) -> Vec
     let any = |is: fn(&Command) -> bool| commands.iter().any(is);
     let is_cancel =
         |command: &Command| matches!(command, Cancel { .. } | ByStaff { action: StaffAction::CancelBooking, .. });
+    fn is_hold(command: &Command) -> bool {
+        matches!(command, Hold { .. } | HoldBest { .. } | Change { .. })
+    }
     [
         (Read::Bookings, any(is_cancel)),
-        (Read::Orders, any(|command| !matches!(command, Book { .. } | Hold { .. }))),
-        (Read::Seats, any(|command| matches!(command, Book { .. } | Hold { .. } | Change { .. }))),
-        (Read::Usage, any(|command| matches!(command, Hold { .. } | Change { .. })) || limits.user_seats.is_some()),
+        (Read::Orders, any(|command| command.show().is_none())),
+        (Read::Seats, any(|command| command.show().is_some() || matches!(command, Change { .. }))),
+        (
+            Read::AllSeats,
+            any(|command| matches!(command, HoldBest { .. })) || limits.refuses_lone_seats && any(is_hold),
+        ),
+        (Read::Usage, any(is_hold) || limits.user_seats.is_some()),
         (Read::Replies, keys.iter().any(Option::is_some)),
     ]
     .into_iter()
@@ -47,6 +54,7 @@ pub fn load(found: &[(Read, Shared<Database>)], commands: &[Command], keys: &[Ke
             Read::Bookings => loading.read_bookings(database),
             Read::Orders => loading.read_orders(database),
             Read::Seats => loading.read_seats(database),
+            Read::AllSeats => loading.read_all_seats(database),
             Read::Usage => loading.read_usage(database),
             Read::Replies => loading.read_replies(database, keys),
         }
@@ -90,7 +98,7 @@ impl Loading<'_> {
 
     fn read_orders(&mut self, database: &Database) {
         let named = |command: &Command| match command {
-            Command::Book { .. } | Command::Hold { .. } => None,
+            command if command.show().is_some() => None,
             Command::Cancel { booking_id: id, .. } | Command::ByStaff { id, action: StaffAction::CancelBooking } => {
                 self.loaded.state.orders_of_bookings.get(id).copied()
             }
@@ -106,7 +114,11 @@ impl Loading<'_> {
     fn read_seats(&mut self, database: &Database) {
         for command in self.commands {
             let (show_id, seats) = match command {
-                Command::Book { show_id, seats, .. } | Command::Hold { show_id, seats, .. } => (*show_id, seats),
+                Command::HoldBest { show_id, .. } => (*show_id, &Vec::new()),
+                Command::Book { show_id, seats, .. }
+                | Command::Hold { show_id, seats, .. }
+                | Command::Block { show_id, seats, .. }
+                | Command::Unblock { show_id, seats } => (*show_id, seats),
                 Command::Change { hold_id, seats, .. } => match self.loaded.state.orders.get(hold_id) {
                     Some(hold) => (hold.show_id, seats),
                     None => continue,
@@ -114,14 +126,26 @@ impl Loading<'_> {
                 _ => continue,
             };
             self.see(database, Some(show_id));
-            let is_active =
-                |row: &&crate::database::Row| row.show == show_id && seats.contains(&row.seat) && row.is_active();
-            for (id, row) in database.rows.iter().filter(|(_, row)| is_active(row)) {
-                let until = row.order.and_then(|order| database.orders[&order].expires_at);
-                let holder = until.map_or(Holder::Taken, |until| Holder::Held { row: *id, until });
-                if let Some(show) = self.loaded.state.shows.get_mut(&show_id) {
-                    show.holders.insert(row.seat, holder);
+            if let Some(show) = self.loaded.state.shows.get_mut(&show_id) {
+                show.holders.extend(database.read_holders(show_id).filter(|(seat, _)| seats.contains(seat)));
+            }
+        }
+    }
+
+    /// The plan of each show is one row.
+    fn read_all_seats(&mut self, database: &Database) {
+        for command in self.commands {
+            let show_id = match command {
+                Command::HoldBest { show_id, .. } => Some(*show_id),
+                Command::Hold { show_id, .. } if self.limits.refuses_lone_seats => Some(*show_id),
+                Command::Change { hold_id, .. } if self.limits.refuses_lone_seats => {
+                    self.loaded.state.orders.get(hold_id).map(|hold| hold.show_id)
                 }
+                _ => None,
+            };
+            if let Some((id, show)) = show_id.and_then(|id| Some((id, self.loaded.state.shows.get_mut(&id)?))) {
+                show.holders.extend(database.read_holders(id));
+                show.seating = Some(database.seating(id, self.loaded.now));
             }
         }
     }
@@ -130,7 +154,9 @@ impl Loading<'_> {
         let counts_booked = self.limits.user_seats.is_some();
         for command in self.commands {
             let user = match command {
-                Command::Hold { user_id, show_id, .. } => Some((*user_id, *show_id)),
+                Command::Hold { user_id, show_id, .. } | Command::HoldBest { user_id, show_id, .. } => {
+                    Some((*user_id, *show_id))
+                }
                 Command::Book { user_id, show_id, .. } => counts_booked.then_some((*user_id, *show_id)),
                 Command::Change { user_id, hold_id, .. } => {
                     self.loaded.state.orders.get(hold_id).map(|hold| (*user_id, hold.show_id))

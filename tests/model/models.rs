@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use marquee::desk::command::{Command, StaffAction};
+use marquee::desk::command::{BestWish, Block, BlockKind, Command, StaffAction};
 use marquee::desk::idempotency::{Key, LIFETIME};
 use marquee::desk::policy::Limits;
+use marquee::desk::records::STAFF;
 
 use crate::database::{Database, Order, Row, Show, StaffChange};
 use crate::world::{Model, Pools, Request};
@@ -68,6 +69,20 @@ fn by_staff(action: StaffAction, id: i64) -> Request {
     of(Command::ByStaff { id, action })
 }
 
+fn hold_best(user_id: i64, seats: usize) -> Request {
+    let wish = BestWish { seats, category: None, accessible: 0, companions: 0 };
+    of(Command::HoldBest { user_id, show_id: SHOW, wish })
+}
+
+fn block(seats: &[i64], release_at: Option<i64>) -> Request {
+    let block = Block { kind: BlockKind::House, reason: String::new(), release_at, by_user: 3 };
+    of(Command::Block { show_id: SHOW, seats: seats.to_vec(), block })
+}
+
+fn unblock(seats: &[i64]) -> Request {
+    of(Command::Unblock { show_id: SHOW, seats: seats.to_vec() })
+}
+
 impl Request {
     fn with_key(self, key: i64) -> Request {
         let payload = match &self.command {
@@ -83,7 +98,7 @@ impl Request {
 /// A row of an order; only a blocked seat has none.
 fn row(user: i64, order: i64, seat: i64, status: &'static str) -> Row {
     let order = Some(order).filter(|_| status != "blocked");
-    Row { user, show: SHOW, order, seat, status, created_at: 0, cancelled_at: None }
+    Row { user, show: SHOW, order, seat, status, created_at: 0, cancelled_at: None, release_at: None }
 }
 
 /// An order whose version is its id.
@@ -104,6 +119,7 @@ fn empty(total_seats: i64) -> Database {
         shows: BTreeMap::from([(SHOW, free(total_seats))]),
         rows: BTreeMap::new(),
         orders: BTreeMap::new(),
+        kinds: BTreeMap::new(),
         keys: BTreeMap::new(),
     }
 }
@@ -127,8 +143,9 @@ fn booked() -> Database {
             (11, row(ANN, HELD, 1, "booked")),
             (12, row(ANN, HELD, 2, "booked")),
             (13, row(BEN, 13, 3, "booked")),
-            (14, row(BEN, 0, 4, "blocked")),
+            (14, row(STAFF, 0, 4, "blocked")),
         ]),
+        kinds: BTreeMap::from([(14, "house")]),
         ..empty(4)
     }
 }
@@ -323,4 +340,63 @@ pub fn before_the_end() -> Model {
 /// A hold that has ended for others, on SQLite, while its owner extends it.
 pub fn after_the_end() -> Model {
     Model { has_clock: false, until: 2, ..model(held(3), vec![extend(ANN, HELD), book(BEN, &[1])]) }
+}
+
+/// Ann holds seats 1 and 2 until time 2. Staff have blocked seat 3, seat 4 until time 1 and seat 5 until time 2.
+fn blocked() -> Database {
+    let blocked = |seat: i64, release_at| (10 + seat, Row { release_at, ..row(STAFF, 0, seat, "blocked") });
+    let mut first = held(5);
+    first.rows.extend([blocked(3, None), blocked(4, Some(1)), blocked(5, Some(2))]);
+    first.kinds.extend([13, 14, 15].map(|id| (id, "house")));
+    first.shows.insert(SHOW, Show { seats_taken: 1, ..free(5) });
+    first
+}
+
+/// Staff block and release seats that others want, and the clock is set back.
+pub fn blocked_seats() -> Model {
+    let menu = vec![
+        block(&[2, 3], None),
+        block(&[4], Some(2)),
+        unblock(&[3, 5]),
+        book(BEN, &[3]),
+        hold(BEN, &[5]),
+        change(ANN, HELD, &[2, 4]),
+    ];
+    Model { clock_goes_back: true, until: 2, ..model(blocked(), menu) }
+}
+
+/// Staff block and release seats in the same batches in which others get some.
+pub fn blocked_in_batches() -> Model {
+    let menu = vec![unblock(&[3]), block(&[3], Some(1)), change(ANN, HELD, &[1, 3])];
+    Model { batch: 2, requests: 3, until: 1, ..model(blocked(), menu) }
+}
+
+/// Staff want to release a seat that the screen no longer has.
+pub fn retired() -> Model {
+    let mut first = blocked();
+    first.kinds.insert(13, "retired");
+    Model { until: 1, ..model(first, vec![unblock(&[3]), block(&[3], Some(2))]) }
+}
+
+/// A seat that is released twice at the same time, in a show with other blocked seats.
+pub fn released_twice() -> Model {
+    let mut first = blocked();
+    first.rows.get_mut(&14).expect("a row").release_at = None;
+    first.shows.insert(SHOW, Show { seats_taken: 2, ..free(5) });
+    Model { until: 1, ..model(first, vec![unblock(&[3])]) }
+}
+
+/// Two parties want the best seats of a row of four, and Ann holds those in the middle.
+pub fn best_seats() -> Model {
+    let mut first = held(4);
+    first.rows = [12, 13].map(|id| (id, row(ANN, HELD, id - 10, "held"))).into();
+    let menu = vec![hold_best(ANN, 2), hold_best(BEN, 2), release(ANN, HELD)];
+    Model { until: 1, ..model(first, menu) }
+}
+
+/// Two parties name seats in a row of seven, of which no hold may leave a lone one.
+pub fn lone_seats() -> Model {
+    let menu = vec![hold(ANN, &[1, 2]), hold(BEN, &[4, 5]), hold(BEN, &[6, 7]), hold(ANN, &[2])];
+    let limits = Limits { hold: 2, hold_in_all: 3, refuses_lone_seats: true, ..Limits::default() };
+    Model { limits, until: 1, ..model(empty(7), menu) }
 }

@@ -1,13 +1,14 @@
 //! The promises that must hold in every state.
 
 use marquee::desk::command::Command;
+use marquee::desk::records::STAFF;
 use marquee::desk::rules;
 use marquee::desk::state::RELEASED;
 use marquee::desk::write::Change;
 
-use crate::database::Database;
+use crate::database::{Database, Row};
 use crate::load::{load, reads};
-use crate::world::{Answer, Model, Name, STAFF, Stage, Work, World, hold_of, user};
+use crate::world::{Answer, Model, Name, Stage, Work, World, hold_of, user};
 
 fn promise(name: &str, is_kept: bool) -> Result<(), String> {
     if is_kept { Ok(()) } else { Err(name.to_owned()) }
@@ -48,8 +49,11 @@ pub fn all(model: &Model, world: &World) -> Result<(), String> {
                 promise("a repeat gets the first reply", !progress.is_repeat)?;
             }
             Stage::Answered(yes) => {
-                promise("a reported success happened", done == 1)?;
                 let command = &model.request(*name).command;
+                // It is the same if other staff have released the seats. In a batch, they may be blocked for no time.
+                let is_release = matches!(command, Command::Unblock { .. })
+                    || model.batch > 1 && matches!(command, Command::Block { .. });
+                promise("a reported success happened", done == 1 || is_release)?;
                 let takes = matches!(command, Command::Book { .. } | Command::Hold { .. } | Command::Confirm { .. });
                 promise("nobody gets a seat after its show has started", !(progress.is_late && takes))?;
                 kept(model, world, *name, yes)?;
@@ -73,8 +77,10 @@ fn shows(database: &Database, went_back: bool) -> Result<(), String> {
         for seat in 1..=seats {
             promise("a seat has one holder", database.holders(*id, seat).count() <= 1)?;
         }
-        let counted = rows().filter(|row| ["booked", "blocked"].contains(&row.status)).count() as i64;
+        let counted = rows().filter(|row| row.is_counted()).count() as i64;
         promise("seats_taken counts the booked and blocked seats", show.seats_taken == counted)?;
+        let has_kind = |(id, row): (&i64, &Row)| row.is_blocked() == database.kinds.contains_key(id);
+        promise("staff see what blocks a seat", database.rows.iter().all(has_kind))?;
         promise("each change has the next number", show.seat_version == show.changes)?;
         // If the clock went back, a hold whose seat was removed from the show may be live again; it can't be confirmed.
         for row in rows().filter(|row| database.is_live(row) && !(went_back && row.status == "held")) {
@@ -88,7 +94,7 @@ fn limits(model: &Model, database: &Database) -> Result<(), String> {
     let is_live = |until: Option<i64>| until.is_some_and(|until| until > database.now);
     for user in 1..=2 {
         for show in database.shows.keys() {
-            let is_its = |row: &&crate::database::Row| (row.user, row.show) == (user, *show) && database.is_live(row);
+            let is_its = |row: &&Row| (row.user, row.show) == (user, *show) && database.is_live(row);
             let live = || database.rows.values().filter(is_its);
             let held = live().filter(|row| row.status == "held").count() as i64;
             let orders = database.orders.values().filter(|order| (order.user, order.show) == (user, *show));
@@ -120,6 +126,26 @@ fn kept(model: &Model, world: &World, name: Name, reply: &Answer) -> Result<(), 
     let cancels = others().any(is_cancelling);
     match reply {
         Answer::No(_) => Ok(()),
+        Answer::Done => {
+            let has_block = |show: i64, seat: &i64| {
+                database.rows.values().any(|row| row.is_blocked() && (row.show, row.seat) == (show, *seat))
+            };
+            let changes = |is_change: fn(&Command) -> bool| others().any(is_change);
+            let blocks = changes(|other| matches!(other, Command::Block { .. }));
+            let releases = changes(|other| matches!(other, Command::Unblock { .. }));
+            match command {
+                Command::Block { show_id, seats, block } => {
+                    let is_over = block.release_at.is_some_and(|at| at <= database.latest);
+                    let is_kept = seats.iter().all(|seat| has_block(*show_id, seat));
+                    promise("a seat stays blocked", is_kept || is_over || blocks || releases)
+                }
+                Command::Unblock { show_id, seats } => {
+                    let is_kept = !seats.iter().any(|seat| has_block(*show_id, seat));
+                    promise("a released seat is free of blocks", is_kept || blocks)
+                }
+                _ => Ok(()),
+            }
+        }
         Answer::Bookings(bookings) | Answer::Order { bookings, .. } => {
             for (id, seat, was_booked) in bookings {
                 let row = database.rows.get(id).filter(|row| row.seat == *seat);

@@ -10,7 +10,8 @@ use marquee::desk::command::{Command, ReplyKind};
 use marquee::desk::idempotency::Key;
 use marquee::desk::outcome::{Outcome, Success};
 use marquee::desk::policy::Limits;
-use marquee::desk::reply::Booking;
+use marquee::desk::records::STAFF;
+use marquee::desk::reply::{Booking, OrderBooking};
 use marquee::desk::write::Change;
 use serde_json::Value;
 
@@ -37,11 +38,20 @@ pub enum Missing {
     LookBeforeBelieving,
     /// An expired reply to the same key is mistaken for the new one after a commit whose connection died.
     TimeOfReplies,
+    /// After such a commit, the desk checks blocked seats before orders, or takes a blocked row that is gone for one that
+    /// was not written.
+    OrdersBeforeBlocks,
+    DoubtAboutBlocks,
     /// In the decision: expired holds are live for others, or live ones expired; ownership; all or none of the seats.
     EndOfHolds,
     LifeOfHolds,
+    /// The same for blocked seats.
+    EndOfBlocks,
+    LifeOfBlocks,
     Ownership,
     AllOrNone,
+    /// A decision does not say that it looked at all seats.
+    LookedAt,
     /// Each show of a batch is written by a transaction of its own.
     OneTransaction,
 }
@@ -105,6 +115,8 @@ pub enum Answer {
         id: i64,
         bookings: Vec<(i64, i64, bool)>,
     },
+    /// Staff blocked or released the seats.
+    Done,
     No(String),
 }
 
@@ -121,8 +133,9 @@ pub struct Progress {
     pub stage: Stage,
     /// How often it was executed.
     pub done: u8,
-    /// Whether, since it was sent, one of its seats was taken, its hold had expired, or its show had started.
-    pub seen: [bool; 3],
+    /// Whether, since it was sent, one of its seats was taken (or not blocked, if it releases them), its hold had expired,
+    /// its show had started, or there was no choice of seats for it.
+    pub seen: [bool; 4],
     /// Whether, when it was sent, it had been executed before with its key, and whether its show had started.
     pub is_repeat: bool,
     pub is_late: bool,
@@ -210,21 +223,19 @@ impl fmt::Display for World {
     }
 }
 
-/// Stands for all staff where a user is expected.
-pub const STAFF: i64 = 0;
-
 /// The user who sends a request.
 pub fn user(command: &Command) -> i64 {
     match command {
         Command::Book { user_id, .. }
         | Command::Hold { user_id, .. }
+        | Command::HoldBest { user_id, .. }
         | Command::Cancel { user_id, .. }
         | Command::Change { user_id, .. }
         | Command::Extend { user_id, .. }
         | Command::Release { user_id, .. }
         | Command::Confirm { user_id, .. }
         | Command::CancelOrder { user_id, .. } => *user_id,
-        Command::ByStaff { .. } => STAFF,
+        Command::Block { .. } | Command::Unblock { .. } | Command::ByStaff { .. } => STAFF,
     }
 }
 
@@ -254,6 +265,11 @@ pub static CODES: LazyLock<Codes> = LazyLock::new(|| Codes::new(&[0; 32]));
 
 pub fn answer(command: &Command, outcome: &Outcome) -> Answer {
     let of = |booking: &Booking| (booking.id, booking.seat_number, booking.status == "booked");
+    let of_order = |booking: &OrderBooking| (booking.id, booking.seat_number, booking.status == "booked");
+    match command {
+        Command::Block { .. } | Command::Unblock { .. } if outcome.is_ok() => return Answer::Done,
+        _ => {}
+    }
     match outcome {
         Ok(Success::New(receipt)) => match command.reply_kind() {
             ReplyKind::Booking => Answer::Bookings(vec![of(&receipt.clone().booking())]),
@@ -263,7 +279,7 @@ pub fn answer(command: &Command, outcome: &Outcome) -> Answer {
             }
             ReplyKind::Order => {
                 let order = receipt.clone().order();
-                Answer::Order { id: order.id, bookings: order.bookings.iter().map(of).collect() }
+                Answer::Order { id: order.id, bookings: order.bookings.iter().map(of_order).collect() }
             }
         },
         Ok(Success::Stored(reply)) => sent(&serde_json::from_slice(&reply.body).expect("JSON")),

@@ -6,8 +6,9 @@ import zlib
 
 import schemathesis
 
-# The sample data has some 120 shows and 150 bookings; the bookings of another user come next.
-ID_RANGE = 160
+# The sample data has some 120 shows and 170 blocked seats, whose ids are followed by those of the customer's bookings; the
+# bookings of other users come next.
+ID_RANGE = 220
 SEAT_RANGE = 130
 
 # They take no forms.

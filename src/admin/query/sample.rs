@@ -51,7 +51,7 @@ impl Builder {
         Ok(self.only().is_none() || found.few.len() > BOUND)
     }
 
-    /// Estimates how many objects a word matches in this way, if so many things have it; [`usize::MAX`] means very many.
+    /// Estimates how many objects a word matches in this way, if `owners` things have it; [`usize::MAX`] means very many.
     pub async fn estimate(&self, way: &Way, owners: usize) -> Result<usize> {
         let id = way.search.id;
         if id == "t.id" || !(SAMPLE_ROWS..=BOUND).contains(&owners) {

@@ -1,6 +1,6 @@
 //! Booking seats without a hold.
 
-use super::{Batch, Granted, Outcome, Owner};
+use super::{Batch, Choice, Granted, Outcome, Owner};
 use crate::desk::error::BookingError;
 use crate::desk::order_status::Status;
 use crate::desk::state::OrderState;
@@ -38,6 +38,6 @@ impl Batch<'_> {
             seats: booked,
         };
         self.record(order_id, order.clone());
-        Ok(Granted { order_id, order, seat })
+        Ok(Granted { order_id, order, seat, choice: Choice::default() })
     }
 }

@@ -1,14 +1,29 @@
 //! Holds: seats that are set aside for a few minutes.
 
-use super::{Actor, Batch, Outcome, Owner, granted};
+use super::{Actor, Batch, Choice, Granted, Outcome, Owner, granted};
+use crate::desk::command::BestWish;
 use crate::desk::error::BookingError;
 use crate::desk::order_status::{Event, Status, next};
 use crate::desk::state::{Holder, OrderState, RELEASED, Seat, SeatStatus};
 
 impl Batch<'_> {
     pub(super) fn hold(&mut self, user_id: i64, show_id: i64, seats: &[i64]) -> Outcome {
-        self.check_seats(show_id, seats, seats.len())?;
-        self.check_user_limit(user_id, show_id, seats.len())?;
+        self.check_hold(user_id, show_id, seats, seats.len())?;
+        self.check_free(show_id, seats)?;
+        let last_resort = self.check_lone_seats(show_id, seats, &[])?;
+        self.hold_these(user_id, show_id, seats, Choice { together: None, last_resort })
+    }
+
+    pub(super) fn hold_best(&mut self, user_id: i64, show_id: i64, wish: &BestWish) -> Outcome {
+        self.check_hold(user_id, show_id, &[], wish.seats)?;
+        let (seats, choice) = self.find_best(show_id, wish)?;
+        self.hold_these(user_id, show_id, &seats, choice)
+    }
+
+    /// Checks whether a user may hold this many seats, among them the ones that are named.
+    fn check_hold(&self, user_id: i64, show_id: i64, named: &[i64], count: usize) -> Result<(), BookingError> {
+        self.check_seats(show_id, named, count)?;
+        self.check_user_limit(user_id, show_id, count)?;
         let used = self.state.usage.get(&(user_id, show_id)).copied().unwrap_or_default();
         if used.holds >= self.limits.holds {
             return Err(BookingError::TooManyHolds { limit: self.limits.holds });
@@ -18,8 +33,11 @@ impl Batch<'_> {
         if used.recent_holds + new_holds >= self.limits.holds_per_minute {
             return Err(BookingError::HoldsTooFast { limit: self.limits.holds_per_minute });
         }
-        self.check_hold_limit(user_id, show_id, seats.len())?;
-        self.check_free(show_id, seats)?;
+        self.check_hold_limit(user_id, show_id, count)
+    }
+
+    /// Holds seats that are free.
+    fn hold_these(&mut self, user_id: i64, show_id: i64, seats: &[i64], choice: Choice) -> Outcome {
         let id = self.new_id();
         let expires_at = self.now + self.limits.hold.min(self.limits.hold_in_all);
         let mut hold = OrderState {
@@ -43,7 +61,7 @@ impl Batch<'_> {
         }
         *self.new_holds.entry(user_id).or_default() += 1;
         self.record(id, hold.clone());
-        granted(id, hold)
+        Ok(Granted { choice, ..granted(id, hold)? })
     }
 
     /// Seats that the hold keeps are not touched, so they are never free in between.
@@ -62,6 +80,10 @@ impl Batch<'_> {
             }
             self.check_free(show_id, &added)?;
         }
+        let last_resort = match added.is_empty() && gone.is_empty() {
+            true => false,
+            false => self.check_lone_seats(show_id, seats, &hold.seats)?,
+        };
         if added.is_empty() && gone.is_empty() {
             return granted(id, hold);
         }
@@ -81,7 +103,7 @@ impl Batch<'_> {
         }
         hold.version = self.new_id();
         self.record(id, hold.clone());
-        granted(id, hold)
+        Ok(Granted { choice: Choice { together: None, last_resort }, ..granted(id, hold)? })
     }
 
     pub(super) fn extend(&mut self, user_id: i64, id: i64) -> Outcome {
@@ -129,9 +151,7 @@ impl Batch<'_> {
                 Some(new) => *new = *seat,
                 None => self.changes.confirmed.push(seat.row),
             }
-            if let Some(show) = self.state.shows.get_mut(&order.show_id) {
-                show.holders.insert(seat.number, Holder::Taken);
-            }
+            self.note(order.show_id, seat.number, Some(Holder::Taken));
         }
         let (count, highest) = (order.seats.len() as i64, order.seats.last().map_or(0, |seat| seat.number));
         self.count_taken(order.show_id, count, highest);

@@ -2,7 +2,7 @@
 
 use super::{Actor, Batch};
 use crate::desk::error::BookingError;
-use crate::desk::state::{Headroom, Holder, Usage};
+use crate::desk::state::{Headroom, Usage};
 
 impl Batch<'_> {
     /// Checks whether the show allows these additional seats, in the contract's order (section 1, points 7 to 9).
@@ -58,17 +58,13 @@ impl Batch<'_> {
 
     pub(super) fn check_free(&self, show_id: i64, seats: &[i64]) -> Result<(), BookingError> {
         let taken = self.not_free(show_id, seats);
-        if taken.is_empty() { Ok(()) } else { Err(BookingError::SeatsTaken { seats: taken }) }
+        if taken.is_empty() { Ok(()) } else { Err(BookingError::SeatsTaken { seats: taken, details: Vec::new() }) }
     }
 
     /// Returns those of these seats that are not free. A seat whose hold has expired is free.
     pub(super) fn not_free(&self, show_id: i64, seats: &[i64]) -> Vec<i64> {
         let Some(show) = self.state.shows.get(&show_id) else { return Vec::new() };
-        let has_holder = |seat: &&i64| match show.holders.get(seat) {
-            None => false,
-            Some(Holder::Taken) => true,
-            Some(Holder::Held { until, .. }) => *until > self.now,
-        };
+        let has_holder = |seat: &&i64| show.holders.get(seat).is_some_and(|holder| holder.is_live(self.now));
         seats.iter().filter(has_holder).copied().collect()
     }
 

@@ -1,16 +1,20 @@
 //! Decides who gets a seat: a pure function of a batch of requests and the data it touches. No I/O, no clock, no
 //! randomness.
 
+#[cfg(test)]
+mod batch_tests;
+mod block;
 mod book;
+mod choose;
 mod hold;
 mod limits;
 mod order;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::command::{Command, StaffAction};
+use super::command::{Block, Command, StaffAction};
 use super::error::BookingError;
 use super::policy::Limits;
 use super::state::{Headroom, Holder, OrderState, Seat, SeatStatus, State};
@@ -37,6 +41,16 @@ pub struct Granted {
     pub order: OrderState,
     /// The booking that the request is about; the first seat if it is about all.
     pub seat: Seat,
+    pub choice: Choice,
+}
+
+/// What can be said about how seats were chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// If the desk chose them: whether they are side by side in a row.
+    pub together: Option<bool>,
+    /// A rule gave way, because no seats would have kept it.
+    pub last_resort: bool,
 }
 
 /// What a batch changes. New rows have ids below zero, starting with -1, until they are written.
@@ -53,8 +67,13 @@ pub struct Changes {
     pub cancelled: Vec<i64>,
     /// Those of them that their owners cancel, with the owner.
     pub cancelled_by: BTreeMap<i64, i64>,
+    pub blocked: Vec<NewBlock>,
+    /// Blocked rows that staff release, or whose time was up.
+    pub unblocked: Vec<i64>,
     /// Holds and orders as they are after the batch.
     pub orders: BTreeMap<i64, OrderState>,
+    /// Shows all of whose seats a decision looked at.
+    pub looked_at: BTreeSet<i64>,
     /// Users who were granted more because of their [`State::usage`], by user and show.
     pub relied_on: BTreeMap<(i64, i64), Headroom>,
     /// How many new ids are needed.
@@ -77,6 +96,15 @@ pub struct NewSeat {
     pub show_id: i64,
     pub order_id: i64,
     pub seat: Seat,
+}
+
+/// A seat that becomes blocked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBlock {
+    pub row: i64,
+    pub show_id: i64,
+    pub seat: i64,
+    pub block: Block,
 }
 
 /// The outcomes of a batch and its changes.
@@ -114,6 +142,7 @@ impl Batch<'_> {
             Command::Book { user_id, show_id, seats } => self.book(*user_id, *show_id, seats),
             Command::Cancel { user_id, booking_id } => self.cancel(Actor::User(*user_id), *booking_id),
             Command::Hold { user_id, show_id, seats } => self.hold(*user_id, *show_id, seats),
+            Command::HoldBest { user_id, show_id, wish } => self.hold_best(*user_id, *show_id, wish),
             Command::Change { user_id, hold_id, seats } => self.change(*user_id, *hold_id, seats),
             Command::Extend { user_id, hold_id } => self.extend(*user_id, *hold_id),
             Command::Release { user_id, hold_id } => self.release(Actor::User(*user_id), *hold_id),
@@ -121,6 +150,8 @@ impl Batch<'_> {
             Command::CancelOrder { user_id, order_id, seats } => {
                 self.cancel_order(Actor::User(*user_id), *order_id, seats)
             }
+            Command::Block { show_id, seats, block } => self.block(*show_id, seats, block),
+            Command::Unblock { show_id, seats } => self.unblock(*show_id, seats),
             Command::ByStaff { id, action } => match action {
                 StaffAction::CancelBooking => self.cancel(Actor::Staff, *id),
                 StaffAction::CancelOrder => self.cancel_order(Actor::Staff, *id, &[]),
@@ -143,13 +174,29 @@ impl Batch<'_> {
         let Owner { user_id, show_id, order_id } = *owner;
         self.changes.new.push(NewSeat { user_id, show_id, order_id, seat });
         self.count_taken(show_id, 0, number);
-        if let Some(show) = self.state.shows.get_mut(&show_id) {
-            let holder = until.map_or(Holder::Taken, |until| Holder::Held { row, until });
-            if let Some(Holder::Held { row, .. }) = show.holders.insert(number, holder) {
-                self.changes.expired.push(row);
-            }
-        }
+        self.put(show_id, number, until.map_or(Holder::Taken, |until| Holder::Held { row, until }));
         seat
+    }
+
+    /// Notes who has a free seat now. If a hold or a block of it has expired, removes its row.
+    fn put(&mut self, show_id: i64, number: i64, holder: Holder) {
+        match self.note(show_id, number, Some(holder)) {
+            Some(Holder::Held { row, .. }) => self.changes.expired.push(row),
+            Some(Holder::Blocked { row, .. }) => self.remove_block(row),
+            Some(Holder::Taken) | None => {}
+        }
+    }
+
+    /// Notes who has a seat now, and returns who had it.
+    fn note(&mut self, show_id: i64, number: i64, holder: Option<Holder>) -> Option<Holder> {
+        let show = self.state.shows.get_mut(&show_id)?;
+        if let Some(seating) = &mut show.seating {
+            seating.put(number, holder, self.now);
+        }
+        match holder {
+            Some(holder) => show.holders.insert(number, holder),
+            None => show.holders.remove(&number),
+        }
     }
 
     fn new_seat(&mut self, row: i64) -> Option<&mut Seat> {
@@ -162,9 +209,7 @@ impl Batch<'_> {
     /// Frees a held seat whose hold has not expired.
     fn drop_held(&mut self, show_id: i64, seat: &Seat) {
         self.count_taken(show_id, 0, 0);
-        if let Some(show) = self.state.shows.get_mut(&show_id) {
-            show.holders.remove(&seat.number);
-        }
+        self.note(show_id, seat.number, None);
         if seat.row >= 0 {
             self.changes.dropped.push(seat.row);
         } else {
@@ -184,9 +229,7 @@ impl Batch<'_> {
             }
         }
         self.count_taken(show_id, -1, 0);
-        if let Some(show) = self.state.shows.get_mut(&show_id) {
-            show.holders.remove(&seat.number);
-        }
+        self.note(show_id, seat.number, None);
         if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
             usage.booked_seats -= 1;
         }
@@ -213,7 +256,7 @@ impl Batch<'_> {
 /// Returns an order as the effect of a request that is about all of it.
 fn granted(order_id: i64, order: OrderState) -> Outcome {
     let seat = *order.seats.first().ok_or(BookingError::UnknownOrder)?;
-    Ok(Granted { order_id, order, seat })
+    Ok(Granted { order_id, order, seat, choice: Choice::default() })
 }
 
 /// Whose a new seat is.

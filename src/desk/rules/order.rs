@@ -1,6 +1,6 @@
 //! Orders: cancelling their seats, recording payments and refunds.
 
-use super::{Actor, Batch, Granted, Outcome, granted};
+use super::{Actor, Batch, Choice, Granted, Outcome, granted};
 use crate::desk::error::BookingError;
 use crate::desk::order_status::{Event, Status, next};
 use crate::desk::state::{OrderState, Seat, SeatStatus};
@@ -17,7 +17,7 @@ impl Batch<'_> {
         let number = order.seats.iter().find(is_meant).ok_or(BookingError::UnknownBooking)?.number;
         let order = self.cancel_seats(by, order_id, &[number])?;
         let seat = *order.seats.iter().find(is_meant).ok_or(BookingError::UnknownBooking)?;
-        Ok(Granted { order_id, order, seat })
+        Ok(Granted { order_id, order, seat, choice: Choice::default() })
     }
 
     pub(super) fn cancel_order(&mut self, by: Actor, id: i64, seats: &[i64]) -> Outcome {

@@ -3,9 +3,11 @@
 mod mysql;
 mod sqlite;
 
+use std::sync::OnceLock;
+
 use super::records::{
-    BookedOrder, BookedSeat, CancelledSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId,
-    SeatAt, ShowSeat, ShowUpdate, UserRoom,
+    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply,
+    OrderUpdate, RowId, SeatAt, SeenShow, ShowSeat, ShowUpdate, UserRoom,
 };
 use crate::db::{Dialect, Statement, Value};
 
@@ -63,6 +65,17 @@ macro_rules! statements {
                 Sql { $($name: Named { name: stringify!($name), sql: filled(texts.$name, dialect, $columns) },)+ }
             }
 
+            /// Returns the statements for an engine, made once.
+            pub fn of(dialect: Dialect) -> &'static Sql {
+                static SQLITE: OnceLock<Sql> = OnceLock::new();
+                static MYSQL: OnceLock<Sql> = OnceLock::new();
+                let once = match dialect {
+                    Dialect::Sqlite => &SQLITE,
+                    Dialect::Mysql => &MYSQL,
+                };
+                once.get_or_init(|| Sql::new(dialect))
+            }
+
             /// All statements, for tests.
             pub fn all(&self) -> Vec<Named> {
                 vec![$(self.$name),+]
@@ -110,6 +123,8 @@ statements! {
     seat: &[],
     /// Shows, and who has the seats.
     seats: ShowSeat::COLUMNS,
+    /// Who has which seat of a show, for decisions that look at all of them.
+    all_seats: &[],
     /// The orders of bookings.
     orders_of_bookings: RowId::COLUMNS,
     /// Holds and orders with their seats.
@@ -120,6 +135,8 @@ statements! {
     replies: KeyHash::COLUMNS,
     update_show: &[],
     update_shows: ShowUpdate::COLUMNS,
+    /// The shows whose seats nobody else has changed since they were read, after this batch has updated them.
+    unchanged_shows: SeenShow::COLUMNS,
     /// The users who still have room for what they were granted.
     has_room: UserRoom::COLUMNS,
     update_orders: OrderUpdate::COLUMNS,
@@ -135,8 +152,15 @@ statements! {
     insert_booking: &[],
     insert_bookings: NewBooking::COLUMNS,
     insert_booked_seats: BookedSeat::COLUMNS,
+    /// Frees blocked seats: those that staff release, and those whose time has come when someone takes them.
+    delete_blocked: RowId::COLUMNS,
+    delete_blocked_details: RowId::COLUMNS,
+    insert_blocked: BlockedSeat::COLUMNS,
+    insert_blocked_details: BlockedSeat::COLUMNS,
     delete_keys: OldReply::COLUMNS,
     insert_replies: NewReply::COLUMNS,
+    /// Which rows of bookings there are.
+    written_rows: RowId::COLUMNS,
     /// Whether orders have their new versions.
     written_orders: OrderUpdate::COLUMNS,
     /// Which replies are stored.

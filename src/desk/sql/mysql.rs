@@ -10,7 +10,9 @@ pub const TEXTS: Texts = Texts {
     seat: "
         SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
-            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+            s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
+            o.expires_at
         FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
         LEFT JOIN bookings b ON b.show_id = s.id AND b.active_seat = ?
         LEFT JOIN orders o ON o.id = b.order_id
@@ -18,18 +20,26 @@ pub const TEXTS: Texts = Texts {
     seats: "
         SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
-            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+            s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
+            o.expires_at
         FROM {rows} AS d
         JOIN shows s ON s.id = d.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
         LEFT JOIN bookings b ON b.show_id = d.show_id AND b.active_seat = d.seat
         LEFT JOIN orders o ON o.id = b.order_id",
+    all_seats: "
+        SELECT b.active_seat, b.id, b.status, b.release_at, o.expires_at
+        FROM bookings b FORCE INDEX (one_holder_per_seat)
+        LEFT JOIN orders o ON b.status = 'held' AND o.id = b.order_id
+        WHERE b.show_id = ? AND b.active_seat >= 1",
     orders_of_bookings: "
         SELECT STRAIGHT_JOIN b.id, b.order_id FROM {rows} AS d
         JOIN bookings b ON b.id = d.id AND b.status IN ('booked', 'cancelled')",
     orders: "
         SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
-            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken,
+            s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.seats_taken,
             o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at
         FROM {rows} AS d JOIN orders o ON o.id = d.id
         JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
@@ -68,6 +78,8 @@ pub const TEXTS: Texts = Texts {
         SET s.seats_taken = s.seats_taken + d.taken, s.seat_version = s.seat_version + 1
         WHERE s.total_seats >= d.highest_seat AND s.date_time > d.starts_after AND s.version = d.version
         AND s.seats_taken + d.taken BETWEEN 0 AND s.total_seats",
+    unchanged_shows: "
+        SELECT s.id FROM {rows} AS d JOIN shows s ON s.id = d.id AND s.seat_version = d.seat_version + 1",
     has_room: "
         SELECT d.user_id FROM {rows} AS d WHERE
             (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_show)
@@ -127,12 +139,23 @@ pub const TEXTS: Texts = Texts {
     insert_booked_seats: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', CAST(? AS SIGNED), d.id FROM {rows} AS d",
+    delete_blocked: "
+        DELETE b FROM {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id WHERE b.status = 'blocked'",
+    delete_blocked_details: "
+        DELETE k FROM {rows} AS d STRAIGHT_JOIN blocked_seats k ON k.id = d.id WHERE k.kind <> 'retired'",
+    insert_blocked: "
+        INSERT INTO bookings (id, show_id, seat_number, status, created_at, release_at)
+        SELECT d.id, d.show_id, d.seat, 'blocked', d.at, NULLIF(d.release_at, -1) FROM {rows} AS d",
+    insert_blocked_details: "
+        INSERT INTO blocked_seats (id, show_id, seat_number, kind, reason, release_at, blocked_at, blocked_by)
+        SELECT d.id, d.show_id, d.seat, d.kind, d.reason, NULLIF(d.release_at, -1), d.at, d.by_user FROM {rows} AS d",
     delete_keys: "
         DELETE k FROM {rows} AS d STRAIGHT_JOIN idempotency_keys k
         ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.created_at",
     insert_replies: "
         INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at, status, body)
         SELECT d.key_high, d.key_low, d.payload, '', d.at, d.status, d.body FROM {rows} AS d",
+    written_rows: "SELECT b.id FROM {rows} AS d JOIN bookings b ON b.id = d.id",
     written_orders: "
         SELECT o.version = d.new_version FROM {rows} AS d JOIN orders o ON o.id = d.id
         WHERE o.version IN (d.version, d.new_version)",

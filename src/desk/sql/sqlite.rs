@@ -8,24 +8,34 @@ use super::{BackgroundTexts, Texts};
 pub const TEXTS: Texts = Texts {
     seat: "
         SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
-            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+            s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
+            o.expires_at
         FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
         LEFT JOIN bookings b ON b.show_id = s.id AND b.active_seat = ?
         LEFT JOIN orders o ON o.id = b.order_id
         WHERE s.id = ?",
     seats: "
         SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
-            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken, b.active_seat, b.id, o.expires_at
+            s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
+            o.expires_at
         FROM {rows} AS d
         JOIN shows s ON s.id = d.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
         LEFT JOIN bookings b ON b.show_id = d.show_id AND b.active_seat = d.seat
         LEFT JOIN orders o ON o.id = b.order_id",
+    all_seats: "
+        SELECT b.active_seat, b.id, b.status, b.release_at, o.expires_at
+        FROM bookings b INDEXED BY one_holder_per_seat
+        LEFT JOIN orders o ON b.status = 'held' AND o.id = b.order_id
+        WHERE b.show_id = ? AND b.active_seat >= 1",
     orders_of_bookings: "
         SELECT b.id, b.order_id FROM {rows} AS d
         JOIN bookings b ON b.id = d.id AND b.status IN ('booked', 'cancelled')",
     orders: "
         SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
-            s.sales_close_at, s.order_limit, s.user_limit, s.cancelled_at, s.seats_taken,
+            s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.seats_taken,
             o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at
         FROM {rows} AS d JOIN orders o ON o.id = d.id
         JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
@@ -59,6 +69,8 @@ pub const TEXTS: Texts = Texts {
         WHERE id = ? AND total_seats >= ? AND date_time > ? AND version = ?
         AND seats_taken + ? BETWEEN 0 AND total_seats",
     update_shows: "",
+    unchanged_shows: "
+        SELECT s.id FROM {rows} AS d JOIN shows s ON s.id = d.id AND s.seat_version = d.seat_version + 1",
     has_room: "
         SELECT d.user_id FROM {rows} AS d WHERE
             (SELECT COUNT(*) FROM orders o INDEXED BY holds_by_show
@@ -110,12 +122,23 @@ pub const TEXTS: Texts = Texts {
         VALUES (?, ?, ?, ?, ?, ?, ?)",
     insert_bookings: "",
     insert_booked_seats: "",
+    delete_blocked: "
+        DELETE FROM bookings WHERE status = 'blocked' AND id IN (SELECT d.id FROM {rows} AS d)",
+    delete_blocked_details: "
+        DELETE FROM blocked_seats WHERE kind <> 'retired' AND id IN (SELECT d.id FROM {rows} AS d)",
+    insert_blocked: "
+        INSERT INTO bookings (id, show_id, seat_number, status, created_at, release_at)
+        SELECT d.id, d.show_id, d.seat, 'blocked', d.at, NULLIF(d.release_at, -1) FROM {rows} AS d",
+    insert_blocked_details: "
+        INSERT INTO blocked_seats (id, show_id, seat_number, kind, reason, release_at, blocked_at, blocked_by)
+        SELECT d.id, d.show_id, d.seat, d.kind, d.reason, NULLIF(d.release_at, -1), d.at, d.by_user FROM {rows} AS d",
     delete_keys: "
         DELETE FROM idempotency_keys WHERE (key_high, key_low, created_at) IN
             (SELECT key_high, key_low, created_at FROM {rows})",
     insert_replies: "
         INSERT INTO idempotency_keys (key_high, key_low, payload, reply, created_at, status, body)
         SELECT d.key_high, d.key_low, d.payload, '', d.at, d.status, d.body FROM {rows} AS d",
+    written_rows: "SELECT b.id FROM {rows} AS d JOIN bookings b ON b.id = d.id",
     written_orders: "
         SELECT o.version = d.new_version FROM {rows} AS d JOIN orders o ON o.id = d.id
         WHERE o.version IN (d.version, d.new_version)",

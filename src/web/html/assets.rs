@@ -19,10 +19,12 @@ struct Asset {
     version: String,
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         ("admin.css", "text/css; charset=utf-8", include_str!("../../../static/admin/admin.css")),
         ("admin.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/admin.js")),
+        ("plan.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/plan.js")),
+        ("seats.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/seats.js")),
         ("favicon.svg", "image/svg+xml", include_str!("../../../static/admin/favicon.svg")),
     ]
     .map(|(name, kind, text)| {

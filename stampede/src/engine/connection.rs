@@ -9,8 +9,10 @@ use mio::{Interest, Token};
 use super::Worker;
 use super::answer::{Answer, GroupAnswer};
 use super::measure::{MALFORMED, NO_REPLY};
-use crate::http::{Fed, ReplyReader, write_request};
+use crate::group::Group;
+use crate::http::{Fed, ReplyReader, Target, write_request};
 use crate::log::Micros;
+use crate::referee::Show;
 use crate::scenario::{Ask, Kind, Scenario};
 
 const RETRY_CONNECT: Micros = 50_000;
@@ -103,10 +105,14 @@ impl Worker<'_> {
         let connection = &mut self.connections[index];
         let target = &run_plan.targets[connection.target];
         let mut user = run_plan.authorizations[ask.user as usize].as_slice();
-        if let Some(key) = request.key {
+        let more = if let Scenario::Read { headers, .. } = run_plan.plan.scenario { headers.as_str() } else { "" };
+        if request.key.is_some() || !more.is_empty() {
             self.headers.clear();
             self.headers.extend_from_slice(user);
-            write!(self.headers, "Idempotency-Key: \"{key:032x}\"\r\n").expect("writing to memory cannot fail");
+            self.headers.extend_from_slice(more.as_bytes());
+            if let Some(key) = request.key {
+                write!(self.headers, "Idempotency-Key: \"{key:032x}\"\r\n").expect("writing to memory cannot fail");
+            }
             user = &self.headers;
         }
         let out = &mut connection.out;
@@ -130,34 +136,23 @@ impl Worker<'_> {
                 write_request(out, target, "POST", path, user, b"");
             }
             Kind::Path => {
-                let Scenario::Read { path } = run_plan.plan.scenario else { return };
+                let Scenario::Read { path, .. } = run_plan.plan.scenario else { return };
                 write_request(out, target, "GET", format_args!("{path}"), user, b"");
+            }
+            Kind::Best => {
+                let show = run_plan.plan.shows[ask.place as usize].id;
+                self.body.clear();
+                write!(self.body, "{{\"best\":{}}}", ask.count).expect("writing to memory cannot fail");
+                let path = format_args!("/api/shows/{show}/holds/");
+                write_request(out, target, "POST", path, user, self.body.as_bytes());
+            }
+            Kind::ConfirmBest => {
+                let path = format_args!("/api/holds/{}/confirm/", ask.booking);
+                write_request(out, target, "POST", path, user, b"");
             }
             Kind::Hold | Kind::Change | Kind::Extend | Kind::Release | Kind::Confirm | Kind::CancelOrder => {
                 let group = self.part.groups.group(ask.group);
-                self.body.clear();
-                let whole = ask.kind == Kind::CancelOrder && ask.seats() == group.seats;
-                if matches!(ask.kind, Kind::Hold | Kind::Change | Kind::CancelOrder) && !whole {
-                    self.body.push_str("{\"seats\":[");
-                    for seat in ask.seats().iter() {
-                        let comma = if seat == ask.seat { "" } else { "," };
-                        write!(self.body, "{comma}{seat}").expect("writing to memory cannot fail");
-                    }
-                    self.body.push_str("]}");
-                }
-                let (hold, body) = (ask.booking, self.body.as_bytes());
-                let mut post = |path: std::fmt::Arguments| write_request(out, target, "POST", path, user, body);
-                match (ask.kind, &group.code) {
-                    (Kind::Hold, _) => {
-                        let show = run_plan.plan.shows[ask.place as usize].id;
-                        post(format_args!("/api/shows/{show}/holds/"));
-                    }
-                    (Kind::Change, _) => post(format_args!("/api/holds/{hold}/change/")),
-                    (Kind::Extend, _) => post(format_args!("/api/holds/{hold}/extend/")),
-                    (Kind::Release, _) => post(format_args!("/api/holds/{hold}/release/")),
-                    (_, Some(code)) => post(format_args!("/api/orders/{}/cancel/", code.as_str())),
-                    (_, None) => post(format_args!("/api/holds/{hold}/confirm/")),
-                }
+                write_group_request(out, target, &ask, group, run_plan.plan.shows, user, &mut self.body);
             }
         }
         connection.written = 0;
@@ -209,6 +204,13 @@ impl Worker<'_> {
                         let group_answer = GroupAnswer::of(kind, &reply, |told| told.fits(&ask, group, show));
                         answer.group = Some(Box::new(group_answer));
                     }
+                    if kind.is_best() {
+                        let show = self.run_plan.plan.shows[ask.place as usize].id;
+                        let hold = self.tally.log.best.get(ask.group as usize);
+                        let held = hold.map_or(&[][..], |hold| &hold.seats);
+                        let group_answer = GroupAnswer::of(kind, &reply, |told| told.fits_party(&ask, held, show));
+                        answer.group = Some(Box::new(group_answer));
+                    }
                     if answer.booking.is_none() && kind == Kind::Book && reply.status == 201 {
                         let body = reply.body.map(|body| String::from_utf8_lossy(body).into_owned());
                         self.tally.log.unreadable += 1;
@@ -242,5 +244,40 @@ impl Worker<'_> {
         if self.needs_connections() {
             self.connect(index);
         }
+    }
+}
+
+/// Writes a request of a group.
+fn write_group_request(
+    out: &mut Vec<u8>,
+    target: &Target,
+    ask: &Ask,
+    group: &Group,
+    shows: &[Show],
+    user: &[u8],
+    text: &mut String,
+) {
+    text.clear();
+    let whole = ask.kind == Kind::CancelOrder && ask.seats() == group.seats;
+    if matches!(ask.kind, Kind::Hold | Kind::Change | Kind::CancelOrder) && !whole {
+        text.push_str("{\"seats\":[");
+        for seat in ask.seats().iter() {
+            let comma = if seat == ask.seat { "" } else { "," };
+            write!(text, "{comma}{seat}").expect("writing to memory cannot fail");
+        }
+        text.push_str("]}");
+    }
+    let (hold, body) = (ask.booking, text.as_bytes());
+    let mut post = |path: std::fmt::Arguments| write_request(out, target, "POST", path, user, body);
+    match (ask.kind, &group.code) {
+        (Kind::Hold, _) => {
+            let show = shows[ask.place as usize].id;
+            post(format_args!("/api/shows/{show}/holds/"));
+        }
+        (Kind::Change, _) => post(format_args!("/api/holds/{hold}/change/")),
+        (Kind::Extend, _) => post(format_args!("/api/holds/{hold}/extend/")),
+        (Kind::Release, _) => post(format_args!("/api/holds/{hold}/release/")),
+        (_, Some(code)) => post(format_args!("/api/orders/{}/cancel/", code.as_str())),
+        (_, None) => post(format_args!("/api/holds/{hold}/confirm/")),
     }
 }

@@ -9,7 +9,9 @@ use super::Worker;
 use super::answer::{Answer, GroupAnswer};
 use super::connection::Request;
 use crate::group::{Group, Told};
-use crate::log::{Booking, Cancel, CancelOutcome, Code, Log, Micros, Order, Outcome, Partial, Step};
+use crate::log::{
+    BestHold, Booking, Cancel, CancelOutcome, Code, Confirmed, Log, Micros, Order, Outcome, Partial, Seats, Step,
+};
 use crate::scenario::{Ask, Held, KINDS, Kind};
 
 /// Outcomes that are not an HTTP status.
@@ -76,7 +78,7 @@ pub struct Tally {
     pub seats: u64,
     /// Measured: orders created.
     pub orders: u64,
-    /// Measured: refusals of groups' requests, by their code.
+    /// Measured: refusals of the requests of groups and parties, by their code.
     pub refusals: BTreeMap<String, u64>,
     /// Decided replies (status below 500) per [`SLICE`] since the run began, warm-up included.
     pub timeline: Vec<u64>,
@@ -161,10 +163,66 @@ impl Worker<'_> {
         match ask.kind {
             Kind::Book => self.booked(ask, sent, now, answer),
             Kind::Cancel => self.cancelled(ask, sent, answer),
+            _ if ask.kind.is_best() => return self.party_answered(ask, sent, now, answer, measured),
             _ if ask.kind.is_group() => return self.group_answered(ask, sent, now, answer, measured),
             _ => return,
         }
         self.tally.seats += u64::from(measured && matches!(answer.outcome, 200 | 201));
+    }
+
+    /// Records the answer to a party that wants the best seats. A success that does not match its request counts as
+    /// unknown; receiving it is a violation by itself.
+    fn party_answered(&mut self, ask: Ask, sent: Micros, now: Micros, answer: &Answer, measured: bool) {
+        let Ask { kind, user, place: show, .. } = ask;
+        let request_id = answer.request_id;
+        let nothing = GroupAnswer::default();
+        let GroupAnswer { told, code, text, .. } = answer.group.as_deref().unwrap_or(&nothing);
+        let log = &mut self.tally.log;
+        if !text.is_empty() {
+            // The party did not name any seats.
+            let asked = Seats::default();
+            log.partial.push(Partial { kind, user, show, asked, request_id, told: text.clone() });
+        }
+        if measured && !code.is_empty() {
+            *self.tally.refusals.entry(code.clone()).or_default() += 1;
+        }
+        let told = told.as_ref().filter(|_| text.is_empty());
+        let is_unknown = answer.unknown || !text.is_empty();
+        if kind == Kind::Best {
+            let mut granted = None;
+            if let Some(Told::Hold(hold)) = told {
+                let mut seats = hold.seats.clone();
+                seats.sort_unstable();
+                let (id, together, confirmed) = (hold.id, hold.together == Some(true), Confirmed::No);
+                granted = Some((id, log.best.len() as u32));
+                let time = hold.expires_at.as_microsecond() - hold.created_at.as_microsecond();
+                let time = Micros::try_from(time).unwrap_or(0);
+                log.best.push(BestHold { id, sent, answered: now, request_id, user, seats, time, together, confirmed });
+                self.tally.seats += if measured { ask.count.into() } else { 0 };
+            } else if is_unknown {
+                log.best_unknown.push(user);
+            }
+            log.settled_cancels += u64::from(answer.settles);
+            let is_sold_out = matches!(code.as_str(), "too_few_seats" | "show_full" | "all_held");
+            return self.part.best_answered(&ask, granted, is_sold_out);
+        }
+        let hold = &mut log.best[ask.group as usize];
+        let seats = hold.seats.iter().copied();
+        if answer.settles {
+            log.settled_bookings.extend(seats.clone().map(|seat| (user, show, seat)));
+        }
+        let took = u32::try_from(now - sent).unwrap_or(u32::MAX);
+        let booking = |id, seat| Booking { id, answered: now, request_id, took, user, show, seat };
+        if let Some(Told::Order(order)) = told {
+            hold.confirmed = Code::new(&order.code).map_or(Confirmed::Unknown, Confirmed::Order);
+            log.bookings.extend(order.bookings.iter().map(|ordered| booking(ordered.id, ordered.seat_number)));
+            self.tally.orders += u64::from(measured);
+        } else if is_unknown {
+            hold.confirmed = Confirmed::Unknown;
+            log.bookings.extend(seats.map(|seat| booking(0, seat)));
+        } else {
+            hold.confirmed = Confirmed::Refused(now);
+        }
     }
 
     /// Records the answer to a group's request and passes it to the group.

@@ -138,8 +138,8 @@ pub fn work(run_plan: &RunPlan, live: &Live, offsets: &[usize], number: usize) -
         }
     };
     let share = |total: usize| total / run_plan.threads + usize::from(number < total % run_plan.threads);
-    let is_group = matches!(run_plan.plan.scenario, Scenario::Groups { .. });
-    let kept_bytes = if is_group { KEPT_ORDER_BYTES } else { KEPT_BODY_BYTES };
+    let has_orders = matches!(run_plan.plan.scenario, Scenario::Groups { .. } | Scenario::Best { .. });
+    let kept_bytes = if has_orders { KEPT_ORDER_BYTES } else { KEPT_BODY_BYTES };
     let connections = (0..share(run_plan.connections)).map(|index| Connection {
         stream: None,
         target: (index * run_plan.threads + number) % run_plan.targets.len(),

@@ -44,7 +44,9 @@ impl Worker<'_> {
             let over = limit.is_some_and(|limit| self.live.asked.fetch_add(1, Ordering::Relaxed) >= limit);
             let Some(ask) = (if over { None } else { self.part.next_ask(now) }) else {
                 // Nothing is left to request; repeats still go on.
-                self.stop_asking(now);
+                if over || !self.part.is_waiting() {
+                    self.stop_asking(now);
+                }
                 return Ok(longest);
             };
             self.idle.pop_front();
@@ -125,7 +127,8 @@ impl Worker<'_> {
             self.repeats.push_back((now + REPEAT_AFTER, request, answer.outcome));
         } else {
             // If an earlier attempt had succeeded, the stored reply would come, even if the hold is gone by now.
-            let gone = request.ask.kind.is_group() && answer.outcome == 404;
+            let kind = request.ask.kind;
+            let gone = (kind.is_group() || kind.is_best()) && answer.outcome == 404;
             answer.settles = request.doubtful && (gone || matches!(answer.outcome, 200 | 201 | 409));
             answer.unknown |= request.doubtful && !answer.settles;
             self.finish(&request, &answer);

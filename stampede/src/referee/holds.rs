@@ -172,7 +172,7 @@ impl Judge<'_> {
         }
         for partial in &log.partial {
             let what = match partial.kind {
-                Kind::Confirm | Kind::CancelOrder => "partial order",
+                Kind::Confirm | Kind::CancelOrder | Kind::ConfirmBest => "partial order",
                 _ => "partial hold",
             };
             let text = format!("a reply to user {} does not match the request", partial.user);

@@ -55,7 +55,7 @@ fn steps() -> Vec<Step> {
                 paths.extend(actions.map(|(name, needs)| (path.replace("{action}", name), Some(model), Some(needs))));
             }
         } else {
-            paths.push((route.path.replace("{file}", "admin.css"), None, None));
+            paths.push((route.path.replace("{file}", "admin.css").replace("{plan}", "rows-50"), None, None));
         }
         for (path, model, of_action) in paths {
             assert!(!path.contains('{'), "{path} has a parameter that this test does not know");
@@ -125,6 +125,8 @@ pub async fn state(app: &App) -> Vec<Vec<Vec<String>>> {
         "SELECT * FROM screens ORDER BY id",
         "SELECT * FROM shows ORDER BY id",
         "SELECT id, user_id, show_id, seat_number, status FROM bookings ORDER BY id",
+        "SELECT * FROM blocked_seats ORDER BY id",
+        "SELECT * FROM standing_blocks ORDER BY screen_id, seat_number",
         "SELECT * FROM staff_groups ORDER BY id",
         "SELECT * FROM group_permissions ORDER BY group_id, permission",
         "SELECT * FROM group_members ORDER BY user_id, group_id",
@@ -144,7 +146,11 @@ async fn few_paths_are_public() {
     let for_anyone = named(&|route| [route.get, route.post].contains(&Needs::Nothing));
     assert_eq!(for_anyone, ["/admin/login/", "/admin/static/{file}"].into());
     let for_staff = named(&|route| [route.get, route.post].contains(&Needs::Login));
-    assert_eq!(for_staff, ["/admin/", "/admin/door/", "/admin/log/", "/admin/logout/", "/admin/password/"].into());
+    let places = "/admin/plans/{plan}/places.css";
+    assert_eq!(
+        for_staff,
+        ["/admin/", "/admin/door/", "/admin/log/", "/admin/logout/", "/admin/password/", places].into()
+    );
     // A change needs more than permission to view; actions declare the permission they need.
     let changing = named(&|route| route.post == Needs::On(Permission::View));
     assert_eq!(changing, ["/admin/{model}/actions/{action}/"].into());

@@ -12,7 +12,10 @@ mod kept;
 mod links;
 mod lists;
 mod planets;
+mod plans;
 mod search;
+mod seat_changes;
+mod seats;
 mod sessions;
 mod values;
 
@@ -31,7 +34,10 @@ pub fn tests() -> Vec<Test> {
         kept::tests(),
         links::tests(),
         lists::tests(),
+        plans::tests(),
         search::tests(),
+        seat_changes::tests(),
+        seats::tests(),
         sessions::tests(),
         values::tests(),
     ]

@@ -8,6 +8,7 @@ mod me;
 mod orders;
 mod reads;
 mod refusals;
+mod seats;
 mod strict;
 
 use crate::support::Test;
@@ -22,6 +23,7 @@ pub fn tests() -> Vec<Test> {
         orders::tests(),
         reads::tests(),
         refusals::tests(),
+        seats::tests(),
         strict::tests(),
     ]
     .into_iter()

@@ -281,8 +281,9 @@ async fn four_migrate_at_once(engine: Engine) {
             Some(file) => format!("sqlite://{file}-{round}"),
             None => {
                 let of_staff = ["admin_sessions", "admin_log", "group_members", "group_permissions", "staff_groups"];
+                let of_seats = ["blocked_seats", "standing_blocks", "plans"];
                 let tables = ["bookings", "orders", "shows", "screens", "movies", "users", "id_blocks", "own_keys"];
-                for table in of_staff.into_iter().chain(tables).chain(["marquee_migrations"]) {
+                for table in of_staff.into_iter().chain(of_seats).chain(tables).chain(["marquee_migrations"]) {
                     app.sql(&format!("DROP TABLE {table}")).await;
                 }
                 app.database_url().to_owned()

@@ -20,11 +20,12 @@ pub const SECRET: &str = "Zq8-tram-Vee7-lamp-Kx2-orchard-Jm5-velvet-Wd9-salt-Ty3
 pub const PASSWORD: &str = "Sturdy-Lantern-42";
 
 /// Commands that use the tables, with valid arguments.
-pub const COMMANDS_ON_TABLES: [&[&str]; 5] = [
+pub const COMMANDS_ON_TABLES: [&[&str]; 6] = [
     &["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"],
     &["changepassword", "--noinput", "ann"],
     &["deactivate-user", "ann"],
     &["loaddata", "nothing.json"],
+    &["dumpdata"],
     &["load-sample-data"],
 ];
 

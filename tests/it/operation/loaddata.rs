@@ -19,6 +19,7 @@ tests! {
         loaddata_reads_files_from_windows once,
         loaddata_names_unreadable_input once,
         load_sample_data,
+        an_old_sample_gets_seat_plans,
     ]
 }
 
@@ -233,9 +234,9 @@ async fn loaddata_never_shrinks_below_a_taken_seat(engine: Engine) {
 }
 
 /// All rows that `loaddata` writes, with their versions.
-async fn programme(app: &App) -> Vec<Vec<String>> {
+pub async fn programme(app: &App) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    for table in ["movies", "screens", "shows"] {
+    for table in ["movies", "screens", "shows", "plans"] {
         rows.extend(app.sql(&format!("SELECT * FROM {table} ORDER BY id")).await);
     }
     rows
@@ -250,12 +251,12 @@ async fn loaddata_twice_changes_nothing(engine: Engine) {
     fs::write(&path, example).expect("a file can be written");
     let path = path.to_str().expect("UTF-8");
     let dry = Ran::from(app.marquee_with(&["loaddata", "--dry-run", path], "", &zone));
-    dry.exits(0).says(&["Would load 2 movies, 2 screens, 4 shows.", "nothing was written"]);
+    dry.exits(0).says(&["Would load 2 movies, 3 screens, 5 shows.", "nothing was written"]);
     assert!(programme(&app).await.is_empty(), "a dry run writes nothing");
-    load(&app, example, &zone).exits(0).says(&["Loaded 2 movies, 2 screens, 4 shows."]).never_says(&["WARNING"]);
+    load(&app, example, &zone).exits(0).says(&["Loaded 2 movies, 3 screens, 5 shows."]).never_says(&["WARNING"]);
     let first = programme(&app).await;
     let again = load(&app, example, &zone).exits(0).never_says(&["WARNING"]);
-    again.says(&["Loaded 0 movies, 0 screens, 0 shows.", "2 movies already exist.", "4 shows already exist."]);
+    again.says(&["Loaded 0 movies, 0 screens, 0 shows.", "2 movies already exist.", "5 shows already exist."]);
     assert_eq!(programme(&app).await, first);
 
     // Only shows, of a movie given by its id; and two movies that differ only in their ids.
@@ -432,10 +433,62 @@ async fn load_sample_data(engine: Engine) {
     assert!(!first.out.contains("Added 0 shows."), "{first:?}");
     log_in(&app, "demo", "Demo-Matinee-42").await.expect(200);
     log_in(&app, "admin", "Demo-Projector-42").await.expect(200);
-    assert_eq!(app.sql("SELECT username, is_superuser FROM users ORDER BY id").await, [["demo", "0"], ["admin", "1"]]);
+    assert_eq!(
+        app.sql("SELECT username, is_superuser FROM users WHERE password <> '!' ORDER BY id").await,
+        [["demo", "0"], ["admin", "1"]]
+    );
+    let first_ids = "SELECT username FROM users WHERE id IN (SELECT MIN(id) FROM users)";
+    assert_eq!(app.sql(first_ids).await, [["demo"]]);
     assert!(count(&app, "movies").await >= 6 && count(&app, "screens").await == 3 && count(&app, "bookings").await > 0);
     run(&app, &["check"]).says(&["ok    the count of taken seats is right"]);
+    assert_eq!(
+        app.sql("SELECT c.name, p.seats FROM screens c JOIN plans p ON p.id = c.plan_id ORDER BY c.id").await,
+        [["Screen 1", "180"], ["Screen 2", "395"], ["Studio", "60"]]
+    );
+    assert_eq!(app.sql("SELECT DISTINCT kind, release_minutes FROM standing_blocks").await, [["house", "60"]]);
+    let shows = "SELECT s.seats_taken * 100 / p.seats FROM shows s JOIN plans p ON p.id = s.plan_id";
+    let parts: Vec<f64> = app.sql(shows).await.iter().map(|row| row[0].parse().expect("a number")).collect();
+    let count_of = |is: fn(&f64) -> bool| parts.iter().filter(|part| is(part)).count();
+    assert!(count_of(|part| *part > 85.0) >= 1, "some are nearly full: {parts:?}");
+    assert!(count_of(|part| *part == 0.0) >= 20, "some are empty: {parts:?}");
+    assert!(count_of(|part| (10.0..70.0).contains(part)) >= 20, "{parts:?}");
+    let own = app.sql("SELECT COUNT(*) FROM bookings WHERE user_id = (SELECT MIN(id) FROM users)").await;
+    assert!((1..60).contains(&own[0][0].parse::<i64>().expect("a number")), "{own:?}");
+    let booked = app.sql("SELECT COUNT(*) FROM bookings WHERE status = 'booked'").await;
     let again = run(&app, &["load-sample-data"]).exits(0);
     assert!(["Added 0 shows.", "Added 9 shows."].iter().any(|text| again.out.contains(text)), "{again:?}");
-    assert_eq!(count(&app, "users").await, 2);
+    assert_eq!(count(&app, "users").await, 9);
+    if again.out.contains("Added 0 shows.") {
+        assert_eq!(app.sql("SELECT COUNT(*) FROM bookings WHERE status = 'booked'").await, booked);
+    }
+}
+
+async fn an_old_sample_gets_seat_plans(engine: Engine) {
+    let app = App::start(engine).await;
+    run(&app, &["load-sample-data"]).exits(0);
+    // As an earlier version left it: no plans, and a booking in a show.
+    for sql in [
+        "DELETE FROM bookings WHERE status = 'blocked'",
+        "DELETE FROM blocked_seats",
+        "DELETE FROM standing_blocks",
+        "UPDATE screens SET plan_id = NULL",
+        "DELETE FROM plans",
+        "UPDATE shows SET plan_id = NULL, total_seats = 500",
+    ] {
+        app.sql(sql).await;
+    }
+    let shows = "SELECT id, total_seats, seats_taken FROM shows ORDER BY id";
+    let before = app.sql(shows).await;
+    // One show is missing; it gets the plan that its screen has now.
+    let lost = "SELECT MAX(id) FROM shows WHERE seats_taken = 0";
+    let lost = app.sql(lost).await[0][0].clone();
+    app.sql(&format!("DELETE FROM shows WHERE id = {lost}")).await;
+    run(&app, &["load-sample-data"]).exits(0);
+    assert_eq!(count(&app, "plans").await, 3);
+    let after = app.sql(shows).await;
+    for show in before.iter().filter(|show| show[0] != lost) {
+        assert!(after.contains(show), "{show:?}");
+    }
+    assert!(app.sql("SELECT COUNT(*) FROM shows WHERE plan_id IS NOT NULL").await != [["0"]]);
+    run(&app, &["check"]).says(&["ok    the count of taken seats is right"]);
 }

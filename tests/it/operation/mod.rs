@@ -4,9 +4,11 @@ mod command_line;
 mod config;
 mod connections;
 mod database_commands;
+mod dumpdata;
 mod import_django;
 mod jobs;
 mod loaddata;
+mod loaddata_seats;
 mod logins;
 mod migrations;
 pub mod serving;
@@ -23,9 +25,11 @@ pub fn tests() -> Vec<Test> {
         config::tests(),
         connections::tests(),
         database_commands::tests(),
+        dumpdata::tests(),
         import_django::tests(),
         jobs::tests(),
         loaddata::tests(),
+        loaddata_seats::tests(),
         logins::tests(),
         migrations::tests(),
         serving::tests(),

@@ -111,7 +111,9 @@ async fn the_rules_of_booking_are_pure() {
                         || known.iter().any(|name| rest.starts_with(name))
                 })
             });
-            let is_pure = import.starts_with("use std::collections::") || of_the_desk;
+            // The crate of seat plans has no I/O either.
+            let is_pure = ["use std::collections::", "use seating::"].iter().any(|pure| import.starts_with(pure));
+            let is_pure = is_pure || of_the_desk;
             assert!(is_pure, "{file} imports more than a decision needs: {import}");
         }
         for word in

@@ -52,12 +52,18 @@ async fn the_client_guide_runs_as_printed() {
         // The expired token was renewed.
         "200 {\"id\":",
         r#"200 [{"id":1,"title":"#,
+        r#""plan":""#,
+        "\n304\n",
+        r#""size":"#,
         "201 {\"id\":",
         "\"seats\":[20,21,22]",
         "\"expires_in_seconds\":4",
         "200 {",
         "200 {",
         "\"seats\":[20,21],",
+        // The best seats, and their release.
+        "201 {\"id\":",
+        "200 {\"id\":",
         r#""code":"seat_taken""#,
         "409 {\"detail\":\"This seat is already booked.\"}",
         "x-error-code: seat_taken",

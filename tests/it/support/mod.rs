@@ -140,7 +140,7 @@ pub async fn is_consistent(app: &App) {
     let beyond = "SELECT b.id, b.seat_number, s.total_seats FROM bookings b JOIN shows s ON s.id = b.show_id
          WHERE b.status = 'booked' AND b.seat_number > s.total_seats";
     let miscounted = "SELECT s.id, s.seats_taken FROM shows s WHERE s.seats_taken <>
-         (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND b.status = 'booked') OR s.seats_taken > s.total_seats";
+         (SELECT COUNT(*) FROM bookings b WHERE b.show_id = s.id AND (b.status = 'booked' OR b.status = 'blocked' AND b.release_at IS NULL)) OR s.seats_taken > s.total_seats";
     let partial = "SELECT o.id, o.status, b.id, b.status FROM orders o JOIN bookings b ON b.order_id = o.id
          WHERE (o.status = 'held') <> (b.status = 'held')
          OR o.status IN ('cancelled', 'refunded') AND b.status = 'booked'

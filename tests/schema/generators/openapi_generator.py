@@ -19,8 +19,8 @@ with client.ApiClient(configuration) as api:
     show = [show for show in movies.list_shows(movie.id) if show.available_seats == show.total_seats][-1]
 
     key = str(uuid.uuid4())
-    hold = holds.hold_seats(show.id, client.Seats(seats=[5, 6]), idempotency_key=key)
-    assert holds.hold_seats(show.id, client.Seats(seats=[5, 6]), idempotency_key=key).id == hold.id
+    hold = holds.hold_seats(show.id, client.SeatsOrBest(seats=[5, 6]), idempotency_key=key)
+    assert holds.hold_seats(show.id, client.SeatsOrBest(seats=[5, 6]), idempotency_key=key).id == hold.id
     assert holds.confirm_hold(hold.id, idempotency_key=str(uuid.uuid4())).code == hold.order
     assert orders.get_order(hold.order).seats == [5, 6]
 
@@ -31,12 +31,12 @@ with client.ApiClient(configuration) as api:
             return error
         raise AssertionError(f"not refused: {reply}")
 
-    taken = refusal(holds.hold_seats, show.id, client.Seats(seats=[6, 7]))
+    taken = refusal(holds.hold_seats, show.id, client.SeatsOrBest(seats=[6, 7]))
     assert taken.status == 409 and isinstance(taken.data, client.Refusal), taken
     assert (taken.data.code, taken.data.seats) == ("seat_taken", [6])
     booked = refusal(client.BookingsApi(api).book_seat, show.id, client.BookSeat(seat_number=6))
     assert booked.status == 409 and booked.headers["X-Error-Code"] == "seat_taken", booked
-    wrong = refusal(holds.hold_seats, show.id, client.Seats(seats=[1_000_000]))
+    wrong = refusal(holds.hold_seats, show.id, client.SeatsOrBest(seats=[1_000_000]))
     assert wrong.status == 400 and "seats" in wrong.data.actual_instance, wrong
 
     # The cancellation of all seats has no body.

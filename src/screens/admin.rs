@@ -46,7 +46,7 @@ pub static SCREENS: Model = Model {
     ..Model::PLAIN
 };
 
-/// Returns the text of the link to a screen's seat plan, which has this many seats; 0 stands for no plan.
+/// Returns the text of the link to a screen's seat plan: its number of seats. Without a plan, `seats` is 0.
 fn plan_in_words(seats: i64) -> String {
     match seats {
         0 => "No plan yet".to_owned(),

@@ -247,7 +247,9 @@ pub async fn has_coming_seats(tx: &mut Tx, id: i64, now: i64) -> Result<bool> {
 /// Returns the ids of a user's bookings, and of the user's orders and holds.
 pub async fn seats_and_orders(tx: &mut Tx, id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
     let bookings: Vec<(i64,)> = tx.query("SELECT id FROM bookings WHERE user_id = ?", vec![id.into()]).await?;
-    let orders: Vec<(i64,)> = tx.query("SELECT id FROM orders WHERE user_id = ?", vec![id.into()]).await?;
+    let orders = "SELECT order_id FROM bookings WHERE user_id = ? AND order_id IS NOT NULL
+                  UNION SELECT id FROM orders WHERE indexed_user = ?";
+    let orders: Vec<(i64,)> = tx.query(orders, vec![id.into(), id.into()]).await?;
     let ids = |rows: Vec<(i64,)>| rows.into_iter().map(|(id,)| id).collect();
     Ok((ids(bookings), ids(orders)))
 }
@@ -291,10 +293,12 @@ impl FromRow for DataOfOrder {
 pub async fn data_of_orders(db: &Db, user_id: i64) -> Result<Vec<DataOfOrder>> {
     db.query(
         "SELECT o.id, o.status, o.created_at, m.title, c.name, s.date_time, b.seat_number, b.status, b.cancelled_at
-         FROM orders o JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id
+         FROM (SELECT order_id AS id FROM bookings WHERE user_id = ? AND order_id IS NOT NULL
+               UNION SELECT id FROM orders WHERE indexed_user = ?) own
+         JOIN orders o ON o.id = own.id JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id
          JOIN screens c ON c.id = s.screen_id LEFT JOIN bookings b ON b.order_id = o.id
-         WHERE o.user_id = ? ORDER BY o.created_at, o.id, b.seat_number, b.id",
-        vec![user_id.into()],
+         ORDER BY o.created_at, o.id, b.seat_number, b.id",
+        vec![user_id.into(), user_id.into()],
     )
     .await
 }

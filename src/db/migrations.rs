@@ -55,6 +55,8 @@ migrations![
     13 "0013_search_words",
     14 "0014_panel",
     15 "0015_seat_plans",
+    16 "0016_direct_orders",
+    17 "0017_drop_orders_of_a_user" waits,
 ];
 
 /// Checksums of former texts of migrations, by number. They made the same tables and rows, but took too long.

@@ -18,9 +18,9 @@ const TOGETHER: usize = 2_000;
 pub async fn adopt(db: &Db, bookings: &[RowId]) -> Result<u64> {
     let rows = db.dialect().table(RowId::COLUMNS);
     let insert = format!(
-        "INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
+        "INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version, is_direct)
          SELECT b.id, b.user_id, b.show_id, CASE b.status WHEN 'booked' THEN 'awaiting_payment' ELSE 'cancelled' END,
-             b.created_at, NULL, b.id
+             b.created_at, NULL, b.id, 1
          FROM {rows} AS d JOIN bookings b ON b.id = d.id
          WHERE b.order_id IS NULL AND b.status <> 'blocked'"
     );

@@ -85,6 +85,8 @@ records! {
         created_at: i64,
         expires_at: i64,
         version: i64,
+        /// Whether it is one booking without a hold, which has the same id, user and time.
+        is_direct: bool,
     }
 
     /// A new order that was booked without a hold by this batch and not changed since.

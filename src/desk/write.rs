@@ -1,5 +1,6 @@
 //! Writes a batch as one transaction.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::idempotency::Key;
@@ -100,6 +101,8 @@ impl Change {
 
     /// Adds the holds and orders that change, and those that are new.
     fn add_orders(&mut self, loaded: &Loaded, changes: &Changes, new: &Range<i64>) {
+        let direct = changes.new.iter().filter(|row| row.seat.row == row.order_id);
+        let direct: HashSet<(i64, i64)> = direct.map(|row| (row.order_id, row.seat.created_at)).collect();
         for (order, state) in &changes.orders {
             let (status, expires_at) = (state.status.name(), state.expires_at.unwrap_or(NEVER));
             match loaded.state.orders.get(order) {
@@ -120,6 +123,7 @@ impl Change {
                     created_at: state.created_at,
                     expires_at,
                     version: id_of(state.version, new),
+                    is_direct: direct.contains(&(*order, state.created_at)),
                 }),
             }
         }
@@ -237,10 +241,10 @@ fn goes_one_by_one(dialect: Dialect, rows: usize) -> bool {
 fn inserting_orders(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
     if goes_one_by_one(dialect, change.new_orders.len()) {
         let inserting = |order: &NewOrder| {
-            let NewOrder { id, user_id, show_id, status, created_at, expires_at, version } = *order;
+            let NewOrder { id, user_id, show_id, status, created_at, expires_at, version, is_direct } = *order;
             let mut params = [id, user_id, show_id].map(Value::Int).to_vec();
             params.push(status.into());
-            params.extend([created_at, expires_at, version].map(Value::Int));
+            params.extend([created_at, expires_at, version, i64::from(is_direct)].map(Value::Int));
             sql.insert_order.changing(1, params)
         };
         return change.new_orders.iter().map(inserting).collect();
@@ -248,7 +252,8 @@ fn inserting_orders(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Stateme
     let like_most = |order: &NewOrder| {
         let NewOrder { id, user_id, show_id, .. } = *order;
         let (status, created_at) = (Status::AwaitingPayment.name(), change.now);
-        let usual = NewOrder { id, user_id, show_id, status, created_at, expires_at: NEVER, version: id };
+        let usual =
+            NewOrder { id, user_id, show_id, status, created_at, expires_at: NEVER, version: id, is_direct: true };
         (*order == usual).then_some(BookedOrder { id, user_id, show_id })
     };
     let (booked, others) = split(&change.new_orders, like_most);

@@ -68,10 +68,10 @@ pub async fn seconds_until_next_hold(db: &Db, user_id: i64, limit: i64) -> Resul
     let now = db.dialect().now_or("?");
     // An order whose id is that of a booking was made without a hold.
     let sql = format!(
-        "SELECT {now}, o.created_at FROM orders o {} WHERE o.user_id = ? AND o.created_at > {now} - ?
+        "SELECT {now}, o.created_at FROM orders o {} WHERE o.indexed_user = ? AND o.created_at > {now} - ?
          AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)
          ORDER BY o.created_at DESC, o.id DESC LIMIT 1 OFFSET ?",
-        db.dialect().by_index("orders_of_a_user")
+        db.dialect().by_index("indirect_orders_of_a_user")
     );
     let here = clock::now();
     let params = [here, user_id, here, MINUTE, limit - 1].map(Value::Int).to_vec();

@@ -28,8 +28,15 @@ const SHOW_OF_AN_ORDER: Join = Join {
     ..Join::new("shows", "s", "t.show_id")
 };
 
+/// Orders of a customer are found through the bookings, too.
+const CUSTOMER_OF_AN_ORDER: Join = Join {
+    back: "bookings v ON v.user_id = u.id JOIN orders t ON t.id = v.order_id
+           AND NOT EXISTS (SELECT 1 FROM bookings e WHERE e.order_id = v.order_id AND e.id < v.id)",
+    ..Join::new("users", "u", "t.user_id")
+};
+
 const JOINS: &[Join] = &[
-    Join::new("users", "u", "t.user_id"),
+    CUSTOMER_OF_AN_ORDER,
     SHOW_OF_AN_ORDER,
     Join::new("movies", "m", "s.movie_id"),
     Join::new("screens", "c", "s.screen_id"),
@@ -90,16 +97,13 @@ macro_rules! cancelled_with_show {
 }
 pub(crate) use cancelled_with_show;
 
-const SEARCH: &[Search] =
-    &[Search { kind: &search::USERS, id: "t.user_id" }, Search { kind: &search::MOVIES, id: "s.movie_id" }];
+const BY_TITLE: Search = Search { kind: &search::MOVIES, id: "s.movie_id" };
 
 const BY_SHOW: Filter = Filter {
     name: "show",
     label: "Show",
     by: FilterBy::Related { sql: "t.id IN (SELECT v.order_id FROM bookings v WHERE v.show_id = {id})", model: "shows" },
 };
-const BY_USER: Filter =
-    Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.user_id", model: "users" } };
 const BY_MOVIE: Filter =
     Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "s.movie_id", model: "movies" } };
 const DATES: Option<&str> = Some("s.date_time");
@@ -126,7 +130,7 @@ pub static ORDERS: Model = Model {
         Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
         Column { name: "id", label: "Number", sql: "t.id", shown: Shown::Number, sort: Some("t.id"), ..Column::PLAIN },
     ],
-    search: SEARCH,
+    search: &[Search { kind: &search::USERS, id: "t.user_id" }, BY_TITLE],
     exact: Some(|app, typed| Box::pin(orders_with_code(app, typed))),
     filters: &[
         Filter {
@@ -141,7 +145,14 @@ pub static ORDERS: Model = Model {
         },
         BY_MOVIE,
         BY_SHOW,
-        BY_USER,
+        Filter {
+            name: "user",
+            label: "Customer",
+            by: FilterBy::Related {
+                sql: "t.id IN (SELECT v.order_id FROM bookings v WHERE v.user_id = {id})",
+                model: "users",
+            },
+        },
     ],
     dates: DATES,
     fieldsets: &[Fieldset {
@@ -247,7 +258,13 @@ pub static HOLDS: Model = Model {
     one: "hold",
     many: "holds",
     table: "orders",
-    joins: JOINS,
+    // Unlike direct orders, holds have this column, and an index begins with it.
+    joins: &[
+        Join::new("users", "u", "t.indexed_user"),
+        SHOW_OF_AN_ORDER,
+        Join::new("movies", "m", "s.movie_id"),
+        Join::new("screens", "c", "s.screen_id"),
+    ],
     // Only holds have this column, and there is an index on it.
     only: "t.held_in >= 0",
     label: "CONCAT('Hold of ', u.username, ', ', m.title, ', ', {time:s.date_time})",
@@ -267,7 +284,7 @@ pub static HOLDS: Model = Model {
         Column { name: "until", label: "Until", sql: "NULLIF(t.expires_at, 0)", shown: Shown::Moment, ..Column::PLAIN },
         Column { name: "made", label: "Created", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
     ],
-    search: SEARCH,
+    search: &[Search { kind: &search::USERS, id: "t.indexed_user" }, BY_TITLE],
     exact: Some(|app, typed| Box::pin(orders_with_code(app, typed))),
     filters: &[
         Filter {
@@ -279,7 +296,7 @@ pub static HOLDS: Model = Model {
             ]),
         },
         BY_SHOW,
-        BY_USER,
+        Filter { name: "user", label: "Customer", by: FilterBy::Related { sql: "t.indexed_user", model: "users" } },
     ],
     fieldsets: &[Fieldset {
         title: "",

@@ -25,13 +25,27 @@ impl FromRow for Head {
 pub async fn orders_of(db: &Db, plans: &Plans, user_id: i64, behind: (i64, i64), limit: usize) -> Result<Vec<Order>> {
     let most = i64::try_from(limit).unwrap_or(0);
     let (at, id) = behind;
+    let dialect = db.dialect();
+    // Direct orders are found by their bookings, see the migration 0016.
     let sql = format!(
-        "SELECT o.id, o.created_at, o.status FROM orders o {}
-         WHERE o.user_id = ? AND o.status <> 'held' AND o.created_at <= ? AND (o.created_at < ? OR o.id < ?)
-         ORDER BY o.created_at DESC, o.id DESC LIMIT ?",
-        db.dialect().by_index("orders_of_a_user")
+        "SELECT id, created_at, status FROM (
+            SELECT * FROM (
+                SELECT o.id, o.created_at, o.status FROM orders o {}
+                WHERE o.indexed_user = ? AND o.status <> 'held'
+                AND o.created_at <= ? AND (o.created_at < ? OR o.id < ?)
+                ORDER BY o.created_at DESC, o.id DESC LIMIT ?) indirect
+            UNION ALL SELECT * FROM (
+                SELECT {} o.id, o.created_at, o.status FROM bookings b {} JOIN orders o ON o.id = b.id AND o.is_direct = 1
+                WHERE b.user_id = ? AND b.created_at <= ? AND (b.created_at < ? OR b.id < ?)
+                ORDER BY b.created_at DESC, b.id DESC LIMIT ?) direct
+         ) own ORDER BY created_at DESC, id DESC LIMIT ?",
+        dialect.by_index("indirect_orders_of_a_user"),
+        dialect.in_order(),
+        dialect.by_index("bookings_of_a_user"),
     );
-    let heads: Vec<Head> = db.query(&sql, [user_id, at, at, id, most].map(Value::Int).to_vec()).await?;
+    let some = [user_id, at, at, id, most];
+    let params = [&some[..], &some[..], &[most]].concat().into_iter().map(Value::Int).collect();
+    let heads: Vec<Head> = db.query(&sql, params).await?;
     whole(db, plans, heads).await
 }
 

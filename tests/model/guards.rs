@@ -279,14 +279,15 @@ fn everything(rows: i64) -> Change {
     let ids = || 1..=rows;
     // If there are several, some are like most orders: booked by this batch, without a hold.
     let booked = || (101..=100 + rows).filter(|_| rows > 1);
-    let booked_order = |id| NewOrder {
+    let order = |id, status, created_at, expires_at, version, is_direct| NewOrder {
         id,
         user_id: 51,
         show_id: 52,
-        status: "awaiting_payment",
-        created_at: 1,
-        expires_at: NEVER,
-        version: id,
+        status,
+        created_at,
+        expires_at,
+        version,
+        is_direct,
     };
     let booked_seat = |id| NewBooking { id, user_id: 51, show_id: 52, seat: 59, status: "booked", at: 1, order_id: id };
     let (status, user_id, show_id) = ("held", 51, 52);
@@ -311,8 +312,8 @@ fn everything(rows: i64) -> Change {
             .map(|id| OrderUpdate { id, version: 1, new_version: 2, status, expires_at: 1, is_held: true, now: 1 })
             .collect(),
         new_orders: ids()
-            .map(|id| NewOrder { id, user_id, show_id, status, created_at: 53, expires_at: 54, version: 55 })
-            .chain(booked().map(booked_order))
+            .map(|id| order(id, status, 53, 54, 55, false))
+            .chain(booked().map(|id| order(id, "awaiting_payment", 1, NEVER, id, true)))
             .collect(),
         expired: all(10),
         dropped: all(20),

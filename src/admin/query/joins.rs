@@ -107,13 +107,20 @@ impl Builder {
     }
 
     /// Returns a `FROM` of the model's own table that starts with the table of this column, which has the id of the
-    /// thing that objects belong to: `s.movie_id`. Also returns the aliases in it.
-    pub fn way_from_owner(&self, column: &str) -> (String, Vec<&'static str>) {
+    /// thing that objects belong to, or with that thing: `s.movie_id`. Also returns the aliases in it, and the column
+    /// of the first table that has the id.
+    pub fn way_from_owner(&self, column: &str) -> (String, Vec<&'static str>, String) {
+        let has_a_way_back = |join: &&Join| join.on == column && !join.back.is_empty();
+        if let Some(owner) = self.model.joins.iter().find(has_a_way_back) {
+            let (from, there) = self.way_back(owner);
+            return (from, there, owner.key());
+        }
         let alias = column.split_once('.').map_or("t", |(alias, _)| alias);
-        match self.join(alias) {
+        let (from, there) = match self.join(alias) {
             Some(join) => self.way_back(join),
             None => (format!("{} t", self.model.table), Vec::new()),
-        }
+        };
+        (from, there, column.to_owned())
     }
 
     /// Returns a `FROM` that starts with a list of ids, passed as a parameter, and joins the objects to it.

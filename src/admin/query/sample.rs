@@ -57,9 +57,9 @@ impl Builder {
         if id == "t.id" || !(SAMPLE_ROWS..=BOUND).contains(&owners) {
             return Ok(if owners > BOUND { usize::MAX } else { owners });
         }
-        let (from, there) = self.way_from_owner(id);
+        let (from, there, owner) = self.way_from_owner(id);
         let only = self.only().map(Sql::unindexed);
-        let condition = Sql::all([Sql::plain(format!("{id} = sampled.id"))].into_iter().chain(only));
+        let condition = Sql::all([Sql::plain(format!("{owner} = sampled.id"))].into_iter().chain(only));
         let needed = self.needed_joins(&[&condition.text], &there);
         let some = self.owners(way, SAMPLE_ROWS);
         let objects = format!(

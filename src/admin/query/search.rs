@@ -195,8 +195,8 @@ impl Builder {
     /// Returns SQL for the ids of at most `most + 1` objects that a word matches in this way, each once, and that pass
     /// these checks. It starts with the words, as `w`, and reads their objects in the order of the index.
     pub fn found_by(&self, way: &Way, checks: Vec<Sql>, most: usize) -> Sql {
-        let (from, there) = self.way_from_owner(way.search.id);
-        let owner = Sql::plain(format!("{} = w.object_id", way.search.id));
+        let (from, there, owner) = self.way_from_owner(way.search.id);
+        let owner = Sql::plain(format!("{owner} = w.object_id"));
         let only = self.only().map(Sql::unindexed);
         let condition = Sql::all([way.condition("w"), owner].into_iter().chain(checks).chain(only));
         let needed = self.needed_joins(&[&condition.text], &there);

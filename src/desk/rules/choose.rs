@@ -39,19 +39,18 @@ impl Batch<'_> {
         let Some(show) = self.state.shows.get(&show_id) else { return Ok(false) };
         let refuses = self.limits.sales(show.sales, show.date_time).refuses_lone_seats == Some(true);
         let Some(seating) = show.seating.as_ref().filter(|_| refuses) else { return Ok(false) };
-        let mut picture = seating.picture.clone();
-        let own: Vec<i64> = own.iter().map(|seat| seat.number).collect();
-        seating.indexes(&own).into_iter().for_each(|seat| picture.set(seat, State::Free));
-        let verdict = check_selection(&seating.layout, &picture, &seating.indexes(seats));
-        let (lone, nearest) = match verdict {
-            Verdict::Allowed => (Vec::new(), Vec::new()),
-            Verdict::LastResort => (Vec::new(), Vec::new()),
-            Verdict::Refused { ref lone, ref nearest } => (seating.numbers(lone), seating.numbers(nearest)),
-        };
         self.changes.looked_at.insert(show_id);
-        match verdict {
-            Verdict::Refused { .. } => Err(BookingError::LoneSeat { lone, nearest, details: Vec::new() }),
-            other => Ok(other == Verdict::LastResort),
+        let own: Vec<i64> = own.iter().map(|seat| seat.number).collect();
+        let mut picture = seating.picture.clone();
+        seating.indexes(&own).into_iter().for_each(|seat| picture.set(seat, State::Free));
+        match check_selection(&seating.layout, &picture, &seating.indexes(seats)) {
+            Verdict::Allowed => Ok(false),
+            Verdict::LastResort => Ok(true),
+            Verdict::Refused { lone, nearest } => Err(BookingError::LoneSeat {
+                lone: seating.numbers(&lone),
+                nearest: seating.numbers(&nearest),
+                details: Vec::new(),
+            }),
         }
     }
 }

@@ -61,8 +61,8 @@ pub const TEXTS: Texts = Texts {
                      WHERE b.show_id = d.show_id AND b.active_seat >= 1 AND b.user_id = d.user_id AND b.status = 'booked')
                 END
             ELSE 0 END,
-            (SELECT COUNT(*) FROM orders o FORCE INDEX (orders_of_a_user)
-             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+            (SELECT COUNT(*) FROM orders o FORCE INDEX (indirect_orders_of_a_user)
+             WHERE o.indexed_user = d.user_id AND o.created_at > d.minute_ago
              AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id))
         FROM {rows} AS d",
     replies: "
@@ -99,8 +99,8 @@ pub const TEXTS: Texts = Texts {
                 (SELECT COUNT(*) FROM bookings b FORCE INDEX (one_holder_per_seat)
                  WHERE b.show_id = d.show_id AND b.active_seat >= 1 AND b.user_id = d.user_id AND b.status = 'booked')
             END <= d.seats)
-        AND (SELECT COUNT(*) FROM orders o FORCE INDEX (orders_of_a_user)
-             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+        AND (SELECT COUNT(*) FROM orders o FORCE INDEX (indirect_orders_of_a_user)
+             WHERE o.indexed_user = d.user_id AND o.created_at > d.minute_ago
              AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)) <= d.recent_holds",
     update_orders: "
         UPDATE {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id
@@ -109,14 +109,16 @@ pub const TEXTS: Texts = Texts {
         AND (d.is_held = 0 OR o.status = 'held'
             AND o.expires_at > COALESCE(CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), d.now))",
     insert_order: "
-        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
-        VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?)",
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version, is_direct)
+        VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?, NULLIF(?, 0))",
     insert_orders: "
-        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
-        SELECT d.id, d.user_id, d.show_id, d.status, d.created_at, NULLIF(d.expires_at, -1), d.version FROM {rows} AS d",
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version, is_direct)
+        SELECT d.id, d.user_id, d.show_id, d.status, d.created_at, NULLIF(d.expires_at, -1), d.version,
+            NULLIF(d.is_direct, 0)
+        FROM {rows} AS d",
     insert_booked_orders: "
-        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
-        SELECT d.id, d.user_id, d.show_id, 'awaiting_payment', CAST(? AS SIGNED), NULL, d.id FROM {rows} AS d",
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version, is_direct)
+        SELECT d.id, d.user_id, d.show_id, 'awaiting_payment', CAST(? AS SIGNED), NULL, d.id, 1 FROM {rows} AS d",
     end_holds: "
         UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id STRAIGHT_JOIN orders o ON o.id = b.order_id
         SET o.expires_at = 1 WHERE o.status = 'held' AND o.expires_at <= d.at",

@@ -57,8 +57,8 @@ pub const TEXTS: Texts = Texts {
                      WHERE b.show_id = d.show_id AND b.active_seat >= 1 AND b.user_id = d.user_id AND b.status = 'booked')
                 END
             ELSE 0 END,
-            (SELECT COUNT(*) FROM orders o INDEXED BY orders_of_a_user
-             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+            (SELECT COUNT(*) FROM orders o INDEXED BY indirect_orders_of_a_user
+             WHERE o.indexed_user = d.user_id AND o.created_at > d.minute_ago
              AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id))
         FROM {rows} AS d",
     replies: "
@@ -90,8 +90,8 @@ pub const TEXTS: Texts = Texts {
                 (SELECT COUNT(*) FROM bookings b INDEXED BY one_holder_per_seat
                  WHERE b.show_id = d.show_id AND b.active_seat >= 1 AND b.user_id = d.user_id AND b.status = 'booked')
             END <= d.seats)
-        AND (SELECT COUNT(*) FROM orders o INDEXED BY orders_of_a_user
-             WHERE o.user_id = d.user_id AND o.created_at > d.minute_ago
+        AND (SELECT COUNT(*) FROM orders o INDEXED BY indirect_orders_of_a_user
+             WHERE o.indexed_user = d.user_id AND o.created_at > d.minute_ago
              AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.id = o.id)) <= d.recent_holds",
     update_orders: "
         UPDATE orders AS o SET status = d.status, expires_at = NULLIF(d.expires_at, -1), version = d.new_version
@@ -99,8 +99,8 @@ pub const TEXTS: Texts = Texts {
         WHERE o.id = d.id AND o.version = d.version
         AND (d.is_held = 0 OR o.status = 'held' AND o.expires_at > d.now)",
     insert_order: "
-        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version)
-        VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?)",
+        INSERT INTO orders (id, user_id, show_id, status, created_at, expires_at, version, is_direct)
+        VALUES (?, ?, ?, ?, ?, NULLIF(?, -1), ?, NULLIF(?, 0))",
     insert_orders: "",
     insert_booked_orders: "",
     end_holds: "

@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 
 use crate::config::{Config, MAX_LIST};
 use crate::state::App;
+use crate::time::cinema::WEEKDAYS;
 use crate::time::clock::{self, SECOND};
 
 /// The cinema: its name, its time and its limits.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "Marquee", "time_zone": "Europe/Berlin", "business_day_starts_at": "05:00",
+    "film_week_starts_on": "thursday",
     "now": "2026-11-22T20:33:56.164058Z", "hold_minutes": 8, "has_sales_rules": true,
     "limits": {
         "hold_limit_minutes": 24, "hold_seats_per_user": 20, "holds_per_user": 4, "holds_per_minute": 30,
@@ -26,6 +28,9 @@ pub struct Cinema {
     /// The local time at which the cinema's day begins: an earlier show belongs to the day before.
     #[schema(pattern = "^[0-2][0-9]:[0-5][0-9]$")]
     business_day_starts_at: String,
+    /// The weekday on which new films start: `monday` to `sunday`.
+    #[schema(pattern = "^[a-z]+day$")]
+    film_week_starts_on: &'static str,
     /// The server's time, to compare a client's clock with.
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
@@ -106,6 +111,9 @@ impl Cinema {
             name: config.cinema_name.clone(),
             time_zone: config.time_zone.iana_name().unwrap_or("UTC").to_owned(),
             business_day_starts_at: config.business_day_starts_at.strftime("%H:%M").to_string(),
+            film_week_starts_on: WEEKDAYS
+                [usize::from(config.film_week_starts_on.to_monday_zero_offset().unsigned_abs())]
+            .0,
             now,
             hold_minutes: minutes(config.limits.hold.min(config.limits.hold_in_all)),
             has_sales_rules: rules.iter().any(Option::is_some),

@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::civil::Time;
+use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use self::values::{business_day_start, cinema_name, is_local, is_log_directive, origin, public_url};
+use self::values::{business_day_start, cinema_name, is_local, is_log_directive, origin, public_url, weekday};
 use crate::db::target;
 use crate::desk::policy::Limits;
 use crate::time::cinema::BusinessDays;
@@ -60,6 +60,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The local time at which a business day begins; see [`Config::business_days`].
     pub business_day_starts_at: Time,
+    /// The weekday on which new films start.
+    pub film_week_starts_on: Weekday,
     /// The time zone of the cinema.
     pub time_zone: TimeZone,
     pub log_format: LogFormat,
@@ -202,6 +204,7 @@ impl Config {
                 value => public_url(value).map(Some),
             }),
             business_day_starts_at: reader.parsed("BUSINESS_DAY_STARTS_AT", business_day_start),
+            film_week_starts_on: reader.parsed("FILM_WEEK_STARTS_ON", weekday),
             time_zone: reader.parsed("TIME_ZONE", |name| {
                 let zone = TimeZone::get(name).ok()?;
                 (!zone.is_unknown()).then_some(zone)

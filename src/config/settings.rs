@@ -189,6 +189,13 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "FILM_WEEK_STARTS_ON",
+        meaning: "The weekday on which new films start, and with which a week of the programme begins.",
+        accepts: Accepts::Text("a weekday, such as Thursday"),
+        default: Some("Thursday"),
+        example: "",
+    },
+    Setting {
         name: "TIME_ZONE",
         meaning: "The time zone of the cinema, which defines when a day begins. Times in the API are UTC.",
         accepts: Accepts::Text("a name from the IANA time zone database, such as Europe/Berlin"),

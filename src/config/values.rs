@@ -1,7 +1,9 @@
 //! Parses the values of settings that are more than a word or a number.
 
-use jiff::civil::Time;
+use jiff::civil::{Time, Weekday};
 use url::Url;
+
+use crate::time::cinema::WEEKDAYS;
 
 /// Checks for a level, or `module::path=level`. `EnvFilter` accepts more, but it also takes a
 /// misspelt level for a module name, which turns the log off.
@@ -50,6 +52,11 @@ pub(super) fn business_day_start(text: &str) -> Option<Time> {
         is_number.then(|| digits.parse().ok()).flatten()
     };
     Time::new(number(hour)?, number(minute)?, 0, 0).ok().filter(|time| time.hour() < 12)
+}
+
+/// Parses the English name of a weekday, in any letter case: `Thursday`.
+pub(super) fn weekday(text: &str) -> Option<Weekday> {
+    WEEKDAYS.into_iter().find_map(|(name, day)| name.eq_ignore_ascii_case(text).then_some(day))
 }
 
 /// Checks whether an origin is that of pages which this machine serves to itself, on any port.

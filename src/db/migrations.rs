@@ -57,6 +57,7 @@ migrations![
     15 "0015_seat_plans",
     16 "0016_direct_orders",
     17 "0017_drop_orders_of_a_user" waits,
+    18 "0018_programme",
 ];
 
 /// Checksums of former texts of migrations, by number. They made the same tables and rows, but took too long.

@@ -38,7 +38,8 @@ const STATE: &str = "CASE WHEN t.cancelled_at IS NOT NULL THEN 1 WHEN t.date_tim
      ELSE t.date_time * 4 + (t.sales_open_at IS NOT NULL) * 2 + (t.sales_close_at IS NOT NULL) END";
 
 /// SQL for a show that has not ended. The first condition is for the index; no movie is longer than two days.
-const UPCOMING: &str = "t.date_time > {now} - 172800000000 AND t.date_time + m.duration_minutes * 60000000 > {now}";
+const UPCOMING: &str = "t.date_time > {now} - 172800000000 \
+     AND t.date_time + (t.pre_show_minutes + m.duration_minutes) * 60000000 > {now}";
 
 pub static SHOWS: Model = Model {
     name: "shows",

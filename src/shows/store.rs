@@ -287,7 +287,7 @@ pub async fn days(db: &Db, spans: &[(i64, i64)]) -> Result<BTreeMap<i64, Day>> {
 pub struct BoardShow {
     pub id: i64,
     pub date_time: i64,
-    /// When the movie ends.
+    /// When the movie ends, which begins after the pre-show.
     pub until: i64,
     pub movie_title: String,
     pub screen_name: String,
@@ -318,7 +318,7 @@ impl FromRow for BoardShow {
 /// by time, at most `limit`.
 pub async fn board_shows(db: &Db, (from, until): (i64, i64), now: i64, limit: i64) -> Result<Vec<BoardShow>> {
     let sql = format!(
-        "SELECT s.id, s.date_time, s.date_time + m.duration_minutes * 60000000, m.title, c.name, {CAPACITY},
+        "SELECT s.id, s.date_time, s.date_time + (s.pre_show_minutes + m.duration_minutes) * 60000000, m.title, c.name, {CAPACITY},
          s.seats_taken - (s.total_seats - {CAPACITY}), s.cancelled_at,
          (SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id
           WHERE o.held_in = s.id AND o.expires_at > {now}) +
@@ -326,7 +326,7 @@ pub async fn board_shows(db: &Db, (from, until): (i64, i64), now: i64, limit: i6
          FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
          LEFT JOIN plans p ON p.id = s.plan_id
          WHERE s.date_time >= ? AND s.date_time < ? AND (s.date_time >= ?
-           OR s.cancelled_at IS NULL AND s.date_time + m.duration_minutes * 60000000 > ?)
+           OR s.cancelled_at IS NULL AND s.date_time + (s.pre_show_minutes + m.duration_minutes) * 60000000 > ?)
          ORDER BY s.date_time, s.id LIMIT ?",
         now = db.dialect().now_or("?")
     );
@@ -357,12 +357,12 @@ pub struct Overlap {
 pub async fn overlaps(tx: &mut Tx, id: i64, turnaround: i64) -> Result<Vec<Overlap>> {
     let found: Vec<(String, i64, i64)> = tx
         .query(
-            "SELECT m.title, s.date_time, s.date_time + m.duration_minutes * 60000000
+            "SELECT m.title, s.date_time, s.date_time + (s.pre_show_minutes + m.duration_minutes) * 60000000
              FROM shows t JOIN movies n ON n.id = t.movie_id JOIN shows s ON s.screen_id = t.screen_id
              JOIN movies m ON m.id = s.movie_id
              WHERE t.id = ? AND s.id <> t.id AND s.cancelled_at IS NULL AND s.date_time > t.date_time - ?
-             AND s.date_time < t.date_time + n.duration_minutes * 60000000 + ?
-             AND s.date_time + m.duration_minutes * 60000000 + ? > t.date_time
+             AND s.date_time < t.date_time + (t.pre_show_minutes + n.duration_minutes) * 60000000 + ?
+             AND s.date_time + (s.pre_show_minutes + m.duration_minutes) * 60000000 + ? > t.date_time
              ORDER BY s.date_time, s.id",
             vec![id.into(), LONGEST_MOVIE.into(), turnaround.into(), turnaround.into()],
         )
@@ -402,12 +402,12 @@ const COLLISIONS_MAX: i64 = 1_000;
 /// that, ordered by time.
 pub async fn collisions(tx: &mut Tx, movie_id: i64, turnaround: i64) -> Result<Vec<Collision>> {
     tx.query(
-        "SELECT t.id, s.id, c.name, t.date_time, t.date_time + n.duration_minutes * 60000000, m.title, s.date_time
+        "SELECT t.id, s.id, c.name, t.date_time, t.date_time + (t.pre_show_minutes + n.duration_minutes) * 60000000, m.title, s.date_time
          FROM shows t JOIN movies n ON n.id = t.movie_id JOIN screens c ON c.id = t.screen_id
          JOIN shows s ON s.screen_id = t.screen_id JOIN movies m ON m.id = s.movie_id
          WHERE t.movie_id = ? AND t.date_time > ? AND t.cancelled_at IS NULL AND s.cancelled_at IS NULL
          AND s.id <> t.id AND s.date_time >= t.date_time
-         AND s.date_time < t.date_time + n.duration_minutes * 60000000 + ?
+         AND s.date_time < t.date_time + (t.pre_show_minutes + n.duration_minutes) * 60000000 + ?
          ORDER BY t.date_time, t.id, s.date_time, s.id LIMIT ?",
         vec![movie_id.into(), clock::now().into(), turnaround.into(), COLLISIONS_MAX.into()],
     )

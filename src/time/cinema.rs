@@ -1,10 +1,21 @@
 //! The cinema's local time: the only place that formats and parses it. Everything else has UTC microseconds.
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
 
 use super::clock;
+
+/// The weekdays with their names in settings and in the API.
+pub const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
 
 /// Returns a time as the cinema's clocks show it. A time outside the calendar is clamped to it.
 pub fn local(micros: i64, zone: &TimeZone) -> Zoned {

@@ -108,6 +108,12 @@ enum Command {
     /// sales rules: "sales_open_at", "sales_close_at", "order_limit", "user_limit", "refuses_lone_seats" (true or
     /// false); without them, the settings apply. Shows that overlap on a screen are loaded, with a warning.
     ///
+    /// For the programme, a movie may have "original_title", "synopsis", "genres" (a list), "rating" with its
+    /// "rating_system", "release_date" (YYYY-MM-DD), "distributor", "imdb_id" and "tmdb_id"; a show may have "format" (such
+    /// as 3D), "language" and "subtitles" (BCP 47 tags), "labels" (a list, such as ["OmU"]), "audio_description",
+    /// "captions" and "relaxed" (true or false), "pre_show_minutes", and "unlisted_key", with which it is in no list. What
+    /// the file does not mention stays as it is.
+    ///
     /// A screen may have a seat "plan", as docs/seat-plans.md describes: a text grid, as one text or as a list of its
     /// lines, or an object in our JSON. If it differs from the screen's plan, it becomes a new version. New shows get
     /// it, and so do shows of the file that have not begun and have nothing sold or held; the others keep their seats,

@@ -40,6 +40,18 @@ fn clean_except(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     cleaned.trim().to_owned()
 }
 
+/// Returns the names of a list, separated by ", ", each once.
+pub fn names(text: &str) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split([',', ';', '\n']).map(clean) {
+        let is_there = names.iter().any(|known| known.to_lowercase() == name.to_lowercase());
+        if !name.is_empty() && !is_there {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
 /// Whether a letter is written from right to left.
 fn is_right_to_left(c: char) -> bool {
     matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}'

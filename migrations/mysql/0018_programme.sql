@@ -1,22 +1,22 @@
--- What a programme says about a movie. Genres are names separated by ", ". A rating is that of a system, such as FSK or
--- MPA. A release date is YYYY-MM-DD. Empty texts stand for what is not known. `poster` is the hash of its poster, in
+-- Facts about a movie for the programme; an empty text stands for an unknown one. Genres are names separated by ", ". A
+-- rating is that of a system, such as FSK or MPA. A release date is YYYY-MM-DD. `poster` is the hash of its poster, in
 -- hexadecimal digits; see the table posters.
 ALTER TABLE movies ADD COLUMN original_title VARCHAR(255) NOT NULL DEFAULT '';
 ALTER TABLE movies ADD COLUMN synopsis VARCHAR(5000) NOT NULL DEFAULT '';
 ALTER TABLE movies ADD COLUMN genres VARCHAR(255) NOT NULL DEFAULT '';
-ALTER TABLE movies ADD COLUMN rating VARCHAR(20) NOT NULL DEFAULT '';
-ALTER TABLE movies ADD COLUMN rating_system VARCHAR(20) NOT NULL DEFAULT '';
-ALTER TABLE movies ADD COLUMN release_date VARCHAR(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+ALTER TABLE movies ADD COLUMN rating VARCHAR(255) NOT NULL DEFAULT '';
+ALTER TABLE movies ADD COLUMN rating_system VARCHAR(255) NOT NULL DEFAULT '';
+ALTER TABLE movies ADD COLUMN release_date VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
 ALTER TABLE movies ADD COLUMN distributor VARCHAR(255) NOT NULL DEFAULT '';
-ALTER TABLE movies ADD COLUMN imdb_id VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+ALTER TABLE movies ADD COLUMN imdb_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
 ALTER TABLE movies ADD COLUMN tmdb_id BIGINT;
 ALTER TABLE movies ADD COLUMN poster VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
 
 -- The version that a show plays. Languages are BCP 47 tags; labels, such as OV and OmU, are separated by ", ".
-ALTER TABLE shows ADD COLUMN format VARCHAR(20) NOT NULL DEFAULT '';
-ALTER TABLE shows ADD COLUMN language VARCHAR(35) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
-ALTER TABLE shows ADD COLUMN subtitles VARCHAR(35) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
-ALTER TABLE shows ADD COLUMN labels VARCHAR(60) NOT NULL DEFAULT '';
+ALTER TABLE shows ADD COLUMN format VARCHAR(255) NOT NULL DEFAULT '';
+ALTER TABLE shows ADD COLUMN language VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+ALTER TABLE shows ADD COLUMN subtitles VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+ALTER TABLE shows ADD COLUMN labels VARCHAR(255) NOT NULL DEFAULT '';
 ALTER TABLE shows ADD COLUMN audio_description TINYINT NOT NULL DEFAULT 0;
 ALTER TABLE shows ADD COLUMN captions TINYINT NOT NULL DEFAULT 0;
 ALTER TABLE shows ADD COLUMN relaxed TINYINT NOT NULL DEFAULT 0;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::config::{Config, MAX_LIST};
 use crate::state::App;
-use crate::time::cinema::WEEKDAYS;
+use crate::time::cinema::weekday_name;
 use crate::time::clock::{self, SECOND};
 
 /// The cinema: its name, its time and its limits.
@@ -111,9 +111,7 @@ impl Cinema {
             name: config.cinema_name.clone(),
             time_zone: config.time_zone.iana_name().unwrap_or("UTC").to_owned(),
             business_day_starts_at: config.business_day_starts_at.strftime("%H:%M").to_string(),
-            film_week_starts_on: WEEKDAYS
-                [usize::from(config.film_week_starts_on.to_monday_zero_offset().unsigned_abs())]
-            .0,
+            film_week_starts_on: weekday_name(config.film_week_starts_on),
             now,
             hold_minutes: minutes(config.limits.hold.min(config.limits.hold_in_all)),
             has_sales_rules: rules.iter().any(Option::is_some),

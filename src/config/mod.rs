@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use self::values::{business_day_start, cinema_name, is_local, is_log_directive, origin, public_url, weekday};
+use self::values::{business_day_start, cinema_name, is_local, is_log_directive, origin, public_url, shown, weekday};
 use crate::db::target;
 use crate::desk::policy::Limits;
 use crate::time::cinema::BusinessDays;
@@ -592,12 +592,4 @@ fn integer_in_range(name: &str, value: &str) -> Option<i64> {
         unreachable!("a test reads every setting");
     };
     decouple::integer(value).filter(|number| (min..=max).contains(number))
-}
-
-/// Formats a value for a fault message: quoted, escaped, and shortened if it is long.
-fn shown(value: &str) -> String {
-    match value.char_indices().nth(60) {
-        Some((end, _)) => format!("{:?}…", &value[..end]),
-        None => format!("{value:?}"),
-    }
 }

@@ -367,18 +367,6 @@ fn business_days_begin_in_the_morning() {
 }
 
 #[test]
-fn film_weeks_begin_on_a_weekday() {
-    use jiff::civil::Weekday;
-    assert_eq!(load("").expect("valid").film_week_starts_on, Weekday::Thursday);
-    for (text, day) in [("Wednesday", Weekday::Wednesday), ("friday", Weekday::Friday), ("SUNDAY", Weekday::Sunday)] {
-        assert_eq!(load(&format!("FILM_WEEK_STARTS_ON={text}")).expect(text).film_week_starts_on, day);
-    }
-    for text in ["", "4", "Thu", "Donnerstag"] {
-        assert!(faults(&format!("FILM_WEEK_STARTS_ON={text}")).starts_with("FILM_WEEK_STARTS_ON: "), "{text}");
-    }
-}
-
-#[test]
 fn debug_output_hides_the_secrets() {
     let config = load("SECRET_KEY=hunter2\nDATABASE_URL=mysql://u:hunter2@db/n").expect("valid");
     assert!(!format!("{config:?}").contains("hunter2"));

@@ -54,6 +54,14 @@ pub(super) fn business_day_start(text: &str) -> Option<Time> {
     Time::new(number(hour)?, number(minute)?, 0, 0).ok().filter(|time| time.hour() < 12)
 }
 
+/// Formats a value for a fault message: quoted, escaped, and shortened if it is long.
+pub(super) fn shown(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}…", &value[..end]),
+        None => format!("{value:?}"),
+    }
+}
+
 /// Parses the English name of a weekday, in any letter case: `Thursday`.
 pub(super) fn weekday(text: &str) -> Option<Weekday> {
     WEEKDAYS.into_iter().find_map(|(name, day)| name.eq_ignore_ascii_case(text).then_some(day))
@@ -88,5 +96,14 @@ mod tests {
         ] {
             assert!(!is_local(other), "{other}");
         }
+    }
+
+    #[test]
+    fn weekdays_are_read_in_any_letter_case() {
+        for (text, day) in [("Wednesday", Weekday::Wednesday), ("friday", Weekday::Friday), ("SUNDAY", Weekday::Sunday)]
+        {
+            assert_eq!(weekday(text), Some(day));
+        }
+        assert!(["", "4", "Thu", "Donnerstag"].into_iter().all(|text| weekday(text).is_none()));
     }
 }

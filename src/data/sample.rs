@@ -12,8 +12,10 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use seating::plan::Plan;
 
+mod movies;
 mod seats;
 
+use self::movies::MOVIES;
 use self::seats::{Audience, SCREENS};
 
 use crate::accounts::{NewUser, signup, store as users, username};
@@ -23,6 +25,7 @@ use crate::desk::Desk;
 use crate::desk::command::Origin;
 use crate::desk::policy::Limits;
 use crate::identity::{AccountError, hashing};
+use crate::movies::details::Details;
 use crate::movies::store as movie_store;
 use crate::plans::store as plan_store;
 use crate::screens::store as screen_store;
@@ -37,21 +40,6 @@ Demo logins: customer  demo / Demo-Matinee-42
 /// Username, email, password, whether an administrator.
 const USERS: [(&str, &str, &str, bool); 2] =
     [("demo", "demo@example.com", "Demo-Matinee-42", false), ("admin", "admin@example.com", "Demo-Projector-42", true)];
-
-/// Titles and minutes; none of these movies exists.
-const MOVIES: [(&str, i64); 8] = [
-    ("The Cartographer's Daughter", 128),
-    ("Salt on the Windowpane", 104),
-    ("Eleven Floors to Morning", 97),
-    ("A Lighthouse for Ottilie", 88),
-    ("The Orchard Protocol", 139),
-    ("Midnight at the Tin Museum", 112),
-    ("Sparrows in the Engine Room", 91),
-    ("The Last Tram to Velden", 119),
-];
-
-/// How much people like each of these movies.
-const POPULARITY: [f64; 8] = [1.2, 0.9, 0.7, 0.45, 1.2, 0.9, 0.6, 0.8];
 
 /// Customers who book most of the seats. Nobody can log in as one of them.
 const GUESTS: [&str; 7] =
@@ -157,12 +145,13 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
                         let (movie_id, screen_id) = (movies[movie], *screen_id);
                         let draft = ShowDraft { movie_id, screen_id, date_time, ..ShowDraft::default() };
                         let PutOutcome::Done(id) = show_store::put_show(&mut tx, None, draft).await? else { continue };
+                        show_store::put_presentation(&mut tx, id, &MOVIES[movie].presentation(turn)).await?;
                         added += 1;
                         id
                     }
                 };
                 let soon = (BOOKED_DAYS - day).max(0) as f64 / BOOKED_DAYS as f64;
-                let part = (DEMAND[slot] * POPULARITY[movie] * (soon * 1.3).min(1.0)).min(FULL);
+                let part = (DEMAND[slot] * MOVIES[movie].popularity * (soon * 1.3).min(1.0)).min(FULL);
                 booked.push(Booked { show_id: id, part, turn });
             }
         }
@@ -270,12 +259,17 @@ async fn ensure_user(db: &Db, name: &str, email: String, password: String, is_su
 async fn ensure_programme(db: &Db) -> Result<(Vec<i64>, Vec<i64>), DbError> {
     let mut tx = db.begin().await?;
     let (mut movies, mut screens) = (Vec::new(), Vec::new());
-    for (title, minutes) in MOVIES {
-        let known = movie_store::movies_titled(&mut tx, title).await?;
-        movies.push(match known.first() {
+    for movie in &MOVIES {
+        let known = movie_store::movies_titled(&mut tx, movie.title).await?;
+        let id = match known.first() {
             Some((id, _)) => *id,
-            None => movie_store::put_movie(&mut tx, None, title, minutes).await?,
-        });
+            None => movie_store::put_movie(&mut tx, None, movie.title, movie.minutes).await?,
+        };
+        // An earlier version made it without details.
+        if movie_store::details(&mut tx, id).await? == Some(Details::default()) {
+            movie_store::put_details(&mut tx, id, &movie.details()).await?;
+        }
+        movies.push(id);
     }
     for screen in SCREENS {
         let id = match screen_store::screen_named(&mut tx, screen.name).await? {

@@ -31,23 +31,61 @@ pub async fn contents(db: &Db) -> Result<Contents> {
     Ok(Contents { users, movies, screens, shows, first_user })
 }
 
-/// A movie, as `dumpdata` writes it.
+/// A movie, as `dumpdata` writes it, without unknown facts.
 #[derive(Serialize)]
 pub struct DumpedMovie {
     pub id: i64,
     title: String,
     duration_minutes: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    original_title: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    synopsis: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    genres: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    rating: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    rating_system: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    release_date: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    distributor: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    imdb_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tmdb_id: Option<i64>,
 }
 
 impl FromRow for DumpedMovie {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(DumpedMovie { id: row.take()?, title: row.take()?, duration_minutes: row.take()? })
+        Ok(DumpedMovie {
+            id: row.take()?,
+            title: row.take()?,
+            duration_minutes: row.take()?,
+            original_title: row.take()?,
+            synopsis: row.take()?,
+            genres: names(&row.take::<String>()?),
+            rating: row.take()?,
+            rating_system: row.take()?,
+            release_date: row.take()?,
+            distributor: row.take()?,
+            imdb_id: row.take()?,
+            tmdb_id: row.take()?,
+        })
     }
+}
+
+/// Returns the names of a list.
+fn names(list: &str) -> Vec<String> {
+    list.split(", ").filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Returns the movies whose ids are higher than this one, ordered by id, at most `most`.
 pub async fn movies_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<DumpedMovie>> {
-    let sql = "SELECT id, title, duration_minutes FROM movies WHERE id > ? ORDER BY id LIMIT ?";
+    let sql =
+        "SELECT id, title, duration_minutes, original_title, synopsis, genres, rating, rating_system, release_date,
+               distributor, imdb_id, tmdb_id FROM movies WHERE id > ? ORDER BY id LIMIT ?";
     tx.query(sql, vec![id.into(), most.into()]).await
 }
 
@@ -58,7 +96,7 @@ pub async fn screens_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<(i64, 
     tx.query(sql, vec![id.into(), most.into()]).await
 }
 
-/// A show, as `dumpdata` writes it.
+/// A show, as `dumpdata` writes it, without unknown facts.
 #[derive(Serialize)]
 pub struct DumpedShow {
     pub id: i64,
@@ -79,6 +117,24 @@ pub struct DumpedShow {
     user_limit: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refuses_lone_seats: Option<bool>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    format: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    language: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    subtitles: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    audio_description: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    captions: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    relaxed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pre_show_minutes: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlisted_key: Option<String>,
 }
 
 impl FromRow for DumpedShow {
@@ -94,6 +150,15 @@ impl FromRow for DumpedShow {
             order_limit: row.take()?,
             user_limit: row.take()?,
             refuses_lone_seats: row.take::<Option<i64>>()?.map(|refuses| refuses == 1),
+            format: row.take()?,
+            language: row.take()?,
+            subtitles: row.take()?,
+            labels: names(&row.take::<String>()?),
+            audio_description: row.take::<i64>()? == 1,
+            captions: row.take::<i64>()? == 1,
+            relaxed: row.take::<i64>()? == 1,
+            pre_show_minutes: Some(row.take()?).filter(|minutes| *minutes > 0),
+            unlisted_key: row.take()?,
         })
     }
 }
@@ -102,7 +167,8 @@ impl FromRow for DumpedShow {
 pub async fn shows_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<DumpedShow>> {
     let sql = format!(
         "SELECT {} s.id, s.movie_id, s.screen_id, s.date_time, CASE WHEN c.plan_id IS NULL THEN s.total_seats END,
-         s.sales_open_at, s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats
+         s.sales_open_at, s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.format,
+         s.language, s.subtitles, s.labels, s.audio_description, s.captions, s.relaxed, s.pre_show_minutes, s.unlisted_key
          FROM shows s JOIN screens c ON c.id = s.screen_id
          WHERE s.id > ? AND s.cancelled_at IS NULL ORDER BY s.id LIMIT ?",
         tx.dialect().in_order()

@@ -33,6 +33,7 @@ pub mod staff;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod unlisted;
 pub mod write;
 
 use std::collections::HashMap;

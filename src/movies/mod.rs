@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod details;
 pub mod store;
 
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! The SQL of movies.
 
 use super::Movie;
-use crate::db::{Db, FromRow, Query, Result, Row, Tx};
+use super::details::Details;
+use crate::db::{Db, FromRow, Query, Result, Row, Tx, Value};
 use crate::search::{self, store as words};
 
 impl FromRow for Movie {
@@ -69,4 +70,54 @@ pub async fn movies_titled(tx: &mut Tx, title: &str) -> Result<Vec<(i64, i64)>> 
 /// Returns the title and minutes of a movie.
 pub async fn movie(tx: &mut Tx, id: i64) -> Result<Option<(String, i64)>> {
     tx.query_one("SELECT title, duration_minutes FROM movies WHERE id = ?", vec![id.into()]).await
+}
+
+/// The columns of [`Details`].
+const DETAILS: &str =
+    "original_title, synopsis, genres, rating, rating_system, release_date, distributor, imdb_id, tmdb_id";
+
+impl FromRow for Details {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Details {
+            original_title: row.take()?,
+            synopsis: row.take()?,
+            genres: row.take()?,
+            rating: row.take()?,
+            rating_system: row.take()?,
+            release_date: row.take()?,
+            distributor: row.take()?,
+            imdb_id: row.take()?,
+            tmdb_id: row.take()?,
+        })
+    }
+}
+
+/// Returns the details of a movie.
+pub async fn details(tx: &mut Tx, id: i64) -> Result<Option<Details>> {
+    tx.query_one(&format!("SELECT {DETAILS} FROM movies WHERE id = ?"), vec![id.into()]).await
+}
+
+/// Writes the details of a movie. They are part of the change that [`put_movie`] counts as a version.
+pub async fn put_details(tx: &mut Tx, id: i64, details: &Details) -> Result<()> {
+    let Details {
+        original_title,
+        synopsis,
+        genres,
+        rating,
+        rating_system,
+        release_date,
+        distributor,
+        imdb_id,
+        tmdb_id,
+    } = details;
+    let texts = [original_title, synopsis, genres, rating, rating_system, release_date, distributor, imdb_id];
+    let mut params: Vec<Value> = texts.map(Value::from).to_vec();
+    params.extend([(*tmdb_id).into(), id.into()]);
+    tx.execute(
+        "UPDATE movies SET original_title = ?, synopsis = ?, genres = ?, rating = ?, rating_system = ?, release_date = ?,
+         distributor = ?, imdb_id = ?, tmdb_id = ? WHERE id = ?",
+        params,
+    )
+    .await?;
+    Ok(())
 }

@@ -1,28 +1,23 @@
 //! Shows in the admin panel.
 
+use super::fields::{FIELDSETS, STATE, held};
+use super::presentation::Presentation;
 use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
 use super::{cancelling, copying, sales};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Leads, Model, PageLink,
-    Permission, SaveError, Search, Shown, UsedBy, Work,
+    Action, Column, Field, Filter, FilterBy, FormValues, Join, Kind, Leads, Model, PageLink, Permission, SaveError,
+    Search, Shown, UsedBy, Work,
 };
 use crate::db::DbError;
 use crate::desk::blocking;
 use crate::desk::policy::Sales;
+use crate::desk::unlisted;
 use crate::orders::touched;
 use crate::plans::moving;
 use crate::search;
 use crate::state::App;
 use crate::time::clock;
-
-/// SQL for the number of seats that are on hold.
-macro_rules! held {
-    () => {
-        "(SELECT COUNT(*) FROM orders o JOIN bookings b ON b.order_id = o.id \
-         WHERE o.held_in = t.id AND o.expires_at > {now})"
-    };
-}
 
 /// SQL for the number of seats that are blocked for a while, which `seats_taken` does not count.
 macro_rules! blocked {
@@ -30,12 +25,6 @@ macro_rules! blocked {
         "(SELECT COUNT(*) FROM blocked_seats k WHERE k.show_id = t.id AND k.release_at > {now})"
     };
 }
-
-/// SQL for the state of a show if its row alone determines it. Otherwise, a number made of the values that determine it
-/// together with the settings.
-const STATE: &str = "CASE WHEN t.cancelled_at IS NOT NULL THEN 1 WHEN t.date_time <= {now} THEN 2 \
-     WHEN t.sales_open_at > {now} THEN 3 WHEN t.sales_close_at <= {now} THEN 4 WHEN t.seats_taken >= t.total_seats THEN 5 \
-     ELSE t.date_time * 4 + (t.sales_open_at IS NOT NULL) * 2 + (t.sales_close_at IS NOT NULL) END";
 
 /// SQL for a show that has not ended. The first condition is for the index; no movie is longer than two days.
 const UPCOMING: &str = "t.date_time > {now} - 172800000000 \
@@ -92,6 +81,13 @@ pub static SHOWS: Model = Model {
             leads: Leads::Page("/admin/shows/{id}/seats/"),
             ..Column::PLAIN
         },
+        Column {
+            name: "presentation",
+            label: "Presentation",
+            sql: "TRIM(CONCAT(t.format, ' ', REPLACE(t.labels, ',', ''), CASE WHEN t.unlisted_key IS NULL THEN '' \
+                  ELSE ' unlisted' END))",
+            ..Column::PLAIN
+        },
         Column { name: "sales", label: "Sales", sql: STATE, shown: Shown::Made(sales::in_words), ..Column::PLAIN },
     ],
     order: "begins",
@@ -120,127 +116,7 @@ pub static SHOWS: Model = Model {
         Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "t.movie_id", model: "movies" } },
     ],
     dates: Some("t.date_time"),
-    fieldsets: &[
-        Fieldset {
-            title: "",
-            help: "",
-            fields: &[
-                Field {
-                    name: "movie_id",
-                    label: "Movie",
-                    sql: "t.movie_id",
-                    kind: Kind::Related { model: "movies" },
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "date_time",
-                    label: "Begins",
-                    help: "Local time at the cinema ({zone}).",
-                    sql: "t.date_time",
-                    kind: Kind::Moment,
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "screen_id",
-                    label: "Screen",
-                    sql: "t.screen_id",
-                    kind: Kind::Related { model: "screens" },
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "total_seats",
-                    label: "Seats",
-                    help: "Number of seats. Seats are numbered from 1.",
-                    sql: "t.total_seats",
-                    kind: Kind::Number { least: 1, most: 100_000 },
-                    ..Field::PLAIN
-                },
-            ],
-        },
-        Fieldset {
-            title: "Sales rules",
-            help: "Leave a field empty to use the default for all shows, which is part of the settings.",
-            fields: &[
-                Field {
-                    name: "sales_open_at",
-                    label: "Sales open at",
-                    sql: "t.sales_open_at",
-                    kind: Kind::Moment,
-                    required: false,
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "sales_close_at",
-                    label: "Sales close at",
-                    help: "Sales always end when the show begins.",
-                    sql: "t.sales_close_at",
-                    kind: Kind::Moment,
-                    required: false,
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "order_limit",
-                    label: "Max. seats per order",
-                    sql: "t.order_limit",
-                    kind: Kind::Number { least: 1, most: 1_000_000 },
-                    required: false,
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "user_limit",
-                    label: "Max. seats per customer",
-                    help: "All orders together.",
-                    sql: "t.user_limit",
-                    kind: Kind::Number { least: 1, most: 1_000_000 },
-                    required: false,
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "refuses_lone_seats",
-                    label: "Single free seats",
-                    help: "Whether customers may choose seats that leave a single free one in a row.",
-                    sql: "CASE WHEN t.refuses_lone_seats = 1 THEN 'refused' WHEN t.refuses_lone_seats = 0 THEN 'allowed' \
-                          ELSE '' END",
-                    kind: Kind::Choice(&[("allowed", "Allowed"), ("refused", "Refused")]),
-                    required: false,
-                    ..Field::PLAIN
-                },
-            ],
-        },
-        Fieldset {
-            title: "Currently",
-            help: "",
-            fields: &[
-                Field {
-                    name: "sales",
-                    label: "Sales",
-                    sql: STATE,
-                    kind: Kind::Made(sales::in_words),
-                    access: FieldAccess::Shown,
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "sold",
-                    label: "Seats sold",
-                    sql: "t.seats_taken",
-                    kind: Kind::Number { least: 0, most: i64::MAX },
-                    access: FieldAccess::Shown,
-                    leads: Leads::Objects("bookings"),
-                    ..Field::PLAIN
-                },
-                Field {
-                    name: "held",
-                    label: "Seats on hold",
-                    help: "Not yet confirmed.",
-                    sql: held!(),
-                    kind: Kind::Number { least: 0, most: i64::MAX },
-                    access: FieldAccess::Shown,
-                    leads: Leads::Objects("holds"),
-                    ..Field::PLAIN
-                },
-            ],
-        },
-    ],
+    fieldsets: FIELDSETS,
     used_by: &[
         UsedBy { model: "bookings", by: "t.show_id" },
         UsedBy { model: "orders", by: "t.id IN (SELECT b.order_id FROM bookings b WHERE b.show_id = {id})" },
@@ -355,7 +231,8 @@ pub static SHOWS: Model = Model {
             ..Action::PLAIN
         },
     ],
-    notice: "CASE WHEN t.cancelled_at IS NOT NULL THEN CONCAT('This show was cancelled on ', {time:t.cancelled_at}, \
+    notice: "CASE WHEN t.cancelled_at IS NULL AND t.unlisted_key IS NOT NULL THEN CONCAT('This show is unlisted. It is at \
+             /api/shows/', t.id, '/?key=', t.unlisted_key) WHEN t.cancelled_at IS NOT NULL THEN CONCAT('This show was cancelled on ', {time:t.cancelled_at}, \
              '. Customers do not see it any more, and nobody can book it.') ELSE '' END",
     save: Some(|work, id, values| Box::pin(save(work, id, values))),
     delete: Some(|work, id| Box::pin(delete(work, id))),
@@ -407,6 +284,8 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
             return Err(SaveError::Faults(vec![("total_seats", text)]));
         }
     };
+    let presentation = presentation_of(work, before.as_ref().map(|known| known.id), values).await?;
+    store::put_presentation(work.tx, id, &presentation).await?;
     if !values.anyway {
         let warnings = warnings(work, id, before, &draft).await?;
         if !warnings.is_empty() {
@@ -414,6 +293,37 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
         }
     }
     Ok(id)
+}
+
+/// Returns the presentation in a form. A show that becomes unlisted gets a new key. Stored values that stay are not judged.
+async fn presentation_of(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<Presentation, SaveError> {
+    let stored = match id {
+        Some(id) => store::presentation(work.tx, id).await?.unwrap_or_default(),
+        None => Presentation::default(),
+    };
+    let unlisted_key = match (values.int("unlisted"), stored.unlisted_key.clone()) {
+        (Some(1), None) => Some(unlisted::new_key().map_err(|error| DbError::Other(error.to_string()))?),
+        (Some(1), known) => known,
+        _ => None,
+    };
+    let text = |name| values.text(name).to_owned();
+    let yes = |name| values.int(name) == Some(1);
+    let mut presentation = Presentation {
+        format: text("format"),
+        language: text("language"),
+        subtitles: text("subtitles"),
+        labels: text("labels"),
+        audio_description: yes("audio_description"),
+        captions: yes("captions"),
+        relaxed: yes("relaxed"),
+        pre_show_minutes: values.int("pre_show_minutes").unwrap_or_default(),
+        unlisted_key,
+    };
+    presentation.tidy();
+    match presentation.new_faults(&stored) {
+        faults if faults.is_empty() => Ok(presentation),
+        faults => Err(SaveError::Faults(faults)),
+    }
 }
 
 /// Gives a show that gets another screen the seats of that screen, and returns the draft with the seats that the show has

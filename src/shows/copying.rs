@@ -9,6 +9,7 @@ use super::texts::{count_text, overlap_warnings};
 use crate::admin::{FieldChange, FormValues, Report, SaveError};
 use crate::db::{DbError, Tx};
 use crate::desk::policy::Sales;
+use crate::desk::unlisted;
 use crate::state::App;
 use crate::time::cinema::{self, ClockChange};
 use crate::time::clock;
@@ -93,6 +94,7 @@ async fn copy_all(
             let PutOutcome::Done(id) = store::put_show(&mut tx, None, draft).await? else {
                 return Err(SaveError::Db(DbError::Other("a seat of a new show is taken".into())));
             };
+            copy_presentation(&mut tx, source.id, id).await?;
             let name = StoredShow { id, draft, ..source.clone() }.label(zone);
             past += i64::from(draft.date_time <= clock::now());
             warnings.extend(oddity.map(|oddity| format!("{name}: {oddity}")));
@@ -120,6 +122,15 @@ async fn copy_all(
         report.not_done.push(format!("{text} skipped."));
     }
     Ok(report)
+}
+
+/// Presents a copy like its source. The copy of an unlisted show is unlisted, too, with a key of its own.
+async fn copy_presentation(tx: &mut Tx, from: i64, to: i64) -> Result<(), DbError> {
+    let Some(mut presentation) = store::presentation(tx, from).await? else { return Ok(()) };
+    if presentation.unlisted_key.is_some() {
+        presentation.unlisted_key = Some(unlisted::new_key().map_err(|error| DbError::Other(error.to_string()))?);
+    }
+    store::put_presentation(tx, to, &presentation).await
 }
 
 /// How a show is moved: from one day to another, plus a number of days.

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod api;
 mod cancelling;
 mod copying;
+mod fields;
+pub mod presentation;
 mod sales;
 pub mod seat_map;
 pub mod store;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Show;
+use super::presentation::Presentation;
 use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx, Value};
 use crate::desk::blocking::{self, FirstBlock};
 use crate::desk::command::BlockKind;
@@ -51,6 +52,47 @@ pub struct ShowDraft {
     pub sales: Sales,
     /// The version of the seat plan; the show has its seats then.
     pub plan_id: Option<i64>,
+}
+
+impl FromRow for Presentation {
+    fn from_row(mut row: Row) -> Result<Self> {
+        let yes = |number: i64| number == 1;
+        Ok(Presentation {
+            format: row.take()?,
+            language: row.take()?,
+            subtitles: row.take()?,
+            labels: row.take()?,
+            audio_description: yes(row.take()?),
+            captions: yes(row.take()?),
+            relaxed: yes(row.take()?),
+            pre_show_minutes: row.take()?,
+            unlisted_key: row.take()?,
+        })
+    }
+}
+
+/// The columns of [`Presentation`].
+const PRESENTATION: &str = "s.format, s.language, s.subtitles, s.labels, s.audio_description, s.captions, s.relaxed,
+     s.pre_show_minutes, s.unlisted_key";
+
+/// Returns how a show is presented.
+pub async fn presentation(tx: &mut Tx, id: i64) -> Result<Option<Presentation>> {
+    tx.query_one(&format!("SELECT {PRESENTATION} FROM shows s WHERE s.id = ?"), vec![id.into()]).await
+}
+
+/// Writes how a show is presented. It is part of the change that [`put_show`] counts as a version.
+pub async fn put_presentation(tx: &mut Tx, id: i64, presentation: &Presentation) -> Result<()> {
+    let Presentation { format, language, subtitles, labels, audio_description, captions, relaxed, .. } = presentation;
+    let mut params: Vec<Value> = [format, language, subtitles, labels].map(Value::from).to_vec();
+    params.extend([audio_description, captions, relaxed].map(|yes| Value::from(i64::from(*yes))));
+    params.extend([presentation.pre_show_minutes.into(), presentation.unlisted_key.clone().into(), id.into()]);
+    tx.execute(
+        "UPDATE shows SET format = ?, language = ?, subtitles = ?, labels = ?, audio_description = ?, captions = ?,
+         relaxed = ?, pre_show_minutes = ?, unlisted_key = ? WHERE id = ?",
+        params,
+    )
+    .await?;
+    Ok(())
 }
 
 /// The outcome of [`put_show`].

@@ -17,6 +17,11 @@ pub const WEEKDAYS: [(&str, Weekday); 7] = [
     ("sunday", Weekday::Sunday),
 ];
 
+/// Returns the name of a weekday, see [`WEEKDAYS`].
+pub fn weekday_name(day: Weekday) -> &'static str {
+    WEEKDAYS.iter().find(|(_, known)| *known == day).map_or("", |(name, _)| name)
+}
+
 /// Returns a time as the cinema's clocks show it. A time outside the calendar is clamped to it.
 pub fn local(micros: i64, zone: &TimeZone) -> Zoned {
     let end = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };

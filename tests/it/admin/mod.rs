@@ -13,6 +13,7 @@ mod links;
 mod lists;
 mod planets;
 mod plans;
+mod programme;
 mod search;
 mod seat_changes;
 mod seats;
@@ -35,6 +36,7 @@ pub fn tests() -> Vec<Test> {
         links::tests(),
         lists::tests(),
         plans::tests(),
+        programme::tests(),
         search::tests(),
         seat_changes::tests(),
         seats::tests(),

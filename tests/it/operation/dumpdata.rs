@@ -54,7 +54,9 @@ async fn dumpdata_keeps_the_programme(engine: Engine) {
     let app = App::start(engine).await;
     let file = json!({
         "movies": [
-            {"id": 7, "title": "The Orchard", "duration_minutes": 90},
+            {"id": 7, "title": "The Orchard", "duration_minutes": 90, "original_title": "Der Obstgarten", "synopsis":
+             "One.\nTwo, \"three\".", "genres": ["Drama", "Comedy"], "rating": "12", "rating_system": "FSK",
+             "release_date": "2026-11-26", "distributor": "Halfmoon", "imdb_id": "tt0111161", "tmdb_id": 278},
             {"id": 9, "title": "Salt \u{1f3ac} '; \" \\ <b>", "duration_minutes": 100_000},
         ],
         "screens": [
@@ -68,7 +70,9 @@ async fn dumpdata_keeps_the_programme(engine: Engine) {
             {"id": 11, "movie": 7, "screen": 3, "date_time": "2035-06-01T18:30:00.000001Z", "refuses_lone_seats": true,
              "sales_open_at": "2035-05-01T18:30:00Z", "sales_close_at": "2035-06-01T18:00:00Z", "order_limit": 8},
             {"id": 12, "movie": 9, "screen": 4, "date_time": "2005-06-01T18:30:00Z", "total_seats": 5, "user_limit": 3,
-             "refuses_lone_seats": false},
+             "refuses_lone_seats": false, "format": "IMAX 3D", "language": "pt-BR", "subtitles": "de", "labels": ["OV",
+             "OmU"], "audio_description": true, "captions": true, "relaxed": true, "pre_show_minutes": 20,
+             "unlisted_key": "abcdefghijklmnop_-123A"},
             {"id": 15, "movie": 9, "screen": 3, "date_time": "2035-07-01T18:30:00Z"},
             {"id": 16, "movie": 9, "screen": 3, "date_time": "2035-08-01T18:30:00Z"},
         ],
@@ -85,7 +89,7 @@ async fn dumpdata_keeps_the_programme(engine: Engine) {
     expected["shows"].as_array_mut().expect("a list").pop();
     assert_eq!(read, expected, "the author's text with its comments, no cancelled show, no booking");
     for line in [
-        "    {\"id\": 7, \"title\": \"The Orchard\", \"duration_minutes\": 90},\n",
+        "    {\"id\": 7, \"title\": \"The Orchard\", \"duration_minutes\": 90, \"original_title\": \"Der Obstgarten\", ",
         "        \"A | wcSS_SSSS\",\n",
         "    {\"id\": 15, \"movie\": 9, \"screen\": 3, \"date_time\": \"2035-07-01T18:30:00Z\"}\n",
     ] {

@@ -125,14 +125,15 @@ async fn loaddata_refuses_all_or_nothing(engine: Engine) {
     let many = json!({
         "movies": [
             good,
-            {"title": " ", "duration_minutes": 0},
+            {"title": " ", "duration_minutes": 0, "imdb_id": "x", "rating": "12", "tmdb_id": 0},
             {"id": 0, "title": "x".repeat(256), "duration_minutes": 100_001},
             {"id": 9, "title": "A", "duration_minutes": -1},
             {"id": 9, "title": "B", "duration_minutes": 1},
         ],
         "screens": [{"name": ""}, {"id": 9_007_199_254_740_993_i64, "name": "y".repeat(256)}],
         "shows": [
-            {"movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 0},
+            {"movie": 1, "screen": 1, "date_time": "2035-06-01T18:30:00Z", "total_seats": 0,
+             "format": "5D", "language": "English, please", "pre_show_minutes": 121, "unlisted_key": "short"},
             {"movie": 1, "screen": 1, "date_time": "tomorrow", "total_seats": 100_001},
         ],
     });
@@ -147,6 +148,9 @@ async fn loaddata_refuses_all_or_nothing(engine: Engine) {
             &[
                 "movies[1].title",
                 "movies[1].duration_minutes",
+                "movies[1].imdb_id",
+                "movies[1].rating_system",
+                "movies[1].tmdb_id",
                 "movies[2].id",
                 "movies[2].title",
                 "movies[2].duration_minutes",
@@ -156,6 +160,10 @@ async fn loaddata_refuses_all_or_nothing(engine: Engine) {
                 "screens[1].id",
                 "screens[1].name",
                 "shows[0].total_seats",
+                "shows[0].format",
+                "shows[0].language",
+                "shows[0].pre_show_minutes",
+                "shows[0].unlisted_key",
                 "shows[1].total_seats",
                 "shows[1].date_time",
             ],

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use seating::fault::Fault;
 use seating::loss::Loss;
 use seating::templates::{TEMPLATES, Template as SeatTemplate};
 use seating::{attributes, grid};
@@ -59,6 +60,8 @@ struct Form {
     note: String,
     /// Why nothing was done.
     faults: Vec<String>,
+    /// Whether the faults are in the numbers that rows are generated from.
+    are_of_rows: bool,
     /// A question before the text is replaced: its text, and the value of the button that does it.
     question: Option<(String, String)>,
     /// Someone else has saved this version since the user began: its number, and who did it.
@@ -72,7 +75,8 @@ struct Form {
 impl Form {
     fn new(text: String, loaded: i64, rows: RowsForm) -> Form {
         let (base, note, faults, losses) = (hash(&text), String::new(), Vec::new(), Vec::new());
-        Form { text, base, loaded, rows, note, faults, question: None, newer: None, losses, is_stored: false }
+        let (question, newer, are_of_rows, is_stored) = (None, None, false, false);
+        Form { text, base, loaded, rows, note, faults, are_of_rows, question, newer, losses, is_stored }
     }
 
     fn read(posted: &Posted) -> Form {
@@ -167,7 +171,7 @@ pub async fn post(page: Page, Of(model): Of, Id(id): Id, posted: Posted) -> Resu
         "generate" => {
             match form.rows.write(&screen.name) {
                 Ok(text) => replace(&mut form, text, "the generated rows", wanted, is_sure),
-                Err(faults) => form.faults = faults,
+                Err(faults) => (form.faults, form.are_of_rows) = (faults, true),
             }
             let status = if form.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
             show(&page, &screen, &form, status)
@@ -196,8 +200,8 @@ fn replace(form: &mut Form, text: String, what: &str, wanted: &str, is_sure: boo
 async fn save(page: &Page, screen: &Screen, posted: &Posted, mut form: Form) -> Result<Response, ApiError> {
     let plan = match grid::parse(&form.text) {
         Ok(plan) => plan,
-        Err(_) => {
-            form.faults.push("The text has faults. They are listed beside the drawing.".to_owned());
+        Err(faults) => {
+            form.faults = first_faults(&faults);
             return show(page, screen, &form, StatusCode::UNPROCESSABLE_ENTITY);
         }
     };
@@ -216,6 +220,21 @@ async fn save(page: &Page, screen: &Screen, posted: &Posted, mut form: Form) -> 
         }
         outcome => publish::redirect(page, screen, &outcome).await,
     }
+}
+
+/// The most faults of a text that are listed above it. The preview lists all.
+const FIRST_FAULTS: usize = 3;
+
+/// Describes the first faults of a text.
+fn first_faults(faults: &[Fault]) -> Vec<String> {
+    let describe = |fault: &Fault| match fault.line {
+        Some(line) => format!("Line {line}: {}", fault.message),
+        None => fault.message.clone(),
+    };
+    let mut first: Vec<String> = faults.iter().take(FIRST_FAULTS).map(describe).collect();
+    let more = faults.len().saturating_sub(FIRST_FAULTS);
+    first.extend((more > 0).then(|| format!("And {more} more. The drawing has the list.")));
+    first
 }
 
 /// Returns who saved the current version, from the log; "someone else" if it doesn't say.

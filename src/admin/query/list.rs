@@ -90,9 +90,9 @@ struct ListSearch {
     order: Order,
     /// The objects that all conditions searched so far match; none if each of them matched too many.
     leading: Option<HashSet<i64>>,
-    /// The conditions that are still to be checked on each row.
+    /// The conditions that are still to be checked on each row, without those of the frequent words.
     checks: Vec<Sql>,
-    /// Words that each match too many objects.
+    /// Words that each match too many objects, and that are still to be checked.
     frequent: Vec<Matches>,
     /// The condition on the timestamp, if it matches too many objects.
     range: Option<Sql>,
@@ -142,7 +142,6 @@ impl ListSearch {
             if found.many.is_empty() && found.few.len() <= BOUND {
                 self.lead(found.few);
             } else {
-                self.checks.push(found.word.check(self.builder.dialect));
                 self.frequent.push(found);
             }
         }
@@ -218,6 +217,10 @@ impl ListSearch {
         match self.builder.intersect(&self.frequent, limit).await? {
             Intersection::Ids(ids) => {
                 self.leading = Some(ids);
+                // Those found by a rare word were gathered without comparing the other words.
+                if self.frequent.iter().all(|found| found.few.is_empty()) {
+                    self.frequent.clear();
+                }
                 Ok(count)
             }
             Intersection::Many => Ok((self.narrowed == self.words).then_some(Count::MANY)),
@@ -235,6 +238,9 @@ impl ListSearch {
 
     async fn finish(mut self, query: &ListQuery, count: Option<Count>) -> Result<List> {
         let range = self.range.take();
+        let of_words: Vec<Sql> = self.word_checks().collect();
+        self.checks.extend(of_words);
+        self.frequent.clear();
         if let Some(ids) = self.leading.take() {
             self.checks.extend(range.map(Sql::unindexed));
             let ids = self.builder.sort_ids(ids, Sql::all(self.checks), &self.order).await?;
@@ -258,9 +264,14 @@ impl ListSearch {
         Ok(List { source: Source::Scan(Box::new(self.scan(count, query.period))), unsorted })
     }
 
+    /// Returns the checks of the frequent words.
+    fn word_checks(&self) -> impl Iterator<Item = Sql> {
+        self.frequent.iter().map(|found| found.word.check(self.builder.dialect))
+    }
+
     /// Returns a scan that checks all conditions found so far.
     fn scan(&self, count: Option<Count>, period: Option<super::Period>) -> Scan {
-        let check = Sql::all(self.checks.clone());
+        let check = Sql::all(self.word_checks().chain(self.checks.iter().cloned()));
         let (builder, order, first) = (self.builder.clone(), self.order.clone(), self.first.clone());
         Scan { builder, order, check, count, period, first }
     }

@@ -52,7 +52,8 @@ struct DoorShow {
 }
 
 struct DoorSeat {
-    number: i64,
+    /// As the plan names it, such as `C7`.
+    label: String,
     customer: String,
     name: String,
     code: String,
@@ -132,35 +133,38 @@ pub async fn page(page: Page, query: RawQuery) -> Result<Response, ApiError> {
 async fn door_shows(app: &App, stored: Vec<StoredShow>) -> Result<Vec<DoorShow>, ApiError> {
     let ids: Vec<i64> = stored.iter().map(|show| show.id).collect();
     let codes = codes(app).await?;
-    let mut seats: HashMap<i64, Vec<DoorSeat>> = HashMap::new();
+    let mut seats: HashMap<i64, Vec<bookings::TakenSeat>> = HashMap::new();
     for seat in bookings::taken_seats(&app.db, &ids).await? {
-        seats.entry(seat.show_id).or_default().push(door_seat(codes, seat));
+        seats.entry(seat.show_id).or_default().push(seat);
     }
     let mut shows = Vec::with_capacity(stored.len());
     for show in stored {
         // Numbers that no seat has any more do not count.
         let plan = app.desk.plans().of_show(&app.db, show.draft.plan_id, show.draft.total_seats).await?;
+        let label = |seat: i64| plan.as_ref().map_or_else(|| seat.to_string(), |plan| plan.seat(seat).label);
+        let seats = seats.remove(&show.id).unwrap_or_default().into_iter();
+        let seats = seats.map(|seat| door_seat(codes, label(seat.seat), seat)).collect();
         shows.push(DoorShow {
             id: show.id,
             date_time: show.draft.date_time,
             begins: cinema::format(show.draft.date_time, &app.config.time_zone, "%a %H:%M"),
             movie: show.movie_title,
             screen: show.screen_name,
-            total: plan.map_or(show.draft.total_seats, |plan| plan.capacity),
+            total: plan.as_ref().map_or(show.draft.total_seats, |plan| plan.capacity),
             is_cancelled: show.cancelled,
-            seats: seats.remove(&show.id).unwrap_or_default(),
+            seats,
         });
     }
     Ok(shows)
 }
 
-fn door_seat(codes: &Codes, seat: bookings::TakenSeat) -> DoorSeat {
+fn door_seat(codes: &Codes, label: String, seat: bookings::TakenSeat) -> DoorSeat {
     let (code, status) = match seat.status.as_str() {
         "blocked" => (String::new(), "Blocked".to_owned()),
         _ => (codes.of(seat.order_id), choice_label(STATUS, seat.order_status)),
     };
     let name = format!("{} {}", seat.first_name, seat.last_name).trim().to_owned();
-    DoorSeat { number: seat.seat, customer: seat.username, name, code, status }
+    DoorSeat { label, customer: seat.username, name, code, status }
 }
 
 const HEADS: [&str; 9] = ["Begins", "Business day", "Movie", "Screen", "Seat", "Customer", "Name", "Order", "Status"];
@@ -173,11 +177,10 @@ fn as_csv(app: &App, dialect: Dialect, chosen: &Chosen, shows: &[DoorShow]) -> R
         let (begins, day) = (cinema::second(show.date_time, &days.zone), days.of(show.date_time).to_string());
         let [movie, screen] = [&show.movie, &show.screen].map(|text| dialect.harmless(text));
         for seat in &show.seats {
-            let [customer, name, code, status] =
-                [&seat.customer, &seat.name, &seat.code, &seat.status].map(|text| dialect.harmless(text));
+            let [label, customer, name, code, status] =
+                [&seat.label, &seat.customer, &seat.name, &seat.code, &seat.status].map(|text| dialect.harmless(text));
             let [begins, day, movie, screen] = [&begins, &day, &movie, &screen].map(String::clone);
-            let number = seat.number.to_string();
-            file.extend(dialect.line([begins, day, movie, screen, number, customer, name, code, status]));
+            file.extend(dialect.line([begins, day, movie, screen, label, customer, name, code, status]));
         }
     }
     let name = chosen.query().replace('=', "-");

@@ -1,5 +1,7 @@
 //! Bookings in the admin panel.
 
+use futures_util::future::BoxFuture;
+
 use super::store::{self, Name};
 use crate::admin::{
     Action, Column, Field, FieldChange, Fieldset, Filter, FilterBy, Join, Kind, Leads, Model, Permission, Report,
@@ -62,7 +64,15 @@ pub static BOOKINGS: Model = Model {
         },
         Column { name: "begins", label: "Begins", sql: "s.date_time", shown: Shown::Moment, ..Column::PLAIN },
         Column { name: "screen", label: "Screen", sql: "c.name", ..Column::PLAIN },
-        Column { name: "seat", label: "Seat", sql: "t.seat_number", shown: Shown::Number, ..Column::PLAIN },
+        Column { name: "seat_label", label: "Seat", sql: SEAT, shown: Shown::Made(seat_label), ..Column::PLAIN },
+        Column {
+            name: "seat",
+            label: "Seat number",
+            sql: "t.seat_number",
+            shown: Shown::Number,
+            exported_to: "bookings",
+            ..Column::PLAIN
+        },
         Column { name: "status", label: "Status", sql: "t.status", shown: Shown::Choice(STATUS), ..Column::PLAIN },
         Column { name: "booked_at", label: "Booked", sql: "t.created_at", shown: Shown::Moment, ..Column::PLAIN },
     ],
@@ -96,7 +106,7 @@ pub static BOOKINGS: Model = Model {
                 shown("status", "Status", "t.status", Kind::Choice(STATUS)),
                 shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
                 shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
-                shown("seat", "Seat", "t.seat_number", Kind::Number { least: 1, most: i64::MAX }),
+                shown("seat", "Seat", SEAT, Kind::Made(seat_label)),
             ],
         },
         Fieldset {
@@ -187,6 +197,24 @@ pub fn told(error: BookingError) -> String {
         BookingError::Busy | BookingError::Late => "The server is busy. Try again.".to_owned(),
         error => error.to_string(),
     }
+}
+
+/// Seat numbers are below this.
+const SEATS: i64 = 1 << 20;
+
+/// SQL for a seat with the plan of its show, as [`seat_label`] reads it.
+const SEAT: &str = "COALESCE(s.plan_id, 0) * 1048576 + t.seat_number";
+
+/// Returns the label of a seat, such as `C7`; its number if the show has no plan.
+fn seat_label(app: &App, seat: i64) -> BoxFuture<'_, Result<String, DbError>> {
+    Box::pin(async move {
+        let plan_id = Some(seat / SEATS).filter(|id| *id > 0);
+        let plan = match plan_id {
+            Some(_) => app.desk.plans().of_show(&app.db, plan_id, 0).await?,
+            None => None,
+        };
+        Ok(plan.map_or_else(|| seat.to_string(), |plan| plan.seat(seat % SEATS).label))
+    })
 }
 
 /// Returns the bookings of the orders with this code or part of a code.

@@ -20,6 +20,7 @@ tests! {
         standing_blocks_are_for_new_shows,
         numbers_without_a_seat_stay_blocked,
         shows_without_a_plan_have_rows,
+        staff_read_the_labels_of_seats,
     ]
 }
 
@@ -403,4 +404,21 @@ async fn shows_without_a_plan_have_rows(engine: Engine) {
     let page = staff.get(&app, "/admin/shows/60/seats/").await.expect(200).text;
     assert!(page.contains("too many seats for a map") && !page.contains("type=\"checkbox\""), "{page}");
     staff.post(&app, "/admin/shows/60/seats/", &fields).await.expect(404);
+}
+
+async fn staff_read_the_labels_of_seats(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    with_plan(&app).await;
+    booking(&world.ann, 50, 8).send(&app).await.expect(201);
+    booking(&world.bob, 1, 8).send(&app).await.expect(201);
+    let mut root = app.superuser("root").await;
+    let list = root.get(&app, "/admin/bookings/?show=50").await.expect(200).text;
+    assert!(list.contains(">B4<"), "{list}");
+    let list = root.get(&app, "/admin/bookings/?show=1").await.expect(200).text;
+    assert!(list.contains(">8<"), "without a plan, a label is the number: {list}");
+    let door = root.get(&app, "/admin/door/?show=50").await.expect(200).text;
+    assert!(door.contains(">B4<"), "{door}");
+    let csv = root.get(&app, "/admin/door/?show=50&format=csv").await.expect(200).text;
+    assert!(csv.contains("\"B4\",\"ann\""), "{csv}");
 }

@@ -17,6 +17,7 @@ mod search;
 mod seat_changes;
 mod seats;
 mod sessions;
+mod timetable;
 mod values;
 
 use crate::support::Test;
@@ -39,6 +40,7 @@ pub fn tests() -> Vec<Test> {
         seat_changes::tests(),
         seats::tests(),
         sessions::tests(),
+        timetable::tests(),
         values::tests(),
     ]
     .into_iter()

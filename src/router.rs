@@ -11,6 +11,7 @@ use crate::admin::Permission::{Add, Change, Delete, View};
 use crate::admin::guard::Needs::{Login, NoSuch, Nothing, On};
 use crate::admin::guard::Route;
 use crate::admin_site::seats::{of_show, standing};
+use crate::admin_site::timetable;
 use crate::error::ApiError;
 use crate::plans::pages as plans;
 use crate::state::App;
@@ -100,6 +101,7 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/password/", Login, Login, get(pages::password_page).post(pages::set_password)),
         ("/admin/log/", Login, NoSuch, get(admin::history::recent)),
         ("/admin/door/", Login, NoSuch, get(admin_site::door::page)),
+        ("/admin/timetable/", Login, Login, get(timetable::page).post(timetable::move_show)),
         ("/admin/plans/{plan}/places.css", Login, NoSuch, get(admin_site::seats::map::places)),
         ("/admin/static/{file}", Nothing, NoSuch, get(assets::file)),
         ("/admin/{model}/", On(View), On(Change), get(admin::list::page).post(admin::list::save_column)),

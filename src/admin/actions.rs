@@ -100,6 +100,8 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
 fn initial(page: &Page, list: &ListQuery, field: &Field) -> String {
     match (field.kind, field.initial) {
         (Kind::Day, "week") if !list.first_day().is_empty() => list.first_day(),
+        (Kind::Day, "day") if !list.first_day().is_empty() => list.first_day(),
+        (Kind::Day, "day") => page.app.config.business_days().today().to_string(),
         (Kind::Day, "week") => dates::monday(page.app.config.business_days().today()).to_string(),
         (_, initial) => initial.to_owned(),
     }

@@ -505,7 +505,7 @@ mod tests {
     static STARTS: Field =
         Field { name: "starts", label: "Starts", sql: "t.starts", kind: Kind::Moment, ..Field::PLAIN };
 
-    static SITE: Site = Site { groups: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
+    static SITE: Site = Site { groups: &[], pages: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
 
     fn berlin() -> TimeZone {
         TimeZone::get("Europe/Berlin").unwrap()

@@ -42,6 +42,8 @@ pub use values::{FieldValue, FormValues};
 #[derive(Debug)]
 pub struct Site {
     pub groups: &'static [(&'static str, &'static [&'static Model])],
+    /// Pages that belong to no model; the menu begins with them.
+    pub pages: &'static [PageLink],
     /// Renders the part of the index above the models. It belongs to the feature that knows what matters today.
     pub board: for<'a> fn(&'a App, &'a Staff) -> BoxFuture<'a, Result<String>>,
 }
@@ -334,7 +336,7 @@ pub struct Field {
     pub kind: Kind,
     pub required: bool,
     /// The initial value of its control when an object is added. For a day, `week` is the first day
-    /// of the list's period, or else of this week.
+    /// of the list's period, or else of this week, and `day` is the first day of that period, or else today.
     pub initial: &'static str,
     pub access: FieldAccess,
     /// Where the value leads if it is read-only.
@@ -497,7 +499,7 @@ pub struct UsedBy {
     pub by: &'static str,
 }
 
-/// A link from an object's form to another page about it.
+/// A link to another page: from an object's form to one about it, or from the menu.
 #[derive(Debug)]
 pub struct PageLink {
     pub label: &'static str,

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 
-use super::{Model, Site, Staff};
+use super::{Model, PageLink, Site, Staff};
 use crate::state::App;
 use crate::web::html::flash::Message;
 use crate::web::html::page;
@@ -30,6 +30,17 @@ impl Frame {
             |models: &&'static [&'static Model]| models.iter().copied().filter(|model| staff.sees(model)).collect();
         let groups = self.site.groups.iter().map(|(group, models)| (*group, seen(models)));
         groups.filter(|(_, models): &(_, Vec<_>)| !models.is_empty()).collect()
+    }
+
+    /// Returns the pages of the menu that the user may see and that belong to no model.
+    pub fn pages(&self) -> Vec<&'static PageLink> {
+        let Some(staff) = &self.staff else { return Vec::new() };
+        let sees = |link: &&PageLink| self.site.model(link.model).is_some_and(|model| staff.sees(model));
+        self.site.pages.iter().filter(sees).collect()
+    }
+
+    pub fn is_at(&self, link: &PageLink) -> bool {
+        self.path.last().is_some_and(|(text, _)| text == link.label)
     }
 
     pub fn is_in(&self, model: &Model) -> bool {

@@ -3,6 +3,7 @@
 mod board;
 pub mod door;
 pub mod seats;
+pub mod timetable;
 
 use crate::accounts::admin::{GROUPS, USERS};
 use crate::admin::{Site, render};
@@ -19,6 +20,7 @@ pub static SITE: Site = Site {
         ("Box office", &[&BOOKINGS, &ORDERS, &HOLDS]),
         ("People", &[&USERS, &GROUPS]),
     ],
+    pages: &[timetable::LINK],
     board: |app, staff| Box::pin(board::board(app, staff)),
 };
 

@@ -30,6 +30,17 @@ macro_rules! blocked {
 const UPCOMING: &str = "t.date_time > {now} - 172800000000 \
      AND t.date_time + (t.pre_show_minutes + m.duration_minutes) * 60000000 > {now}";
 
+/// What to do with copies that would need a screen at the same time as another show.
+const COLLISIONS: Field = Field {
+    name: "collisions",
+    label: "Copies that collide with other shows",
+    help: "“List them first” copies nothing until you have seen them.",
+    initial: "list",
+    kind: Kind::Choice(&[("list", "List them first"), ("leave_out", "Leave them out")]),
+    required: false,
+    ..Field::PLAIN
+};
+
 pub static SHOWS: Model = Model {
     name: "shows",
     one: "show",
@@ -152,9 +163,42 @@ pub static SHOWS: Model = Model {
                     kind: Kind::Choice(&[("week", "Every week"), ("day", "Every day")]),
                     ..Field::PLAIN
                 },
+                COLLISIONS,
             ],
             whole: true,
             run: |app, _, ids, values| Box::pin(copying::copy(app, ids, values)),
+            ..Action::PLAIN
+        },
+        Action {
+            name: "copy_day",
+            label: "Copy a day…",
+            past: "Added with a copied day",
+            about: "Copies all shows of a business day, except cancelled ones. Copies keep movie, screen and time of day. \
+                    Shows that already exist are skipped.",
+            needs: Permission::Add,
+            asks: &[
+                Field { name: "from", label: "Day to copy", initial: "day", kind: Kind::Day, ..Field::PLAIN },
+                Field {
+                    name: "first",
+                    label: "First day of the copies",
+                    help: "If empty, the day after.",
+                    kind: Kind::Day,
+                    required: false,
+                    ..Field::PLAIN
+                },
+                Field {
+                    name: "times",
+                    label: "Number of days",
+                    help: "More than one: the days that follow, too.",
+                    initial: "1",
+                    kind: Kind::Number { least: 1, most: 60 },
+                    ..Field::PLAIN
+                },
+                COLLISIONS,
+            ],
+            whole: true,
+            alone: true,
+            run: |app, _, _, values| Box::pin(copying::copy_days(app, values, 1)),
             ..Action::PLAIN
         },
         Action {
@@ -188,10 +232,11 @@ pub static SHOWS: Model = Model {
                     kind: Kind::Number { least: 1, most: 52 },
                     ..Field::PLAIN
                 },
+                COLLISIONS,
             ],
             whole: true,
             alone: true,
-            run: |app, _, _, values| Box::pin(copying::copy_week(app, values)),
+            run: |app, _, _, values| Box::pin(copying::copy_days(app, values, 7)),
             ..Action::PLAIN
         },
         Action {

@@ -29,31 +29,33 @@ pub async fn copy(app: &App, ids: &[i64], values: &FormValues) -> Result<Report,
     let of_first = sources.first().map(|show| app.config.business_days().of(show.draft.date_time));
     let Some(from) = of_first else { return Ok(Report::default()) };
     let times = values.int("times").unwrap_or(1).max(1);
-    copy_all(app, tx, &sources, &Turns { from, to, times, days }, values.anyway).await
+    copy_all(app, tx, &sources, &Turns { from, to, times, days }, values).await
 }
 
-/// Copies the shows of the seven days from the given one on, except cancelled ones, to one or more later weeks.
-pub async fn copy_week(app: &App, values: &FormValues) -> Result<Report, SaveError> {
+/// Copies the shows of one or seven days from the given one on, except cancelled ones, to as many later days, once or
+/// more often.
+pub async fn copy_days(app: &App, values: &FormValues, days: i64) -> Result<Report, SaveError> {
     let from = day(values, "from")?;
     let to = match values.text("first") {
-        "" => from.saturating_add(Span::new().days(7)),
+        "" => from.saturating_add(Span::new().days(days)),
         _ => day(values, "first")?,
     };
-    if from.weekday() != to.weekday() && !values.anyway {
+    if days == 7 && from.weekday() != to.weekday() && !values.anyway {
         let [was, is] = [from, to].map(|day| day.strftime("%A").to_string());
         let text = format!("The week begins on a {was}, its copy on a {is}: every show moves to another weekday.");
         return Err(SaveError::Warnings(vec![text]));
     }
     let business_days = app.config.business_days();
-    let bounds = (business_days.start(from), business_days.start_after(from, 7));
+    let bounds = (business_days.start(from), business_days.start_after(from, days));
     let mut tx = app.db.begin().await?;
     let ids = store::ids_between(&mut tx, bounds, COPIES_MAX).await?;
     if ids.is_empty() {
-        return Err(SaveError::fault("from", "There are no shows in this week."));
+        let text = if days == 7 { "There are no shows in this week." } else { "There are no shows on this day." };
+        return Err(SaveError::fault("from", text));
     }
     let sources = store::shows(&mut tx, &ids).await?;
     let times = values.int("times").unwrap_or(1).max(1);
-    copy_all(app, tx, &sources, &Turns { from, to, times, days: 7 }, values.anyway).await
+    copy_all(app, tx, &sources, &Turns { from, to, times, days }, values).await
 }
 
 fn day(values: &FormValues, field: &'static str) -> Result<Date, SaveError> {
@@ -73,14 +75,14 @@ async fn copy_all(
     mut tx: Tx,
     sources: &[StoredShow],
     turns: &Turns,
-    anyway: bool,
+    values: &FormValues,
 ) -> Result<Report, SaveError> {
     if usize::try_from(turns.times).unwrap_or(usize::MAX).saturating_mul(sources.len()) > COPIES_MAX {
         return Err(SaveError::fault("times", format!("You can create at most {COPIES_MAX} shows at a time.")));
     }
-    let zone = &app.config.time_zone;
+    let (zone, anyway, leaves_out) = (&app.config.time_zone, values.anyway, values.text("collisions") == "leave_out");
     let mut report = Report::default();
-    let (mut warnings, mut known, mut past) = (Vec::new(), 0, 0);
+    let (mut warnings, mut colliding, mut known, mut past) = (Vec::new(), 0, 0, 0);
     for turn in 0..turns.times {
         for source in sources {
             let shift = Shift { from: turns.from, to: turns.to, days: turn * turns.days, zone };
@@ -96,12 +98,17 @@ async fn copy_all(
             };
             copy_presentation(&mut tx, source.id, id).await?;
             let name = StoredShow { id, draft, ..source.clone() }.label(zone);
+            let overlaps =
+                if anyway && !leaves_out { Vec::new() } else { overlap_warnings(&mut tx, &app.config, id).await? };
+            if leaves_out && !overlaps.is_empty() {
+                store::delete_show(&mut tx, id).await?;
+                report.not_done.push(format!("{name}: {}", overlaps.join(" ")));
+                continue;
+            }
+            colliding += i64::from(!overlaps.is_empty());
+            warnings.extend(overlaps.into_iter().map(|overlap| format!("{name}: {overlap}")));
             past += i64::from(draft.date_time <= clock::now());
             warnings.extend(oddity.map(|oddity| format!("{name}: {oddity}")));
-            if !anyway {
-                let overlaps = overlap_warnings(&mut tx, &app.config, id).await?;
-                warnings.extend(overlaps.into_iter().map(|overlap| format!("{name}: {overlap}")));
-            }
             let change = FieldChange { field: "Copied from".into(), before: String::new(), after: source.label(zone) };
             report.done.push((id, name, vec![change]));
         }
@@ -113,6 +120,10 @@ async fn copy_all(
         let more = warnings.len().saturating_sub(WARNINGS_MAX);
         warnings.truncate(WARNINGS_MAX);
         warnings.extend((more > 0).then(|| format!("And {more} more.")));
+        if colliding > 0 {
+            let text = count_text(colliding, "show collides", "shows collide");
+            warnings.push(format!("{text} with others. To copy only the rest, choose “Leave them out”."));
+        }
         return Err(SaveError::Warnings(warnings));
     }
     tx.commit().await?;

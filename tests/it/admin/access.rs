@@ -149,7 +149,8 @@ async fn few_paths_are_public() {
     let places = "/admin/plans/{plan}/places.css";
     assert_eq!(
         for_staff,
-        ["/admin/", "/admin/door/", "/admin/log/", "/admin/logout/", "/admin/password/", places].into()
+        ["/admin/", "/admin/door/", "/admin/log/", "/admin/logout/", "/admin/password/", "/admin/timetable/", places]
+            .into()
     );
     // A change needs more than permission to view; actions declare the permission they need.
     let changing = named(&|route| route.post == Needs::On(Permission::View));

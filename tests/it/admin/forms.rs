@@ -33,7 +33,7 @@ tests! {
 }
 
 static SKY: Site =
-    Site { groups: &[("Sky", &[&PLANETS, &STARS])], board: |_, _| Box::pin(async { Ok(String::new()) }) };
+    Site { groups: &[("Sky", &[&PLANETS, &STARS])], pages: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
 
 /// The same table, read with a query that takes a minute.
 static STARS: Model = Model {

@@ -18,6 +18,7 @@ mod search;
 mod seat_changes;
 mod seats;
 mod sessions;
+mod timetable;
 mod values;
 
 use crate::support::Test;
@@ -41,6 +42,7 @@ pub fn tests() -> Vec<Test> {
         seat_changes::tests(),
         seats::tests(),
         sessions::tests(),
+        timetable::tests(),
         values::tests(),
     ]
     .into_iter()

@@ -60,6 +60,23 @@ pub async fn unblock_all(tx: &mut Tx, show_id: i64) -> Result<()> {
     count(tx, show_id, -found.map_or(0, |(seats,)| seats)).await
 }
 
+/// Moves the times at which blocked seats of a show become free by this many microseconds, because the show moves by as
+/// much. The show's row must be locked.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn shift(tx: &mut Tx, show_id: i64, by: i64) -> Result<()> {
+    let now = tx.dialect().now_or("?");
+    for rows in [
+        "bookings SET release_at = release_at + ? WHERE status = 'blocked' AND active_seat >= 1 AND",
+        "blocked_seats SET release_at = release_at + ? WHERE",
+    ] {
+        let sql = format!("UPDATE {rows} show_id = ? AND release_at > {now}");
+        tx.execute(&sql, vec![by.into(), show_id.into(), clock::now().into()]).await?;
+    }
+    Ok(())
+}
+
 /// Ends the expired holds of a show for good, and deletes their seats' rows. The show's row must be locked.
 ///
 /// # Errors

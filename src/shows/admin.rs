@@ -15,6 +15,7 @@ use crate::desk::policy::Sales;
 use crate::desk::unlisted;
 use crate::orders::touched;
 use crate::plans::moving;
+use crate::plans::store::lock_show;
 use crate::search;
 use crate::state::App;
 use crate::time::clock;
@@ -386,11 +387,15 @@ async fn with_seats(work: &mut Work<'_>, known: &StoredShow, draft: ShowDraft) -
             blocking::unblock_all(work.tx, known.id).await?;
             return Ok(draft);
         };
-        let obstacles = moving::give_seats(work.tx, known, &to, false).await?;
+        let obstacles = moving::give_seats(work.tx, &known.at(draft.date_time), &to, false).await?;
         if !obstacles.is_empty() {
             return Err(SaveError::Faults(vec![("screen_id", obstacles.join(" "))]));
         }
         return Ok(ShowDraft { plan_id: Some(to.plan_id), total_seats: to.highest_seat, ..draft });
+    }
+    if known.draft.date_time != draft.date_time {
+        lock_show(work.tx, known.id).await?;
+        blocking::shift(work.tx, known.id, draft.date_time - known.draft.date_time).await?;
     }
     if known.draft.plan_id.is_none() {
         return Ok(draft);

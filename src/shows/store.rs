@@ -270,6 +270,13 @@ impl FromRow for StoredShow {
     }
 }
 
+impl StoredShow {
+    /// Returns the show at another time, from which the release of its blocked seats counts.
+    pub fn at(&self, date_time: i64) -> StoredShow {
+        StoredShow { draft: ShowDraft { date_time, ..self.draft }, ..self.clone() }
+    }
+}
+
 /// Returns the shows with these ids, ordered by time.
 pub async fn shows(tx: &mut Tx, ids: &[i64]) -> Result<Vec<StoredShow>> {
     let dialect = tx.dialect();

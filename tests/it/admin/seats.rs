@@ -347,6 +347,18 @@ async fn standing_blocks_are_for_new_shows(engine: Engine) {
     let seats = staff.get(&app, "/admin/shows/51/seats/").await.expect(200).text;
     assert!(seats.contains("the screen&#39;s standing blocks") && seats.contains("2035-06-04 17:30"), "{seats}");
 
+    // A show that moves keeps its blocks until as long before it, in the panel and in files.
+    let version = app.sql("SELECT version FROM shows WHERE id = 51").await[0][0].clone();
+    let moved = [("movie_id", "1"), ("screen_id", "5"), ("date_time", "2035-06-04T21:00"), ("total_seats", "8")];
+    let moved = [&moved[..], &[("_version", version.as_str()), ("_save", "1")]].concat();
+    staff.post(&app, "/admin/shows/51/change/", &moved).await.expect(303);
+    assert_eq!(map(&app, 51).await["changes_at"], "2035-06-04T20:00:00Z");
+    let show = json!({"id": 51, "movie": 1, "screen": 5, "date_time": "2035-06-04T09:00:00Z"});
+    app.load(json!({"movies": [], "screens": [], "shows": [show]}));
+    others_changes_are_seen().await;
+    assert_eq!(map(&app, 51).await["changes_at"], "2035-06-04T08:00:00Z");
+    is_consistent(&app).await;
+
     staff.post(&app, page, &[("do", "remove")]).await.expect(422);
     staff.post(&app, page, &[("seat", "1"), ("kind", "x"), ("reason", "y"), ("do", "block")]).await.expect(422);
     staff.post(&app, page, &[("remove", "5,6")]).await.expect(303);

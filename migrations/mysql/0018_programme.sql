@@ -1,5 +1,5 @@
 -- What a programme says about a movie. Genres are names separated by ", ". A rating is that of a system, such as FSK or
--- MPA. A release date is YYYY-MM-DD. Empty texts stand for what is not known. `poster` is the hash of its poster, in
+-- MPA. A release date is YYYY-MM-DD. An empty text stands for an unknown value. `poster` is the hash of its poster, in
 -- hexadecimal digits; see the table posters.
 ALTER TABLE movies ADD COLUMN original_title VARCHAR(255) NOT NULL DEFAULT '';
 ALTER TABLE movies ADD COLUMN synopsis VARCHAR(5000) NOT NULL DEFAULT '';

@@ -1,5 +1,5 @@
 -- What a programme says about a movie. Genres are names separated by ", ". A rating is that of a system, such as FSK or
--- MPA. A release date is YYYY-MM-DD. Empty texts stand for what is not known.
+-- MPA. A release date is YYYY-MM-DD. An empty text stands for an unknown value.
 ALTER TABLE movies ADD COLUMN original_title TEXT NOT NULL DEFAULT '';
 ALTER TABLE movies ADD COLUMN synopsis TEXT NOT NULL DEFAULT '';
 ALTER TABLE movies ADD COLUMN genres TEXT NOT NULL DEFAULT '';

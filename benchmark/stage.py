@@ -134,6 +134,17 @@ def memory_mb(pid):
     return {"rss": round(found["VmRSS"], 1), "peak": round(found["VmHWM"], 1)}
 
 
+def build():
+    """Builds the release programs and returns their directory."""
+    say("building")
+    command = ["cargo", "build", "--release", "--workspace", "--bins", "--message-format=json-render-diagnostics"]
+    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        raise Failure("cargo could not build the programs")
+    messages = [json.loads(line) for line in built.stdout.splitlines()]
+    return Path(next(message["executable"] for message in messages if message.get("executable"))).parent
+
+
 # --- Databases ---
 
 

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::web::endpoint::{accept, format};
 use crate::web::negotiation::{self, Form, JSON};
 use crate::web::refusal::{Detail, FieldErrors, Refusal};
-use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
+use crate::{accounts, bookings, cinema, holds, movies, orders, programme, shows};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,7 +38,8 @@ use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
     paths(
         accounts::api::signup, accounts::api::login, accounts::api::refresh, accounts::api::me,
         accounts::api::change_password, accounts::api::change_me, accounts::api::log_out, cinema::api::get,
-        movies::api::list_movies, shows::api::list_shows, shows::seat_map::get, shows::seat_map::get_plan,
+        movies::api::list_movies, shows::api::list_shows, programme::api::list_shows, programme::api::get_show,
+        programme::api::get_movie, programme::api::list_screens, shows::seat_map::get, shows::seat_map::get_plan,
         bookings::api::book, bookings::api::cancel, bookings::api::my_bookings, bookings::api::get,
         holds::api::hold, holds::api::list, holds::api::get, holds::api::extend, holds::api::change,
         holds::api::release, holds::api::confirm,
@@ -49,6 +50,7 @@ use crate::{accounts, bookings, cinema, holds, movies, orders, shows};
         (name = "Cinema", description = "The name, the time zone and the limits of the cinema"),
         (name = "Accounts", description = "Sign up, log in, stay logged in, change the password or the e-mail address, log out"),
         (name = "Movies", description = "The movies, their shows, and the number of seats left"),
+        (name = "Programme", description = "The shows of all movies, with filters; movies and screens. Open to everyone"),
         (name = "Seats", description = "Which seats of a show are free, and the plans that say where they are"),
         (name = "Bookings", description = "Book a seat, cancel it, list your own bookings"),
         (name = "Holds", description = "Hold several seats for a few minutes, change them, confirm them"),

@@ -14,12 +14,13 @@ use crate::admin_site::seats::{of_show, standing};
 use crate::admin_site::timetable;
 use crate::error::ApiError;
 use crate::plans::pages as plans;
+use crate::programme::api::PARAMETERS as SHOW_FILTERS;
 use crate::state::App;
 use crate::web::endpoint::{Access, CREATE, EDIT, Endpoint, Query, READ, mount, redirecting};
 use crate::web::html::assets;
 use crate::web::html::page::PageArea;
 use crate::web::{health, layers};
-use crate::{accounts, admin, admin_site, bookings, cinema, holds, movies, openapi, orders, shows};
+use crate::{accounts, admin, admin_site, bookings, cinema, holds, movies, openapi, orders, programme, shows};
 
 /// The parts of the site that answer with pages.
 const PAGES: &[PageArea] = &[admin_site::PAGES];
@@ -37,15 +38,19 @@ pub fn router(app: &App) -> Router {
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(bookings::api::my_bookings)),
     ];
     // With the query parameters that each endpoint accepts.
-    let own: [(_, _, _, _, &[&str], _); 17] = [
+    let own: [(_, _, _, _, &[&str], _); 21] = [
         ("/api/cinema/", "Cinema", Access::Public, READ, &[], get(cinema::api::get)),
         ("/api/me/", "Account", Access::User, EDIT, &[], get(accounts::api::me).patch(accounts::api::change_me)),
         ("/api/me/logout/", "Log Out", Access::User, CREATE, &[], post(accounts::api::log_out)),
         ("/api/me/password/", "Change Password", Access::User, CREATE, &[], post(accounts::api::change_password)),
         ("/api/bookings/{booking_id}/", "Booking", Access::User, READ, &[], get(bookings::api::get)),
-        ("/api/shows/{show_id}/seats/", "Seat Map", Access::Public, READ, &[], get(shows::seat_map::get)),
+        ("/api/movies/{movie_id}/", "Movie", Access::Public, READ, &[], get(programme::api::get_movie)),
+        ("/api/screens/", "Screen List", Access::Public, READ, &[], get(programme::api::list_screens)),
+        ("/api/shows/", "Programme", Access::Public, READ, SHOW_FILTERS, get(programme::api::list_shows)),
+        ("/api/shows/{show_id}/", "Show", Access::Public, READ, &["key"], get(programme::api::get_show)),
+        ("/api/shows/{show_id}/seats/", "Seat Map", Access::Public, READ, &["key"], get(shows::seat_map::get)),
         ("/api/plans/{plan}/", "Seat Plan", Access::Public, READ, &[], get(shows::seat_map::get_plan)),
-        ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, &[], post(holds::api::hold)),
+        ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, &["key"], post(holds::api::hold)),
         ("/api/holds/", "Hold List", Access::User, READ, &[], get(holds::api::list)),
         ("/api/holds/{hold_id}/", "Hold", Access::User, READ, &[], get(holds::api::get)),
         ("/api/holds/{hold_id}/extend/", "Extend Hold", Access::User, CREATE, &[], post(holds::api::extend)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
+use moka::sync::Cache;
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 
@@ -20,6 +21,7 @@ use crate::identity::throttle::Throttle;
 use crate::identity::tokens::TokenKeys;
 use crate::long_lists::LongLists;
 use crate::orders::store as orders;
+use crate::programme::store::Listing;
 use crate::tasks::Tasks;
 
 /// The state that every request can reach. It is cheap to clone, because each request clones it many times.
@@ -58,7 +60,16 @@ pub struct Caches {
     /// The shows of a movie as JSON; `None` if there is no such movie.
     pub shows: ReadCache<i64, Option<Bytes>>,
     /// The seats of a show; `None` if there is no such show.
-    pub seat_maps: ReadCache<i64, Option<Arc<SeatMap>>>,
+    pub seat_maps: ReadCache<i64, Option<Arc<ShowReply>>>,
+    /// A show in the programme; `None` if there is no such show.
+    pub programme_shows: ReadCache<i64, Option<Arc<ShowReply>>>,
+    /// A movie in the programme; `None` if there is no such movie.
+    pub programme_movies: ReadCache<i64, Option<Arc<PublicReply>>>,
+    pub screens: ReadCache<(), Arc<PublicReply>>,
+    /// The shows that the programme lists.
+    pub listing: ReadCache<(), Arc<Listing>>,
+    /// Pages of the programme, by the number of the listing and the query.
+    pub listing_pages: Cache<(u64, String), Arc<PublicReply>>,
     /// Why the server is not ready, if it is not.
     pub problem: ReadCache<(), Option<&'static str>>,
 }
@@ -70,6 +81,15 @@ impl Default for Caches {
             movies: ReadCache::new("movies"),
             shows: ReadCache::new("shows"),
             seat_maps: ReadCache::new("seat_maps"),
+            programme_shows: ReadCache::new("programme_shows"),
+            programme_movies: ReadCache::new("programme_movies"),
+            screens: ReadCache::new("screens"),
+            listing: ReadCache::new("listing"),
+            listing_pages: Cache::builder()
+                .max_capacity(PAGES_BYTES_MAX)
+                .weigher(|(_, query): &(u64, String), page: &Arc<PublicReply>| page.weight() + query.len() as u32)
+                .time_to_idle(Duration::from_secs(60))
+                .build(),
             problem: ReadCache::new("readiness"),
         }
     }
@@ -80,22 +100,58 @@ impl Caches {
     pub fn show_changed(&self, show: &ChangedShow) {
         self.shows.changed(&show.movie_id);
         self.seat_maps.changed(&show.show_id);
+        self.programme_shows.changed(&show.show_id);
     }
 
     /// Called after any show may have changed.
     pub fn all_shows_changed(&self) {
         self.shows.all_changed();
         self.seat_maps.all_changed();
+        self.programme_shows.all_changed();
+        self.listing.changed(&());
+    }
+
+    /// Called after a movie has changed.
+    pub fn movie_changed(&self, id: i64) {
+        self.movies.changed(&());
+        self.shows.changed(&id);
+        self.programme_movies.changed(&id);
+        self.programme_shows.all_changed();
+        self.listing.changed(&());
+    }
+
+    /// Called after a screen or its seat plan has changed.
+    pub fn screen_changed(&self) {
+        self.screens.changed(&());
+        self.all_shows_changed();
     }
 }
 
-/// Which seats of a show are free, as a reply.
-pub struct SeatMap {
+/// The most bytes that pages of the programme take in memory.
+const PAGES_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// A reply that anyone may read and keep.
+pub struct PublicReply {
     pub etag: HeaderValue,
     pub json: Bytes,
     pub gzip: Bytes,
+}
+
+impl PublicReply {
+    /// Returns about how many bytes the reply takes in memory.
+    fn weight(&self) -> u32 {
+        let bytes = size_of::<PublicReply>() + self.etag.len() + self.json.len() + self.gzip.len();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+/// A reply about a show.
+pub struct ShowReply {
+    pub reply: PublicReply,
     /// When a seat or the sales change by themselves, in UTC microseconds.
     pub until: i64,
+    /// Only those who send this key may read it; see [`crate::desk::unlisted`].
+    pub unlisted_key: Option<String>,
 }
 
 impl App {

@@ -29,12 +29,15 @@ pub enum Command {
     Hold {
         user_id: i64,
         show_id: i64,
+        /// The key that the customer sent for the show.
+        show_key: Option<String>,
         seats: Vec<i64>,
     },
     /// Holds the best free seats.
     HoldBest {
         user_id: i64,
         show_id: i64,
+        show_key: Option<String>,
         wish: BestWish,
     },
     /// Replaces the seats of a hold. There is at least one, and none is named twice.

@@ -35,6 +35,8 @@ pub struct ShowFacts {
     pub plan: Option<Arc<SeatPlan>>,
     /// The number of changes of the show's seats.
     pub seat_version: i64,
+    /// See [`super::unlisted`].
+    pub unlisted_key: Option<Arc<str>>,
 }
 
 /// Everything that a batch touches.
@@ -289,6 +291,7 @@ impl Loaded {
             plan_id: row.take()?,
             plan: None,
             seat_version: row.take()?,
+            unlisted_key: row.take::<Option<String>>()?.map(Arc::from),
         };
         let seats_taken = row.take()?;
         if let Entry::Vacant(place) = self.state.shows.entry(id) {
@@ -363,7 +366,8 @@ impl ShowFacts {
     /// Returns what decides about the show, without any holder.
     pub fn state(&self, seats_taken: i64) -> ShowState {
         let ShowFacts { date_time, total_seats, sales, cancelled, .. } = *self;
-        ShowState { date_time, total_seats, seats_taken, sales, cancelled, ..ShowState::default() }
+        let unlisted_key = self.unlisted_key.clone();
+        ShowState { date_time, total_seats, seats_taken, sales, cancelled, unlisted_key, ..ShowState::default() }
     }
 
     /// Returns a description of each of these seats.

@@ -223,20 +223,33 @@ impl Desk {
         self.ask(Command::Cancel { user_id: from.user_id, booking_id }, from, Receipt::booking).await
     }
 
-    /// Holds all of these seats or none. None may be named twice.
+    /// Holds all of these seats or none. None may be named twice. `show_key` is the key that the customer sent for the
+    /// show, which an unlisted one needs.
     ///
     /// # Errors
     /// See [`Desk::book`].
-    pub async fn hold(&self, from: Origin, show_id: i64, seats: Vec<i64>) -> Result<Reply<Hold>, BookingError> {
-        self.ask(Command::Hold { user_id: from.user_id, show_id, seats }, from, Receipt::hold).await
+    pub async fn hold(
+        &self,
+        from: Origin,
+        show_id: i64,
+        show_key: Option<String>,
+        seats: Vec<i64>,
+    ) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::Hold { user_id: from.user_id, show_id, show_key, seats }, from, Receipt::hold).await
     }
 
-    /// Holds the best free seats.
+    /// Holds the best free seats; see [`Desk::hold`] for `show_key`.
     ///
     /// # Errors
     /// See [`Desk::book`].
-    pub async fn hold_best(&self, from: Origin, show_id: i64, wish: BestWish) -> Result<Reply<Hold>, BookingError> {
-        self.ask(Command::HoldBest { user_id: from.user_id, show_id, wish }, from, Receipt::hold).await
+    pub async fn hold_best(
+        &self,
+        from: Origin,
+        show_id: i64,
+        show_key: Option<String>,
+        wish: BestWish,
+    ) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::HoldBest { user_id: from.user_id, show_id, show_key, wish }, from, Receipt::hold).await
     }
 
     /// Replaces the seats of a hold. None may be named twice.

@@ -1,5 +1,7 @@
 //! The rules of sale that an installation and a show can set.
 
+use super::error::BookingError;
+
 /// The limits of an installation. Times are in microseconds; `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -70,6 +72,22 @@ impl Limits {
             order_limit: own.order_limit.or(self.order_seats),
             user_limit: own.user_limit.or(self.user_seats),
             refuses_lone_seats: own.refuses_lone_seats.or(Some(self.refuses_lone_seats)),
+        }
+    }
+
+    /// Checks whether the seats of a show that begins at `date_time` are for sale now, in the contract's order (section 1,
+    /// point 7).
+    ///
+    /// # Errors
+    /// The refusal of a request for seats.
+    pub fn check_on_sale(&self, own: Sales, date_time: i64, cancelled: bool, now: i64) -> Result<(), BookingError> {
+        let sales = self.sales(own, date_time);
+        match () {
+            () if date_time <= now => Err(BookingError::ShowStarted),
+            () if cancelled => Err(BookingError::SalesClosed),
+            () if sales.open_at.is_some_and(|open_at| now < open_at) => Err(BookingError::SalesNotOpen),
+            () if sales.close_at.is_some_and(|close_at| close_at <= now) => Err(BookingError::SalesClosed),
+            () => Ok(()),
         }
     }
 

@@ -8,6 +8,7 @@ use seating::play::{self, Picture};
 
 use super::policy::Sales;
 use crate::desk::order_status::Status;
+use crate::desk::unlisted;
 
 /// The state of a show: its own row, and the holders of the requested seats.
 #[derive(Debug, Clone, Default)]
@@ -19,9 +20,18 @@ pub struct ShowState {
     pub seats_taken: i64,
     pub sales: Sales,
     pub cancelled: bool,
+    /// See [`super::unlisted`].
+    pub unlisted_key: Option<Arc<str>>,
     pub holders: HashMap<i64, Holder>,
     /// All seats in their rows. Only read if a request needs it; `holders` then has the holders of all seats.
     pub seating: Option<Seating>,
+}
+
+impl ShowState {
+    /// Checks whether a customer who sent this key may see the show.
+    pub fn is_visible(&self, show_key: Option<&str>) -> bool {
+        unlisted::opens(self.unlisted_key.as_deref(), show_key)
+    }
 }
 
 /// The seats of a show in their rows, and which of them are free.

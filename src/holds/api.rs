@@ -18,7 +18,7 @@ use crate::identity::client::Client;
 use crate::orders::{Order, api as orders};
 use crate::state::App;
 use crate::web::body::{ANY_TEXT, Form, NoFields};
-use crate::web::endpoint::PathId;
+use crate::web::endpoint::{PathId, ShowKey};
 use crate::web::idempotency_key::KeyHeader;
 use crate::web::refusal::Refusal;
 
@@ -146,7 +146,8 @@ fn refused(error: BookingError, hold_id: i64, codes: &Codes) -> ApiError {
 #[utoipa::path(
     post, path = "/api/shows/{show_id}/holds/", tag = "Holds", operation_id = "hold_seats",
     params(
-        ("show_id" = i64, Path, description = "The show: an `id` of a movie's list of shows", minimum = 1),
+        ("show_id" = i64, Path, description = "The show: an `id` of a list of shows", minimum = 1),
+        ("key" = Option<String>, Query, description = "The key of an unlisted show"),
         KeyHeader,
     ),
     request_body = SeatsOrBest,
@@ -190,6 +191,7 @@ pub async fn hold(
     State(app): State<App>,
     user: User,
     PathId(show_id): PathId,
+    ShowKey(show_key): ShowKey,
     key: KeyHeader,
     Client(client): Client,
     mut form: Form,
@@ -199,8 +201,8 @@ pub async fn hold(
     let codes = orders::codes(&app).await?;
     let from = Origin { user_id: user.id, key: key.of(&wanted.payload()), client };
     let held = match wanted {
-        Wanted::These(seats) => app.desk.hold(from, show_id, seats).await,
-        Wanted::Best(wish) => app.desk.hold_best(from, show_id, wish).await,
+        Wanted::These(seats) => app.desk.hold(from, show_id, show_key, seats).await,
+        Wanted::Best(wish) => app.desk.hold_best(from, show_id, show_key, wish).await,
     };
     match held {
         Ok(reply) => hold_reply(&app, reply, StatusCode::CREATED, codes),

@@ -139,10 +139,7 @@ pub static MOVIES: Model = Model {
         help: "To fill a week: enter one show and save, open the show, then choose \"Copy to other dates\".",
         extra: 3,
     }],
-    changed: |app, id| {
-        app.caches.movies.changed(&());
-        app.caches.shows.changed(&id);
-    },
+    changed: |app, id| app.caches.movie_changed(id),
     ..Model::PLAIN
 };
 

@@ -17,7 +17,18 @@ use utoipa::openapi::{
 use crate::error::codes;
 
 /// Operations that anyone may call.
-const OPEN: [&str; 6] = ["signup", "login", "refresh_token", "get_cinema", "get_seat_map", "get_plan"];
+const OPEN: [&str; 10] = [
+    "signup",
+    "login",
+    "refresh_token",
+    "get_cinema",
+    "list_programme",
+    "get_show",
+    "get_movie",
+    "list_screens",
+    "get_seat_map",
+    "get_plan",
+];
 
 /// Operations of the contract, whose refusals were recorded without a code.
 const CONTRACT: [&str; 8] = [

@@ -4,8 +4,6 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::{Order, store};
@@ -19,11 +17,11 @@ use crate::state::App;
 use crate::web::body::Form;
 use crate::web::endpoint::PathCode;
 use crate::web::idempotency_key::KeyHeader;
+use crate::web::pages::{cursor, read_cursor, read_limit};
 use crate::web::refusal::{FieldErrors, Refusal};
 
-/// The number of orders on a page: by default, and at most.
+/// The number of orders on a page by default.
 const PAGE: usize = 20;
-const LARGEST_PAGE: usize = 100;
 
 /// One page of a list, newest first.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -158,27 +156,13 @@ pub async fn codes(app: &App) -> Result<&Codes, DbError> {
 fn page(query: &str) -> Result<((i64, i64), usize), ApiError> {
     let (mut behind, mut limit) = ((i64::MAX, i64::MAX), PAGE);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let fault = |text: String| |field: &'static str| ApiError::Fields(vec![(field.into(), vec![text])]);
+        let fault = |field: &'static str| move |text: String| ApiError::Fields(vec![(field.into(), vec![text])]);
         match name.as_ref() {
-            "cursor" => behind = read_cursor(&value).ok_or_else(|| fault("Invalid cursor.".into())("cursor"))?,
-            "limit" => {
-                let given = value.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
-                let fault = || fault(format!("Must be a number from 1 to {LARGEST_PAGE}."))("limit");
-                limit = given.ok_or_else(fault)?;
-            }
+            "cursor" => behind = read_cursor(&value).map_err(fault("cursor"))?,
+            "limit" => limit = read_limit(&value).map_err(fault("limit"))?,
             // Only `format` is left: the endpoint has refused all others.
             _ => {}
         }
     }
     Ok((behind, limit))
-}
-
-fn cursor(created_at: i64, id: i64) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{created_at}.{id}"))
-}
-
-fn read_cursor(text: &str) -> Option<(i64, i64)> {
-    let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (created_at, id) = plain.split_once('.')?;
-    Some((created_at.parse().ok()?, id.parse().ok()?))
 }

@@ -42,7 +42,7 @@ pub static SCREENS: Model = Model {
         PageLink { label: "Seat plan", url: PLAN_URL, model: "screens" },
         PageLink { label: "Standing blocks", url: "/admin/screens/{id}/blocks/", model: "screens" },
     ],
-    changed: |app, _| app.caches.all_shows_changed(),
+    changed: |app, _| app.caches.screen_changed(),
     ..Model::PLAIN
 };
 

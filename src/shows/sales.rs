@@ -1,4 +1,4 @@
-//! The sales of shows: their state in words, closing and reopening them.
+//! The sales of shows: their state for clients and in words, closing and reopening them.
 
 use futures_util::future::BoxFuture;
 
@@ -6,9 +6,32 @@ use super::admin::stored;
 use super::store;
 use crate::admin::{FieldChange, Report, SaveError};
 use crate::db::DbError;
+use crate::desk::error::BookingError;
 use crate::desk::policy::{Limits, Sales};
+use crate::error::codes;
 use crate::state::App;
 use crate::time::{cinema, clock};
+
+/// What decides whether a show is on sale.
+#[derive(Debug, Clone, Copy)]
+pub struct SalesFacts {
+    /// When the show begins, in UTC microseconds.
+    pub date_time: i64,
+    pub sales: Sales,
+    pub cancelled: bool,
+    /// Whether all seats are sold or blocked for good, so that none can become free by itself.
+    pub is_full: bool,
+}
+
+/// Returns the code with which a show refuses requests for seats now; `None` if it is on sale.
+pub fn not_on_sale(limits: &Limits, show: SalesFacts, now: i64) -> Option<&'static str> {
+    match limits.check_on_sale(show.sales, show.date_time, show.cancelled, now) {
+        Err(BookingError::ShowStarted) => Some(codes::SHOW_STARTED),
+        Err(BookingError::SalesNotOpen) => Some(codes::SALES_NOT_OPEN),
+        Err(_) => Some(codes::SALES_CLOSED),
+        Ok(()) => show.is_full.then_some(codes::SHOW_FULL),
+    }
+}
 
 /// Ends the sales of shows now.
 pub async fn close(app: &App, ids: &[i64]) -> Result<Report, SaveError> {

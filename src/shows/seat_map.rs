@@ -9,19 +9,24 @@ use axum::response::Response;
 use seating::play;
 use serde::Serialize;
 
+use super::public;
+use super::sales::{SalesFacts, not_on_sale};
 use super::store::{self, MapFacts};
-use crate::desk::plans::{PlanName, SeatPlan, compress};
+use crate::desk::error::BookingError;
+use crate::desk::plans::{PlanName, SeatPlan};
 use crate::desk::policy::Limits;
 use crate::desk::state::Holder;
-use crate::error::{ApiError, codes};
-use crate::state::{App, SeatMap};
+use crate::desk::unlisted;
+use crate::error::ApiError;
+use crate::state::{App, PublicReply, ShowReply};
 use crate::time::clock;
+use crate::web::body::RawJson;
 use crate::web::cached::{Cached, Lifetime};
-use crate::web::endpoint::PathId;
+use crate::web::endpoint::{PathId, ShowKey};
 use crate::web::refusal::Refusal;
 
 /// Changes with the format, so that no client keeps a map that it could not read today.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Which seats of a show are free.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -40,8 +45,8 @@ pub struct ShownSeatMap {
     version: i64,
     /// Whether seats can be booked or held now.
     on_sale: bool,
-    /// If the show is not on sale, the code with which it refuses requests: `show_started`, `sales_not_open` or
-    /// `sales_closed`; other values may be added.
+    /// If the show is not on sale, the code with which it refuses requests: `show_started`, `sales_not_open`,
+    /// `sales_closed` or `show_full`; other values may be added. Missing if it is on sale.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     not_on_sale: Option<&'static str>,
@@ -67,12 +72,15 @@ pub struct ShownSeatMap {
 /// A change by anyone is visible within a second.
 #[utoipa::path(
     get, path = "/api/shows/{show_id}/seats/", tag = "Seats", operation_id = "get_seat_map",
-    params(("show_id" = i64, Path, description = "The show: an `id` of a movie's list of shows", minimum = 1)),
+    params(
+        ("show_id" = i64, Path, description = "The show: an `id` of a list of shows", minimum = 1),
+        ("key" = Option<String>, Query, description = "The key of an unlisted show"),
+    ),
     responses(
         (status = 200, description = "The seat map", body = ShownSeatMap),
         (status = 304, description = "The map has not changed since the one with this ETag"),
         (
-            status = 404, description = "There is no such show", body = Refusal,
+            status = 404, description = "There is no such show, or it is unlisted and needs its key", body = Refusal,
             example = json!({ "detail": "Not found.", "code": "not_found" }),
         ),
         (
@@ -81,43 +89,39 @@ pub struct ShownSeatMap {
         ),
     ),
 )]
-pub async fn get(State(app): State<App>, PathId(show_id): PathId, headers: HeaderMap) -> Result<Response, ApiError> {
-    let read = || app.caches.seat_maps.get(show_id, make(&app, show_id));
-    let mut map = read().await?.ok_or(ApiError::NotFound)?;
-    if map.until <= app.desk.now() {
-        // A hold has expired, or sales have opened, since the map was made.
-        app.caches.seat_maps.changed(&show_id);
-        map = read().await?.ok_or(ApiError::NotFound)?;
-    }
-    let SeatMap { etag, json, gzip, .. } = &*map;
-    Ok(Cached { etag, json, gzip, lifetime: Lifetime::UntilChanged }.response(&headers))
+pub async fn get(
+    State(app): State<App>,
+    PathId(show_id): PathId,
+    key: ShowKey,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    public::respond(&app, &app.caches.seat_maps, show_id, &key, &headers, || make(&app, show_id, &key)).await
 }
 
-async fn make(app: &App, show_id: i64) -> Result<Option<Arc<SeatMap>>, ApiError> {
+async fn make(app: &App, show_id: i64, key: &ShowKey) -> Result<Option<Arc<ShowReply>>, ApiError> {
     let Some(facts) = store::map_facts(&app.db, show_id).await? else { return Ok(None) };
-    let plan = app.desk.plans().of_show(&app.db, facts.plan_id, facts.total_seats).await?;
-    let plan = plan.ok_or(ApiError::Order(crate::desk::error::BookingError::NoSeatPlan))?;
+    let Some(plan) = app.desk.plans().of_show(&app.db, facts.plan_id, facts.total_seats).await? else {
+        let is_visible = unlisted::opens(facts.unlisted_key.as_deref(), key.0.as_deref());
+        return Err(if is_visible { ApiError::Order(BookingError::NoSeatPlan) } else { ApiError::NotFound });
+    };
     let holders = app.desk.holders(show_id).await?;
     let map = shown(show_id, &facts, &plan, &holders, &app.config.limits);
     let until = map.changes_at.unwrap_or(i64::MAX);
-    let etag = format!("W/\"{FORMAT}-{}-{}\"", facts.seat_version, map.changes_at.unwrap_or_default());
-    let internal = |error: &dyn std::fmt::Display| ApiError::Internal(error.to_string());
-    let etag = HeaderValue::try_from(etag).map_err(|error| internal(&error))?;
-    let json = bytes::Bytes::from(serde_json::to_vec(&map).map_err(|error| internal(&error))?);
-    let gzip = compress(&json).map_err(|error| internal(&error))?;
-    Ok(Some(Arc::new(SeatMap { etag, json, gzip, until })))
+    let version = format!("{FORMAT}-{}-{}", facts.seat_version, map.changes_at.unwrap_or_default());
+    let reply = PublicReply::new(RawJson::of(&map)?, &version)?;
+    Ok(Some(Arc::new(ShowReply { reply, until, unlisted_key: facts.unlisted_key })))
 }
 
 fn shown(show_id: i64, facts: &MapFacts, plan: &SeatPlan, holders: &[(i64, Holder)], limits: &Limits) -> ShownSeatMap {
     let now = facts.now;
     let sales = limits.sales(facts.sales, facts.date_time);
-    let not_on_sale = match () {
-        () if facts.date_time <= now => Some(codes::SHOW_STARTED),
-        () if facts.cancelled => Some(codes::SALES_CLOSED),
-        () if sales.open_at.is_some_and(|open_at| now < open_at) => Some(codes::SALES_NOT_OPEN),
-        () if sales.close_at.is_some_and(|close_at| close_at <= now) => Some(codes::SALES_CLOSED),
-        () => None,
+    let show = SalesFacts {
+        date_time: facts.date_time,
+        sales: facts.sales,
+        cancelled: facts.cancelled,
+        is_full: facts.seats_taken >= facts.total_seats,
     };
+    let not_on_sale = not_on_sale(limits, show, now);
     let highest = plan.seats().last().map_or(0, |seat| seat.seat);
     let mut seats = vec![b'-'; usize::try_from(highest).unwrap_or_default()];
     let place = |number: i64| usize::try_from(number - 1).ok();

@@ -24,7 +24,8 @@ impl FromRow for Show {
     }
 }
 
-/// Returns the shows of a movie, ordered by time and id: past ones too (H01), but no cancelled ones.
+/// Returns the shows of a movie, ordered by time and id: past ones too (H01), but no cancelled or unlisted
+/// ones.
 pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
     db.query(
         &format!(
@@ -33,7 +34,7 @@ pub async fn shows_of_movie(db: &Db, movie_id: i64) -> Result<Vec<Show>> {
               WHERE o.held_in = s.id AND o.expires_at > {now}) -
              (SELECT COUNT(*) FROM blocked_seats k WHERE k.show_id = s.id AND k.release_at > {now})
              FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-             WHERE s.movie_id = ? AND s.cancelled_at IS NULL ORDER BY s.date_time, s.id",
+             WHERE s.movie_id = ? AND s.cancelled_at IS NULL AND s.unlisted_key IS NULL ORDER BY s.date_time, s.id",
             db.dialect().in_order(),
             now = db.dialect().now_or("?")
         ),
@@ -548,17 +549,21 @@ pub struct MapFacts {
     pub date_time: i64,
     pub total_seats: i64,
     pub plan_id: Option<i64>,
+    /// Seats that are sold or blocked for good.
+    pub seats_taken: i64,
     pub seat_version: i64,
     pub sales: Sales,
     pub cancelled: bool,
+    /// See [`crate::desk::unlisted`].
+    pub unlisted_key: Option<String>,
 }
 
 /// Returns what the seat map of a show is made from; `None` if there is no such show. Read it before the seats, so that
 /// the map never says that it is newer than it is.
 pub async fn map_facts(db: &Db, id: i64) -> Result<Option<MapFacts>> {
     let sql = format!(
-        "SELECT {}, date_time, total_seats, plan_id, seat_version, sales_open_at, sales_close_at, cancelled_at FROM shows
-         WHERE id = ?",
+        "SELECT {}, date_time, total_seats, plan_id, seats_taken, seat_version, sales_open_at, sales_close_at, cancelled_at,
+         unlisted_key FROM shows WHERE id = ?",
         db.dialect().now_or("?")
     );
     let Some(mut row) = db.query_one::<Row>(&sql, vec![clock::now().into(), id.into()]).await? else { return Ok(None) };
@@ -567,8 +572,10 @@ pub async fn map_facts(db: &Db, id: i64) -> Result<Option<MapFacts>> {
         date_time: row.take()?,
         total_seats: row.take()?,
         plan_id: row.take()?,
+        seats_taken: row.take()?,
         seat_version: row.take()?,
         sales: Sales { open_at: row.take()?, close_at: row.take()?, ..Sales::default() },
         cancelled: row.take::<Option<i64>>()?.is_some(),
+        unlisted_key: row.take()?,
     }))
 }

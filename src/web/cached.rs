@@ -5,6 +5,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::desk::plans::compress;
+use crate::error::ApiError;
+use crate::state::PublicReply;
 
 /// How long a client may use a reply without asking again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,35 @@ pub struct Cached<'a> {
     pub json: &'a Bytes,
     pub gzip: &'a Bytes,
     pub lifetime: Lifetime,
+}
+
+impl PublicReply {
+    /// Returns this JSON as a reply with a weak ETag, since the encodings differ. `version` is what the ETag stands for.
+    ///
+    /// # Errors
+    /// None are known: the texts are valid, and it compresses in memory.
+    pub fn new(json: Bytes, version: &str) -> Result<PublicReply, ApiError> {
+        let internal = |error: &dyn std::fmt::Display| ApiError::Internal(error.to_string());
+        let etag = HeaderValue::try_from(format!("W/\"{version}\"")).map_err(|error| internal(&error))?;
+        let gzip = compress(&json).map_err(|error| internal(&error))?;
+        Ok(PublicReply { etag, json, gzip })
+    }
+
+    /// Like [`PublicReply::new`], with a version that is made from the content: it stays the same until that changes.
+    ///
+    /// # Errors
+    /// See [`PublicReply::new`].
+    pub fn of_content(json: Bytes) -> Result<PublicReply, ApiError> {
+        let hash = Sha256::digest(&json);
+        let version: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        PublicReply::new(json, &version)
+    }
+
+    /// Returns the reply to a request with these headers, for clients that ask each time.
+    pub fn response(&self, asked: &HeaderMap) -> Response {
+        let PublicReply { etag, json, gzip } = self;
+        Cached { etag, json, gzip, lifetime: Lifetime::UntilChanged }.response(asked)
+    }
 }
 
 impl Cached<'_> {
@@ -92,8 +126,12 @@ fn accepts_gzip(asked: &HeaderMap) -> bool {
 /// Checks whether a path is one that web pages of any origin may read, whatever CORS_ALLOWED_ORIGINS says: it needs no
 /// token, and shows nobody's own data.
 pub fn is_open(path: &str) -> bool {
-    let is_map = || path.starts_with("/api/shows/") && path.ends_with("/seats/");
-    path == "/api/cinema/" || path.starts_with("/api/plans/") || is_map()
+    let Some(path) = path.strip_prefix("/api/") else { return false };
+    let parts: Vec<&str> = path.split('/').collect();
+    matches!(
+        parts[..],
+        ["cinema" | "screens" | "shows", ""] | ["movies" | "shows", _, ""] | ["shows", _, "seats", ""] | ["plans", ..]
+    )
 }
 
 /// Lets web pages of any origin read a reply, with all headers that clients need.
@@ -141,6 +179,33 @@ mod tests {
             assert_eq!(is_known(&headers(header::IF_NONE_MATCH, sent), &etag), known, "{sent}");
         }
         assert!(!is_known(&HeaderMap::new(), &etag));
+    }
+
+    #[test]
+    fn the_programme_is_open_but_not_the_contracts_lists() {
+        for path in [
+            "/api/cinema/",
+            "/api/screens/",
+            "/api/shows/",
+            "/api/shows/7/",
+            "/api/shows/{show_id}/",
+            "/api/shows/7/seats/",
+            "/api/movies/7/",
+            "/api/plans/rows-50/",
+        ] {
+            assert!(is_open(path), "{path}");
+        }
+        for path in [
+            "/api/movies/",
+            "/api/movies/7/shows/",
+            "/api/shows/7/book/",
+            "/api/shows/7/holds/",
+            "/api/",
+            "/shows/",
+            "/",
+        ] {
+            assert!(!is_open(path), "{path}");
+        }
     }
 
     #[test]

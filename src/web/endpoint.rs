@@ -1,6 +1,7 @@
 //! An endpoint of the API: the checks before its handler and the headers after it, in the contract's order (section 1).
 
 use std::collections::{BTreeSet, HashSet};
+use std::convert::Infallible;
 
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -271,6 +272,18 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
         let ids = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
         let (_, digits) = ids.iter().next().ok_or(ApiError::NotFound)?;
         Ok(PathId(digits.parse().unwrap_or(i64::MAX)))
+    }
+}
+
+/// The `key` of the query, which opens an unlisted show.
+pub struct ShowKey(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for ShowKey {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let mut query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        Ok(ShowKey(query.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())))
     }
 }
 

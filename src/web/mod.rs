@@ -11,5 +11,6 @@ pub mod json;
 pub mod layers;
 pub mod negotiation;
 pub mod overload;
+pub mod pages;
 pub mod refusal;
 mod reply;

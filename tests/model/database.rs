@@ -141,6 +141,7 @@ impl Database {
             plan_id: None,
             plan: None,
             seat_version,
+            unlisted_key: None,
         }
     }
 

@@ -38,7 +38,7 @@ fn hold(user_id: i64, seats: &[i64]) -> Request {
 }
 
 fn hold_in(show_id: i64, user_id: i64, seats: &[i64]) -> Request {
-    of(Command::Hold { user_id, show_id, seats: seats.to_vec() })
+    of(Command::Hold { user_id, show_id, show_key: None, seats: seats.to_vec() })
 }
 
 fn change(user_id: i64, hold_id: i64, seats: &[i64]) -> Request {
@@ -71,7 +71,7 @@ fn by_staff(action: StaffAction, id: i64) -> Request {
 
 fn hold_best(user_id: i64, seats: usize) -> Request {
     let wish = BestWish { seats, category: None, accessible: 0, companions: 0 };
-    of(Command::HoldBest { user_id, show_id: SHOW, wish })
+    of(Command::HoldBest { user_id, show_id: SHOW, show_key: None, wish })
 }
 
 fn block(seats: &[i64], release_at: Option<i64>) -> Request {

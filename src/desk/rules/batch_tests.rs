@@ -348,7 +348,7 @@ fn expected(world: &World, command: &Command, limits: &Limits) -> Result<(), Boo
             let (user, show) = (*user, *show);
             world.room(&Wish { user, show, seats, kept: 0, had: 0, is_hold: false, is_new_hold: false }, limits)
         }
-        Command::Hold { user_id: user, show_id: show, seats } => {
+        Command::Hold { user_id: user, show_id: show, seats, .. } => {
             let (user, show) = (*user, *show);
             world.room(&Wish { user, show, seats, kept: 0, had: 0, is_hold: true, is_new_hold: true }, limits)
         }
@@ -389,7 +389,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     let id = || 1i64..24;
     prop_oneof![
         3 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Command::Book { user_id, show_id, seats }),
-        5 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Command::Hold { user_id, show_id, seats }),
+        5 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Command::Hold { user_id, show_id, show_key: None, seats }),
         4 => (0i64..3, id(), seats()).prop_map(|(user_id, hold_id, seats)| Command::Change { user_id, hold_id, seats }),
         2 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Command::Extend { user_id, hold_id }),
         2 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Command::Release { user_id, hold_id }),

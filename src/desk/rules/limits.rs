@@ -5,6 +5,12 @@ use crate::desk::error::BookingError;
 use crate::desk::state::{Headroom, Usage};
 
 impl Batch<'_> {
+    /// Checks whether a show exists for a customer who sent this key.
+    pub(super) fn check_visible(&self, show_id: i64, show_key: Option<&str>) -> Result<(), BookingError> {
+        let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
+        if show.is_visible(show_key) { Ok(()) } else { Err(BookingError::UnknownShow) }
+    }
+
     /// Checks whether the show allows these additional seats, in the contract's order (section 1, points 7 to 9).
     /// `in_all` is how many seats there will be in the order.
     pub(super) fn check_seats(&self, show_id: i64, seats: &[i64], in_all: usize) -> Result<(), BookingError> {
@@ -24,18 +30,7 @@ impl Batch<'_> {
 
     pub(super) fn check_on_sale(&self, show_id: i64) -> Result<(), BookingError> {
         let show = self.state.shows.get(&show_id).ok_or(BookingError::UnknownShow)?;
-        let sales = self.limits.sales(show.sales, show.date_time);
-        if show.date_time <= self.now {
-            Err(BookingError::ShowStarted)
-        } else if show.cancelled {
-            Err(BookingError::SalesClosed)
-        } else if sales.open_at.is_some_and(|open_at| self.now < open_at) {
-            Err(BookingError::SalesNotOpen)
-        } else if sales.close_at.is_some_and(|close_at| close_at <= self.now) {
-            Err(BookingError::SalesClosed)
-        } else {
-            Ok(())
-        }
+        self.limits.check_on_sale(show.sales, show.date_time, show.cancelled, self.now)
     }
 
     /// Checks whether a user may have this many more seats in a show.

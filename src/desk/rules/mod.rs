@@ -139,10 +139,19 @@ type Outcome = Result<Granted, BookingError>;
 impl Batch<'_> {
     fn decide(&mut self, command: &Command) -> Outcome {
         match command {
-            Command::Book { user_id, show_id, seats } => self.book(*user_id, *show_id, seats),
+            Command::Book { user_id, show_id, seats } => {
+                self.check_visible(*show_id, None)?;
+                self.book(*user_id, *show_id, seats)
+            }
             Command::Cancel { user_id, booking_id } => self.cancel(Actor::User(*user_id), *booking_id),
-            Command::Hold { user_id, show_id, seats } => self.hold(*user_id, *show_id, seats),
-            Command::HoldBest { user_id, show_id, wish } => self.hold_best(*user_id, *show_id, wish),
+            Command::Hold { user_id, show_id, show_key, seats } => {
+                self.check_visible(*show_id, show_key.as_deref())?;
+                self.hold(*user_id, *show_id, seats)
+            }
+            Command::HoldBest { user_id, show_id, show_key, wish } => {
+                self.check_visible(*show_id, show_key.as_deref())?;
+                self.hold_best(*user_id, *show_id, wish)
+            }
             Command::Change { user_id, hold_id, seats } => self.change(*user_id, *hold_id, seats),
             Command::Extend { user_id, hold_id } => self.extend(*user_id, *hold_id),
             Command::Release { user_id, hold_id } => self.release(Actor::User(*user_id), *hold_id),

@@ -1,6 +1,7 @@
 //! Single rules.
 
 use super::*;
+use crate::desk::command::BestWish;
 use crate::desk::order_status::Status;
 use crate::desk::policy::Sales;
 use crate::desk::state::{ShowState, Usage};
@@ -26,7 +27,7 @@ fn a_user_must_have_had_room_for_every_grant() {
     let limits = Limits { holds: 3, held_seats: 6, user_seats: Some(9), holds_per_minute: 10, ..Limits::default() };
     let room =
         |commands: &[Command]| decide(state.clone(), commands, NOW, &limits).changes.relied_on.get(&(7, 1)).copied();
-    let hold = Command::Hold { user_id: 7, show_id: 1, seats: vec![5, 6, 7] };
+    let hold = Command::Hold { user_id: 7, show_id: 1, show_key: None, seats: vec![5, 6, 7] };
     let needed = Headroom { holds: 2, held_seats: 3, seats: 6, recent_holds: 9 };
     assert_eq!(room(std::slice::from_ref(&hold)), Some(needed));
     let book = Command::Book { user_id: 7, show_id: 1, seats: vec![8] };
@@ -53,7 +54,7 @@ fn the_first_fault_in_the_contracts_order_is_reported() {
 fn sales_open_and_close_for_every_way_to_a_seat() {
     let ways = [
         Command::Book { user_id: 7, show_id: 1, seats: vec![1] },
-        Command::Hold { user_id: 7, show_id: 1, seats: vec![1, 2] },
+        Command::Hold { user_id: 7, show_id: 1, show_key: None, seats: vec![1, 2] },
         Command::Change { user_id: 7, hold_id: 9, seats: vec![3] },
     ];
     let with_hold = |sales: Sales| {
@@ -94,6 +95,28 @@ fn sales_open_and_close_for_every_way_to_a_seat() {
         state.shows.get_mut(&1).unwrap().cancelled = true;
         assert_eq!(one(state, command.clone(), &Limits::default()), Some(BookingError::SalesClosed), "{command:?}");
     }
+}
+
+#[test]
+fn only_the_key_leads_to_a_seat_of_an_unlisted_show() {
+    let mut state = show(NOW + MINUTE, 10, &[1]);
+    state.shows.get_mut(&1).unwrap().unlisted_key = Some("key".into());
+    let wish = || BestWish { seats: 1, category: Some("Loge".into()), accessible: 0, companions: 0 };
+    for (sent, refusal) in
+        [(None, Some(BookingError::UnknownShow)), (Some("other"), Some(BookingError::UnknownShow)), (Some("key"), None)]
+    {
+        let key = || sent.map(str::to_owned);
+        let hold = |seats| Command::Hold { user_id: 7, show_id: 1, show_key: key(), seats };
+        assert_eq!(one(state.clone(), hold(vec![2]), &Limits::default()), refusal);
+        let best = Command::HoldBest { user_id: 7, show_id: 1, show_key: key(), wish: wish() };
+        assert_eq!(one(state.clone(), best, &Limits::default()) == Some(BookingError::UnknownShow), refusal.is_some());
+        if refusal.is_some() {
+            // No other refusal comes first.
+            assert_eq!(one(state.clone(), hold(vec![1, 99]), &Limits::default()), refusal);
+        }
+    }
+    let book = Command::Book { user_id: 7, show_id: 1, seats: vec![2] };
+    assert_eq!(one(state, book, &Limits::default()), Some(BookingError::UnknownShow));
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub const TEXTS: Texts = Texts {
         SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.unlisted_key,
             s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
             o.expires_at
         FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
@@ -21,6 +22,7 @@ pub const TEXTS: Texts = Texts {
         SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.unlisted_key,
             s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
             o.expires_at
         FROM {rows} AS d
@@ -39,6 +41,7 @@ pub const TEXTS: Texts = Texts {
         SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
+            s.unlisted_key,
             s.seats_taken,
             o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at
         FROM {rows} AS d JOIN orders o ON o.id = d.id

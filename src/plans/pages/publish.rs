@@ -75,6 +75,7 @@ async fn publish_once(page: &Page, screen: &Screen, wish: &Wish<'_>) -> Result<O
     let change = FieldChange { field: "Seat plan".to_owned(), before, after: in_words(&new) };
     log::add(&mut tx, &page.staff, screen.model.name, screen.id, &screen.name, "change", &[change]).await?;
     tx.commit().await?;
+    page.app.caches.screen_changed();
     Ok(Outcome::Published(new))
 }
 

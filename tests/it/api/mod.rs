@@ -6,10 +6,12 @@ pub mod holds;
 mod idempotency;
 mod me;
 mod orders;
+mod programme;
 mod reads;
 mod refusals;
 mod seats;
 mod strict;
+mod unlisted;
 
 use crate::support::Test;
 
@@ -21,10 +23,12 @@ pub fn tests() -> Vec<Test> {
         idempotency::tests(),
         me::tests(),
         orders::tests(),
+        programme::tests(),
         reads::tests(),
         refusals::tests(),
         seats::tests(),
         strict::tests(),
+        unlisted::tests(),
     ]
     .into_iter()
     .flatten()

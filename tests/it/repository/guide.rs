@@ -48,6 +48,12 @@ async fn the_client_guide_runs_as_printed() {
     let mut rest = seen.as_str();
     for expected in [
         r#""time_zone":"UTC""#,
+        // The programme: a page, the next one, a movie, the screens.
+        r#"{"next":"/api/shows/?min_free=4&"#,
+        r#""results":[{"id":"#,
+        r#""results":[{"id":"#,
+        r#"{"id":1,"title":"#,
+        r#"[{"id":"#,
         r#""username":"cleo""#,
         // The expired token was renewed.
         "200 {\"id\":",

@@ -37,12 +37,14 @@ function begin(bar) {
   giveUp();
   const home = bar.closest("[data-screen]");
   const was = Date.parse(bar.dataset.begins);
-  move = { bar, home, was, line: home, begins: was, group: bar.closest("g") };
+  // The text of its time, which may have a weekday.
+  const shown = bar.querySelector("b").textContent;
+  move = { bar, home, was, shown, line: home, begins: was, group: bar.closest("g") };
 }
 
 // Puts the show that is on its way to this time and screen, within the drawing.
 function put(begins, line) {
-  const { bar, home, was, group } = move;
+  const { bar, home, was, shown, group } = move;
   move.begins = begins === was ? was : Math.min(Math.max(begins, from), until - STEP);
   move.line = line;
   const isMoved = move.begins !== was || line !== home;
@@ -52,7 +54,7 @@ function put(begins, line) {
   group.style.transform = `translate(${(move.begins - was) * perMs()}px, ${down}px)`;
   lines.forEach((one) => one.classList.toggle("has-moved", isMoved && one === home));
   group.classList.toggle("moved", isMoved);
-  bar.querySelector("b").textContent = local(move.begins).slice(11);
+  bar.querySelector("b").textContent = move.begins === was ? shown : local(move.begins).slice(11);
   form.hidden = !isMoved;
   const to = `${local(move.begins).slice(11)} on ${nameOf(line)}`;
   const title = bar.querySelector("bdi").textContent;
@@ -66,7 +68,7 @@ function giveUp() {
     return;
   }
   move.group.style.transform = "";
-  move.bar.querySelector("b").textContent = local(move.was).slice(11);
+  move.bar.querySelector("b").textContent = move.shown;
   move.group.classList.remove("moved");
   move.home.classList.remove("has-moved");
   move = undefined;

@@ -73,7 +73,7 @@ struct Navigation {
     switch: Option<(String, String)>,
     /// The link to the page that copies the day or the week; none for those who may not add shows.
     copy: Option<(&'static str, String)>,
-    /// For the list of shows and its prints.
+    /// How many shows there are, and seats sold.
     summary: String,
     notices: Vec<String>,
 }

@@ -177,12 +177,16 @@ fn is_in_range(tag: &str, range: &str) -> bool {
 }
 
 fn day(text: &str) -> Result<Date, String> {
-    Date::strptime("%Y-%m-%d", text).map_err(|_| "Enter a date such as 2035-06-01.".to_owned())
+    // Years before 0 have more digits.
+    let day = Date::strptime("%Y-%m-%d", text).ok().filter(|day| day.year() >= 0);
+    day.ok_or_else(|| "Enter a date such as 2035-06-01.".to_owned())
 }
 
 fn time(text: &str) -> Result<i64, String> {
     let fault = "Enter a time with its offset, such as 2035-06-01T18:30:00Z. In a URL, a plus sign is %2B.";
-    clock::parse(text).ok_or_else(|| fault.to_owned())
+    // The next page must be able to name it.
+    let is_written_back = |micros: &i64| clock::parse(&clock::iso(*micros)) == Some(*micros);
+    clock::parse(text).filter(is_written_back).ok_or_else(|| fault.to_owned())
 }
 
 fn number(text: &str, least: i64) -> Result<i64, String> {
@@ -237,6 +241,8 @@ mod tests {
             ("business_day=tomorrow", "business_day"),
             ("business_day=2035-02-30", "business_day"),
             ("business_day=", "business_day"),
+            ("business_day=-9999-01-01", "business_day"),
+            ("from=-009999-01-02T01:59:59Z", "from"),
             ("from=2035-06-01", "from"),
             ("from=2035-06-01T18:30:00+02:00", "from"),
             ("to=now", "to"),

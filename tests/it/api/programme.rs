@@ -159,7 +159,7 @@ async fn replies_are_kept_until_they_change(engine: Engine) {
     }
     let etag = |reply: &Reply| reply.header("etag").expect("an ETag");
     let before = Call::get("/api/shows/").send(&app).await.expect(200);
-    // What is not shown moves nothing.
+    // Changes of what no reply shows move nothing.
     change(&app, 1, "order_limit = 7").await;
     others_changes_are_seen().await;
     let same = Call::get("/api/shows/").send(&app).await.expect(200);
@@ -515,54 +515,56 @@ async fn pages_have_no_gaps_while_shows_change(engine: Engine) {
     }
 }
 
+/// Values and names of parameters that a stranger may send.
+const VALUES: &[&str] = &[
+    "",
+    "1",
+    "2",
+    "0",
+    "-1",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "99999999999999999999",
+    "x",
+    "%00",
+    "%FF",
+    "%F0%9F%8E%AC",
+    "2035-06-01",
+    "-9999-01-01",
+    "9999-12-31",
+    "2035-06-01T18:30:00Z",
+    "-009999-01-02T01:59:59Z",
+    "9999-12-30T22:00:00Z",
+    "2020-01-01T00:00:00%2B02:00",
+    "IMAX",
+    "en",
+    "pt-BR",
+    "OmU",
+    "' OR 1=1",
+    "%3Cscript%3E",
+    "MS4y",
+    "OTIyMzM3MjAzNjg1NDc3NTgwNy45MjIzMzcyMDM2ODU0Nzc1ODA3",
+    "LTkyMjMzNzIwMzY4NTQ3NzU4MDguMA",
+    "a=b",
+    "%25",
+    "+",
+];
+const NAMES: &[&str] = &[
+    "business_day",
+    "from",
+    "to",
+    "movie",
+    "screen",
+    "video_format",
+    "language",
+    "label",
+    "min_free",
+    "cursor",
+    "limit",
+];
+
 /// Random parameters, both sensible and not: each query has a page or names its faults.
 async fn any_query_has_an_answer(engine: Engine) {
-    const VALUES: &[&str] = &[
-        "",
-        "1",
-        "2",
-        "0",
-        "-1",
-        "9223372036854775807",
-        "-9223372036854775808",
-        "99999999999999999999",
-        "x",
-        "%00",
-        "%FF",
-        "%F0%9F%8E%AC",
-        "2035-06-01",
-        "-9999-01-01",
-        "9999-12-31",
-        "2035-06-01T18:30:00Z",
-        "-009999-01-02T01:59:59Z",
-        "9999-12-30T22:00:00Z",
-        "2020-01-01T00:00:00%2B02:00",
-        "IMAX",
-        "en",
-        "pt-BR",
-        "OmU",
-        "' OR 1=1",
-        "%3Cscript%3E",
-        "MS4y",
-        "OTIyMzM3MjAzNjg1NDc3NTgwNy45MjIzMzcyMDM2ODU0Nzc1ODA3",
-        "LTkyMjMzNzIwMzY4NTQ3NzU4MDguMA",
-        "a=b",
-        "%25",
-        "+",
-    ];
-    const NAMES: &[&str] = &[
-        "business_day",
-        "from",
-        "to",
-        "movie",
-        "screen",
-        "video_format",
-        "language",
-        "label",
-        "min_free",
-        "cursor",
-        "limit",
-    ];
     let app = App::start(engine).await;
     app.world().await;
     let (mut pages, mut refused) = (0, 0);

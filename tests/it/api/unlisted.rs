@@ -97,7 +97,7 @@ async fn no_path_shows_an_unlisted_show(engine: Engine) {
         assert!([400, 404].contains(&hidden.status), "{shown}: {hidden:?}");
         assert_eq!(content(&hidden), content(&unknown), "{shown}");
     }
-    // No list has it, whatever is asked for.
+    // No list has it, whatever the query is.
     for query in ["", "?movie=1", "?from=2000-01-01T00:00:00Z", "?business_day=2035-06-01", "?min_free=0&screen=1"] {
         let page = Call::get(format!("/api/shows/{query}")).send(&app).await.expect(200).json();
         assert!(page["results"].as_array().expect("a list").iter().all(|show| show["id"] != 1), "{query}: {page}");

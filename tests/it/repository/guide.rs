@@ -28,6 +28,55 @@ fn commands(document: &str) -> (Vec<String>, String) {
     (blocks, left + rest)
 }
 
+/// What the guide's commands print, in this order, among other things.
+const PRINTED: &[&str] = &[
+    r#""time_zone":"UTC""#,
+    // The programme: a page, the next one, a movie, the screens.
+    r#"{"next":"/api/shows/?min_free=4&"#,
+    r#""results":[{"id":"#,
+    r#""results":[{"id":"#,
+    r#"{"id":1,"title":"#,
+    r#"[{"id":"#,
+    r#""username":"cleo""#,
+    // The expired token was renewed.
+    "200 {\"id\":",
+    r#"200 [{"id":1,"title":"#,
+    r#""plan":""#,
+    "\n304\n",
+    r#""size":"#,
+    "201 {\"id\":",
+    "\"seats\":[20,21,22]",
+    "\"expires_in_seconds\":4",
+    "200 {",
+    "200 {",
+    "\"seats\":[20,21],",
+    // The best seats, and their release.
+    "201 {\"id\":",
+    "200 {\"id\":",
+    r#""code":"seat_taken""#,
+    "409 {\"detail\":\"This seat is already booked.\"}",
+    "x-error-code: seat_taken",
+    "201 {",
+    r#""status":"awaiting_payment""#,
+    r#""code":"hold_confirmed""#,
+    r#"200 {"code":"#,
+    "201 {",
+    r#""seat_number":24,"status":"booked""#,
+    r#""order":""#,
+    "200 []",
+    r#"200 {"next":null,"results":["#,
+    "200 [{",
+    r#""status":"awaiting_payment""#,
+    r#""status":"cancelled""#,
+    r#""seat_number":24,"status":"cancelled""#,
+    "200 {\"refresh\":",
+    "200 {\"id\":",
+    r#""email":"cleo@harbour.example""#,
+    // The logout.
+    "200 {\"id\":",
+    r#""openapi":"3.1.0""#,
+];
+
 async fn the_client_guide_runs_as_printed() {
     let demo = Options { args: vec!["--demo"], ..Options::default() };
     let app = App::start_with(Engine::Sqlite, demo).await;
@@ -46,53 +95,7 @@ async fn the_client_guide_runs_as_printed() {
     let seen = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{seen}");
     let mut rest = seen.as_str();
-    for expected in [
-        r#""time_zone":"UTC""#,
-        // The programme: a page, the next one, a movie, the screens.
-        r#"{"next":"/api/shows/?min_free=4&"#,
-        r#""results":[{"id":"#,
-        r#""results":[{"id":"#,
-        r#"{"id":1,"title":"#,
-        r#"[{"id":"#,
-        r#""username":"cleo""#,
-        // The expired token was renewed.
-        "200 {\"id\":",
-        r#"200 [{"id":1,"title":"#,
-        r#""plan":""#,
-        "\n304\n",
-        r#""size":"#,
-        "201 {\"id\":",
-        "\"seats\":[20,21,22]",
-        "\"expires_in_seconds\":4",
-        "200 {",
-        "200 {",
-        "\"seats\":[20,21],",
-        // The best seats, and their release.
-        "201 {\"id\":",
-        "200 {\"id\":",
-        r#""code":"seat_taken""#,
-        "409 {\"detail\":\"This seat is already booked.\"}",
-        "x-error-code: seat_taken",
-        "201 {",
-        r#""status":"awaiting_payment""#,
-        r#""code":"hold_confirmed""#,
-        r#"200 {"code":"#,
-        "201 {",
-        r#""seat_number":24,"status":"booked""#,
-        r#""order":""#,
-        "200 []",
-        r#"200 {"next":null,"results":["#,
-        "200 [{",
-        r#""status":"awaiting_payment""#,
-        r#""status":"cancelled""#,
-        r#""seat_number":24,"status":"cancelled""#,
-        "200 {\"refresh\":",
-        "200 {\"id\":",
-        r#""email":"cleo@harbour.example""#,
-        // The logout.
-        "200 {\"id\":",
-        r#""openapi":"3.1.0""#,
-    ] {
+    for expected in PRINTED {
         let Some((_, after)) = rest.split_once(expected) else {
             panic!("{expected} does not follow in what the guide printed:\n{seen}");
         };

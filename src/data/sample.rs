@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use seating::plan::Plan;
 
+mod posters;
 mod seats;
 
 use self::seats::{Audience, SCREENS};
@@ -277,6 +278,7 @@ async fn ensure_programme(db: &Db) -> Result<(Vec<i64>, Vec<i64>), DbError> {
             None => movie_store::put_movie(&mut tx, None, title, minutes).await?,
         });
     }
+    posters::hang(&mut tx, &movies).await?;
     for screen in SCREENS {
         let id = match screen_store::screen_named(&mut tx, screen.name).await? {
             Some(id) => id,

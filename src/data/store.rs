@@ -37,17 +37,28 @@ pub struct DumpedMovie {
     pub id: i64,
     title: String,
     duration_minutes: i64,
+    /// The large file of its poster in base64, which the dump reads by the hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poster: Option<String>,
+    #[serde(skip)]
+    pub poster_hash: String,
 }
 
 impl FromRow for DumpedMovie {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(DumpedMovie { id: row.take()?, title: row.take()?, duration_minutes: row.take()? })
+        Ok(DumpedMovie {
+            id: row.take()?,
+            title: row.take()?,
+            duration_minutes: row.take()?,
+            poster: None,
+            poster_hash: row.take()?,
+        })
     }
 }
 
 /// Returns the movies whose ids are higher than this one, ordered by id, at most `most`.
 pub async fn movies_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<DumpedMovie>> {
-    let sql = "SELECT id, title, duration_minutes FROM movies WHERE id > ? ORDER BY id LIMIT ?";
+    let sql = "SELECT id, title, duration_minutes, poster FROM movies WHERE id > ? ORDER BY id LIMIT ?";
     tx.query(sql, vec![id.into(), most.into()]).await
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::store;
 use crate::admin::{Column, Field, Fieldset, FormValues, Inline, Kind, Model, SaveError, Search, Shown, UsedBy, Work};
+use crate::posters;
 use crate::search;
 use crate::shows::admin::refuse_with_shows;
 use crate::shows::texts::{known_collisions, new_collisions};
@@ -56,6 +57,7 @@ pub static MOVIES: Model = Model {
         help: "To fill a week: enter one show and save, open the show, then choose \"Copy to other dates\".",
         extra: 3,
     }],
+    below: Some(|page, id| Box::pin(posters::pages::section(page, id))),
     changed: |app, id| {
         app.caches.movies.changed(&());
         app.caches.shows.changed(&id);

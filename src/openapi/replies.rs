@@ -17,7 +17,8 @@ use utoipa::openapi::{
 use crate::error::codes;
 
 /// Operations that anyone may call.
-const OPEN: [&str; 6] = ["signup", "login", "refresh_token", "get_cinema", "get_seat_map", "get_plan"];
+const OPEN: [&str; 8] =
+    ["signup", "login", "refresh_token", "get_cinema", "get_seat_map", "get_plan", "get_poster", "get_placeholder"];
 
 /// Operations of the contract, whose refusals were recorded without a code.
 const CONTRACT: [&str; 8] = [

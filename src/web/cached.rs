@@ -53,7 +53,7 @@ impl Cached<'_> {
 }
 
 impl Lifetime {
-    fn cache_control(self) -> &'static str {
+    pub fn cache_control(self) -> &'static str {
         match self {
             Lifetime::UntilChanged => "no-cache",
             Lifetime::Forever => "public, max-age=31536000, immutable",
@@ -62,7 +62,7 @@ impl Lifetime {
 }
 
 /// Checks whether the client has the reply with this ETag. Compares weakly (RFC 9110, 8.8.3.2 and 13.1.2).
-fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
+pub fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
     fn opaque(tag: &str) -> &str {
         tag.trim().trim_start_matches("W/")
     }
@@ -93,7 +93,7 @@ fn accepts_gzip(asked: &HeaderMap) -> bool {
 /// token, and shows nobody's own data.
 pub fn is_open(path: &str) -> bool {
     let is_map = || path.starts_with("/api/shows/") && path.ends_with("/seats/");
-    path == "/api/cinema/" || path.starts_with("/api/plans/") || is_map()
+    path == "/api/cinema/" || path.starts_with("/api/plans/") || path.starts_with("/posters/") || is_map()
 }
 
 /// Lets web pages of any origin read a reply, with all headers that clients need.

@@ -11,8 +11,10 @@ mod history;
 mod kept;
 mod links;
 mod lists;
+mod pictures;
 mod planets;
 mod plans;
+mod posters;
 mod search;
 mod seat_changes;
 mod seats;
@@ -35,6 +37,7 @@ pub fn tests() -> Vec<Test> {
         links::tests(),
         lists::tests(),
         plans::tests(),
+        posters::tests(),
         search::tests(),
         seat_changes::tests(),
         seats::tests(),

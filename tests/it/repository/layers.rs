@@ -17,7 +17,13 @@ tests! {
 const LAYERS: &[(&str, &[&str])] = &[
     ("commands", &["commands"]),
     ("router", &["admin_site", "openapi", "router", "scrape", "server"]),
-    ("features", &["accounts", "bookings", "cinema", "data", "holds", "movies", "orders", "plans", "screens", "shows"]),
+    (
+        "features",
+        &[
+            "accounts", "bookings", "cinema", "data", "holds", "movies", "orders", "plans", "posters", "screens",
+            "shows",
+        ],
+    ),
     ("panel", &["admin"]),
     ("web", &["sessions", "web"]),
     ("state", &["long_lists", "state"]),

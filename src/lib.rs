@@ -3,8 +3,8 @@
 //! - [`config`]: the settings; [`state`]: the state of a running server; [`server`]: connection limits, timeouts and
 //!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
-//! - [`accounts`], [`sessions`], [`movies`], [`screens`], [`shows`], [`bookings`], [`holds`], [`orders`], [`plans`], [`programme`], [`cinema`]:
-//!   the features, named as
+//! - [`accounts`], [`sessions`], [`movies`], [`posters`], [`screens`], [`shows`], [`programme`], [`bookings`], [`holds`],
+//!   [`orders`], [`plans`], [`cinema`]: the features, named as
 //!   in the URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
 //! - [`desk`]: decides and writes every change of a seat
 //! - [`search`]: the words by which the panel finds things
@@ -33,6 +33,7 @@ pub mod movies;
 pub mod openapi;
 pub mod orders;
 pub mod plans;
+pub mod posters;
 pub mod programme;
 pub mod router;
 pub mod scrape;

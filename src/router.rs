@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 
@@ -16,11 +17,11 @@ use crate::error::ApiError;
 use crate::plans::pages as plans;
 use crate::programme::api::PARAMETERS as SHOW_FILTERS;
 use crate::state::App;
-use crate::web::endpoint::{Access, CREATE, EDIT, Endpoint, Query, READ, mount, redirecting};
+use crate::web::endpoint::{Access, CREATE, EDIT, Endpoint, Query, READ, mount, open_file, redirecting};
 use crate::web::html::assets;
 use crate::web::html::page::PageArea;
 use crate::web::{health, layers};
-use crate::{accounts, admin, admin_site, bookings, cinema, holds, movies, openapi, orders, programme, shows};
+use crate::{accounts, admin, admin_site, bookings, cinema, holds, movies, openapi, orders, posters, programme, shows};
 
 /// The parts of the site that answer with pages.
 const PAGES: &[PageArea] = &[admin_site::PAGES];
@@ -85,6 +86,13 @@ pub fn router(app: &App) -> Router {
     for (route, handler) in admin_panel() {
         router = admin::guard::mount(router, app, &admin_site::SITE, route, handler);
     }
+    // Open to everyone, and without negotiation: an image element accepts no JSON.
+    for (path, handler) in [
+        ("/posters/{hash}/{file}", get(posters::api::get)),
+        ("/posters/placeholder/{file}", get(posters::api::get_placeholder)),
+    ] {
+        router = router.route(path, handler.layer(middleware::map_response(open_file)));
+    }
     let router = router
         .route("/swagger/start.js", get(openapi::swagger_start))
         .route("/swagger/{*file}", get(openapi::swagger_file))
@@ -132,5 +140,8 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ("/admin/{model}/{id}/plan/export/", On(View), NoSuch, get(plans::versions::export)),
         ("/admin/{model}/{id}/plan/shows/", On(View), On(Change), get(plans::shows::page).post(plans::shows::give)),
     ];
-    rows.into_iter().map(|(path, get, post, handler)| (Route { path, get, post }, handler)).collect()
+    let without_file = |(path, get, post, handler)| (Route { path, get, post, file_max: 0 }, handler);
+    let poster =
+        Route { path: "/admin/{model}/{id}/poster/", get: NoSuch, post: On(Change), file_max: posters::FILE_MAX };
+    rows.into_iter().map(without_file).chain([(poster, post(posters::pages::change))]).collect()
 }

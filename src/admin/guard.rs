@@ -22,7 +22,7 @@ use crate::state::App;
 use crate::web::body;
 use crate::web::endpoint::redirecting;
 use crate::web::html::flash::{self, Message};
-use crate::web::html::forms::Posted;
+use crate::web::html::forms::{Posted, Upload};
 use crate::web::html::{csrf, forms};
 use crate::web::layers::came_over_tls;
 
@@ -45,6 +45,8 @@ pub struct Route {
     pub path: &'static str,
     pub get: Needs,
     pub post: Needs,
+    /// The largest file in its form, in bytes; 0 if the form takes no file.
+    pub file_max: usize,
 }
 
 /// Adds a path of the panel to the router, and a redirect to it from the path without its last slash.
@@ -57,7 +59,7 @@ pub fn mount(
 ) -> Router<App> {
     let router = if route.path.ends_with('/') { redirecting(router, route.path) } else { router };
     let checks = middleware::from_fn_with_state((app.clone(), site, route), check);
-    let form = middleware::from_fn(read_form);
+    let form = middleware::from_fn_with_state(route, read_form);
     let handler = handler.with_state(app.clone());
     // A service for any method, so that the router itself does not respond before the checks.
     let checked = ServiceBuilder::new().layer(checks).layer(csrf::origin_check()).layer(form).service(handler);
@@ -228,6 +230,8 @@ async fn keep_form(visitor: &Visitor, route: Route, mut request: Request) -> Res
             KeptForm::new(&to, posted)
         }
         Err(ApiError::TooLarge | ApiError::TooManyFields(_)) => None,
+        // A file.
+        Err(ApiError::UnsupportedMediaType(_)) if route.file_max > 0 => None,
         _ => return login,
     };
     let shown = match kept {
@@ -262,7 +266,7 @@ fn path_of(request: &Request) -> &str {
 }
 
 /// Reads a posted form for the handler, if it has the token of the browser's secret.
-async fn read_form(visitor: Visitor, mut request: Request, next: Next) -> Response {
+async fn read_form(State(route): State<Route>, visitor: Visitor, mut request: Request, next: Next) -> Response {
     if let Some(LoggedOut(route)) = request.extensions().get::<LoggedOut>().copied() {
         return keep_form(&visitor, route, request).await;
     }
@@ -272,7 +276,13 @@ async fn read_form(visitor: Visitor, mut request: Request, next: Next) -> Respon
             Some(_) => (largest, FIELDS_MAX),
             None => (body::SMALL.min(largest), body::FIELDS),
         };
-        let (posted, token) = match forms::read(&visitor.app, &mut request, bytes_max, fields_max).await {
+        let read = match route.file_max {
+            0 => forms::read(&visitor.app, &mut request, bytes_max, fields_max)
+                .await
+                .map(|(posted, token)| (posted, token, Upload::default())),
+            file_max => forms::read_with_file(&visitor.app, &mut request, file_max).await,
+        };
+        let (posted, token, upload) = match read {
             Ok(read) => read,
             Err(error) => return error.into_response(),
         };
@@ -284,6 +294,7 @@ async fn read_form(visitor: Visitor, mut request: Request, next: Next) -> Respon
             return refuse_token(&visitor, page, to, posted).await;
         }
         request.extensions_mut().insert(posted);
+        request.extensions_mut().insert(upload);
     }
     next.run(request).await
 }

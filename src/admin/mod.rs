@@ -117,6 +117,8 @@ pub struct Model {
     pub used_by: &'static [UsedBy],
     /// Pages about an object that are not part of the generic panel.
     pub pages: &'static [PageLink],
+    /// A part of an object's page that is not part of the generic panel, below its form.
+    pub below: Option<Below>,
     /// Only superusers may change its objects, whatever permissions a group has.
     pub for_superusers: bool,
     /// Everything that is stored about an object, to download.
@@ -156,6 +158,7 @@ impl Model {
         notice: "",
         used_by: &[],
         pages: &[],
+        below: None,
         for_superusers: false,
         download: None,
         past: None,
@@ -462,6 +465,9 @@ pub struct PastEvent {
 }
 
 pub type Past = for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<Vec<PastEvent>>>;
+
+/// Returns HTML about the object with this id.
+pub type Below = for<'a> fn(&'a guard::Page, i64) -> BoxFuture<'a, Result<String, ApiError>>;
 
 /// Returns the ids of the objects that this word of a search names.
 pub type Exact = for<'a> fn(&'a App, &'a str) -> BoxFuture<'a, Result<Vec<i64>>>;

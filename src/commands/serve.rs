@@ -17,6 +17,7 @@ use crate::db::{Db, MigrationState};
 use crate::desk::{adoption, cleanup};
 use crate::jobs::{self, Job};
 use crate::orders::code_index;
+use crate::posters;
 use crate::router;
 use crate::scrape;
 use crate::search::backfill;
@@ -25,7 +26,7 @@ use crate::state::App;
 use crate::telemetry::{log, metrics};
 
 /// The background work of all features.
-const JOBS: &[Job] = &[adoption::JOB, cleanup::JOB, backfill::JOB, code_index::JOB];
+const JOBS: &[Job] = &[adoption::JOB, cleanup::JOB, backfill::JOB, code_index::JOB, posters::CLEANUP];
 
 /// How long a stopping server, after its last reply, waits for exports and bulk actions to end their current part.
 const LAST_PARTS: Duration = Duration::from_secs(5);

@@ -3,6 +3,8 @@
 
 use std::io::{self, Write};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use seating::identity::number_seats;
 use seating::plan::Plan;
 use seating::{grid, json};
@@ -12,6 +14,7 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use super::store::{self, DumpedMovie, DumpedShow};
 use crate::db::{DbError, Tx};
 use crate::plans::store as plan_store;
+use crate::posters::store::{self as poster_store, Size};
 use crate::shows::store::{self as show_store, StandingBlock};
 
 /// Rows that are read together, which limits the memory: a large cinema has many thousands of shows.
@@ -84,9 +87,12 @@ pub async fn dump(tx: &mut Tx, out: &mut (impl Write + Send)) -> Result<Dumped, 
         let movies = store::movies_after(tx, last, ROWS).await?;
         let Some(movie) = movies.last() else { break };
         last = movie.id;
-        for movie in &movies {
+        for mut movie in movies {
+            // One at a time, because posters are large.
+            let poster = poster_store::file(tx, &movie.poster_hash, Size::Large).await?;
+            movie.poster = poster.map(|file| BASE64_STANDARD.encode(file));
             begin_row(out, &mut dumped.movies)?;
-            write_line::<DumpedMovie>(out, movie)?;
+            write_line::<DumpedMovie>(out, &movie)?;
         }
     }
     end_list(out, dumped.movies)?;

@@ -13,6 +13,7 @@ use jiff::{ToSpan, Zoned};
 use seating::plan::Plan;
 
 mod movies;
+mod posters;
 mod seats;
 
 use self::movies::MOVIES;
@@ -271,6 +272,7 @@ async fn ensure_programme(db: &Db) -> Result<(Vec<i64>, Vec<i64>), DbError> {
         }
         movies.push(id);
     }
+    posters::hang(&mut tx, &movies).await?;
     for screen in SCREENS {
         let id = match screen_store::screen_named(&mut tx, screen.name).await? {
             Some(id) => id,

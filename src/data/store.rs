@@ -55,6 +55,11 @@ pub struct DumpedMovie {
     imdb_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     tmdb_id: Option<i64>,
+    /// The large file of its poster in base64, which the dump reads by the hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poster: Option<String>,
+    #[serde(skip)]
+    pub poster_hash: String,
 }
 
 impl FromRow for DumpedMovie {
@@ -72,6 +77,8 @@ impl FromRow for DumpedMovie {
             distributor: row.take()?,
             imdb_id: row.take()?,
             tmdb_id: row.take()?,
+            poster: None,
+            poster_hash: row.take()?,
         })
     }
 }
@@ -85,7 +92,7 @@ fn names(list: &str) -> Vec<String> {
 pub async fn movies_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<DumpedMovie>> {
     let sql =
         "SELECT id, title, duration_minutes, original_title, synopsis, genres, rating, rating_system, release_date,
-               distributor, imdb_id, tmdb_id FROM movies WHERE id > ? ORDER BY id LIMIT ?";
+               distributor, imdb_id, tmdb_id, poster FROM movies WHERE id > ? ORDER BY id LIMIT ?";
     tx.query(sql, vec![id.into(), most.into()]).await
 }
 

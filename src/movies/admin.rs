@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::details::{Details, RATING_MAX, SYNOPSIS_MAX};
 use super::store;
 use crate::admin::{Column, Field, Fieldset, FormValues, Inline, Kind, Model, SaveError, Search, Shown, UsedBy, Work};
+use crate::posters;
 use crate::search;
 use crate::shows::admin::refuse_with_shows;
 use crate::shows::texts::{known_collisions, new_collisions};
@@ -139,6 +140,7 @@ pub static MOVIES: Model = Model {
         help: "To fill a week: enter one show and save, open the show, then choose \"Copy to other dates\".",
         extra: 3,
     }],
+    below: Some(|page, id| Box::pin(posters::pages::section(page, id))),
     changed: |app, id| app.caches.movie_changed(id),
     ..Model::PLAIN
 };

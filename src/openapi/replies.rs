@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use crate::error::codes;
 
 /// Operations that anyone may call.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 12] = [
     "signup",
     "login",
     "refresh_token",
@@ -28,6 +28,8 @@ const OPEN: [&str; 10] = [
     "list_screens",
     "get_seat_map",
     "get_plan",
+    "get_poster",
+    "get_placeholder",
 ];
 
 /// Operations of the contract, whose refusals were recorded without a code.

@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use crate::config::MAX_LIST;
 use crate::error::{ApiError, FieldFaults};
 use crate::state::App;
+use crate::web::multipart::{self, Part};
 use crate::web::overload::NoRoom;
 
 /// A longer integer is malformed JSON (B30).
@@ -69,7 +70,7 @@ pub const FIELDS: usize = 1_000;
 
 /// # Errors
 /// [`ApiError::TooManyFields`] if a body has too many `fields`.
-fn check_number(fields: usize) -> Result<(), ApiError> {
+pub fn check_number(fields: usize) -> Result<(), ApiError> {
     if fields > FIELDS { Err(ApiError::TooManyFields(FIELDS)) } else { Ok(()) }
 }
 
@@ -385,12 +386,7 @@ impl FromRequest<App> for Form {
                 }
                 fields
             }
-            "multipart/form-data" => {
-                let mut whole = Request::new(body.into());
-                let content_type = HeaderValue::from_bytes(content_type.as_bytes());
-                whole.headers_mut().extend(content_type.map(|content_type| (CONTENT_TYPE, content_type)));
-                multipart(whole).await?
-            }
+            "multipart/form-data" => multipart(&content_type, body).await?,
             _ => return Err(ApiError::UnsupportedMediaType(content_type)),
         };
         Ok(Form { fields, is_form: media_type != "application/json", ..Form::default() })
@@ -533,17 +529,9 @@ fn whole_body(message: String) -> ApiError {
 }
 
 /// Returns the parts by name. A file is not text, so it becomes a value that no field accepts.
-async fn multipart(request: Request) -> Result<Fields, ApiError> {
-    let malformed = |cause: String| ApiError::Malformed { format: "Multipart form", cause };
-    let mut parts = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()))?;
+async fn multipart(content_type: &str, body: Bytes) -> Result<Fields, ApiError> {
     let mut fields = Fields::new();
-    let mut number = 0;
-    while let Some(part) = parts.next_field().await.map_err(|error| malformed(error.body_text()))? {
-        number += 1;
-        let name = part.name().unwrap_or_default().to_owned();
-        let is_file = part.file_name().is_some();
-        check_number(number)?;
-        let bytes = part.bytes().await.map_err(|error| malformed(error.body_text()))?;
+    for Part { name, is_file, bytes } in multipart::parts(content_type, body).await? {
         let value = if is_file { Field::Other } else { Field::Text(String::from_utf8_lossy(&bytes).into_owned()) };
         add(&mut fields, name, value);
     }

@@ -87,7 +87,7 @@ impl Cached<'_> {
 }
 
 impl Lifetime {
-    fn cache_control(self) -> &'static str {
+    pub fn cache_control(self) -> &'static str {
         match self {
             Lifetime::UntilChanged => "no-cache",
             Lifetime::Forever => "public, max-age=31536000, immutable",
@@ -96,7 +96,7 @@ impl Lifetime {
 }
 
 /// Checks whether the client has the reply with this ETag. Compares weakly (RFC 9110, 8.8.3.2 and 13.1.2).
-fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
+pub fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
     fn opaque(tag: &str) -> &str {
         tag.trim().trim_start_matches("W/")
     }
@@ -126,7 +126,7 @@ fn accepts_gzip(asked: &HeaderMap) -> bool {
 /// Checks whether a path is one that web pages of any origin may read, whatever CORS_ALLOWED_ORIGINS says: it needs no
 /// token, and shows nobody's own data.
 pub fn is_open(path: &str) -> bool {
-    let Some(path) = path.strip_prefix("/api/") else { return false };
+    let Some(path) = path.strip_prefix("/api/") else { return path.starts_with("/posters/") };
     let parts: Vec<&str> = path.split('/').collect();
     matches!(
         parts[..],

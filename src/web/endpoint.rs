@@ -56,15 +56,26 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Replaces a refusal that the contract recorded without a code, unless this is an endpoint of the contract.
-    fn with_code(&self, mut response: Response) -> Response {
-        let own = response.extensions_mut().remove::<OwnBody>();
-        if let (Query::Only(_), Some(OwnBody(body))) = (self.query, own) {
-            // The handler's router has set the length of the recorded body.
-            response.headers_mut().remove(axum::http::header::CONTENT_LENGTH);
-            *response.body_mut() = Body::from(body.to_string());
-        }
-        response
+    fn with_code(&self, response: Response) -> Response {
+        if let Query::Only(_) = self.query { own_refusal(response) } else { response }
     }
+}
+
+/// Replaces a refusal that the contract recorded without a code.
+fn own_refusal(mut response: Response) -> Response {
+    if let Some(OwnBody(body)) = response.extensions_mut().remove::<OwnBody>() {
+        // The handler's router has set the length of the recorded body.
+        response.headers_mut().remove(axum::http::header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(body.to_string());
+    }
+    response
+}
+
+/// Completes the reply of a path that anyone may read and that has one media type, such as a picture.
+pub async fn open_file(response: Response) -> Response {
+    let mut response = own_refusal(response);
+    cached::open_to_all(response.headers_mut());
+    response
 }
 
 pub const READ: &str = "GET, HEAD, OPTIONS";

@@ -9,6 +9,7 @@ pub mod html;
 pub mod idempotency_key;
 pub mod json;
 pub mod layers;
+pub mod multipart;
 pub mod negotiation;
 pub mod overload;
 pub mod pages;

@@ -30,6 +30,8 @@ struct FormPage<'a> {
     links: Vec<(String, String)>,
     sets: Vec<ControlGroup>,
     inlines: Vec<InlineShown>,
+    /// HTML.
+    below: String,
     action: String,
     /// The text, and the id of its control or an empty string.
     faults: Vec<(String, String)>,
@@ -101,6 +103,10 @@ impl ChangeForm {
             Some(object) => objects::notice(&page.app, model, object.id).await?,
             None => (String::new(), Vec::new()),
         };
+        let below = match (&object.stored, model.below) {
+            (Some(object), Some(below)) => below(page, object.id).await?,
+            _ => String::new(),
+        };
         let shown = FormPage {
             frame: page.frame(Some(model), path),
             title,
@@ -108,6 +114,7 @@ impl ChangeForm {
             links: self.links(page, &applies),
             sets: self.sets(page, &names).await?,
             inlines,
+            below,
             faults: self.shown_faults(),
             warnings: &self.warnings,
             version: object.version,

@@ -1,13 +1,16 @@
 //! Posted forms, and why what they ask for was not saved.
 
 use axum::extract::{FromRequestParts, RawQuery, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use bytes::Bytes;
 
 use super::csrf;
 use crate::db::DbError;
 use crate::error::ApiError;
 use crate::state::App;
 use crate::web::body;
+use crate::web::multipart::{self, Part};
 
 /// The posted fields of a form, in their order, repeated names included. The valid CSRF token has been removed.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +47,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Posted {
     }
 }
 
+/// The file that was sent with a form; None if it has none.
+#[derive(Debug, Clone, Default)]
+pub struct Upload(pub Option<Bytes>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Upload {
+    type Rejection = ApiError;
+
+    /// Takes the file, so that it is in memory only for as long as the handler needs it.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(parts.extensions.remove().unwrap_or_default())
+    }
+}
+
 /// Returns the first value with this name in a query, or an empty string.
 pub fn query_value(query: &RawQuery, name: &str) -> String {
     Posted::in_query(query.0.as_deref()).text(name).to_owned()
@@ -75,6 +91,39 @@ pub async fn read(
     let (tokens, rest): (Vec<_>, Vec<_>) = sent.partition(|(name, _)| name == csrf::FIELD);
     let token = in_header.or_else(|| tokens.into_iter().next().map(|(_, token)| token)).unwrap_or_default();
     Ok((Posted(rest), token))
+}
+
+/// Reads a posted form that may have a file of at most `file_max` bytes; see [`read`].
+///
+/// # Errors
+/// Those of [`read`] and [`multipart::parts`].
+pub async fn read_with_file(
+    app: &App,
+    request: &mut Request,
+    file_max: usize,
+) -> Result<(Posted, String, Upload), ApiError> {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let content_type =
+        content_type.map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned()).unwrap_or_default();
+    if !content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
+        let (posted, token) = read(app, request, body::SMALL, body::FIELDS).await?;
+        return Ok((posted, token, Upload::default()));
+    }
+    body::refuse_encoded(request)?;
+    let body = body::read(app, std::mem::take(request.body_mut()), file_max + body::SMALL).await?;
+    let (mut posted, mut token, mut upload) = (Posted::default(), String::new(), Upload::default());
+    for Part { name, is_file, bytes } in multipart::parts(&content_type, body).await? {
+        match is_file {
+            true if bytes.len() > file_max => return Err(ApiError::TooLarge),
+            // A browser sends an empty file if none was chosen.
+            true if bytes.is_empty() || upload.0.is_some() => {}
+            true => upload = Upload(Some(bytes)),
+            false if bytes.len() > body::SMALL => return Err(ApiError::TooLarge),
+            false if name == csrf::FIELD => token = String::from_utf8_lossy(&bytes).into_owned(),
+            false => posted.0.push((name, String::from_utf8_lossy(&bytes).into_owned())),
+        }
+    }
+    Ok((posted, token, upload))
 }
 
 /// Why a form was not saved.

@@ -11,8 +11,10 @@ mod history;
 mod kept;
 mod links;
 mod lists;
+mod pictures;
 mod planets;
 mod plans;
+mod posters;
 mod programme;
 mod search;
 mod seat_changes;
@@ -37,6 +39,7 @@ pub fn tests() -> Vec<Test> {
         links::tests(),
         lists::tests(),
         plans::tests(),
+        posters::tests(),
         programme::tests(),
         search::tests(),
         seat_changes::tests(),

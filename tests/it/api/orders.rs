@@ -295,7 +295,9 @@ async fn every_operation_without_login_as_another_and_as_staff(engine: Engine) {
     let before = (rows().await, orders().await);
     let schema = Call::get("/api/schema/?format=json").send(&app).await.expect(200).json();
     let (mut closed, mut owned) = (0, 0);
-    for (template, item) in schema["paths"].as_object().expect("an object") {
+    // Pictures are files for everyone, without parameters.
+    let is_endpoint = |(template, _): &(&String, &Value)| !template.starts_with("/posters/");
+    for (template, item) in schema["paths"].as_object().expect("an object").iter().filter(is_endpoint) {
         let path = template
             .replace("{movie_id}", "1")
             .replace("{show_id}", "1")

@@ -34,7 +34,9 @@ async fn own_endpoints_have_the_code_in_the_body(engine: Engine) {
     let contract = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/contract.md")).expect("a file");
     let schema = Call::get("/api/schema/").send(&app).await.expect(200).json();
     let mut own = 0;
-    for (template, item) in schema["paths"].as_object().expect("an object") {
+    // Pictures are files for everyone, without parameters.
+    let is_endpoint = |(template, _): &(&String, &Value)| !template.starts_with("/posters/");
+    for (template, item) in schema["paths"].as_object().expect("an object").iter().filter(is_endpoint) {
         let mut path = template.clone();
         for id in ["show_id", "hold_id", "booking_id", "plan", "code"] {
             path = path.replace(&format!("{{{id}}}"), "999999");

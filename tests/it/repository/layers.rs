@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "movies",
             "orders",
             "plans",
+            "posters",
             "programme",
             "screens",
             "shows",

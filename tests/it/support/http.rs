@@ -30,6 +30,7 @@ pub struct Call {
 pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
+    pub bytes: Bytes,
     pub text: String,
 }
 
@@ -133,7 +134,7 @@ impl Connection {
                 self.sender.send_request(request).await.map_err(|error| format!("no reply: {error:?}"))?.into_parts();
             let bytes = body.collect().await.map_err(|error| format!("the reply broke off: {error:?}"))?.to_bytes();
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Reply { status: head.status.as_u16(), headers: head.headers, text })
+            Ok(Reply { status: head.status.as_u16(), headers: head.headers, bytes, text })
         })
         .await
     }

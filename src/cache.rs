@@ -132,13 +132,6 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static, T: Clone + Send + Sync + 'stat
         self.get(key, read_all).await
     }
 
-    /// Returns the last value that was read for a key, however old it is.
-    pub fn last(&self, key: &K) -> Option<T> {
-        let slot = self.slots.get(key)?;
-        let last = slot.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().map(|read| read.found.clone())
-    }
-
     fn take_due(&self) -> Vec<K> {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = due.len().saturating_sub(BATCH_MAX - 1);

@@ -1,7 +1,7 @@
 //! The state of a running server.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -68,6 +68,8 @@ pub struct Caches {
     pub screens: ReadCache<(), Arc<PublicReply>>,
     /// The shows that the programme lists.
     pub listing: ReadCache<(), Arc<Listing>>,
+    /// The last listing that was read, however old it is: the next one only reads what has changed since.
+    pub last_listing: Mutex<Arc<Listing>>,
     /// Pages of the programme, by the number of the listing and the query.
     pub listing_pages: Cache<(u64, String), Arc<PublicReply>>,
     /// Why the server is not ready, if it is not.
@@ -85,6 +87,7 @@ impl Default for Caches {
             programme_movies: ReadCache::new("programme_movies"),
             screens: ReadCache::new("screens"),
             listing: ReadCache::new("listing"),
+            last_listing: Mutex::default(),
             listing_pages: Cache::builder()
                 .max_capacity(PAGES_BYTES_MAX)
                 .weigher(|(_, query): &(u64, String), page: &Arc<PublicReply>| page.weight() + query.len() as u32)

@@ -147,8 +147,9 @@ fn refused(error: BookingError, hold_id: i64, codes: &Codes) -> ApiError {
     post, path = "/api/shows/{show_id}/holds/", tag = "Holds", operation_id = "hold_seats",
     params(
         ("show_id" = i64, Path, description = "The show: an `id` of a list of shows", minimum = 1),
-        ("key" = Option<String>, Query, description = "The key of an unlisted show"),
         KeyHeader,
+        // After the header, because some generated clients pass parameters by their places.
+        ("key" = Option<String>, Query, description = "The key of an unlisted show"),
     ),
     request_body = SeatsOrBest,
     responses(

@@ -1,8 +1,8 @@
 //! The listing of shows, read again at most once a second: only what has changed since.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::ProgrammeShow;
 use super::store::{self, ListedShow, Listing, Seats, ShowFacts};
@@ -21,7 +21,7 @@ pub async fn current(app: &App) -> Result<Arc<Listing>, ApiError> {
 
 async fn read(app: &App) -> Result<Arc<Listing>, ApiError> {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
-    let last = app.caches.listing.last(&()).unwrap_or_default();
+    let last = Arc::clone(&last_listing(app));
     let (now, days) = (app.desk.now(), app.config.business_days());
     let from = days.start(days.of(now));
     let mut shows = changed_shows(app, &last, from, now, &days).await?;
@@ -32,7 +32,13 @@ async fn read(app: &App) -> Result<Arc<Listing>, ApiError> {
     if is_same {
         return Ok(last);
     }
-    Ok(Arc::new(Listing { number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1, now, from, shows }))
+    let listing = Arc::new(Listing { number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1, now, from, shows });
+    *last_listing(app) = Arc::clone(&listing);
+    Ok(listing)
+}
+
+fn last_listing(app: &App) -> MutexGuard<'_, Arc<Listing>> {
+    app.caches.last_listing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the listed shows, of which those that have not changed are the ones of the last listing.

@@ -156,7 +156,7 @@ impl ShowFacts {
     }
 }
 
-/// A movie in the programme. All fields are always there; null stands for an unknown value.
+/// A movie in the programme. All fields but the poster are always there; null stands for an unknown value.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": 1, "title": "The Long Take", "original_title": "La Prise longue", "duration_minutes": 142,
@@ -193,7 +193,9 @@ pub struct ProgrammeMovie<'a> {
     /// The id of the movie at TMDB.
     #[schema(required = true)]
     tmdb_id: Option<i64>,
-    #[schema(required = true)]
+    /// Missing if the movie has none: some generators can't read an object that may be null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Poster, required = false)]
     poster: Option<Poster>,
 }
 

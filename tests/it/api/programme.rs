@@ -95,7 +95,7 @@ async fn movies_and_screens_are_open(engine: Engine) {
     let movie = json!({
         "id": 1, "title": "The Long Take", "original_title": null, "duration_minutes": 142, "synopsis": null,
         "genres": [], "rating": null, "rating_system": null, "release_date": null, "distributor": null,
-        "imdb_id": null, "tmdb_id": null, "poster": null,
+        "imdb_id": null, "tmdb_id": null,
     });
     assert_eq!(read(&app, "/api/movies/1/").await, movie);
     app.sql(

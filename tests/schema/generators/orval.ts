@@ -24,9 +24,9 @@ assert.ok(show);
 
 const key = () => ({ "Idempotency-Key": crypto.randomUUID() });
 const sameKey = key();
-const hold = await holdSeats(show.id, { seats: [5, 6] }, sameKey, options);
+const hold = await holdSeats(show.id, { seats: [5, 6] }, undefined, sameKey, options);
 assert.ok(hold.status === 201);
-const repeated = await holdSeats(show.id, { seats: [5, 6] }, sameKey, options);
+const repeated = await holdSeats(show.id, { seats: [5, 6] }, undefined, sameKey, options);
 assert.ok(repeated.status === 201 && repeated.data.id === hold.data.id);
 const bought = await confirmHold(hold.data.id, key(), options);
 assert.ok(bought.status === 201 && bought.data.code === hold.data.order);
@@ -34,12 +34,12 @@ const order = await getOrder(bought.data.code, options);
 assert.ok(order.status === 200);
 assert.deepEqual(order.data.seats, [5, 6]);
 
-const taken = await holdSeats(show.id, { seats: [6, 7] }, undefined, options);
+const taken = await holdSeats(show.id, { seats: [6, 7] }, undefined, undefined, options);
 assert.ok(taken.status === 409 && taken.data.code === "seat_taken");
 assert.deepEqual(taken.data.seats, [6]);
 const booked = await bookSeat(show.id, { seat_number: 6 }, undefined, options);
 assert.equal(booked.headers.get("X-Error-Code"), "seat_taken");
-const empty = await holdSeats(show.id, { seats: [] }, undefined, options);
+const empty = await holdSeats(show.id, { seats: [] }, undefined, undefined, options);
 assert.ok(empty.status === 400 && "seats" in empty.data);
 
 // The cancellation of all seats has no body.

@@ -193,13 +193,14 @@ pub struct ProgrammeMovie<'a> {
     /// The id of the movie at TMDB.
     #[schema(required = true)]
     tmdb_id: Option<i64>,
-    /// Missing if the movie has none: some generators can't read an object that may be null.
+    // Missing if the movie has none, and without a description: some generators can't read an object that may be null, or
+    // a reference that says more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Poster, required = false)]
     poster: Option<Poster>,
 }
 
-/// The paths of a poster in three sizes. A path never shows another poster, so the files may be kept forever.
+/// The paths of a poster in three sizes; missing if a movie has none. A path never shows another poster, so the files may be kept forever.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Poster {
     small: String,

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use self::store::{MovieFacts, Seats, ShowFacts};
 use crate::config::Config;
 use crate::desk::plans::PlanName;
+use crate::posters::{PosterUrls, poster_urls};
 use crate::shows::sales::{SalesFacts, not_on_sale};
 use crate::time::cinema::BusinessDays;
 use crate::time::clock::{self, SECOND};
@@ -196,24 +197,12 @@ pub struct ProgrammeMovie<'a> {
     // Missing if the movie has none, and without a description: some generators can't read an object that may be null, or
     // a reference that says more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Poster, required = false)]
-    poster: Option<Poster>,
-}
-
-/// The paths of a poster in three sizes; missing if a movie has none. A path never shows another poster, so the files may be kept forever.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Poster {
-    small: String,
-    medium: String,
-    large: String,
+    #[schema(value_type = PosterUrls, required = false)]
+    poster: Option<PosterUrls>,
 }
 
 impl<'a> ProgrammeMovie<'a> {
     fn of(facts: &'a MovieFacts) -> ProgrammeMovie<'a> {
-        let poster = known(&facts.poster).map(|hash| {
-            let path = |size: &str| format!("/posters/{hash}/{size}.jpg");
-            Poster { small: path("small"), medium: path("medium"), large: path("large") }
-        });
         ProgrammeMovie {
             id: facts.id,
             title: &facts.title,
@@ -227,7 +216,7 @@ impl<'a> ProgrammeMovie<'a> {
             distributor: known(&facts.distributor),
             imdb_id: known(&facts.imdb_id),
             tmdb_id: facts.tmdb_id,
-            poster,
+            poster: poster_urls(&facts.poster),
         }
     }
 }

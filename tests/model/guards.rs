@@ -430,9 +430,9 @@ fn single_row_statements_take_each_value_at_its_place() {
             let start = text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
             assert_eq!(show[text[..start].matches('?').count()], Value::Int(expected), "{engine:?}: {part}");
         }
-        let order = [int(1), int(51), int(52), "held".into(), int(53), int(54), int(55)];
+        let order = [int(1), int(51), int(52), "held".into(), int(53), int(54), int(55), int(0)];
         assert_eq!(params_of(sql.insert_order), order, "{engine:?}");
-        let columns = "(id, user_id, show_id, status, created_at, expires_at, version)";
+        let columns = "(id, user_id, show_id, status, created_at, expires_at, version, is_direct)";
         assert!(sql.insert_order.sql.contains(columns), "{engine:?}");
         let booking = [int(1), int(51), int(52), int(56), "held".into(), int(57), int(58)];
         assert_eq!(params_of(sql.insert_booking), booking, "{engine:?}");

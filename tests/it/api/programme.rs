@@ -159,7 +159,7 @@ async fn replies_are_kept_until_they_change(engine: Engine) {
     }
     let etag = |reply: &Reply| reply.header("etag").expect("an ETag");
     let before = Call::get("/api/shows/").send(&app).await.expect(200);
-    // Changes of what no reply shows move nothing.
+    // A change that no reply shows moves nothing.
     change(&app, 1, "order_limit = 7").await;
     others_changes_are_seen().await;
     let same = Call::get("/api/shows/").send(&app).await.expect(200);
@@ -515,63 +515,23 @@ async fn pages_have_no_gaps_while_shows_change(engine: Engine) {
     }
 }
 
-/// Values and names of parameters that a stranger may send.
-const VALUES: &[&str] = &[
-    "",
-    "1",
-    "2",
-    "0",
-    "-1",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "99999999999999999999",
-    "x",
-    "%00",
-    "%FF",
-    "%F0%9F%8E%AC",
-    "2035-06-01",
-    "-9999-01-01",
-    "9999-12-31",
-    "2035-06-01T18:30:00Z",
-    "-009999-01-02T01:59:59Z",
-    "9999-12-30T22:00:00Z",
-    "2020-01-01T00:00:00%2B02:00",
-    "IMAX",
-    "en",
-    "pt-BR",
-    "OmU",
-    "' OR 1=1",
-    "%3Cscript%3E",
-    "MS4y",
-    "OTIyMzM3MjAzNjg1NDc3NTgwNy45MjIzMzcyMDM2ODU0Nzc1ODA3",
-    "LTkyMjMzNzIwMzY4NTQ3NzU4MDguMA",
-    "a=b",
-    "%25",
-    "+",
-];
-const NAMES: &[&str] = &[
-    "business_day",
-    "from",
-    "to",
-    "movie",
-    "screen",
-    "video_format",
-    "language",
-    "label",
-    "min_free",
-    "cursor",
-    "limit",
-];
+/// Values of parameters that a stranger may send.
+const VALUES: &str = "1 2 0 -1 9223372036854775807 -9223372036854775808 99999999999999999999 x %00 %FF %F0%9F%8E%AC \
+    2035-06-01 -9999-01-01 9999-12-31 2035-06-01T18:30:00Z -009999-01-02T01:59:59Z 9999-12-30T22:00:00Z \
+    2020-01-01T00:00:00%2B02:00 IMAX en pt-BR OmU %27%20OR%201=1 %3Cscript%3E MS4y \
+    OTIyMzM3MjAzNjg1NDc3NTgwNy45MjIzMzcyMDM2ODU0Nzc1ODA3 LTkyMjMzNzIwMzY4NTQ3NzU4MDguMA a=b %25 +";
+const NAMES: &str = "business_day from to movie screen video_format language label min_free cursor limit";
 
 /// Random parameters, both sensible and not: each query has a page or names its faults.
 async fn any_query_has_an_answer(engine: Engine) {
     let app = App::start(engine).await;
     app.world().await;
+    let names: Vec<&str> = NAMES.split(' ').collect();
+    let values: Vec<&str> = [""].into_iter().chain(VALUES.split_whitespace()).collect();
     let (mut pages, mut refused) = (0, 0);
     for _ in 0..600 {
-        let pair = || format!("{}={}", NAMES[chance(NAMES.len())], VALUES[chance(VALUES.len())]);
-        let query =
-            (0..=chance(3)).map(|_| pair()).collect::<Vec<_>>().join("&").replace(' ', "%20").replace('\'', "%27");
+        let pair = || format!("{}={}", names[chance(names.len())], values[chance(values.len())]);
+        let query = (0..=chance(3)).map(|_| pair()).collect::<Vec<_>>().join("&");
         let reply = Call::get(format!("/api/shows/?{query}")).send(&app).await;
         match reply.status {
             200 => {
@@ -586,7 +546,7 @@ async fn any_query_has_an_answer(engine: Engine) {
                 refused += 1;
                 let faults = reply.json();
                 assert!(
-                    faults.as_object().expect("fields").keys().all(|name| NAMES.contains(&name.as_str())),
+                    faults.as_object().expect("fields").keys().all(|name| names.contains(&name.as_str())),
                     "{query}"
                 );
             }

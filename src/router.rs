@@ -76,13 +76,7 @@ pub fn router(app: &App) -> Router {
         let endpoint = Endpoint { path, name, access, allow, query: Query::Only(query) };
         router = mount(router, app, endpoint, authenticate_request, handler);
     }
-    let texts = openapi::texts(app.config.public_url.as_deref());
-    let schema = get(move |request: Request| std::future::ready(openapi::schema(&texts, &request)));
-    for (path, handler) in
-        [("/api/schema/", schema), ("/swagger/", get(openapi::swagger)), ("/redoc/", get(openapi::redoc))]
-    {
-        router = redirecting(router, path).route(path, handler);
-    }
+    router = with_documentation(router, app);
     for (route, handler) in admin_panel() {
         router = admin::guard::mount(router, app, &admin_site::SITE, route, handler);
     }
@@ -94,15 +88,27 @@ pub fn router(app: &App) -> Router {
         router = router.route(path, handler.layer(middleware::map_response(open_file)));
     }
     let router = router
-        .route("/swagger/start.js", get(openapi::swagger_start))
-        .route("/swagger/{*file}", get(openapi::swagger_file))
-        .route("/redoc/{*file}", get(openapi::redoc_file))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(async || ApiError::NotFound.into_response())
         .method_not_allowed_fallback(async |method| ApiError::MethodNotAllowed(method).into_response())
         .with_state(app.clone());
     layers::around(router, app, PAGES)
+}
+
+/// Adds the schema and the pages that show it.
+fn with_documentation(mut router: Router<App>, app: &App) -> Router<App> {
+    let texts = openapi::texts(app.config.public_url.as_deref());
+    let schema = get(move |request: Request| std::future::ready(openapi::schema(&texts, &request)));
+    for (path, handler) in
+        [("/api/schema/", schema), ("/swagger/", get(openapi::swagger)), ("/redoc/", get(openapi::redoc))]
+    {
+        router = redirecting(router, path).route(path, handler);
+    }
+    router
+        .route("/swagger/start.js", get(openapi::swagger_start))
+        .route("/swagger/{*file}", get(openapi::swagger_file))
+        .route("/redoc/{*file}", get(openapi::redoc_file))
 }
 
 /// The routes of the admin panel: path, what GET and POST require, and the handler.

@@ -146,8 +146,8 @@ fn decode(file: Bytes) -> Result<(DynamicImage, Orientation), Unusable> {
     Ok((on_white(DynamicImage::from_decoder(decoder)?), orientation))
 }
 
-/// Refuses a picture that is too large, too small or too long. Decoding buffers so many bytes for each pixel besides the
-/// picture.
+/// Refuses a picture that is too large, too small or too long. `buffered` is how many bytes decoding needs for
+/// each pixel besides the picture.
 fn check_size(width: u32, height: u32, color: ColorType, buffered: f64) -> Result<(), Unusable> {
     // Other types are converted to one of these.
     let converted = if matches!(color, ColorType::L8 | ColorType::Rgb8 | ColorType::Rgba8) { 0.0 } else { 4.0 };

@@ -99,9 +99,9 @@ enum Command {
     },
     /// Load movies, screens and shows from a JSON file, all or nothing.
     ///
-    /// The file: {"movies": [{"id", "title", "duration_minutes"}], "screens": [{"id", "name", "plan",
+    /// The file: {"movies": [{"id", "title", "duration_minutes", "poster"}], "screens": [{"id", "name", "plan",
     /// "standing_blocks"}], "shows": [{"id", "movie", "screen", "date_time", "total_seats"}]}; docs/programme.json is an
-    /// example. An id that already exists updates that row. Without an id, a movie is matched by its title, a screen by
+    /// example. A poster is a picture in base64; an empty one removes it. An id that already exists updates that row. Without an id, a movie is matched by its title, a screen by
     /// its name, and a show by movie, screen and time, so loading the same file again changes nothing. A show refers to
     /// its movie and screen by id, or by the exact title or name. A date_time has an offset or a Z; without either, it
     /// is a local time in TIME_ZONE. A show can't get fewer seats than its highest taken seat. A show may have its own

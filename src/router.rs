@@ -80,14 +80,7 @@ pub fn router(app: &App) -> Router {
     for (route, handler) in admin_panel() {
         router = admin::guard::mount(router, app, &admin_site::SITE, route, handler);
     }
-    // Open to everyone, and without negotiation: an image element accepts no JSON.
-    for (path, handler) in [
-        ("/posters/{hash}/{file}", get(posters::api::get)),
-        ("/posters/placeholder/{file}", get(posters::api::get_placeholder)),
-    ] {
-        router = router.route(path, handler.layer(middleware::map_response(open_file)));
-    }
-    let router = router
+    let router = with_posters(router)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(async || ApiError::NotFound.into_response())
@@ -109,6 +102,16 @@ fn with_documentation(mut router: Router<App>, app: &App) -> Router<App> {
         .route("/swagger/start.js", get(openapi::swagger_start))
         .route("/swagger/{*file}", get(openapi::swagger_file))
         .route("/redoc/{*file}", get(openapi::redoc_file))
+}
+
+/// Adds the pictures that everyone may see. They are not negotiated: an image on a page accepts no JSON.
+fn with_posters(router: Router<App>) -> Router<App> {
+    let routes = [
+        ("/posters/{hash}/{file}", get(posters::api::get)),
+        ("/posters/placeholder/{file}", get(posters::api::get_placeholder)),
+    ];
+    let opened = |handler: MethodRouter<App>| handler.layer(middleware::map_response(open_file));
+    routes.into_iter().fold(router, |router, (path, handler)| router.route(path, opened(handler)))
 }
 
 /// The routes of the admin panel: path, what GET and POST require, and the handler.

@@ -18,7 +18,13 @@ use super::{Poster, hash};
 const PIXELS_MAX: u64 = 16_000_000;
 
 /// The most memory for decoding a picture, in bytes, besides its file.
-const MEMORY_MAX: u64 = 54_000_000;
+const MEMORY_MAX: u64 = 50_000_000;
+
+/// The most memory for a picture and [`FILE_COPIES`] of its file, in bytes.
+const ALL_MEMORY_MAX: u64 = 60_000_000;
+
+/// How often a file can be in memory: received, taken out of its form, and read by its decoder.
+const FILE_COPIES: u64 = 3;
 
 /// The most memory for what a PNG says besides the picture, such as a compressed colour profile, in bytes.
 const PNG_DETAILS_MAX: u64 = 4_000_000;
@@ -113,6 +119,7 @@ fn decode(file: Bytes) -> Result<(DynamicImage, Orientation), Unusable> {
     let format = image::guess_format(&file).map_err(|_| Unusable::Unknown)?;
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(PNG_DETAILS_MAX);
+    let memory_max = MEMORY_MAX.min(ALL_MEMORY_MAX.saturating_sub(FILE_COPIES * file.len() as u64));
     let mut buffered = 0.0;
     let mut largest_frame = 0;
     let mut decoder: Box<dyn ImageDecoder> = match format {
@@ -135,26 +142,30 @@ fn decode(file: Bytes) -> Result<(DynamicImage, Orientation), Unusable> {
         _ => return Err(Unusable::Unknown),
     };
     let (width, height) = decoder.dimensions();
-    check_size(width, height, decoder.color_type(), buffered)?;
+    check_size(width, height, decoder.color_type(), buffered, memory_max)?;
     if largest_frame > u64::from(width) * u64::from(height) {
         return Err(Unusable::Damaged);
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     // For anything but the picture itself, such as a GIF's frame.
-    limits.max_alloc = Some(MEMORY_MAX.saturating_sub(decoder.total_bytes()));
+    limits.max_alloc = Some(memory_max.saturating_sub(decoder.total_bytes()));
     decoder.set_limits(limits)?;
     Ok((on_white(DynamicImage::from_decoder(decoder)?), orientation))
 }
 
-/// Refuses a picture that is too large, too small or too long. `buffered` is how many bytes decoding needs for
-/// each pixel besides the picture.
-fn check_size(width: u32, height: u32, color: ColorType, buffered: f64) -> Result<(), Unusable> {
+/// Refuses a picture that is too large, too small or too long. `buffered` is how many bytes for each pixel decoding
+/// needs besides the picture.
+fn check_size(width: u32, height: u32, color: ColorType, buffered: f64, memory_max: u64) -> Result<(), Unusable> {
     // Other types are converted to one of these.
     let converted = if matches!(color, ColorType::L8 | ColorType::Rgb8 | ColorType::Rgba8) { 0.0 } else { 4.0 };
     let bytes = f64::from(color.bytes_per_pixel()) + converted + buffered;
-    let most = PIXELS_MAX.min((MEMORY_MAX as f64 / bytes) as u64);
+    let most = PIXELS_MAX.min((memory_max as f64 / bytes) as u64);
     if u64::from(width) * u64::from(height) > most {
-        let why = if most < PIXELS_MAX { " in a file of this kind; a plain JPEG can have 16 million" } else { "" };
+        let why = if most < PIXELS_MAX {
+            " in a file of this kind and size; a plain JPEG of up to 4 MB can have 16 million"
+        } else {
+            ""
+        };
         return Err(Unusable::TooLarge { width, height, most: format!("{:.1}", most as f64 / 1e6), why });
     }
     if width.min(height) < SIDE_MIN {

@@ -73,7 +73,7 @@ async fn put(tx: &mut Tx, poster: &Poster) -> Result<()> {
 pub fn delete_unused(dialect: Dialect) -> Statement {
     let sql = format!(
         "DELETE FROM posters WHERE created_at < {} - {UNUSED_FOR}
-         AND NOT EXISTS (SELECT 1 FROM movies m WHERE m.poster = posters.hash)",
+         AND hash NOT IN (SELECT m.poster FROM movies m)",
         dialect.now_or("?")
     );
     Statement::new(sql, vec![clock::now().into()])

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::web::endpoint::{accept, format};
 use crate::web::negotiation::{self, Form, JSON};
 use crate::web::refusal::{Detail, FieldErrors, Refusal};
-use crate::{accounts, bookings, cinema, holds, movies, orders, posters, programme, shows};
+use crate::{accounts, bookings, cinema, holds, movies, orders, programme, shows};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,8 +38,7 @@ use crate::{accounts, bookings, cinema, holds, movies, orders, posters, programm
     paths(
         accounts::api::signup, accounts::api::login, accounts::api::refresh, accounts::api::me,
         accounts::api::change_password, accounts::api::change_me, accounts::api::log_out, cinema::api::get,
-        movies::api::list_movies, posters::api::get, posters::api::get_placeholder, shows::api::list_shows,
-        programme::api::list_shows, programme::api::get_show,
+        movies::api::list_movies, shows::api::list_shows, programme::api::list_shows, programme::api::get_show,
         programme::api::get_movie, programme::api::list_screens, shows::seat_map::get, shows::seat_map::get_plan,
         bookings::api::book, bookings::api::cancel, bookings::api::my_bookings, bookings::api::get,
         holds::api::hold, holds::api::list, holds::api::get, holds::api::extend, holds::api::change,

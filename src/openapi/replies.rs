@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use crate::error::codes;
 
 /// Operations that anyone may call.
-const OPEN: [&str; 12] = [
+const OPEN: [&str; 10] = [
     "signup",
     "login",
     "refresh_token",
@@ -28,8 +28,6 @@ const OPEN: [&str; 12] = [
     "list_screens",
     "get_seat_map",
     "get_plan",
-    "get_poster",
-    "get_placeholder",
 ];
 
 /// Operations of the contract, whose refusals were recorded without a code.

@@ -14,28 +14,9 @@ use crate::error::ApiError;
 use crate::state::App;
 use crate::text;
 use crate::web::cached::{Lifetime, is_known};
-use crate::web::refusal::Refusal;
 
-/// Get a poster
-///
-/// Open to everyone. A movie says which paths its poster has. A file never changes: keep it.
-#[utoipa::path(
-    get, path = "/posters/{hash}/{file}", tag = "Movies", operation_id = "get_poster",
-    params(
-        ("hash" = String, Path, description = "The poster", pattern = "^[0-9a-f]{64}$",
-            example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
-        ("file" = String, Path, pattern = "^(small|medium|large)\\.jpg$", example = "medium.jpg",
-            description = "The size: `small.jpg` is at most 200 × 300 pixels, `medium.jpg` 500 × 750, `large.jpg` 1000 × 1500"),
-    ),
-    responses(
-        (status = 200, description = "The poster", content_type = "image/jpeg", body = Vec<u8>),
-        (status = 304, description = "The client has the file with this ETag"),
-        (
-            status = 404, description = "There is no such poster", body = Refusal,
-            example = json!({ "detail": "Not found.", "code": "not_found" }),
-        ),
-    ),
-)]
+/// Sends a poster as a JPEG file, to everyone. Its path never shows another one. Not in the schema: generators of clients
+/// have no use for pictures.
 pub async fn get(
     State(app): State<App>,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -86,20 +67,7 @@ struct Placeholder {
     x: i64,
 }
 
-/// Get a placeholder for a poster
-///
-/// Open to everyone: a drawing with the title of a movie, 400 × 600, for a movie without a poster.
-#[utoipa::path(
-    get, path = "/posters/placeholder/{file}", tag = "Movies", operation_id = "get_placeholder",
-    params(("file" = String, Path, description = "The `id` of the movie and `.svg`", pattern = "^[0-9]+\\.svg$", example = "1.svg")),
-    responses(
-        (status = 200, description = "The drawing", content_type = "image/svg+xml", body = String),
-        (
-            status = 404, description = "There is no such movie", body = Refusal,
-            example = json!({ "detail": "Not found.", "code": "not_found" }),
-        ),
-    ),
-)]
+/// Sends a drawing with the title of a movie, which stands for its poster if it has none.
 pub async fn get_placeholder(
     State(app): State<App>,
     file: Result<Path<String>, PathRejection>,

@@ -29,15 +29,15 @@ pub struct ShowPage<'a> {
 
 /// List the shows of all movies
 ///
-/// Open to everyone. Ordered by time and id, in pages: follow `next`. Without `business_day` and `from`, only shows that
+/// Open to everyone. Ordered by time and id, in pages: follow `next`. Without `business_day` and `begins_from`, only shows that
 /// have not begun. Cancelled shows are not listed. Keep the ETag and send it as `If-None-Match`: if nothing has changed, the
 /// reply is 304 without a body. A change by anyone is visible within a second.
 #[utoipa::path(
     get, path = "/api/shows/", tag = "Programme", operation_id = "list_programme",
     params(
         ("business_day" = Option<String>, Query, format = Date, description = "Shows of this day in the cinema's programme; one after midnight belongs to the evening before", example = "2035-06-01"),
-        ("from" = Option<String>, Query, format = DateTime, description = "Shows that begin at this time or later, such as `2035-06-01T18:30:00Z`"),
-        ("to" = Option<String>, Query, format = DateTime, description = "Shows that begin before this time"),
+        ("begins_from" = Option<String>, Query, format = DateTime, description = "Shows that begin at this time or later, such as `2035-06-01T18:30:00Z`"),
+        ("begins_before" = Option<String>, Query, format = DateTime, description = "Shows that begin before this time"),
         ("movie" = Option<i64>, Query, description = "Shows of the movie with this id", minimum = 1),
         ("screen" = Option<i64>, Query, description = "Shows on the screen with this id", minimum = 1),
         ("video_format" = Option<String>, Query, description = "Shows in this format, in any letter case, such as `IMAX`", min_length = 1, max_length = 60),

@@ -13,8 +13,8 @@ use crate::web::pages::{cursor, read_cursor, read_limit};
 /// The parameters of the list of shows.
 pub const PARAMETERS: &[&str] = &[
     "business_day",
-    "from",
-    "to",
+    "begins_from",
+    "begins_before",
     "movie",
     "screen",
     "video_format",
@@ -78,7 +78,7 @@ impl Query {
         if let (Some(from), Some(to)) = (wanted.from, wanted.to)
             && to <= from
         {
-            faults.push(("to".into(), vec!["Must be later than \"from\".".to_owned()]));
+            faults.push(("begins_before".into(), vec!["Must be later than \"begins_from\".".to_owned()]));
         }
         if faults.is_empty() { Ok(wanted) } else { Err(ApiError::Fields(faults)) }
     }
@@ -90,8 +90,8 @@ impl Query {
     fn put(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "business_day" => self.business_day = Some(day(value)?),
-            "from" => self.from = Some(time(value)?),
-            "to" => self.to = Some(time(value)?),
+            "begins_from" => self.from = Some(time(value)?),
+            "begins_before" => self.to = Some(time(value)?),
             "movie" => self.movie = Some(number(value, 1)?),
             "screen" => self.screen = Some(number(value, 1)?),
             "video_format" => self.video_format = Some(text(value)?),
@@ -115,8 +115,8 @@ impl Query {
             }
         };
         put("business_day", self.business_day.map(|day| day.to_string()));
-        put("from", self.from.map(clock::iso));
-        put("to", self.to.map(clock::iso));
+        put("begins_from", self.from.map(clock::iso));
+        put("begins_before", self.to.map(clock::iso));
         put("movie", self.movie.map(|id| id.to_string()));
         put("screen", self.screen.map(|id| id.to_string()));
         put("video_format", self.video_format.clone());
@@ -222,12 +222,12 @@ mod tests {
 
     #[test]
     fn a_query_has_one_form() {
-        let long = "limit=7&label=OmU&min_free=2&video_format=IMAX&language=pt-BR&screen=2&movie=1&to=2035-06-03T00:00:00Z\
-                    &from=2035-06-01T02:00:00%2B02:00&business_day=2035-06-01&cursor=MS4y";
+        let long = "limit=7&label=OmU&min_free=2&video_format=IMAX&language=pt-BR&screen=2&movie=1&begins_before=2035-06-03T00:00:00Z\
+                    &begins_from=2035-06-01T02:00:00%2B02:00&business_day=2035-06-01&cursor=MS4y";
         let text = Query::parse(long).unwrap().key();
         assert_eq!(
             text,
-            "business_day=2035-06-01&from=2035-06-01T00%3A00%3A00Z&to=2035-06-03T00%3A00%3A00Z&movie=1&screen=2\
+            "business_day=2035-06-01&begins_from=2035-06-01T00%3A00%3A00Z&begins_before=2035-06-03T00%3A00%3A00Z&movie=1&screen=2\
              &video_format=imax&language=pt-br&label=omu&min_free=2&cursor=MS4y&limit=7"
         );
         assert_eq!(Query::parse(&text).unwrap().key(), text);
@@ -242,11 +242,11 @@ mod tests {
             ("business_day=2035-02-30", "business_day"),
             ("business_day=", "business_day"),
             ("business_day=-9999-01-01", "business_day"),
-            ("from=-009999-01-02T01:59:59Z", "from"),
-            ("from=2035-06-01", "from"),
-            ("from=2035-06-01T18:30:00+02:00", "from"),
-            ("to=now", "to"),
-            ("from=2035-06-02T00:00:00Z&to=2035-06-01T00:00:00Z", "to"),
+            ("begins_from=-009999-01-02T01:59:59Z", "begins_from"),
+            ("begins_from=2035-06-01", "begins_from"),
+            ("begins_from=2035-06-01T18:30:00+02:00", "begins_from"),
+            ("begins_before=now", "begins_before"),
+            ("begins_from=2035-06-02T00:00:00Z&begins_before=2035-06-01T00:00:00Z", "begins_before"),
             ("movie=x", "movie"),
             ("movie=0", "movie"),
             ("movie=99999999999999999999", "movie"),

@@ -306,13 +306,13 @@ async fn a_cancelled_show_leaves_the_lists(engine: Engine) {
     let mut staff = app.superuser("chief").await;
     assert_eq!(ids(&app, "").await, [1, 2]);
     staff.post(&app, "/admin/shows/actions/cancel/", &[("ids", "1")]).await.expect(303);
-    for query in ["", "business_day=2035-06-01", "from=2000-01-01T00:00:00Z"] {
+    for query in ["", "business_day=2035-06-01", "begins_from=2000-01-01T00:00:00Z"] {
         assert!(!ids(&app, query).await.contains(&1), "{query}");
     }
     let one = read(&app, "/api/shows/1/").await;
     assert_eq!((&one["cancelled"], &one["not_on_sale"]), (&json!(true), &json!("sales_closed")));
     change(&app, 3, "cancelled_at = 1").await;
-    assert_eq!(ids(&app, "from=2000-01-01T00:00:00Z").await, [2], "the past has none either");
+    assert_eq!(ids(&app, "begins_from=2000-01-01T00:00:00Z").await, [2], "the past has none either");
     others_changes_are_seen().await;
     assert_eq!(read(&app, "/api/shows/3/").await["cancelled"], true);
 }
@@ -350,13 +350,13 @@ async fn filters_find_their_shows(engine: Engine) {
         ("min_free=4", &[1, 4, 5]),
         ("min_free=51", &[]),
         ("business_day=2035-06-02", &[4, 2]),
-        ("from=2035-06-02T10:00:00Z", &[4, 2, 5]),
-        ("from=2035-06-02T12:00:01%2B02:00", &[2, 5]),
-        ("to=2035-06-02T10:00:00Z", &[1]),
-        ("from=2035-06-02T10:00:00Z&to=2035-06-02T18:30:00.000001Z", &[4, 2]),
-        ("business_day=2035-06-02&from=2035-06-02T12:00:00Z", &[2]),
-        ("business_day=2035-06-02&to=2035-06-02T12:00:00Z", &[4]),
-        ("business_day=2035-06-02&from=2035-06-03T12:00:00Z", &[]),
+        ("begins_from=2035-06-02T10:00:00Z", &[4, 2, 5]),
+        ("begins_from=2035-06-02T12:00:01%2B02:00", &[2, 5]),
+        ("begins_before=2035-06-02T10:00:00Z", &[1]),
+        ("begins_from=2035-06-02T10:00:00Z&begins_before=2035-06-02T18:30:00.000001Z", &[4, 2]),
+        ("business_day=2035-06-02&begins_from=2035-06-02T12:00:00Z", &[2]),
+        ("business_day=2035-06-02&begins_before=2035-06-02T12:00:00Z", &[4]),
+        ("business_day=2035-06-02&begins_from=2035-06-03T12:00:00Z", &[]),
         ("language=pt&movie=1&min_free=1&label=OmU&video_format=3D&screen=2&business_day=2035-06-02", &[2]),
         ("format=json&limit=100", &[1, 4, 2, 5]),
     ] {
@@ -415,15 +415,22 @@ async fn bad_parameters_are_named(engine: Engine) {
         ("language=en_US", "language", "Enter a language tag such as en or pt-BR."),
         ("cursor=x", "cursor", "Invalid cursor."),
         ("limit=101", "limit", "Must be a number from 1 to 100."),
-        ("from=2035-06-02T00:00:00Z&to=2035-06-01T00:00:00Z", "to", "Must be later than \"from\"."),
+        (
+            "begins_from=2035-06-02T00:00:00Z&begins_before=2035-06-01T00:00:00Z",
+            "begins_before",
+            "Must be later than \"begins_from\".",
+        ),
         ("movie=1&movie=2", "movie", "This parameter may appear only once."),
     ] {
         let refused = Call::get(format!("/api/shows/?{query}")).send(&app).await.expect(400);
         assert_eq!(refused.json(), json!({ field: [message] }), "{query}");
         assert_eq!(refused.header("x-error-code").as_deref(), Some("invalid_fields"));
     }
-    let both = Call::get("/api/shows/?from=now&to=then").send(&app).await.expect(400).json();
-    assert!(both["from"][0].as_str().is_some_and(|text| text.contains("%2B")) && both["to"].is_array(), "{both}");
+    let both = Call::get("/api/shows/?begins_from=now&begins_before=then").send(&app).await.expect(400).json();
+    assert!(
+        both["begins_from"][0].as_str().is_some_and(|text| text.contains("%2B")) && both["begins_before"].is_array(),
+        "{both}"
+    );
     for path in ["/api/shows/?genre=Drama", "/api/shows/1/?x=1", "/api/movies/1/?key=1", "/api/screens/?limit=1"] {
         let refused = Call::get(path).send(&app).await.expect(400);
         assert!(refused.text.contains("Unknown parameter."), "{path}: {refused:?}");
@@ -458,7 +465,7 @@ async fn the_past_comes_from_the_database(engine: Engine) {
     change(&app, 104, "unlisted_key = 'secret'").await;
     others_changes_are_seen().await;
     let past: Vec<i64> = (100..550).filter(|id| ![103, 104].contains(id)).collect();
-    let from = "from=2000-01-01T00:00:00Z";
+    let from = "begins_from=2000-01-01T00:00:00Z";
     let (seen, pages) = all_pages(&app, &format!("{from}&limit=100")).await;
     assert_eq!(seen, [&[3][..], &past, &[1, 2]].concat());
     assert!(pages <= 6, "{pages}");
@@ -466,7 +473,7 @@ async fn the_past_comes_from_the_database(engine: Engine) {
     assert_eq!(all_pages(&app, &format!("{from}&movie=2")).await.0, of(2).collect::<Vec<_>>());
     let expected: Vec<i64> = of(1).filter(|id| (id - 100) % 3 % 2 == 1).collect();
     assert_eq!(all_pages(&app, &format!("{from}&movie=1&screen=2")).await.0, [&expected[..], &[2]].concat());
-    let (seen, _) = all_pages(&app, &format!("{from}&to=2030-01-01T00:00:00Z&screen=2&limit=7")).await;
+    let (seen, _) = all_pages(&app, &format!("{from}&begins_before=2030-01-01T00:00:00Z&screen=2&limit=7")).await;
     assert_eq!(seen, past.iter().copied().filter(|id| (id - 100) % 3 % 2 == 1).collect::<Vec<_>>());
     // Filters that find little leave pages short, but end.
     let (seen, pages) = all_pages(&app, &format!("{from}&label=none")).await;
@@ -520,7 +527,8 @@ const VALUES: &str = "1 2 0 -1 9223372036854775807 -9223372036854775808 99999999
     2035-06-01 -9999-01-01 9999-12-31 2035-06-01T18:30:00Z -009999-01-02T01:59:59Z 9999-12-30T22:00:00Z \
     2020-01-01T00:00:00%2B02:00 IMAX en pt-BR OmU %27%20OR%201=1 %3Cscript%3E MS4y \
     OTIyMzM3MjAzNjg1NDc3NTgwNy45MjIzMzcyMDM2ODU0Nzc1ODA3 LTkyMjMzNzIwMzY4NTQ3NzU4MDguMA a=b %25 +";
-const NAMES: &str = "business_day from to movie screen video_format language label min_free cursor limit";
+const NAMES: &str =
+    "business_day begins_from begins_before movie screen video_format language label min_free cursor limit";
 
 /// Random parameters, both sensible and not: each query has a page or names its faults.
 async fn any_query_has_an_answer(engine: Engine) {

@@ -98,7 +98,9 @@ async fn no_path_shows_an_unlisted_show(engine: Engine) {
         assert_eq!(content(&hidden), content(&unknown), "{shown}");
     }
     // No list has it, whatever the query is.
-    for query in ["", "?movie=1", "?from=2000-01-01T00:00:00Z", "?business_day=2035-06-01", "?min_free=0&screen=1"] {
+    for query in
+        ["", "?movie=1", "?begins_from=2000-01-01T00:00:00Z", "?business_day=2035-06-01", "?min_free=0&screen=1"]
+    {
         let page = Call::get(format!("/api/shows/{query}")).send(&app).await.expect(200).json();
         assert!(page["results"].as_array().expect("a list").iter().all(|show| show["id"] != 1), "{query}: {page}");
     }
@@ -118,7 +120,10 @@ async fn no_path_shows_an_unlisted_show(engine: Engine) {
     // The same when the database has a past one.
     app.sql("UPDATE shows SET date_time = 1500000000000000, version = version + 1 WHERE id = 1").await;
     others_changes_are_seen().await;
-    let past = Call::get("/api/shows/?from=2000-01-01T00:00:00Z&to=2030-01-01T00:00:00Z").send(&app).await.expect(200);
+    let past = Call::get("/api/shows/?begins_from=2000-01-01T00:00:00Z&begins_before=2030-01-01T00:00:00Z")
+        .send(&app)
+        .await
+        .expect(200);
     assert_eq!(past.json()["results"].as_array().expect("a list").len(), 1);
     Call::get("/api/shows/1/").send(&app).await.expect(404);
 }

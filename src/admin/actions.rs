@@ -19,7 +19,7 @@ use super::query::objects::{self, Reader};
 use super::query::{ListQuery, log, rows};
 use super::render::Frame;
 use super::transaction::constraint_message;
-use super::urls::{change_url, list_url};
+use super::urls::{change_url, is_page, list_url};
 use super::words::capitalize;
 use super::{Action, Field, FieldChange, FormValues, Kind, Model, Permission, Report, SaveError};
 use crate::db::{DbError, Result};
@@ -79,7 +79,7 @@ pub async fn ask(page: Page, Of(model): Of, Path((_, name)): ModelAndAction, Raw
             "1" => rows::ids_of(&page.app, model, &list, most + 1).await?,
             _ => numbers(&query.all("ids")),
         };
-        let back = list.text();
+        let back = Some(query.text("back").to_owned()).filter(|back| is_page(back)).unwrap_or_else(|| list.text());
         if ids.is_empty() && !action.alone {
             let message = format!("Select at least one {} first.", model.one);
             return Ok(see_other(&list_url(model, &back), &[Message::warning(message)]));

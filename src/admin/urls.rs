@@ -1,12 +1,17 @@
-//! The URLs of the panel's pages. Pages pass on `back`, the query of the list that the user came from.
+//! The URLs of the panel's pages. Pages pass on `back`: the query of the list that the user came from, or the path of a
+//! page that is no list.
 
 use super::query::ListQuery;
 use super::{Action, Leads, Model, Site, Staff};
 
-/// Returns the URL of the list that the user came from. `back` is only its query, so it can't lead to another site.
+/// Returns the URL of the list that the user came from. `back` is its query, or the path of another page of the panel, so
+/// it can't lead to another site.
 pub fn list_url(model: &Model, back: &str) -> String {
     let mark = if back.is_empty() { "" } else { "?" };
     let query: String = back.chars().filter(char::is_ascii_graphic).collect();
+    if is_page(&query) {
+        return query;
+    }
     format!("/admin/{}/{mark}{query}", model.name)
 }
 
@@ -25,6 +30,11 @@ pub fn led_url(site: &Site, staff: &Staff, leads: Leads, number: i64, model: &Mo
         Leads::Objects(name) => objects_url(seen(name)?, model, id),
         Leads::Page(url) => Some(url.replace("{id}", &id.to_string())),
     }
+}
+
+/// Checks whether this is the path of a page of the panel.
+pub fn is_page(back: &str) -> bool {
+    back.starts_with("/admin/")
 }
 
 /// Returns the URL of an object's form.

@@ -96,8 +96,9 @@ pub static SHOWS: Model = Model {
         Column {
             name: "presentation",
             label: "Presentation",
-            sql: "TRIM(CONCAT(t.format, ' ', REPLACE(t.labels, ',', ''), CASE WHEN t.unlisted_key IS NULL THEN '' \
-                  ELSE ' unlisted' END))",
+            sql: "TRIM(CONCAT(t.format, ' ', CASE WHEN t.labels <> '' THEN REPLACE(t.labels, ',', '') WHEN t.subtitles <> '' \
+                  THEN CONCAT(t.language, '/', t.subtitles) ELSE t.language END, \
+                  CASE WHEN t.unlisted_key IS NULL THEN '' ELSE ' (unlisted)' END))",
             ..Column::PLAIN
         },
         Column { name: "sales", label: "Sales", sql: STATE, shown: Shown::Made(sales::in_words), ..Column::PLAIN },
@@ -288,11 +289,21 @@ pub static SHOWS: Model = Model {
 
 async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let number = |name| values.int(name).unwrap_or_default();
+    let before = match id {
+        Some(id) => store::shows(work.tx, &[id]).await?.pop(),
+        None => None,
+    };
+    let total_seats = match (values.int("total_seats"), &before) {
+        (Some(seats), _) => seats,
+        (None, Some(known)) if known.draft.plan_id.is_some() => known.draft.total_seats,
+        (None, Some(_)) => return Err(SaveError::fault("total_seats", "Enter the number of seats.")),
+        (None, None) => seats_of_new(work, number("screen_id")).await?,
+    };
     let draft = ShowDraft {
         movie_id: number("movie_id"),
         screen_id: number("screen_id"),
         date_time: number("date_time"),
-        total_seats: number("total_seats"),
+        total_seats,
         plan_id: None,
         sales: Sales {
             open_at: values.int("sales_open_at"),
@@ -305,10 +316,6 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
                 _ => None,
             },
         },
-    };
-    let before = match id {
-        Some(id) => store::shows(work.tx, &[id]).await?.pop(),
-        None => None,
     };
     let draft = match &before {
         Some(known) => with_seats(work, known, draft).await?,
@@ -339,6 +346,13 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
         }
     }
     Ok(id)
+}
+
+/// Returns the number of seats of a new show for which none is given: that of the screen's plan.
+async fn seats_of_new(work: &mut Work<'_>, screen_id: i64) -> Result<i64, SaveError> {
+    let seats = store::seats_of_screen(work.tx, screen_id).await?;
+    let text = "This screen has no seat plan. Enter the number of seats.";
+    seats.map(|seats| seats.highest_seat).ok_or_else(|| SaveError::fault("total_seats", text))
 }
 
 /// Returns the presentation in a form. A show that becomes unlisted gets a new key. Stored values that stay are not judged.

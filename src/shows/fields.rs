@@ -49,9 +49,10 @@ pub const FIELDSETS: &[Fieldset] = &[
             Field {
                 name: "total_seats",
                 label: "Seats",
-                help: "Number of seats. Seats are numbered from 1.",
+                help: "Leave it empty if the screen has a seat plan, which has the number.",
                 sql: "t.total_seats",
                 kind: Kind::Number { least: 1, most: 100_000 },
+                required: false,
                 ..Field::PLAIN
             },
         ],

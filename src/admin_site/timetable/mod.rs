@@ -61,11 +61,18 @@ impl Chosen {
         let cancelled = if self.has_cancelled { "&cancelled=1" } else { "" };
         format!("/admin/timetable/?day={}{view}{cancelled}", self.day)
     }
+
+    /// Returns the parameter with which a form or an action leads back here.
+    fn back(self) -> String {
+        form_urlencoded::Serializer::new(String::new()).append_pair("back", &self.url()).finish()
+    }
 }
 
 /// The controls above a timetable.
 struct Navigation {
     chosen: Chosen,
+    /// See [`Chosen::back`].
+    back: String,
     title: String,
     /// Texts and URLs.
     links: Vec<(&'static str, String)>,
@@ -173,9 +180,10 @@ fn navigation(page: &Page, chosen: Chosen, first: Date, shows: &[ShowTimes], bou
     });
     let (text, action) =
         if chosen.is_week { ("Copy this week…", "copy_week") } else { ("Copy this day…", "copy_day") };
-    let copy = format!("/admin/shows/actions/{action}/?from={first}&to={last}");
+    let copy = format!("/admin/shows/actions/{action}/?from={first}&to={last}&{}", chosen.back());
     Navigation {
         chosen,
+        back: chosen.back(),
         title,
         links,
         switch,
@@ -199,9 +207,17 @@ fn clock_changes(config: &Config, first: Date, count: i64) -> Vec<String> {
     (0..count).filter_map(change).collect()
 }
 
-/// Returns the version of a show in a few characters, such as `3D OmU`.
+/// Returns the version of a show in a few characters, such as `3D OmU`, or `2D nb/de` for its language and subtitles if it
+/// has no label.
 fn version(show: &ShowTimes) -> String {
-    [&show.format, &show.labels].into_iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+    let ShowTimes { format, labels, language, subtitles, .. } = show;
+    let spoken = match (labels.is_empty(), subtitles.is_empty()) {
+        (false, _) => labels.clone(),
+        (true, true) => language.clone(),
+        (true, false) => format!("{language}/{subtitles}"),
+    };
+    let unlisted = if show.is_unlisted { "Unlisted" } else { "" };
+    [format, spoken.as_str(), unlisted].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Describes a clash; empty if there is none.

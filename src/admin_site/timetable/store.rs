@@ -18,6 +18,9 @@ pub struct ShowTimes {
     pub movie_title: String,
     pub format: String,
     pub labels: String,
+    pub language: String,
+    pub subtitles: String,
+    pub is_unlisted: bool,
     pub seats: i64,
     pub sold: i64,
     pub is_cancelled: bool,
@@ -35,6 +38,9 @@ impl FromRow for ShowTimes {
             movie_title: row.take()?,
             format: row.take()?,
             labels: row.take()?,
+            language: row.take()?,
+            subtitles: row.take()?,
+            is_unlisted: row.take::<i64>()? == 1,
             seats: row.take()?,
             sold: row.take()?,
             is_cancelled: row.take::<Option<i64>>()?.is_some(),
@@ -58,7 +64,7 @@ pub async fn shows(db: &Db, (from, until): (i64, i64), turnaround: i64) -> Resul
     let capacity = "COALESCE(p.seats, s.total_seats)";
     let sql = format!(
         "SELECT {} s.id, s.version, s.screen_id, s.date_time, s.date_time + s.pre_show_minutes * 60000000, {ends}, m.title,
-         s.format, s.labels, {capacity}, s.seats_taken - (s.total_seats - {capacity}), s.cancelled_at
+         s.format, s.labels, s.language, s.subtitles, CASE WHEN s.unlisted_key IS NULL THEN 0 ELSE 1 END, {capacity}, s.seats_taken - (s.total_seats - {capacity}), s.cancelled_at
          FROM shows s JOIN movies m ON m.id = s.movie_id LEFT JOIN plans p ON p.id = s.plan_id
          WHERE s.date_time >= ? AND s.date_time < ? AND (s.date_time >= ? OR {ends} + ? > ?)
          ORDER BY s.date_time, s.id LIMIT {}",

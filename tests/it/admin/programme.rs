@@ -9,6 +9,7 @@ tests! {
         a_show_has_a_presentation,
         shows_are_copied_with_their_presentation,
         the_pre_show_takes_time,
+        forms_lead_back_to_the_timetable,
     ]
 }
 
@@ -141,4 +142,34 @@ async fn the_pre_show_takes_time(engine: Engine) {
     assert!(page.contains("from 2035-06-01 18:30 to 2035-06-01 21:12"), "{page}");
     assert_eq!(change(&app, &mut root, &[("pre_show_minutes", "0")]).await, "");
     root.post(&app, "/admin/shows/add/", &with(&next, &[("_save", "1")])).await.expect(303);
+}
+
+async fn forms_lead_back_to_the_timetable(engine: Engine) {
+    let app = App::start(engine).await;
+    app.world().await;
+    let mut root = app.superuser("root").await;
+    let day = "/admin/timetable/?day=2035-06-01";
+    let page = root.get(&app, day).await.expect(200).text;
+    assert!(
+        page.contains("/admin/shows/add/?back=%2Fadmin%2Ftimetable%2F%3Fday%3D2035-06-01&amp;screen_id="),
+        "{page}"
+    );
+    let show = [("movie_id", "2"), ("screen_id", "2"), ("date_time", "2035-06-01T10:00"), ("total_seats", "5")];
+    let add = with(&show, &[("_save", "1"), ("_back", day)]);
+    let reply = root.post(&app, "/admin/shows/add/", &add).await.expect(303);
+    assert_eq!(reply.header("location").as_deref(), Some(day));
+    assert_eq!(change(&app, &mut root, &[("unlisted", "1"), ("labels", "")]).await, "");
+    let page = root.get(&app, day).await.expect(200).text;
+    assert!(page.contains("IMAX 3D pt-BR/de Unlisted"), "{page}");
+    // Another site is no page of the panel.
+    for back in ["//evil.example/", "https://evil.example/", "/admin.evil.example/", "\\evil"] {
+        let again =
+            with(&show, &[("date_time", "2035-06-01T12:00"), ("_save", "1"), ("_back", back), ("_anyway", "1")]);
+        let reply = root.post(&app, "/admin/shows/add/", &again).await.expect(303);
+        assert!(reply.header("location").expect("a place").starts_with("/admin/shows/?"), "{back}");
+    }
+    // Only a screen with a seat plan knows the number of seats.
+    let none = with(&show, &[("total_seats", ""), ("_save", "1")]);
+    let page = root.post(&app, "/admin/shows/add/", &none).await.expect(422).text;
+    assert!(page.contains("This screen has no seat plan. Enter the number of seats."), "{page}");
 }

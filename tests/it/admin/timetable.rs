@@ -49,7 +49,7 @@ async fn open(app: &App, staff: &mut Browser, query: &str) -> String {
 /// The cells of the row of a show in the list, without markup.
 fn row(page: &str, id: i64) -> Vec<String> {
     let list = page.split_once("id=\"list\"").expect("a list").1;
-    let link = format!("href=\"/admin/shows/{id}/change/\"");
+    let link = format!("href=\"/admin/shows/{id}/change/?back=");
     let row = list.split("<tr>").find(|row| row.contains(&link)).unwrap_or_else(|| panic!("no {id} in {list}"));
     row.split("<td").skip(1).map(|cell| text(&format!("<td{cell}"))).collect()
 }
@@ -84,14 +84,15 @@ async fn a_day_is_drawn_and_listed(engine: Engine) {
     assert_eq!(row(&page, 1), ["20:00", "20:20", "21:50", "22:05", ESCAPED, "3D OmU", "1 of 40", ""]);
     assert_eq!(row(&page, 2)[7], format!("⚠ Only 5 min after “{ESCAPED}”"));
     assert_eq!(row(&page, 3)[7], "⚠ Overlaps with “The Ferry”, which ends at 23:55");
-    let (_, bar) = page.split_once("href=\"/admin/shows/1/change/\"").expect("a bar");
+    let (_, bar) = page.split_once("href=\"/admin/shows/1/change/?back=").expect("a bar");
     let bar = text(&format!("<a{}", bar.split_once("</a>").expect("its end").0));
     assert_eq!(bar, format!("20:00 3D OmU {ESCAPED} 1/40 seats sold, until 21:50"));
     assert!(!page.contains("<b>\"Rain"), "{page}");
     // The screens by their numbers; an hour before the first show, and free time leads to a new show.
     let (two, ten) = (page.find("aria-label=\"Screen 2\"").unwrap(), page.find("aria-label=\"Screen 10\"").unwrap());
     assert!(two < ten, "Screen 2 comes before Screen 10");
-    let add = "/admin/shows/add/?screen_id=2&amp;date_time=2035-06-01T22%3A15";
+    let back = "back=%2Fadmin%2Ftimetable%2F%3Fday%3D2035-06-01";
+    let add = &format!("/admin/shows/add/?{back}&amp;screen_id=2&amp;date_time=2035-06-01T22%3A15");
     assert!(page.contains(add), "{page}");
     let form = staff.get(&app, add.replace("&amp;", "&")).await.expect(200).text;
     assert!(form.contains("value=\"2035-06-01T22:15\"") && form.contains("<option value=\"2\" selected>"), "{form}");
@@ -175,7 +176,7 @@ async fn a_week_begins_with_the_film_week(engine: Engine) {
     for day in ["2035-05-31", "2035-06-03", "2035-06-06"] {
         let page = open(&app, &mut staff, &format!("?day={day}&view=week")).await;
         assert!(page.contains("Timetable, Thu, 31 May to Wed, 6 June 2035"), "{page}");
-        let has = |id: i64| page.contains(&format!("href=\"/admin/shows/{id}/change/\""));
+        let has = |id: i64| page.contains(&format!("href=\"/admin/shows/{id}/change/?back="));
         assert_eq!((1..=5).filter(|id| has(*id)).collect::<Vec<_>>(), [2, 3, 4], "{page}");
         assert!(page.contains("3 shows, 0 of 120 seats sold"), "{page}");
         assert!(page.contains(&format!("title=\"Overlaps with “{ESCAPED}”, which ends at 21:30\"")), "{page}");
@@ -183,7 +184,7 @@ async fn a_week_begins_with_the_film_week(engine: Engine) {
         let days: Vec<&str> = last.split("</tr>").next().unwrap().split("<td>").skip(1).collect();
         assert_eq!(days.len(), 7);
         assert!(days[6].contains(">00:30 <bdi>"), "{}", days[6]);
-        assert!(page.contains("href=\"/admin/shows/actions/copy_week/?from=2035-05-31&#38;to=2035-06-06\""), "{page}");
+        assert!(page.contains("href=\"/admin/shows/actions/copy_week/?from=2035-05-31&#38;to=2035-06-06&#38;back=%2F"), "{page}");
     }
 }
 

@@ -29,6 +29,9 @@ const FILE_COPIES: u64 = 3;
 /// The most memory for what a PNG says besides the picture, such as a compressed colour profile, in bytes.
 const PNG_DETAILS_MAX: u64 = 4_000_000;
 
+/// The most scans of a JPEG after the first one. Programs write about ten; each costs as much time as a whole picture.
+const SCANS_MAX: usize = 50;
+
 /// The least width and height of a picture, in pixels.
 const SIDE_MIN: u32 = 50;
 
@@ -179,7 +182,7 @@ fn check_size(width: u32, height: u32, color: ColorType, buffered: f64, memory_m
 
 /// Returns how many bytes for each pixel a decoder buffers before it can write the picture: two for each coefficient of a
 /// JPEG whose colours come in several scans, as in a progressive one; otherwise none. Returns None if the file is no whole
-/// JPEG: decoders would fill the missing part with grey.
+/// JPEG, since decoders would fill the missing part with grey, or has very many scans.
 fn jpeg_buffer(file: &[u8]) -> Option<f64> {
     let (mut coefficients, mut is_progressive, mut components) = (0.0, true, 0);
     let mut at = 2;
@@ -208,6 +211,9 @@ fn jpeg_buffer(file: &[u8]) -> Option<f64> {
             // A scan.
             0xda => {
                 let is_whole = file[at..].windows(2).rev().any(|pair| pair == [0xff, 0xd9]);
+                if file[at..].windows(2).filter(|pair| *pair == [0xff, 0xda]).count() > SCANS_MAX {
+                    return None;
+                }
                 let has_all = !is_progressive && usize::from(*segment.first()?) == components;
                 return is_whole.then_some(if has_all { 0.0 } else { 2.0 * coefficients });
             }

@@ -158,12 +158,17 @@ async fn only_those_who_may_change_movies(engine: Engine) {
 
 async fn an_upload_has_limits(engine: Engine) {
     let (app, mut root) = start(engine).await;
-    for bytes in [FILE_MAX + 1, FILE_MAX + 20_000, 3 * FILE_MAX] {
-        let page = root.clone().send(app.base(), call(&root, "upload", &vec![0; bytes])).await.expect(413).text;
-        assert!(page.contains("too large") && page.contains("<nav"), "{page}");
-    }
+    let page = root.clone().send(app.base(), call(&root, "upload", &vec![0; FILE_MAX + 1])).await.expect(413).text;
+    assert!(page.contains("too large") && page.contains("<nav"), "{page}");
+    // The server may close the connection before such a body has been sent.
+    let sent = call(&root, "upload", &vec![0; 3 * FILE_MAX]).header("Cookie", root.cookie());
+    let refused = sent.try_send_to(app.base()).await;
+    assert!(refused.is_err() || refused.is_ok_and(|reply| reply.status == 413));
     let page = upload(&app, &mut root, &vec![0; FILE_MAX]).await;
     assert!(page.contains("This is not a JPEG, PNG, WebP or GIF picture. Nothing was changed."), "{page}");
+    let scans = flat_jpeg(1_900, 2_850, &[97, 96, 223], None, Scans::Repeated(100));
+    let page = upload(&app, &mut root, &scans).await;
+    assert!(page.contains("The picture is damaged or incomplete."), "{page}");
     let page = upload(&app, &mut root, b"").await;
     assert!(page.contains("Choose a picture first."), "{page}");
     // Only this form takes files.
@@ -422,9 +427,9 @@ fn demanding_files() -> Vec<(&'static str, Vec<u8>)> {
         ("PNG with transparency", large_png(2_880, 4_320, ColorType::Rgba8)),
         ("PNG with 16 bits", large_png(1_650, 2_500, ColorType::Rgba16)),
         ("progressive JPEG", flat_jpeg(1_900, 2_850, &[97, 96, 223], None, Scans::Progressive)),
-        ("JPEG with 70 scans", flat_jpeg(1_900, 2_850, &[97, 96, 223], None, Scans::Repeated(70))),
+        ("JPEG with 20 scans", flat_jpeg(1_900, 2_850, &[97, 96, 223], None, Scans::Repeated(20))),
         ("CMYK JPEG", flat_jpeg(3_260, 4_900, &[230, 40, 40, 250], Some(0), Scans::One)),
-        ("WebP", encoded(&image::imageops::crop_imm(&photo, 0, 0, 2_100, 3_200).to_image(), ImageFormat::WebP)),
+        ("WebP", encoded(&image::imageops::crop_imm(&smooth, 0, 0, 2_100, 3_200).to_image(), ImageFormat::WebP)),
         ("GIF", large_gif()),
     ]
 }

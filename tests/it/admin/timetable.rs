@@ -184,7 +184,10 @@ async fn a_week_begins_with_the_film_week(engine: Engine) {
         let days: Vec<&str> = last.split("</tr>").next().unwrap().split("<td>").skip(1).collect();
         assert_eq!(days.len(), 7);
         assert!(days[6].contains(">00:30 <bdi>"), "{}", days[6]);
-        assert!(page.contains("href=\"/admin/shows/actions/copy_week/?from=2035-05-31&#38;to=2035-06-06&#38;back=%2F"), "{page}");
+        assert!(
+            page.contains("href=\"/admin/shows/actions/copy_week/?from=2035-05-31&#38;to=2035-06-06&#38;back=%2F"),
+            "{page}"
+        );
     }
 }
 

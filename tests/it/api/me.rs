@@ -289,7 +289,8 @@ async fn a_cinema_without_settings(engine: Engine) {
         "changes_per_user_per_minute": 1_000_000, "seats_per_request": 50,
     });
     let expected = json!({
-        "name": "Marquee", "time_zone": "UTC", "business_day_starts_at": "05:00", "hold_minutes": 8,
+        "name": "Marquee", "time_zone": "UTC", "business_day_starts_at": "05:00",
+        "film_week_starts_on": "thursday", "hold_minutes": 8,
         "has_sales_rules": false, "limits": limits,
     });
     assert_eq!(told, expected);

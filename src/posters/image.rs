@@ -159,8 +159,12 @@ fn decode(file: Bytes) -> Result<(DynamicImage, Orientation), Unusable> {
 /// Refuses a picture that is too large, too small or too long. `buffered` is how many bytes for each pixel decoding
 /// needs besides the picture.
 fn check_size(width: u32, height: u32, color: ColorType, buffered: f64, memory_max: u64) -> Result<(), Unusable> {
-    // Other types are converted to one of these.
-    let converted = if matches!(color, ColorType::L8 | ColorType::Rgb8 | ColorType::Rgba8) { 0.0 } else { 4.0 };
+    // Other types are converted to one of these. One with transparency needs a little more to be shrunk.
+    let converted = match color {
+        ColorType::L8 | ColorType::Rgb8 => 0.0,
+        ColorType::Rgba8 => 0.5,
+        _ => 4.5,
+    };
     let bytes = f64::from(color.bytes_per_pixel()) + converted + buffered;
     let most = PIXELS_MAX.min((memory_max as f64 / bytes) as u64);
     if u64::from(width) * u64::from(height) > most {

@@ -113,7 +113,7 @@ async function addsMovie({ page }) {
   await type(page, page.getByLabel("Running time"), "100");
   // The browser itself asks for the title.
   await page.keyboard.press("Enter");
-  assert(await page.getByLabel("Title").evaluate((input) => input.validity.valueMissing && input === document.activeElement));
+  assert(await page.locator("#title").evaluate((input) => input.validity.valueMissing && input === document.activeElement));
   await page.keyboard.type(TITLE);
   await follow(page, button(page, "Save").first());
   await told(page, TITLE);
@@ -392,8 +392,8 @@ export async function byHand({ browser, url, inspect, name }) {
   // A movie, and a week of shows of it.
   await click(link(page, "Add a movie"));
   await inspect(page, `${name}-hand-movie`);
-  assert(await page.getByLabel("Title").evaluate((input) => input === document.activeElement), "the first field is focused");
-  await fill(page.getByLabel("Title"), `Weekdays, ${name}`);
+  assert(await page.locator("#title").evaluate((input) => input === document.activeElement), "the first field is focused");
+  await fill(page.locator("#title"), `Weekdays, ${name}`);
   await fill(page.getByLabel("Running time"), "90");
   const row = page.locator("fieldset.row").first();
   const day = name === "phone" ? 12 : 19;

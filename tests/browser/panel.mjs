@@ -156,7 +156,7 @@ async function movies(page, url, title) {
 async function asksForThePassword({ browser, page, url, inspect, name, account }) {
   const title = `A "long" <b>evening</b>, ${name}`;
   await page.goto(`${url}/admin/movies/add/`);
-  await page.getByLabel("Title").fill(title);
+  await page.locator("#title").fill(title);
   await page.getByLabel("Running time").fill("101");
   await endSessions(url, account);
   browser.expect(403, "/admin/movies/add/");
@@ -176,7 +176,7 @@ async function asksForThePassword({ browser, page, url, inspect, name, account }
 async function savesOnce({ page, url, name }) {
   const title = `Twice, ${name}`;
   await page.goto(`${url}/admin/movies/add/`);
-  await page.getByLabel("Title").fill(title);
+  await page.locator("#title").fill(title);
   await page.getByLabel("Running time").fill("99");
   let sent = 0;
   const slowly = async (route) => {
@@ -196,7 +196,7 @@ async function savesOnce({ page, url, name }) {
 async function logsInTwice({ browser, page, url, inspect, name, account }) {
   const title = `Before the login, ${name}`;
   await page.goto(`${url}/admin/movies/add/`);
-  await page.getByLabel("Title").fill(title);
+  await page.locator("#title").fill(title);
   await page.getByLabel("Running time").fill("98");
   await endSessions(url, account);
   const [one, two] = [await browser.open("/admin/movies/"), await browser.open("/admin/screens/")];
@@ -538,7 +538,7 @@ async function withoutScripts({ browser, url, name, account }) {
   await logIn(page, account);
   const fill = async (title) => {
     await page.goto(`${url}/admin/movies/add/`);
-    await page.getByLabel("Title").fill(title);
+    await page.locator("#title").fill(title);
     await page.getByLabel("Running time").fill("90");
   };
   await fill("Kept without scripts");

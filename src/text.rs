@@ -52,6 +52,15 @@ pub fn names(text: &str) -> String {
     names.join(", ")
 }
 
+/// A fault, with the name of its field.
+type Fault = (&'static str, String);
+
+/// Returns the faults without those of fields whose text, now in `texts`, is the stored one.
+pub fn without_kept(faults: Vec<Fault>, texts: &[(&str, &str)], stored: &[(&str, &str)]) -> Vec<Fault> {
+    let is_kept = |field: &str| texts.iter().any(|text| text.0 == field && stored.contains(text));
+    faults.into_iter().filter(|(field, _)| !is_kept(field)).collect()
+}
+
 /// Whether a letter is written from right to left.
 fn is_right_to_left(c: char) -> bool {
     matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}'

@@ -64,11 +64,7 @@ impl Details {
 
     /// Returns the faults of those fields that differ from the stored ones. Old values are not judged.
     pub fn new_faults(&self, stored: &Details) -> Vec<(&'static str, String)> {
-        let (texts, was) = (self.texts(), stored.texts());
-        self.faults()
-            .into_iter()
-            .filter(|(field, _)| !texts.iter().any(|is| is.0 == *field && was.contains(is)))
-            .collect()
+        text::without_kept(self.faults(), &self.texts(), &stored.texts())
     }
 
     /// Returns the faults by the names of their fields.
@@ -94,10 +90,9 @@ impl Details {
         let is_date =
             self.release_date.is_empty() || self.release_date.len() == 10 && self.release_date.parse::<Date>().is_ok();
         check(is_date, "release_date", "Enter a date as year-month-day, like 2026-11-23.");
-        let is_id = self.imdb_id.is_empty() || imdb_id(&self.imdb_id) == self.imdb_id && self.imdb_id.len() <= LINE_MAX;
         let digits = self.imdb_id.strip_prefix("tt").unwrap_or_default();
         let has_digits = (7..=10).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-        check(is_id && (has_digits || self.imdb_id.is_empty()), "imdb_id", "Enter an id like tt0111161.");
+        check(has_digits || self.imdb_id.is_empty(), "imdb_id", "Enter an id like tt0111161.");
         let is_number = self.tmdb_id.is_none_or(|id| (1..=TMDB_ID_MAX).contains(&id));
         check(is_number, "tmdb_id", "Enter a positive whole number.");
         faults

@@ -123,11 +123,7 @@ impl Presentation {
 
     /// Returns the faults of those fields that differ from the stored ones. Old values are not judged.
     pub fn new_faults(&self, stored: &Presentation) -> Vec<(&'static str, String)> {
-        let (texts, was) = (self.texts(), stored.texts());
-        self.faults()
-            .into_iter()
-            .filter(|(field, _)| !texts.iter().any(|is| is.0 == *field && was.contains(is)))
-            .collect()
+        text::without_kept(self.faults(), &self.texts(), &stored.texts())
     }
 
     /// Returns the faults by the names of their fields.

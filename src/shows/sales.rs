@@ -19,7 +19,7 @@ pub struct SalesFacts {
     pub date_time: i64,
     pub sales: Sales,
     pub cancelled: bool,
-    /// Whether all seats are sold or blocked for good, so that none can become free by itself.
+    /// Whether all seats are sold, or blocked until staff release them. Then none becomes free as time passes.
     pub is_full: bool,
 }
 

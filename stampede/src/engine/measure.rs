@@ -171,7 +171,7 @@ impl Worker<'_> {
     }
 
     /// Records the answer to a party that wants the best seats. A success that does not match its request counts as
-    /// unknown; receiving it is a violation by itself.
+    /// unknown; receiving it is a violation, too.
     fn party_answered(&mut self, ask: Ask, sent: Micros, now: Micros, answer: &Answer, measured: bool) {
         let Ask { kind, user, place: show, .. } = ask;
         let request_id = answer.request_id;

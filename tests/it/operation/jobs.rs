@@ -143,7 +143,8 @@ async fn another_instance_continues(engine: Engine) {
 
 async fn check_reports_failed_and_overdue_jobs(engine: Engine) {
     let app = App::start(engine).await;
-    while app.sql("SELECT result, COUNT(*) FROM jobs GROUP BY result").await != [["done", "4"]] {
+    // The server announces all of its jobs before it answers, and a new one has no result.
+    while app.sql("SELECT DISTINCT result FROM jobs").await != [["done"]] {
         sleep(Duration::from_millis(50)).await;
     }
     assert!(app.instance(0).stop().await.success());

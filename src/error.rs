@@ -373,6 +373,9 @@ fn order(error: BookingError) -> Refusal {
         BookingError::SeatBeyondCapacity { total_seats } => return fields([("seats", vec![at_most(*total_seats)])]),
         BookingError::UnknownCategory { .. } => return fields([("category", vec![error.to_string()])]),
         BookingError::NotInOrder { .. } => return fields([("seats", vec![error.to_string()])]),
+        BookingError::UnknownTicketType { .. } | BookingError::NoTicketTypes => {
+            return fields([("type", vec![error.to_string()])]);
+        }
         BookingError::KeyReused => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return coded(status, error.to_string(), codes::IDEMPOTENCY_KEY_REUSED);
@@ -403,10 +406,16 @@ fn order(error: BookingError) -> Refusal {
         BookingError::AllHeld => codes::ALL_HELD,
         BookingError::LoneSeat { .. } => codes::LONE_SEAT,
         BookingError::NoSeatPlan => codes::NO_SEAT_PLAN,
+        BookingError::NoPrice { .. } => codes::NO_PRICE,
+        BookingError::TooManyTickets { .. }
+        | BookingError::TooFewTickets { .. }
+        | BookingError::CompanionAlone { .. } => codes::TICKET_LIMIT,
+        BookingError::PriceChanged { .. } => codes::PRICE_CHANGED,
     };
     let refusal = coded(StatusCode::CONFLICT, error.to_string(), code);
     match error {
         BookingError::NotBlocked { seats } => refusal.with("seats", json!(seats)),
+        BookingError::PriceChanged { total } => refusal.with("total", json!(total)),
         BookingError::SeatsTaken { seats, details } => {
             refusal.with("seats", json!(seats)).with("seat_details", json!(details))
         }

@@ -29,6 +29,7 @@ pub mod holds;
 pub mod identity;
 pub mod jobs;
 pub mod long_lists;
+pub mod money;
 pub mod movies;
 pub mod openapi;
 pub mod orders;

@@ -66,6 +66,23 @@ pub enum BookingError {
     /// Staff wanted to release these seats, which are not blocked.
     #[error("These seats are not blocked.")]
     NotBlocked { seats: Vec<i64> },
+    /// The type is not one of those that are sold here.
+    #[error("There is no ticket type {code:?}. The types are: {known}.")]
+    UnknownTicketType { code: String, known: String },
+    /// A type was named, and the show is sold without prices.
+    #[error("This show has no ticket types.")]
+    NoTicketTypes,
+    #[error("Seat {seat} ({category}) is not sold with this ticket type.")]
+    NoPrice { seat: i64, category: String },
+    #[error("An order can have at most {limit} tickets of the type {name}.")]
+    TooManyTickets { name: String, limit: i64 },
+    #[error("An order with tickets of the type {name} has at least {limit} of them.")]
+    TooFewTickets { name: String, limit: i64 },
+    #[error("Each ticket of the type {name} needs another ticket in the order.")]
+    CompanionAlone { name: String },
+    /// The order has another total than the customer has seen.
+    #[error("The total has changed.")]
+    PriceChanged { total: Option<i64> },
     #[error("Seat {seat} is not in this order.")]
     NotInOrder { seat: i64 },
     #[error("It is too late to cancel this booking.")]

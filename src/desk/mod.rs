@@ -22,6 +22,7 @@ pub mod order_status;
 pub mod outcome;
 pub mod plans;
 pub mod policy;
+pub mod prices;
 pub mod rate_limit;
 pub mod records;
 pub mod reply;

@@ -14,6 +14,9 @@ use crate::db::{Db, DbError, Result};
 /// The most plans that are kept. A cinema has a few for each screen.
 const PLANS_KEPT: u64 = 200;
 
+/// The category of all seats of a show without a seat plan.
+pub const ONLY_CATEGORY: &str = "Standard";
+
 /// Names a plan in the API: the id of a version, or `rows-` and a number of seats for the plan of shows without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PlanName {
@@ -161,6 +164,14 @@ impl SeatPlan {
         }
     }
 
+    /// Returns the category of the seat with this number.
+    pub fn category(&self, number: i64) -> &str {
+        match self.seats.binary_search_by_key(&number, |seat| seat.seat) {
+            Ok(place) => &self.seats[place].category,
+            Err(_) => ONLY_CATEGORY,
+        }
+    }
+
     /// Returns all seats in ascending order of their numbers.
     pub fn seats(&self) -> &[SeatDetail] {
         &self.seats
@@ -170,7 +181,7 @@ impl SeatPlan {
 impl SeatDetail {
     /// Returns the seat of a show that has no plan.
     pub fn of_number(seat: i64) -> SeatDetail {
-        let category = "Standard".to_owned();
+        let category = ONLY_CATEGORY.to_owned();
         SeatDetail { seat, label: seat.to_string(), category, attributes: Vec::new(), companion_of: None }
     }
 }

@@ -48,6 +48,9 @@ codes! {
     SALES_CLOSED = "sales_closed", 409, "Sales for the show are closed, or the show was cancelled.";
     ORDER_LIMIT = "order_limit", 409, "An order can't have as many seats.";
     USER_LIMIT = "user_limit", 409, "A user can't have as many seats of the show.";
+    NO_PRICE = "no_price", 409, "A seat is not sold with this ticket type.";
+    TICKET_LIMIT = "ticket_limit", 409, "An order can't have as many or as few tickets of a type, or a companion's ticket without another one.";
+    PRICE_CHANGED = "price_changed", 409, "The total is not `expected_total`; `total` has it.";
     HOLD_EXPIRED = "hold_expired", 409, "The hold has expired; its seats are available to everyone.";
     HOLD_CONFIRMED = "hold_confirmed", 409, "The hold is already an order; `order` has its code.";
     HOLD_LIMIT_TIME = "hold_limit_time", 409, "The hold can't be extended any further.";

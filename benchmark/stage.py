@@ -193,6 +193,23 @@ class Database:
         )
         return self
 
+    def add_prices(self):
+        """Sells all shows with prices: three ticket types for the seats of the only category."""
+        statements = [
+            "INSERT INTO price_cards (id, name, current_id) VALUES (1, 'Standard', 1)",
+            "INSERT INTO card_versions (id, card_id, number, currency, created_at) VALUES (1, 1, 1, 'EUR', 1)",
+            "UPDATE shows SET card_version_id = 1",
+        ]
+        for place, (code, amount, tax) in enumerate([("adult", 1_250, 82), ("child", 800, 52), ("student", 900, 59)]):
+            statements += [
+                "INSERT INTO card_types (version_id, place, code, name, sold_online, sold_at_counter, proof, tax_rate,"
+                f" is_companion) VALUES (1, {place}, '{code}', '{code}', 1, 1, '', 700, 0)",
+                "INSERT INTO prices (version_id, category, type_code, currency, amount, reported, tax_rate, tax)"
+                f" VALUES (1, 'Standard', '{code}', 'EUR', {amount}, {amount}, 700, {tax})",
+            ]
+        self.sql(*statements)
+        return self
+
     def bookings(self):
         return int(self.sql("SELECT COUNT(*) FROM bookings")[0][0])
 

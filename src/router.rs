@@ -39,7 +39,7 @@ pub fn router(app: &App) -> Router {
         ("/api/my-bookings/", "My Bookings", Access::User, READ, get(bookings::api::my_bookings)),
     ];
     // With the query parameters that each endpoint accepts.
-    let own: [(_, _, _, _, &[&str], _); 21] = [
+    let own: [(_, _, _, _, &[&str], _); 22] = [
         ("/api/cinema/", "Cinema", Access::Public, READ, &[], get(cinema::api::get)),
         ("/api/me/", "Account", Access::User, EDIT, &[], get(accounts::api::me).patch(accounts::api::change_me)),
         ("/api/me/logout/", "Log Out", Access::User, CREATE, &[], post(accounts::api::log_out)),
@@ -50,6 +50,7 @@ pub fn router(app: &App) -> Router {
         ("/api/shows/", "Programme", Access::Public, READ, SHOW_FILTERS, get(programme::api::list_shows)),
         ("/api/shows/{show_id}/", "Show", Access::Public, READ, &["key"], get(programme::api::get_show)),
         ("/api/shows/{show_id}/seats/", "Seat Map", Access::Public, READ, &["key"], get(shows::seat_map::get)),
+        ("/api/shows/{show_id}/prices/", "Prices", Access::Public, READ, &["key"], get(shows::prices::get)),
         ("/api/plans/{plan}/", "Seat Plan", Access::Public, READ, &[], get(shows::seat_map::get_plan)),
         ("/api/shows/{show_id}/holds/", "Hold Seats", Access::User, CREATE, &["key"], post(holds::api::hold)),
         ("/api/holds/", "Hold List", Access::User, READ, &[], get(holds::api::list)),

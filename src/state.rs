@@ -61,6 +61,8 @@ pub struct Caches {
     pub shows: ReadCache<i64, Option<Bytes>>,
     /// The seats of a show; `None` if there is no such show.
     pub seat_maps: ReadCache<i64, Option<Arc<ShowReply>>>,
+    /// What the tickets of a show cost; `None` if there is no such show.
+    pub prices: ReadCache<i64, Option<Arc<ShowReply>>>,
     /// A show in the programme; `None` if there is no such show.
     pub programme_shows: ReadCache<i64, Option<Arc<ShowReply>>>,
     /// A movie in the programme; `None` if there is no such movie.
@@ -83,6 +85,7 @@ impl Default for Caches {
             movies: ReadCache::new("movies"),
             shows: ReadCache::new("shows"),
             seat_maps: ReadCache::new("seat_maps"),
+            prices: ReadCache::new("prices"),
             programme_shows: ReadCache::new("programme_shows"),
             programme_movies: ReadCache::new("programme_movies"),
             screens: ReadCache::new("screens"),
@@ -110,6 +113,7 @@ impl Caches {
     pub fn all_shows_changed(&self) {
         self.shows.all_changed();
         self.seat_maps.all_changed();
+        self.prices.all_changed();
         self.programme_shows.all_changed();
         self.listing.changed(&());
     }

@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS card_types (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
 -- What a ticket of a type costs on a seat of a category, in minor units of the currency: `amount` is what the customer
--- pays, `tax` is included in it, and `reported` is what the distributor is told.
+-- pays, `tax` is included in it, and `reported` is what settlements with the distributor count.
 CREATE TABLE IF NOT EXISTS prices (
     id         BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     version_id BIGINT NOT NULL,

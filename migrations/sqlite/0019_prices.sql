@@ -57,7 +57,7 @@ CREATE TABLE card_types (
 ) STRICT;
 
 -- What a ticket of a type costs on a seat of a category, in minor units of the currency: `amount` is what the customer
--- pays, `tax` is included in it, and `reported` is what the distributor is told.
+-- pays, `tax` is included in it, and `reported` is what settlements with the distributor count.
 CREATE TABLE prices (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     version_id INTEGER NOT NULL CONSTRAINT prices_have_a_version REFERENCES card_versions (id),

@@ -156,6 +156,19 @@ pub struct OrderedBooking {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     created_at: i64,
+    /// The ticket type; null, like the following fields, if the show is sold without prices.
+    #[serde(rename = "type")]
+    #[schema(required = true)]
+    ticket_type: Option<String>,
+    /// What the ticket costs, in minor units of the currency, such as cents. Includes all taxes and fees.
+    #[schema(required = true)]
+    price: Option<i64>,
+    /// The tax that is included in the price.
+    #[schema(required = true)]
+    tax: Option<i64>,
+    /// A code of ISO 4217.
+    #[schema(required = true)]
+    currency: Option<String>,
     /// The code of the order that the booking belongs to.
     #[schema(min_length = 10)]
     order: String,
@@ -184,7 +197,8 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
     let found = store::booking_of(&app.db, user.id, id).await?.ok_or(ApiError::NotFound)?;
     let store::FoundBooking { booking, order_id, plan_id, total_seats } = found;
     let plan = app.desk.plans().of_show(&app.db, plan_id, total_seats).await?;
-    let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at } = booking;
+    let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at, .. } = booking;
+    let Booking { ticket_type, price, tax, currency, .. } = booking;
     let seat = plan.map_or_else(|| SeatDetail::of_number(seat_number), |plan| plan.seat(seat_number));
     let (order, cancellable_until) = (codes.of(order_id), app.config.limits.cancellable_until(date_time));
     Ok(Json(OrderedBooking {
@@ -197,6 +211,10 @@ pub async fn get(State(app): State<App>, user: User, PathId(id): PathId) -> Resu
         seat_label: seat.label,
         status,
         created_at,
+        ticket_type,
+        price,
+        tax,
+        currency,
         order,
         cancellable_until,
     }))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Booking;
 use crate::db::{Db, FromRow, Result, Row, Value};
+use crate::desk::prices::PRICE_COLUMNS;
 use crate::time::clock;
 
 impl FromRow for Booking {
@@ -18,6 +19,10 @@ impl FromRow for Booking {
             seat_number: row.take()?,
             status: row.take()?,
             created_at: row.take()?,
+            ticket_type: row.take()?,
+            price: row.take()?,
+            tax: row.take()?,
+            currency: row.take()?,
         })
     }
 }
@@ -26,9 +31,9 @@ impl FromRow for Booking {
 pub async fn bookings_of(db: &Db, user_id: i64, most: i64) -> Result<Vec<Booking>> {
     let dialect = db.dialect();
     let sql = format!(
-        "SELECT {} b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at
+        "SELECT {} b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at, {PRICE_COLUMNS}
          FROM bookings b {} JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
-         JOIN screens c ON c.id = s.screen_id
+         JOIN screens c ON c.id = s.screen_id LEFT JOIN prices p ON p.id = b.price_id
          WHERE b.user_id = ? AND b.status IN ('booked', 'cancelled')
          ORDER BY b.created_at DESC, b.id DESC LIMIT ?",
         dialect.in_order(),
@@ -49,13 +54,14 @@ pub struct FoundBooking {
 /// Returns the booking of a user with this id.
 pub async fn booking_of(db: &Db, user_id: i64, id: i64) -> Result<Option<FoundBooking>> {
     // Until its order is added, a booking of an earlier version stands for an order with its id.
-    let sql =
-        "SELECT COALESCE(b.order_id, b.id), s.plan_id, s.total_seats, b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status,
-               b.created_at
+    let sql = format!(
+        "SELECT COALESCE(b.order_id, b.id), s.plan_id, s.total_seats, b.id, b.show_id, m.title, c.name, s.date_time,
+         b.seat_number, b.status, b.created_at, {PRICE_COLUMNS}
          FROM bookings b JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id
-         JOIN screens c ON c.id = s.screen_id
-         WHERE b.id = ? AND b.user_id = ? AND b.status IN ('booked', 'cancelled')";
-    let Some(mut row) = db.query_one::<Row>(sql, vec![id.into(), user_id.into()]).await? else { return Ok(None) };
+         JOIN screens c ON c.id = s.screen_id LEFT JOIN prices p ON p.id = b.price_id
+         WHERE b.id = ? AND b.user_id = ? AND b.status IN ('booked', 'cancelled')"
+    );
+    let Some(mut row) = db.query_one::<Row>(&sql, vec![id.into(), user_id.into()]).await? else { return Ok(None) };
     let (order_id, plan_id, total_seats) = (row.take()?, row.take()?, row.take()?);
     Ok(Some(FoundBooking { booking: Booking::from_row(row)?, order_id, plan_id, total_seats }))
 }

@@ -12,6 +12,10 @@ pub struct Origin {
     pub client: Weak<()>,
 }
 
+/// The ticket types that a customer names for seats: the seat and the type's code. Other seats get the default type, or
+/// keep the one that they have.
+pub type Tickets = Vec<(i64, String)>;
+
 /// A request that changes who holds a seat, or for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -32,6 +36,7 @@ pub enum Command {
         /// The key that the customer sent for the show.
         show_key: Option<String>,
         seats: Vec<i64>,
+        tickets: Tickets,
     },
     /// Holds the best free seats.
     HoldBest {
@@ -45,6 +50,7 @@ pub enum Command {
         user_id: i64,
         hold_id: i64,
         seats: Vec<i64>,
+        tickets: Tickets,
     },
     Extend {
         user_id: i64,
@@ -58,6 +64,9 @@ pub enum Command {
     Confirm {
         user_id: i64,
         hold_id: i64,
+        tickets: Tickets,
+        /// What the customer expects to pay, in minor units. The hold is not confirmed if it costs something else.
+        expected_total: Option<i64>,
     },
     /// Cancels these seats of an order, or all remaining ones if none is named.
     CancelOrder {
@@ -92,6 +101,8 @@ pub struct BestWish {
     /// How many of the seats are to be for people in wheelchairs, and how many for their companions.
     pub accessible: usize,
     pub companions: usize,
+    /// How many tickets of which types, by their codes; together as many as there are seats. Empty: the default type.
+    pub tickets: Vec<(String, usize)>,
 }
 
 /// Why seats are blocked, by whom and until when.

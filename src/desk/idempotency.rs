@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::command::{Command, ReplyKind};
 use super::error::BookingError;
 use super::plans::SeatDetail;
-use super::reply::{Booking, Hold, Order, StoredReply};
+use super::reply::{Booking, Hold, Order, StoredReply, TicketDetail};
 use crate::db::DbError;
 use crate::time::clock::SECOND;
 
@@ -84,7 +84,10 @@ fn decode(reply: &str, kind: ReplyKind, code: impl Fn(i64) -> Option<String>) ->
                 movie_title,
                 screen_name,
                 date_time,
-                seat_details: seats.iter().map(|seat| SeatDetail::of_number(*seat)).collect(),
+                seat_details: seats.iter().map(|seat| TicketDetail::of(SeatDetail::of_number(*seat), None)).collect(),
+                total: None,
+                tax: None,
+                currency: None,
                 seats,
                 created_at,
                 expires_at,
@@ -110,6 +113,10 @@ fn bookings(fields: Vec<Fields>) -> Vec<Booking> {
         seat_number,
         status,
         created_at,
+        ticket_type: None,
+        price: None,
+        tax: None,
+        currency: None,
     };
     fields.into_iter().map(booking).collect()
 }

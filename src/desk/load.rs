@@ -6,10 +6,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::card::CardVersion;
 use super::command::{Command, ReplyKind, StaffAction};
 use super::idempotency::{self, Key, Stored};
 use super::plans::{Plans, SeatDetail, SeatPlan};
 use super::policy::{Limits, Sales};
+use super::prices::Cards;
 use super::records::{KeyHash, OldReply, RowId, ShowSeat, UserRoom};
 use super::sql::Sql;
 use super::state::{Headroom, Holder, OrderState, Seat, SeatStatus, Seating, ShowState, State, Usage};
@@ -37,6 +39,16 @@ pub struct ShowFacts {
     pub seat_version: i64,
     /// See [`super::unlisted`].
     pub unlisted_key: Option<Arc<str>>,
+    /// The version of the price card, if the show has one.
+    pub card_version_id: Option<i64>,
+    pub card: Option<Arc<CardVersion>>,
+}
+
+/// Plans and price cards, which are kept after they were read, because they never change.
+#[derive(Default)]
+pub struct Kept {
+    pub plans: Plans,
+    pub cards: Cards,
 }
 
 /// Everything that a batch touches.
@@ -63,7 +75,7 @@ pub struct Loaded {
 pub async fn load(
     db: &Db,
     sql: &Sql,
-    plans: &Plans,
+    kept: &Kept,
     commands: &[Command],
     keys: &[Key],
     limits: &Limits,
@@ -71,7 +83,8 @@ pub async fn load(
     let mut loaded = Loaded { now: clock::now(), read: Some(Instant::now()), ..Loaded::default() };
     loaded.read_orders(db, sql, commands).await?;
     loaded.read_seats(db, sql, commands).await?;
-    loaded.read_plans(db, plans, commands).await?;
+    loaded.read_cards(db, &kept.cards).await?;
+    loaded.read_plans(db, &kept.plans, commands).await?;
     loaded.read_all_seats(db, sql, commands, limits).await?;
     loaded.read_usage(db, sql, commands, limits).await?;
     loaded.read_replies(db, sql, keys).await?;
@@ -175,13 +188,32 @@ impl Loaded {
         Ok(())
     }
 
-    /// Reads the seat plans of all shows, if a reply may describe seats. The contract's replies don't.
-    async fn read_plans(&mut self, db: &Db, plans: &Plans, commands: &[Command]) -> Result<()> {
-        if commands.iter().all(|command| command.reply_kind() == ReplyKind::Booking) {
-            return Ok(());
-        }
+    /// Reads the price cards of all shows, and the versions by which holds and orders are sold.
+    async fn read_cards(&mut self, db: &Db, cards: &Cards) -> Result<()> {
         for facts in self.shows.values_mut() {
-            facts.plan = plans.of_show(db, facts.plan_id, facts.total_seats).await?;
+            let Some(id) = facts.card_version_id else { continue };
+            let missing = || DbError::Other(format!("the price card {id} of a show is missing"));
+            facts.card = Some(cards.version(db, id).await?.ok_or_else(missing)?);
+        }
+        for order in self.state.orders.values_mut() {
+            let Some(price) = order.seats.iter().find_map(|seat| seat.price) else { continue };
+            let missing = || DbError::Other(format!("the price {price} of a seat is missing"));
+            order.card = Some(cards.version_of_price(db, price).await?.ok_or_else(missing)?);
+        }
+        Ok(())
+    }
+
+    /// Reads the seat plans of shows for which a reply may describe seats, which the contract's replies don't, and of those
+    /// with prices, which depend on the seats' categories.
+    async fn read_plans(&mut self, db: &Db, plans: &Plans, commands: &[Command]) -> Result<()> {
+        let describes = commands.iter().any(|command| command.reply_kind() != ReplyKind::Booking);
+        for (id, facts) in &mut self.shows {
+            if describes || facts.card.is_some() {
+                facts.plan = plans.of_show(db, facts.plan_id, facts.total_seats).await?;
+            }
+            if let Some(show) = self.state.shows.get_mut(id) {
+                (show.card, show.plan) = (facts.card.clone(), facts.plan.clone());
+            }
         }
         Ok(())
     }
@@ -292,6 +324,8 @@ impl Loaded {
             plan: None,
             seat_version: row.take()?,
             unlisted_key: row.take::<Option<String>>()?.map(Arc::from),
+            card_version_id: row.take()?,
+            card: None,
         };
         let seats_taken = row.take()?;
         if let Entry::Vacant(place) = self.state.shows.entry(id) {
@@ -314,17 +348,19 @@ impl Loaded {
             created_at,
             expires_at,
             version,
+            card: None,
             seats: Vec::new(),
         });
         let (row_id, number): (Option<i64>, Option<i64>) = (row.take()?, row.take()?);
         let (status, created_at): (Option<String>, Option<i64>) = (row.take()?, row.take()?);
+        let price = row.take()?;
         if let (Some(row), Some(number), Some(status), Some(created_at)) = (row_id, number, status, created_at) {
             let status = match status.as_str() {
                 "held" => SeatStatus::Held,
                 "booked" => SeatStatus::Booked,
                 _ => SeatStatus::Cancelled,
             };
-            order.seats.push(Seat { row, number, status, created_at });
+            order.seats.push(Seat { row, number, status, created_at, price });
         }
         Ok(())
     }
@@ -366,8 +402,9 @@ impl ShowFacts {
     /// Returns what decides about the show, without any holder.
     pub fn state(&self, seats_taken: i64) -> ShowState {
         let ShowFacts { date_time, total_seats, sales, cancelled, .. } = *self;
-        let unlisted_key = self.unlisted_key.clone();
-        ShowState { date_time, total_seats, seats_taken, sales, cancelled, unlisted_key, ..ShowState::default() }
+        let (unlisted_key, card, plan) = (self.unlisted_key.clone(), self.card.clone(), self.plan.clone());
+        let state = ShowState { date_time, total_seats, seats_taken, sales, cancelled, ..ShowState::default() };
+        ShowState { unlisted_key, card, plan, ..state }
     }
 
     /// Returns a description of each of these seats.

@@ -9,6 +9,7 @@
 pub mod adoption;
 mod batch;
 pub mod blocking;
+pub mod card;
 pub mod cleanup;
 pub mod code_index;
 pub mod codes;
@@ -45,15 +46,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::batch::{Job, Waiter};
-use self::command::{BestWish, Block, Command, Origin, StaffAction};
+use self::command::{BestWish, Block, Command, Origin, StaffAction, Tickets};
 use self::error::BookingError;
 use self::id_blocks::IdBlocks;
 use self::idempotency::Key;
 use self::lane::{Lane, QUEUE};
-use self::load::Loaded;
+use self::load::{Kept, Loaded};
 use self::outcome::{Outcome, Success};
 use self::plans::Plans;
 use self::policy::Limits;
+use self::prices::Cards;
 use self::rate_limit::RateLimit;
 use self::reply::{Booking, Hold, Order, Receipt, Reply};
 use self::sql::Sql;
@@ -91,7 +93,7 @@ struct Tools {
     db: Db,
     ids: Arc<IdBlocks>,
     sql: Arc<Sql>,
-    plans: Arc<Plans>,
+    kept: Arc<Kept>,
     limits: Arc<Limits>,
     code_of: CodeOf,
     /// The database's clock minus this machine's, in microseconds.
@@ -153,8 +155,8 @@ impl Desk {
         let rate_limit = Arc::new(RateLimit::new(limits.changes_per_minute));
         let sql = Arc::new(Sql::new(db.dialect()));
         let (limits, clock_ahead) = (Arc::new(limits), Arc::default());
-        let (ids, plans) = (Arc::default(), Arc::default());
-        let tools = Tools { db: db.clone(), ids, sql, plans, limits, code_of, clock_ahead };
+        let (ids, kept) = (Arc::default(), Arc::default());
+        let tools = Tools { db: db.clone(), ids, sql, kept, limits, code_of, clock_ahead };
         let hold_shows = HoldShows::default();
         let lanes = (0..lanes).map(|_| {
             let (sender, inbox) = mpsc::channel(QUEUE);
@@ -184,7 +186,12 @@ impl Desk {
 
     /// Returns the seat plans of shows.
     pub fn plans(&self) -> &Plans {
-        &self.tools.plans
+        &self.tools.kept.plans
+    }
+
+    /// Returns the price cards of shows.
+    pub fn cards(&self) -> &Cards {
+        &self.tools.kept.cards
     }
 
     /// Returns who has the seats of a show, by number. Holds and blocks that have expired are included.
@@ -235,8 +242,10 @@ impl Desk {
         show_id: i64,
         show_key: Option<String>,
         seats: Vec<i64>,
+        tickets: Tickets,
     ) -> Result<Reply<Hold>, BookingError> {
-        self.ask(Command::Hold { user_id: from.user_id, show_id, show_key, seats }, from, Receipt::hold).await
+        let command = Command::Hold { user_id: from.user_id, show_id, show_key, seats, tickets };
+        self.ask(command, from, Receipt::hold).await
     }
 
     /// Holds the best free seats; see [`Desk::hold`] for `show_key`.
@@ -257,8 +266,14 @@ impl Desk {
     ///
     /// # Errors
     /// See [`Desk::book`].
-    pub async fn change_hold(&self, from: Origin, hold_id: i64, seats: Vec<i64>) -> Result<Reply<Hold>, BookingError> {
-        self.ask(Command::Change { user_id: from.user_id, hold_id, seats }, from, Receipt::hold).await
+    pub async fn change_hold(
+        &self,
+        from: Origin,
+        hold_id: i64,
+        seats: Vec<i64>,
+        tickets: Tickets,
+    ) -> Result<Reply<Hold>, BookingError> {
+        self.ask(Command::Change { user_id: from.user_id, hold_id, seats, tickets }, from, Receipt::hold).await
     }
 
     /// Extends a hold.
@@ -277,12 +292,19 @@ impl Desk {
         self.ask(Command::Release { user_id: from.user_id, hold_id }, from, Receipt::hold).await
     }
 
-    /// Turns a hold into an order.
+    /// Turns a hold into an order. `expected_total` is what the customer expects to pay.
     ///
     /// # Errors
-    /// See [`Desk::book`].
-    pub async fn confirm(&self, from: Origin, hold_id: i64) -> Result<Reply<Order>, BookingError> {
-        self.ask(Command::Confirm { user_id: from.user_id, hold_id }, from, Receipt::order).await
+    /// See [`Desk::book`]; [`BookingError::PriceChanged`] if it costs something else.
+    pub async fn confirm(
+        &self,
+        from: Origin,
+        hold_id: i64,
+        tickets: Tickets,
+        expected_total: Option<i64>,
+    ) -> Result<Reply<Order>, BookingError> {
+        let command = Command::Confirm { user_id: from.user_id, hold_id, tickets, expected_total };
+        self.ask(command, from, Receipt::order).await
     }
 
     /// Cancels these seats of an order, or all remaining ones if none is named.
@@ -403,7 +425,7 @@ fn closed() -> BookingError {
 impl Tools {
     async fn load(&self, commands: &[Command], keys: &[Option<Key>]) -> Result<Loaded, DbError> {
         let sent: Vec<Key> = keys.iter().copied().flatten().collect();
-        let loaded = load::load(&self.db, &self.sql, &self.plans, commands, &sent, &self.limits).await?;
+        let loaded = load::load(&self.db, &self.sql, &self.kept, commands, &sent, &self.limits).await?;
         if let Some(ahead) = loaded.clock_ahead {
             self.clock_ahead.store(ahead, Ordering::Relaxed);
         }

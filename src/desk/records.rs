@@ -5,6 +5,9 @@ use crate::db::list::records;
 /// Stands for "no expiry" in [`NewOrder::expires_at`], [`OrderUpdate::expires_at`] and [`BlockedSeat::release_at`].
 pub const NEVER: i64 = -1;
 
+/// Stands for "no price" in [`NewBooking::price`].
+pub const NO_PRICE: i64 = 0;
+
 /// Stands for staff in [`CancelledSeat::by_user`].
 pub const STAFF: i64 = 0;
 
@@ -120,6 +123,8 @@ records! {
         status: &'static str,
         at: i64,
         order_id: i64,
+        /// [`NO_PRICE`] if it has none.
+        price: i64,
     }
 
     /// A new row of `bookings` whose order has its id, booked by this batch.
@@ -128,6 +133,22 @@ records! {
         user_id: i64,
         show_id: i64,
         seat: i64,
+    }
+
+    /// Like [`BookedSeat`], for a seat with a price.
+    pub struct PricedSeat {
+        id: i64,
+        user_id: i64,
+        show_id: i64,
+        seat: i64,
+        price: i64,
+    }
+
+    /// A held row of `bookings` whose ticket type changes.
+    #[derive(PartialOrd, Ord)]
+    pub struct RepricedSeat {
+        id: i64,
+        price: i64,
     }
 
     /// A new row of `bookings` that blocks a seat, with what staff want to know about it.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::card::Price;
 use super::command::ReplyKind;
 use super::load::ShowFacts;
 use super::plans::SeatDetail;
@@ -42,7 +43,7 @@ pub struct Receipt {
     pub cancellable_until: Option<i64>,
     pub order: OrderState,
     /// The descriptions of the order's seats, in their order.
-    pub details: Vec<SeatDetail>,
+    pub details: Vec<TicketDetail>,
     /// The booking that the request is about.
     pub seat: Seat,
     pub choice: Choice,
@@ -68,7 +69,11 @@ impl Receipt {
             cancellable_until: limits.cancellable_until(facts.date_time),
             details: match kind {
                 ReplyKind::Booking => Vec::new(),
-                _ => facts.describe(&order.seats.iter().map(|seat| seat.number).collect::<Vec<_>>()),
+                _ => {
+                    let seats = facts.describe(&order.seats.iter().map(|seat| seat.number).collect::<Vec<_>>());
+                    let ticket = |(seat, row): (SeatDetail, &Seat)| TicketDetail::of(seat, order.price(row));
+                    seats.into_iter().zip(&order.seats).map(ticket).collect()
+                }
             },
             order,
             seat,
@@ -78,6 +83,7 @@ impl Receipt {
 
     /// Returns the booking that the request is about.
     pub fn booking(self) -> Booking {
+        let price = self.order.price(&self.seat);
         Booking {
             id: self.seat.row,
             show: self.show_id,
@@ -87,6 +93,10 @@ impl Receipt {
             seat_number: self.seat.number,
             status: self.seat.status.name().to_owned(),
             created_at: self.seat.created_at,
+            ticket_type: price.map(|price| price.type_code.clone()),
+            price: price.map(|price| price.amount),
+            tax: price.map(|price| price.tax),
+            currency: self.order.card.as_ref().map(|card| card.currency.clone()),
         }
     }
 
@@ -100,6 +110,9 @@ impl Receipt {
             date_time: self.date_time,
             seats: self.order.seats.iter().map(|seat| seat.number).collect(),
             seat_details: self.details,
+            total: self.order.total(),
+            tax: self.order.tax(),
+            currency: self.order.card.as_ref().map(|card| card.currency.clone()),
             created_at: self.order.created_at,
             expires_at: self.order.expires_at.unwrap_or_default(),
             together: self.choice.together,
@@ -109,7 +122,7 @@ impl Receipt {
 
     /// Returns the order with all its bookings.
     pub fn order(self) -> Order {
-        let booking = |(seat, detail): (&Seat, &SeatDetail)| OrderBooking {
+        let booking = |(seat, detail): (&Seat, &TicketDetail)| OrderBooking {
             id: seat.row,
             show: self.show_id,
             movie_title: self.movie_title.clone(),
@@ -119,10 +132,13 @@ impl Receipt {
             seat_label: detail.label.clone(),
             status: seat.status.name().to_owned(),
             created_at: seat.created_at,
+            ticket_type: detail.ticket_type.clone(),
+            price: detail.price,
+            tax: detail.tax,
         };
         let bookings: Vec<OrderBooking> = self.order.seats.iter().zip(&self.details).map(booking).collect();
         let is_left =
-            |seat: &SeatDetail| bookings.iter().any(|one| one.seat_number == seat.seat && one.status == "booked");
+            |seat: &TicketDetail| bookings.iter().any(|one| one.seat_number == seat.seat && one.status == "booked");
         let seat_details = self.details.iter().filter(|seat| is_left(seat)).cloned().collect();
         Order {
             id: self.id,
@@ -136,6 +152,9 @@ impl Receipt {
             seats: bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect(),
             seat_details,
             bookings,
+            total: self.order.total(),
+            tax: self.order.tax(),
+            currency: self.order.card.as_ref().map(|card| card.currency.clone()),
             created_at: self.order.created_at,
         }
     }
@@ -152,6 +171,55 @@ impl Receipt {
             ReplyKind::Order => serde_json::to_string(&receipt.order()),
         };
         json.map_err(|error| DbError::Other(error.to_string()))
+    }
+}
+
+/// The description of a held or booked seat, with what it costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "seat": 47, "label": "C7", "category": "Standard", "type": "adult", "price": 1250, "tax": 82
+}))]
+pub struct TicketDetail {
+    /// The number of the seat.
+    #[schema(minimum = 1)]
+    pub seat: i64,
+    /// The seat as printed on tickets.
+    pub label: String,
+    /// The kind of seat, which decides about its price.
+    pub category: String,
+    /// See [`SeatDetail::attributes`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub attributes: Vec<String>,
+    /// The number of the wheelchair space or accessible seat whose companion sits here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, minimum = 1)]
+    pub companion_of: Option<i64>,
+    /// The ticket type; null, like the following fields, if the show is sold without prices.
+    #[serde(rename = "type")]
+    #[schema(required = true)]
+    pub ticket_type: Option<String>,
+    /// What the ticket costs, in minor units of the currency. Includes all taxes and fees.
+    #[schema(required = true)]
+    pub price: Option<i64>,
+    /// The tax that is included in the price.
+    #[schema(required = true)]
+    pub tax: Option<i64>,
+}
+
+impl TicketDetail {
+    pub fn of(seat: SeatDetail, price: Option<&Price>) -> TicketDetail {
+        let SeatDetail { seat, label, category, attributes, companion_of } = seat;
+        TicketDetail {
+            seat,
+            label,
+            category,
+            attributes,
+            companion_of,
+            ticket_type: price.map(|price| price.type_code.clone()),
+            price: price.map(|price| price.amount),
+            tax: price.map(|price| price.tax),
+        }
     }
 }
 
@@ -182,6 +250,22 @@ pub struct Booking {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: i64,
+    /// The ticket type. Missing, like the following fields, if the show is sold without prices.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub ticket_type: Option<String>,
+    /// What the ticket costs, in minor units of the currency, such as cents. Includes all taxes and fees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub price: Option<i64>,
+    /// The tax that is included in the price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub tax: Option<i64>,
+    /// A code of ISO 4217.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub currency: Option<String>,
 }
 
 /// A booking with the label of its seat.
@@ -213,12 +297,36 @@ pub struct OrderBooking {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: i64,
+    /// The ticket type; null, like the following fields, if the show is sold without prices.
+    #[serde(rename = "type")]
+    #[schema(required = true)]
+    pub ticket_type: Option<String>,
+    /// What the ticket costs, in minor units of the order's currency.
+    #[schema(required = true)]
+    pub price: Option<i64>,
+    /// The tax that is included in the price.
+    #[schema(required = true)]
+    pub tax: Option<i64>,
 }
 
 impl OrderBooking {
     fn of(booking: Booking, seat_label: String) -> OrderBooking {
-        let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at } = booking;
-        OrderBooking { id, show, movie_title, screen_name, date_time, seat_number, seat_label, status, created_at }
+        let Booking { id, show, movie_title, screen_name, date_time, seat_number, status, created_at, .. } = booking;
+        let Booking { ticket_type, price, tax, .. } = booking;
+        OrderBooking {
+            id,
+            show,
+            movie_title,
+            screen_name,
+            date_time,
+            seat_number,
+            seat_label,
+            status,
+            created_at,
+            ticket_type,
+            price,
+            tax,
+        }
     }
 }
 
@@ -235,7 +343,11 @@ pub struct Hold {
     pub date_time: i64,
     /// In ascending order.
     pub seats: Vec<i64>,
-    pub seat_details: Vec<SeatDetail>,
+    pub seat_details: Vec<TicketDetail>,
+    /// See [`Order::total`], [`Order::tax`] and [`Order::currency`].
+    pub total: Option<i64>,
+    pub tax: Option<i64>,
+    pub currency: Option<String>,
     #[serde(serialize_with = "clock::serialize")]
     pub created_at: i64,
     /// When the seats become available to everyone, unless the hold is confirmed before.
@@ -287,9 +399,19 @@ pub struct Order {
     /// The seats that are not cancelled, in ascending order.
     pub seats: Vec<i64>,
     /// The descriptions of these seats.
-    pub seat_details: Vec<SeatDetail>,
+    pub seat_details: Vec<TicketDetail>,
     /// One for each seat, including cancelled ones.
     pub bookings: Vec<OrderBooking>,
+    /// What the seats cost that are not cancelled, in minor units of the currency, such as cents. Null, like the following
+    /// fields, if the show is sold without prices.
+    #[schema(required = true)]
+    pub total: Option<i64>,
+    /// The tax that is included in the total.
+    #[schema(required = true)]
+    pub tax: Option<i64>,
+    /// A code of ISO 4217.
+    #[schema(required = true)]
+    pub currency: Option<String>,
     /// When the seats were held, or when they were booked without a hold.
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
@@ -308,12 +430,21 @@ impl Order {
     ) -> Option<Order> {
         bookings.sort_unstable_by_key(|booking| booking.seat_number);
         let seats: Vec<i64> = bookings.iter().filter(|one| one.status == "booked").map(|one| one.seat_number).collect();
+        let currency = bookings.iter().find_map(|one| one.currency.clone());
         let label = |booking: Booking| {
             let label = describe(booking.seat_number).label;
             OrderBooking::of(booking, label)
         };
         let bookings: Vec<OrderBooking> = bookings.into_iter().map(label).collect();
         let first = bookings.first()?;
+        let left = || bookings.iter().filter(|one| one.status == "booked");
+        let sum = |of: fn(&OrderBooking) -> Option<i64>| currency.as_ref().map(|_| left().filter_map(of).sum());
+        let ticket = |one: &OrderBooking| TicketDetail {
+            ticket_type: one.ticket_type.clone(),
+            price: one.price,
+            tax: one.tax,
+            ..TicketDetail::of(describe(one.seat_number), None)
+        };
         Some(Order {
             id,
             code: String::new(),
@@ -323,8 +454,11 @@ impl Order {
             screen_name: first.screen_name.clone(),
             date_time: first.date_time,
             cancellable_until: None,
-            seat_details: seats.iter().map(|seat| describe(*seat)).collect(),
+            seat_details: left().map(ticket).collect(),
+            total: sum(|one| one.price),
+            tax: sum(|one| one.tax),
             seats,
+            currency,
             bookings,
             created_at,
         })

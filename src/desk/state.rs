@@ -6,6 +6,8 @@ use std::sync::Arc;
 use seating::layout::Layout;
 use seating::play::{self, Picture};
 
+use super::card::{CardVersion, Price};
+use super::plans::{ONLY_CATEGORY, SeatPlan};
 use super::policy::Sales;
 use crate::desk::order_status::Status;
 use crate::desk::unlisted;
@@ -23,6 +25,10 @@ pub struct ShowState {
     /// See [`super::unlisted`].
     pub unlisted_key: Option<Arc<str>>,
     pub holders: HashMap<i64, Holder>,
+    /// The price card; `None` if the show is sold without prices.
+    pub card: Option<Arc<CardVersion>>,
+    /// The seat plan, if it was read.
+    pub plan: Option<Arc<SeatPlan>>,
     /// All seats in their rows. Only read if a request needs it; `holders` then has the holders of all seats.
     pub seating: Option<Seating>,
 }
@@ -31,6 +37,11 @@ impl ShowState {
     /// Checks whether a customer who sent this key may see the show.
     pub fn is_visible(&self, show_key: Option<&str>) -> bool {
         unlisted::opens(self.unlisted_key.as_deref(), show_key)
+    }
+
+    /// Returns the category of the seat with this number.
+    pub fn category(&self, seat: i64) -> &str {
+        self.plan.as_ref().map_or(ONLY_CATEGORY, |plan| plan.category(seat))
     }
 }
 
@@ -119,8 +130,33 @@ pub struct OrderState {
     pub expires_at: Option<i64>,
     /// Changes with every update and is never reused.
     pub version: i64,
+    /// The version of the price card by which all of its seats are sold; `None` if they have no price.
+    pub card: Option<Arc<CardVersion>>,
     /// Ordered by number, each once.
     pub seats: Vec<Seat>,
+}
+
+impl OrderState {
+    /// Returns what a seat of the order costs.
+    pub fn price(&self, seat: &Seat) -> Option<&Price> {
+        self.card.as_ref()?.price(seat.price?)
+    }
+
+    /// Returns what the seats cost that are not cancelled, in minor units; `None` if they have no price.
+    pub fn total(&self) -> Option<i64> {
+        self.sum(|price| price.amount)
+    }
+
+    /// Returns the tax that is included in the total.
+    pub fn tax(&self) -> Option<i64> {
+        self.sum(|price| price.tax)
+    }
+
+    fn sum(&self, of: fn(&Price) -> i64) -> Option<i64> {
+        self.card.as_ref()?;
+        let left = self.seats.iter().filter(|seat| seat.status != SeatStatus::Cancelled);
+        Some(left.filter_map(|seat| self.price(seat)).map(of).sum())
+    }
 }
 
 /// `expires_at` of a released hold.
@@ -134,6 +170,8 @@ pub struct Seat {
     pub number: i64,
     pub status: SeatStatus,
     pub created_at: i64,
+    /// The id of its price.
+    pub price: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use super::idempotency::Key;
 use super::load::Loaded;
 use super::policy::Limits;
 use super::records::{
-    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate,
-    RowId, STAFF, SeatAt, SeenShow, ShowUpdate, UserRoom,
+    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, NEVER, NO_PRICE, NewBooking, NewOrder, NewReply, OldReply,
+    OrderUpdate, PricedSeat, RepricedSeat, RowId, STAFF, SeatAt, SeenShow, ShowUpdate, UserRoom,
 };
 use super::rules::Changes;
 use super::sql::Sql;
@@ -29,6 +29,8 @@ pub struct Change {
     pub expired: Vec<SeatAt>,
     /// Held rows that their holders dropped.
     pub dropped: Vec<SeatAt>,
+    /// Held rows whose ticket types change.
+    pub repriced: Vec<RepricedSeat>,
     pub confirmed: Vec<SeatAt>,
     pub cancelled: Vec<CancelledSeat>,
     pub new_bookings: Vec<NewBooking>,
@@ -93,7 +95,9 @@ impl Change {
             status: row.seat.status.name(),
             at: row.seat.created_at,
             order_id: id_of(row.order_id, new),
+            price: row.seat.price.unwrap_or(NO_PRICE),
         }));
+        change.repriced.extend(changes.repriced.iter().map(|(id, price)| RepricedSeat { id: *id, price: *price }));
         change.add_blocks(loaded, changes, new);
         change.sort();
         change
@@ -220,6 +224,7 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     let mut held: Vec<SeatAt> = change.expired.iter().chain(&change.dropped).cloned().collect();
     held.sort_unstable();
     statements.extend(sql.delete_held.changing_all(&held));
+    statements.extend(sql.reprice_seats.changing_all(&change.repriced));
     statements.extend(sql.confirm_seats.changing_all(&change.confirmed));
     statements.extend(sql.cancel_seats.changing_all(&change.cancelled));
     statements.extend(sql.delete_blocked.changing_all(&change.unblocked));
@@ -264,22 +269,29 @@ fn inserting_orders(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Stateme
 fn inserting_bookings(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement> {
     if goes_one_by_one(dialect, change.new_bookings.len()) {
         let inserting = |booking: &NewBooking| {
-            let NewBooking { id, user_id, show_id, seat, status, at, order_id } = *booking;
+            let NewBooking { id, user_id, show_id, seat, status, at, order_id, price } = *booking;
             let mut params = [id, user_id, show_id, seat].map(Value::Int).to_vec();
-            params.extend([status.into(), at.into(), order_id.into()]);
+            params.extend([status.into(), at.into(), order_id.into(), price.into()]);
             sql.insert_booking.changing(1, params)
         };
         return change.new_bookings.iter().map(inserting).collect();
     }
+    let is_direct = |booking: &NewBooking| {
+        (booking.status, booking.at, booking.order_id) == (SeatStatus::Booked.name(), change.now, booking.id)
+    };
     let like_most = |booking: &NewBooking| {
-        let NewBooking { id, user_id, show_id, seat, .. } = *booking;
-        let (status, at) = (SeatStatus::Booked.name(), change.now);
-        let usual = NewBooking { id, user_id, show_id, seat, status, at, order_id: id };
-        (*booking == usual).then_some(BookedSeat { id, user_id, show_id, seat })
+        let NewBooking { id, user_id, show_id, seat, price, .. } = *booking;
+        (is_direct(booking) && price == NO_PRICE).then_some(BookedSeat { id, user_id, show_id, seat })
+    };
+    let with_price = |booking: &NewBooking| {
+        let NewBooking { id, user_id, show_id, seat, price, .. } = *booking;
+        is_direct(booking).then_some(PricedSeat { id, user_id, show_id, seat, price })
     };
     let (booked, others) = split(&change.new_bookings, like_most);
+    let (priced, others) = split(&others, with_price);
     let booked = sql.insert_booked_seats.changing_all_at(change.now, &booked);
-    booked.into_iter().chain(sql.insert_bookings.changing_all(&others)).collect()
+    let priced = sql.insert_priced_seats.changing_all_at(change.now, &priced);
+    booked.into_iter().chain(priced).chain(sql.insert_bookings.changing_all(&others)).collect()
 }
 
 /// Splits rows into those that `like_most` can write with fewer columns, and the others.

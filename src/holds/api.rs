@@ -9,7 +9,7 @@ use super::shown::{self, ShownHold};
 use super::{Hold, store};
 use crate::config::MAX_LIST;
 use crate::desk::codes::Codes;
-use crate::desk::command::{BestWish, Origin};
+use crate::desk::command::{BestWish, Origin, Tickets};
 use crate::desk::error::BookingError;
 use crate::desk::reply::Reply;
 use crate::error::ApiError;
@@ -28,9 +28,10 @@ use crate::web::refusal::Refusal;
 #[schema(min_properties = 1, example = json!({ "seats": [5, 6, 7] }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct SeatsOrBest {
-    /// Numbers from 1 to the show's `total_seats`, each once.
-    #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>, required = false)]
-    seats: Option<Vec<i64>>,
+    /// Numbers from 1 to the show's `total_seats`, each once. An entry may be an object that also names the ticket type; the
+    /// default is the first type that is sold online.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<SeatOrTicket>, required = false)]
+    seats: Option<Vec<SeatOrTicket>>,
     /// Instead of `seats`: how many of the best free seats to hold. Those that are side by side come first, then those
     /// from which one sees best.
     #[schema(minimum = 1, maximum = 50, value_type = i64, required = false)]
@@ -44,11 +45,63 @@ pub struct SeatsOrBest {
     /// With `best`: how many of the seats are for companions of people in wheelchairs, beside their spaces.
     #[schema(minimum = 0, maximum = 50, value_type = i64, required = false)]
     companions: Option<i64>,
+    /// With `best`: how many tickets of which types, by their codes; together as many as `best`. They are given out in the
+    /// order of the seats.
+    #[schema(schema_with = ticket_counts, required = false)]
+    types: Option<std::collections::BTreeMap<String, i64>>,
+}
+
+/// Describes the number of tickets of each type. The derived schema would restrict the names of the properties, which some
+/// generators don't know.
+fn ticket_counts() -> utoipa::openapi::Object {
+    use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+    let number =
+        ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+    ObjectBuilder::new()
+        .additional_properties(Some(number))
+        .examples([serde_json::json!({ "adult": 2, "child": 1 })])
+        .build()
+}
+
+/// The number of a seat, or an object that also names the ticket type.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
+pub enum SeatOrTicket {
+    Number(i64),
+    Ticket(Ticket),
+}
+
+/// A seat and the code of the ticket type that it is to be sold as.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "seat": 7, "type": "child" }))]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
+pub struct Ticket {
+    #[schema(minimum = 1)]
+    seat: i64,
+    #[serde(rename = "type")]
+    #[schema(min_length = 1, max_length = 40, required = false)]
+    ticket_type: Option<String>,
+}
+
+/// The body of a request to confirm a hold, which may be empty.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "expected_total": 2500 }))]
+#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
+pub struct Confirmation {
+    /// Seats of the hold that are to have other ticket types.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<SeatOrTicket>, required = false)]
+    seats: Option<Vec<SeatOrTicket>>,
+    /// What you have shown the customer, in minor units of the currency. If the total is another, the hold is not confirmed.
+    #[schema(minimum = 0, value_type = i64, required = false)]
+    expected_total: Option<i64>,
 }
 
 /// The seats that someone wants to hold.
 enum Wanted {
-    These(Vec<i64>),
+    These(Vec<i64>, Tickets),
     Best(BestWish),
 }
 
@@ -58,13 +111,15 @@ impl Wanted {
         let category = form.optional_text("category", &ANY_TEXT);
         let accessible = form.optional_integer("accessible", 0);
         let companions = form.optional_integer("companions", 0);
-        let seats = form.optional_integers("seats", 1);
+        let tickets = form.ticket_counts("types");
+        let (seats, types) = form.optional_seats("seats");
         let Some(best) = best else {
             if !form.is_faulty("best") {
                 let others = [
                     ("category", category.is_some()),
                     ("accessible", accessible.is_some()),
                     ("companions", companions.is_some()),
+                    ("types", !tickets.is_empty()),
                 ];
                 for (field, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
                     form.fault::<()>(field, "Send this field only together with \"best\".");
@@ -73,7 +128,7 @@ impl Wanted {
                     form.fault::<()>("seats", "This field is required.");
                 }
             }
-            return Wanted::These(seats);
+            return Wanted::These(seats, types);
         };
         let (accessible, companions) = (accessible.unwrap_or_default(), companions.unwrap_or_default());
         if !seats.is_empty() {
@@ -91,27 +146,44 @@ impl Wanted {
         if accessible.saturating_add(companions) > best {
             form.fault::<()>("accessible", "These seats are among the best ones: ask for at most as many in all.");
         }
+        if !tickets.is_empty() && tickets.iter().map(|(_, count)| *count as i64).sum::<i64>() != best {
+            form.fault::<()>("types", "Name a ticket type for each of the best seats: together, they are as many.");
+        }
         let count = |number: i64| usize::try_from(number).unwrap_or_default();
         Wanted::Best(BestWish {
             seats: count(best),
             category,
             accessible: count(accessible),
             companions: count(companions),
+            tickets,
         })
     }
 
     /// Returns what an Idempotency-Key stands for.
     fn payload(&self) -> Vec<i64> {
         match self {
-            Wanted::These(seats) => seats.clone(),
-            Wanted::Best(BestWish { seats, category, accessible, companions }) => {
+            Wanted::These(seats, types) => payload_of(seats, types),
+            Wanted::Best(BestWish { seats, category, accessible, companions, tickets }) => {
                 // No seat has a number below 1, so these numbers differ from those of any list of seats.
                 let numbers = [*seats, *accessible, *companions].map(|number| number as i64);
-                let category = category.iter().flat_map(|name| name.to_lowercase().chars().collect::<Vec<_>>());
-                [-1].into_iter().chain(numbers).chain(category.map(|letter| i64::from(u32::from(letter)))).collect()
+                let category = category.iter().flat_map(|name| letters(&name.to_lowercase()));
+                let tickets =
+                    tickets.iter().flat_map(|(code, count)| [vec![-3, *count as i64], letters(code)].concat());
+                [-1].into_iter().chain(numbers).chain(category).chain(tickets).collect()
             }
         }
     }
+}
+
+/// Returns what an Idempotency-Key stands for: seats, and the ticket types that some of them are to have.
+fn payload_of(seats: &[i64], types: &[(i64, String)]) -> Vec<i64> {
+    // As no seat has a number below 1, the parts can't be mistaken for each other.
+    let types = types.iter().flat_map(|(seat, code)| [vec![-2, *seat], letters(code)].concat());
+    seats.iter().copied().chain(types).collect()
+}
+
+fn letters(text: &str) -> Vec<i64> {
+    text.chars().map(|letter| i64::from(u32::from(letter))).collect()
 }
 
 /// The body of a request for several seats.
@@ -120,9 +192,10 @@ impl Wanted {
 #[schema(example = json!({ "seats": [5, 6, 7] }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Seats {
-    /// Numbers from 1 to the show's `total_seats`, each once.
-    #[schema(min_items = 1, max_items = 50, value_type = Vec<i64>)]
-    seats: Vec<i64>,
+    /// Numbers from 1 to the show's `total_seats`, each once. An entry may be an object that also names the ticket type; other
+    /// seats keep the type that they have.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<SeatOrTicket>)]
+    seats: Vec<SeatOrTicket>,
 }
 
 /// Returns the desk's reply with what the desk does not store.
@@ -202,7 +275,7 @@ pub async fn hold(
     let codes = orders::codes(&app).await?;
     let from = Origin { user_id: user.id, key: key.of(&wanted.payload()), client };
     let held = match wanted {
-        Wanted::These(seats) => app.desk.hold(from, show_id, show_key, seats).await,
+        Wanted::These(seats, types) => app.desk.hold(from, show_id, show_key, seats, types).await,
         Wanted::Best(wish) => app.desk.hold_best(from, show_id, show_key, wish).await,
     };
     match held {
@@ -329,11 +402,12 @@ pub async fn change(
     Client(client): Client,
     mut form: Form,
 ) -> Result<Response, ApiError> {
-    let seats = form.integers("seats", 1);
+    let (seats, types) = form.seats("seats");
     form.check_whole()?;
     let codes = orders::codes(&app).await?;
-    let from = Origin { user_id: user.id, key: key.of(&seats), client };
-    let reply = app.desk.change_hold(from, hold_id, seats).await.map_err(|error| refused(error, hold_id, codes))?;
+    let from = Origin { user_id: user.id, key: key.of(&payload_of(&seats, &types)), client };
+    let changed = app.desk.change_hold(from, hold_id, seats, types).await;
+    let reply = changed.map_err(|error| refused(error, hold_id, codes))?;
     hold_reply(&app, reply, StatusCode::OK, codes)
 }
 
@@ -382,11 +456,14 @@ pub async fn release(
         ("hold_id" = i64, Path, description = "The hold", example = 123, minimum = 1),
         KeyHeader,
     ),
+    request_body = Confirmation,
     responses(
         (status = 201, description = "The order", body = Order),
         (
             status = 409, description = "The hold has ended, or the show has started", body = Refusal,
             examples(
+                ("price_changed" = (summary = "Show the customer the new total", value = json!({ "detail": "The total has changed.", "code": "price_changed", "total": 2700 }))),
+                ("ticket_limit" = (summary = "Choose other ticket types", value = json!({ "detail": "Each ticket of the type Companion needs another ticket in the order.", "code": "ticket_limit" }))),
                 ("hold_expired" = (summary = "Hold again", value = json!({ "detail": "This hold has expired.", "code": "hold_expired" }))),
                 ("hold_confirmed" = (summary = "Read the order", value = json!({ "detail": "This hold is already confirmed.", "code": "hold_confirmed", "order": "7KQ4M-92XRA" }))),
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
@@ -400,11 +477,17 @@ pub async fn confirm(
     PathId(hold_id): PathId,
     key: KeyHeader,
     Client(client): Client,
-    _: NoFields,
+    mut form: Form,
 ) -> Result<Response, ApiError> {
+    let (seats, types) = form.optional_seats("seats");
+    let expected_total = form.optional_integer("expected_total", 0);
+    form.check_whole()?;
     // The desk writes the order's code into the reply, so the codes must be loaded.
     let codes = orders::codes(&app).await?;
-    let from = Origin { user_id: user.id, key: key.of(&[]), client };
-    let reply = app.desk.confirm(from, hold_id).await.map_err(|error| refused(error, hold_id, codes))?;
+    let total = expected_total.iter().flat_map(|total| [-4, *total]);
+    let payload: Vec<i64> = payload_of(&seats, &types).into_iter().chain(total).collect();
+    let from = Origin { user_id: user.id, key: key.of(&payload), client };
+    let confirmed = app.desk.confirm(from, hold_id, types, expected_total).await;
+    let reply = confirmed.map_err(|error| refused(error, hold_id, codes))?;
     reply.response(StatusCode::CREATED)
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::Hold;
 use crate::desk::codes::Codes;
 use crate::desk::plans::SeatDetail;
-use crate::desk::reply::{Reply, StoredReply};
+use crate::desk::reply::{Reply, StoredReply, TicketDetail};
 use crate::error::ApiError;
 use crate::time::clock::{self, SECOND};
 
@@ -39,7 +39,17 @@ pub struct ShownHold {
     /// In ascending order.
     seats: Vec<i64>,
     /// The descriptions of these seats.
-    seat_details: Vec<SeatDetail>,
+    seat_details: Vec<TicketDetail>,
+    /// What the seats cost, in minor units of the currency, such as cents. Null, like the following fields, if the show is
+    /// sold without prices.
+    #[schema(required = true)]
+    total: Option<i64>,
+    /// The tax that is included in the total.
+    #[schema(required = true)]
+    tax: Option<i64>,
+    /// A code of ISO 4217.
+    #[schema(required = true)]
+    currency: Option<String>,
     /// The code of the order that the hold becomes if it is confirmed. Until then, there is no such order.
     #[schema(min_length = 10)]
     order: String,
@@ -68,8 +78,8 @@ impl ShownHold {
     /// `now` is the time of the clock that ends holds, in UTC microseconds.
     pub fn of(hold: Hold, codes: &Codes, now: i64) -> ShownHold {
         let (together, last_resort) = (hold.together, hold.last_resort);
-        let Hold { id, show, movie_title, screen_name, date_time, seats, seat_details, created_at, expires_at, .. } =
-            hold;
+        let Hold { id, show, movie_title, screen_name, date_time, seats, seat_details, .. } = hold;
+        let Hold { total, tax, currency, created_at, expires_at, .. } = hold;
         ShownHold {
             id,
             show,
@@ -78,6 +88,9 @@ impl ShownHold {
             date_time,
             seats,
             seat_details,
+            total,
+            tax,
+            currency,
             order: codes.of(id),
             created_at,
             expires_at,
@@ -114,10 +127,20 @@ fn complete(stored: &[u8], codes: &Codes, now: i64) -> Option<Bytes> {
     let order = codes.of(hold.get("id")?.as_i64()?);
     hold.insert("order".to_owned(), json!(order));
     hold.insert("expires_in_seconds".to_owned(), json!(seconds_left(expires_at, now)));
-    // An earlier version, which knew no seat plans, did not store this.
+    // Earlier versions, which knew no seat plans or no prices, did not store these fields.
     if let Some(seats) = hold.get("seats").and_then(Value::as_array).filter(|_| !hold.contains_key("seat_details")) {
-        let details: Vec<SeatDetail> = seats.iter().filter_map(Value::as_i64).map(SeatDetail::of_number).collect();
+        let details = seats.iter().filter_map(Value::as_i64).map(SeatDetail::of_number);
+        let details: Vec<TicketDetail> = details.map(|seat| TicketDetail::of(seat, None)).collect();
         hold.insert("seat_details".to_owned(), json!(details));
+    }
+    for detail in hold.get_mut("seat_details").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(detail) = detail.as_object_mut() else { continue };
+        for field in ["type", "price", "tax"] {
+            detail.entry(field).or_insert(Value::Null);
+        }
+    }
+    for field in ["total", "tax", "currency"] {
+        hold.entry(field).or_insert(Value::Null);
     }
     serde_json::to_vec(&hold).ok().map(Bytes::from)
 }
@@ -136,7 +159,10 @@ mod tests {
             screen_name: "Screen 1".to_owned(),
             date_time: expires_at + SECOND,
             seats: vec![5, 6],
-            seat_details: vec![SeatDetail::of_number(5), SeatDetail::of_number(6)],
+            seat_details: [5, 6].map(|seat| TicketDetail::of(SeatDetail::of_number(seat), None)).to_vec(),
+            total: None,
+            tax: None,
+            currency: None,
             together: Some(true),
             last_resort: None,
             created_at: expires_at - 480 * SECOND,

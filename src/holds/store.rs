@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::Hold;
 use crate::db::{Db, Result, Row, Value};
 use crate::desk::plans::{Plans, SeatDetail};
+use crate::desk::prices::PRICE_COLUMNS;
+use crate::desk::reply::TicketDetail;
 use crate::time::clock::{self, SECOND};
 
 /// Every hold ends sooner than this after it was made, in microseconds: the settings allow a day, and another one covers
@@ -27,9 +29,10 @@ async fn live(db: &Db, plans: &Plans, which: &str, named: Vec<Value>) -> Result<
     let now = db.dialect().now_or("?");
     let sql = format!(
         "SELECT {} {now}, o.id, o.show_id, m.title, c.name, s.date_time, o.created_at, o.expires_at, s.plan_id,
-         s.total_seats, b.seat_number
+         s.total_seats, b.seat_number, {PRICE_COLUMNS}
          FROM orders o JOIN bookings b ON b.order_id = o.id JOIN shows s ON s.id = o.show_id
          JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+         LEFT JOIN prices p ON p.id = b.price_id
          WHERE {which} AND o.expires_at > {now} ORDER BY b.seat_number",
         db.dialect().in_order()
     );
@@ -48,6 +51,9 @@ async fn live(db: &Db, plans: &Plans, which: &str, named: Vec<Value>) -> Result<
             expires_at: row.take()?,
             seats: Vec::new(),
             seat_details: Vec::new(),
+            total: None,
+            tax: None,
+            currency: None,
             together: None,
             last_resort: None,
         };
@@ -55,7 +61,14 @@ async fn live(db: &Db, plans: &Plans, which: &str, named: Vec<Value>) -> Result<
         let (hold, _) = holds.entry((hold.created_at, hold.id)).or_insert((hold, now));
         let seat: i64 = row.take()?;
         hold.seats.push(seat);
-        hold.seat_details.push(plan.map_or_else(|| SeatDetail::of_number(seat), |plan| plan.seat(seat)));
+        let detail = plan.map_or_else(|| SeatDetail::of_number(seat), |plan| plan.seat(seat));
+        let (ticket_type, price, tax): (_, Option<i64>, Option<i64>) = (row.take()?, row.take()?, row.take()?);
+        hold.seat_details.push(TicketDetail { ticket_type, price, tax, ..TicketDetail::of(detail, None) });
+        if let Some(currency) = row.take()? {
+            hold.currency = Some(currency);
+            hold.total = Some(hold.total.unwrap_or_default() + price.unwrap_or_default());
+            hold.tax = Some(hold.tax.unwrap_or_default() + tax.unwrap_or_default());
+        }
     }
     Ok(holds.into_values().rev().collect())
 }

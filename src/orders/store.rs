@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Order;
 use crate::db::{Db, DbError, FromRow, Result, Row, Value};
 use crate::desk::plans::{Plans, SeatDetail, SeatPlan};
+use crate::desk::prices::PRICE_COLUMNS;
 use crate::desk::reply::Booking;
 
 /// An order before its bookings are known.
@@ -64,9 +65,11 @@ async fn whole(db: &Db, plans: &Plans, heads: Vec<Head>) -> Result<Vec<Order>> {
     }
     let ids: Vec<(i64,)> = heads.iter().map(|head| (head.id,)).collect();
     let sql = format!(
-        "SELECT {} d.id, s.plan_id, s.total_seats, b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number, b.status, b.created_at
+        "SELECT {} d.id, s.plan_id, s.total_seats, b.id, b.show_id, m.title, c.name, s.date_time, b.seat_number,
+         b.status, b.created_at, {PRICE_COLUMNS}
          FROM {} AS d JOIN bookings b {} ON b.order_id = d.id
-         JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id",
+         JOIN shows s ON s.id = b.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
+         LEFT JOIN prices p ON p.id = b.price_id",
         db.dialect().in_order(),
         db.dialect().table(&[("id", "BIGINT")]),
         db.dialect().by_index("bookings_of_an_order"),

@@ -6,6 +6,7 @@ mod cancelling;
 mod copying;
 mod fields;
 pub mod presentation;
+pub mod prices;
 pub mod public;
 pub mod sales;
 pub mod seat_map;

@@ -549,6 +549,7 @@ pub struct MapFacts {
     pub date_time: i64,
     pub total_seats: i64,
     pub plan_id: Option<i64>,
+    pub card_version_id: Option<i64>,
     /// Seats that are sold or blocked for good.
     pub seats_taken: i64,
     pub seat_version: i64,
@@ -562,7 +563,7 @@ pub struct MapFacts {
 /// the map never says that it is newer than it is.
 pub async fn map_facts(db: &Db, id: i64) -> Result<Option<MapFacts>> {
     let sql = format!(
-        "SELECT {}, date_time, total_seats, plan_id, seats_taken, seat_version, sales_open_at, sales_close_at, cancelled_at,
+        "SELECT {}, date_time, total_seats, plan_id, card_version_id, seats_taken, seat_version, sales_open_at, sales_close_at, cancelled_at,
          unlisted_key FROM shows WHERE id = ?",
         db.dialect().now_or("?")
     );
@@ -572,6 +573,7 @@ pub async fn map_facts(db: &Db, id: i64) -> Result<Option<MapFacts>> {
         date_time: row.take()?,
         total_seats: row.take()?,
         plan_id: row.take()?,
+        card_version_id: row.take()?,
         seats_taken: row.take()?,
         seat_version: row.take()?,
         sales: Sales { open_at: row.take()?, close_at: row.take()?, ..Sales::default() },

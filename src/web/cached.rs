@@ -130,7 +130,10 @@ pub fn is_open(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     matches!(
         parts[..],
-        ["cinema" | "screens" | "shows", ""] | ["movies" | "shows", _, ""] | ["shows", _, "seats", ""] | ["plans", ..]
+        ["cinema" | "screens" | "shows", ""]
+            | ["movies" | "shows", _, ""]
+            | ["shows", _, "seats" | "prices", ""]
+            | ["plans", ..]
     )
 }
 

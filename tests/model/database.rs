@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use marquee::desk::card::{CardVersion, Price, TicketType};
 use marquee::desk::load::ShowFacts;
 use marquee::desk::order_status::Status;
 use marquee::desk::policy::Sales;
-use marquee::desk::records::{NEVER, STAFF, ShowUpdate};
+use marquee::desk::records::{NEVER, NO_PRICE, STAFF, ShowUpdate};
 use marquee::desk::state::{Holder, OrderState, RELEASED, Seat, SeatStatus, Seating, Usage};
 use marquee::desk::write::Change;
 use seating::layout::Layout;
@@ -23,6 +24,8 @@ pub struct Show {
     pub seats_taken: i64,
     pub version: i64,
     pub seat_version: i64,
+    /// The version of its price card; `None` if it is sold without prices.
+    pub card: Option<i64>,
     /// How many commits changed who has a seat of this show, or until when.
     pub changes: i64,
 }
@@ -39,6 +42,7 @@ pub struct Row {
     pub cancelled_at: Option<i64>,
     /// When a blocked seat becomes free; `None` if staff release it.
     pub release_at: Option<i64>,
+    pub price: Option<i64>,
 }
 
 impl Row {
@@ -88,6 +92,32 @@ pub struct StaffChange {
     pub order_limit: i64,
     /// A new start, unless that time has come already.
     pub starts: Option<i64>,
+    /// A new version of the price card.
+    pub card: Option<i64>,
+}
+
+/// Returns a version of the model's price card. The second one is dearer.
+pub fn card(id: i64) -> Arc<CardVersion> {
+    let more = 200 * (id - 1);
+    let price = |place: i64, code: &str, amount: i64| Price {
+        id: 10 * id + place,
+        category: "Standard".to_owned(),
+        type_code: code.to_owned(),
+        amount: amount + more,
+        ..Price::default()
+    };
+    let kind = |code: &str| TicketType { code: code.to_owned(), sold_online: true, ..TicketType::default() };
+    Arc::new(CardVersion {
+        id,
+        currency: "EUR".to_owned(),
+        types: ["adult", "child"].map(kind).to_vec(),
+        prices: vec![price(1, "adult", 1_000), price(2, "child", 700)],
+    })
+}
+
+/// Returns what a seat with this price costs.
+pub fn amount(price: i64) -> i64 {
+    card(price / 10).price(price).map_or(0, |price| price.amount)
 }
 
 impl Database {
@@ -128,7 +158,8 @@ impl Database {
 
     pub fn facts(&self, show: i64) -> ShowFacts {
         let (movie_id, movie_title, screen_name) = (1, String::new(), String::new());
-        let Show { starts: date_time, total_seats, version, order_limit, seat_version, .. } = self.shows[&show];
+        let Show { starts: date_time, total_seats, version, order_limit, seat_version, card: card_id, .. } =
+            self.shows[&show];
         ShowFacts {
             movie_id,
             movie_title,
@@ -142,6 +173,8 @@ impl Database {
             plan: None,
             seat_version,
             unlisted_key: None,
+            card_version_id: card_id,
+            card: card_id.map(card),
         }
     }
 
@@ -156,7 +189,7 @@ impl Database {
                     "booked" => SeatStatus::Booked,
                     _ => SeatStatus::Cancelled,
                 };
-                Seat { row: *id, number: row.seat, status, created_at: row.created_at }
+                Seat { row: *id, number: row.seat, status, created_at: row.created_at, price: row.price }
             })
             .collect();
         seats.sort_unstable_by_key(|seat| seat.number);
@@ -167,6 +200,7 @@ impl Database {
             created_at: order.created_at,
             expires_at: order.expires_at,
             version: order.version,
+            card: seats.iter().find_map(|seat| seat.price).map(|price| card(price / 10)),
             seats,
         }
     }
@@ -201,6 +235,7 @@ impl Database {
         writing.insert_orders(change);
         writing.end_holds(change);
         writing.delete_held(change)?;
+        writing.reprice_seats(change)?;
         writing.confirm_seats(change)?;
         writing.cancel_seats(change)?;
         writing.delete_blocked(change)?;
@@ -284,6 +319,7 @@ impl Database {
         if highest.is_none_or(|seat| seat <= change.total_seats) {
             (show.total_seats, show.order_limit) = (change.total_seats, Some(change.order_limit));
             show.starts = starts.unwrap_or(show.starts);
+            show.card = change.card.or(show.card);
             show.version += 1;
             show.seat_version += 1;
             show.changes += 1;
@@ -431,6 +467,18 @@ impl Writing<'_> {
         Ok(())
     }
 
+    fn reprice_seats(&mut self, change: &Change) -> Result<(), Refused> {
+        for seat in &change.repriced {
+            let row = self.after.rows.get(&seat.id);
+            let is_allowed = row.is_some_and(|row| self.is(Guard::RepriceHeld, row.status == "held"));
+            self.count(Guard::CountRepriced, is_allowed)?;
+            if let Some(row) = self.after.rows.get_mut(&seat.id).filter(|_| is_allowed) {
+                row.price = Some(seat.price);
+            }
+        }
+        Ok(())
+    }
+
     fn confirm_seats(&mut self, change: &Change) -> Result<(), Refused> {
         for seat in &change.confirmed {
             let row = self.after.rows.get(&seat.id);
@@ -492,6 +540,7 @@ impl Writing<'_> {
                 created_at: new.at,
                 cancelled_at: None,
                 release_at: expiry(new.release_at),
+                price: None,
             };
             assert!(self.after.rows.insert(new.id, row).is_none(), "the id of a booking is new");
             self.after.kinds.insert(new.id, new.kind);
@@ -518,6 +567,7 @@ impl Writing<'_> {
                 created_at: new.at,
                 cancelled_at: None,
                 release_at: None,
+                price: Some(new.price).filter(|price| *price != NO_PRICE),
             };
             assert!(self.after.rows.insert(new.id, row).is_none(), "the id of a booking is new");
         }

@@ -2,8 +2,8 @@
 
 use marquee::db::{Dialect, Value};
 use marquee::desk::records::{
-    BlockedSeat, CancelledSeat, NEVER, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RowId, SeatAt, SeenShow,
-    ShowUpdate, UserRoom,
+    BlockedSeat, CancelledSeat, NEVER, NO_PRICE, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RepricedSeat,
+    RowId, SeatAt, SeenShow, ShowUpdate, UserRoom,
 };
 use marquee::desk::sql::{Named, Sql};
 use marquee::desk::write::{self, Change};
@@ -38,6 +38,9 @@ pub enum Guard {
     DeletedHeld,
     DeletedOver,
     CountDeleted,
+    // reprice_seats
+    RepriceHeld,
+    CountRepriced,
     // confirm_seats
     ConfirmHeld,
     CountConfirmed,
@@ -56,7 +59,7 @@ pub enum Guard {
     OneReplyPerKey,
 }
 
-pub const ALL: [Guard; 32] = [
+pub const ALL: [Guard; 34] = [
     Guard::Capacity,
     Guard::Start,
     Guard::ShowVersion,
@@ -78,6 +81,8 @@ pub const ALL: [Guard; 32] = [
     Guard::DeletedHeld,
     Guard::DeletedOver,
     Guard::CountDeleted,
+    Guard::RepriceHeld,
+    Guard::CountRepriced,
     Guard::ConfirmHeld,
     Guard::CountConfirmed,
     Guard::CancelBooked,
@@ -112,7 +117,7 @@ struct Modelled {
 
 const NO_TEXT: &str = "";
 
-const STATEMENTS: [Modelled; 21] = [
+const STATEMENTS: [Modelled; 23] = [
     Modelled {
         name: "update_show",
         count: Count::Guard(Guard::CountShows),
@@ -198,6 +203,11 @@ const STATEMENTS: [Modelled; 21] = [
         ],
     },
     Modelled {
+        name: "reprice_seats",
+        count: Count::Guard(Guard::CountRepriced),
+        guards: &[(Guard::RepriceHeld, "AND b.status = 'held'", "WHERE b.status = 'held'")],
+    },
+    Modelled {
         name: "confirm_seats",
         count: Count::Guard(Guard::CountConfirmed),
         guards: &[(Guard::ConfirmHeld, "AND b.status = 'held'", "WHERE b.status = 'held'")],
@@ -210,6 +220,7 @@ const STATEMENTS: [Modelled; 21] = [
     Modelled { name: "insert_booking", count: Count::Always, guards: &[] },
     Modelled { name: "insert_bookings", count: Count::Always, guards: &[] },
     Modelled { name: "insert_booked_seats", count: Count::Always, guards: &[] },
+    Modelled { name: "insert_priced_seats", count: Count::Always, guards: &[] },
     Modelled {
         name: "delete_blocked",
         count: Count::Guard(Guard::CountUnblocked),
@@ -274,6 +285,16 @@ fn writing(sql: &Sql) -> Vec<Named> {
     sql.all().into_iter().filter(is_writing).collect()
 }
 
+/// Held rows and, if there are several, rows that were booked without a hold: some with prices and some without.
+fn new_bookings(rows: i64) -> Vec<NewBooking> {
+    let (user_id, show_id) = (51, 52);
+    let held = |id| NewBooking { id, user_id, show_id, seat: 56, status: "held", at: 57, order_id: 58, price: 59 };
+    let direct =
+        |(id, price)| NewBooking { id, user_id, show_id, seat: 59, status: "booked", at: 1, order_id: id, price };
+    let booked = (101..=100 + rows).filter(|_| rows > 1).flat_map(|id| [(id, NO_PRICE), (100 + id, 61)]);
+    (1..=rows).map(held).chain(booked.map(direct)).collect()
+}
+
 /// A change that uses every statement, with this many rows of each kind. No two numbers of a show's row are the same.
 fn everything(rows: i64) -> Change {
     let ids = || 1..=rows;
@@ -289,8 +310,7 @@ fn everything(rows: i64) -> Change {
         version,
         is_direct,
     };
-    let booked_seat = |id| NewBooking { id, user_id: 51, show_id: 52, seat: 59, status: "booked", at: 1, order_id: id };
-    let (status, user_id, show_id) = ("held", 51, 52);
+    let (status, show_id) = ("held", 52);
     let all = |first: i64| ids().map(|id| SeatAt { id: first + id, at: 1 }).collect();
     Change {
         shows: ids().map(|id| ShowUpdate { id, taken: 21, highest_seat: 22, starts_after: 23, version: 24 }).collect(),
@@ -317,12 +337,10 @@ fn everything(rows: i64) -> Change {
             .collect(),
         expired: all(10),
         dropped: all(20),
+        repriced: ids().map(|id| RepricedSeat { id: 100 + id, price: 61 }).collect(),
         confirmed: all(30),
         cancelled: ids().map(|id| CancelledSeat { id: 40 + id, at: 1, by_user: 60 }).collect(),
-        new_bookings: ids()
-            .map(|id| NewBooking { id, user_id, show_id, seat: 56, status, at: 57, order_id: 58 })
-            .chain(booked().map(booked_seat))
-            .collect(),
+        new_bookings: new_bookings(rows),
         blocked: ids()
             .map(|id| BlockedSeat {
                 id: 70 + id,
@@ -434,9 +452,9 @@ fn single_row_statements_take_each_value_at_its_place() {
         assert_eq!(params_of(sql.insert_order), order, "{engine:?}");
         let columns = "(id, user_id, show_id, status, created_at, expires_at, version, is_direct)";
         assert!(sql.insert_order.sql.contains(columns), "{engine:?}");
-        let booking = [int(1), int(51), int(52), int(56), "held".into(), int(57), int(58)];
+        let booking = [int(1), int(51), int(52), int(56), "held".into(), int(57), int(58), int(59)];
         assert_eq!(params_of(sql.insert_booking), booking, "{engine:?}");
-        let columns = "(id, user_id, show_id, seat_number, status, created_at, order_id)";
+        let columns = "(id, user_id, show_id, seat_number, status, created_at, order_id, price_id)";
         assert!(sql.insert_booking.sql.contains(columns), "{engine:?}");
     }
 }

@@ -13,7 +13,7 @@ use seating::best::{Wish, find_best};
 use seating::lone::{Verdict, check_selection};
 use seating::play::{self, judge};
 
-use crate::database::{Database, Refused, Row};
+use crate::database::{Database, Refused, Row, card};
 use crate::guards::Guard;
 use crate::load::{self, Read};
 use crate::shared::Shared;
@@ -56,6 +56,7 @@ impl Model {
             }
             let mut facts = world.database.facts(*show_id);
             (facts.date_time, facts.total_seats, facts.version) = (memory.starts, memory.total_seats, memory.version);
+            (facts.card_version_id, facts.card) = (memory.card, memory.card.map(card));
             let mut state = facts.state(memory.seats_taken);
             if self.is_missing(Missing::NoFromReadsOnly) {
                 state.holders = memory.taken.iter().map(|seat| (*seat, Holder::Taken)).collect();
@@ -515,6 +516,7 @@ fn has_started(database: &Database, command: &Command) -> bool {
 fn remember(loaded: &Loaded) -> Memory {
     let shows = loaded.state.shows.iter().map(|(id, show)| {
         let remembered = Remembered {
+            card: loaded.shows[id].card_version_id,
             starts: show.date_time,
             total_seats: show.total_seats,
             version: loaded.shows[id].version,

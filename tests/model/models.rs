@@ -38,11 +38,11 @@ fn hold(user_id: i64, seats: &[i64]) -> Request {
 }
 
 fn hold_in(show_id: i64, user_id: i64, seats: &[i64]) -> Request {
-    of(Command::Hold { user_id, show_id, show_key: None, seats: seats.to_vec() })
+    of(Command::Hold { user_id, show_id, show_key: None, seats: seats.to_vec(), tickets: Vec::new() })
 }
 
 fn change(user_id: i64, hold_id: i64, seats: &[i64]) -> Request {
-    of(Command::Change { user_id, hold_id, seats: seats.to_vec() })
+    of(Command::Change { user_id, hold_id, seats: seats.to_vec(), tickets: Vec::new() })
 }
 
 fn extend(user_id: i64, hold_id: i64) -> Request {
@@ -54,7 +54,7 @@ fn release(user_id: i64, hold_id: i64) -> Request {
 }
 
 fn confirm(user_id: i64, hold_id: i64) -> Request {
-    of(Command::Confirm { user_id, hold_id })
+    of(Command::Confirm { user_id, hold_id, tickets: Vec::new(), expected_total: None })
 }
 
 fn cancel(user_id: i64, booking_id: i64) -> Request {
@@ -70,7 +70,7 @@ fn by_staff(action: StaffAction, id: i64) -> Request {
 }
 
 fn hold_best(user_id: i64, seats: usize) -> Request {
-    let wish = BestWish { seats, category: None, accessible: 0, companions: 0 };
+    let wish = BestWish { seats, category: None, accessible: 0, companions: 0, tickets: Vec::new() };
     of(Command::HoldBest { user_id, show_id: SHOW, show_key: None, wish })
 }
 
@@ -98,7 +98,7 @@ impl Request {
 /// A row of an order; only a blocked seat has none.
 fn row(user: i64, order: i64, seat: i64, status: &'static str) -> Row {
     let order = Some(order).filter(|_| status != "blocked");
-    Row { user, show: SHOW, order, seat, status, created_at: 0, cancelled_at: None, release_at: None }
+    Row { user, show: SHOW, order, seat, status, created_at: 0, cancelled_at: None, release_at: None, price: None }
 }
 
 /// An order whose version is its id.
@@ -109,7 +109,8 @@ fn order(user: i64, id: i64) -> (i64, Order) {
 
 /// Free seats of a show that starts long after.
 fn free(total_seats: i64) -> Show {
-    Show { starts: 90, total_seats, order_limit: None, seats_taken: 0, version: 1, seat_version: 0, changes: 0 }
+    let (starts, order_limit, card) = (90, None, None);
+    Show { starts, total_seats, order_limit, seats_taken: 0, version: 1, seat_version: 0, card, changes: 0 }
 }
 
 fn empty(total_seats: i64) -> Database {
@@ -176,7 +177,7 @@ fn model(first: Database, menu: Vec<Request>) -> Model {
 }
 
 fn staff(show: i64, total_seats: i64, order_limit: i64) -> Option<StaffChange> {
-    Some(StaffChange { show, total_seats, order_limit, starts: None })
+    Some(StaffChange { show, total_seats, order_limit, starts: None, card: None })
 }
 
 /// Everyone wants the same seats; lanes remember the rows they have read.
@@ -306,7 +307,7 @@ pub fn without_a_clock() -> Model {
 
 /// Staff move the start of a show to time 2 that lanes remember with its old start.
 pub fn start_moved() -> Model {
-    let change = StaffChange { show: SHOW, total_seats: 3, order_limit: 9, starts: Some(2) };
+    let change = StaffChange { show: SHOW, total_seats: 3, order_limit: 9, starts: Some(2), card: None };
     let menu = vec![book(ANN, &[1]), book(BEN, &[2])];
     Model { remembers: true, staff: Some(change), until: 2, ..model(empty(3), menu) }
 }
@@ -399,4 +400,24 @@ pub fn lone_seats() -> Model {
     let menu = vec![hold(ANN, &[1, 2]), hold(BEN, &[4, 5]), hold(BEN, &[6, 7]), hold(ANN, &[2])];
     let limits = Limits { hold: 2, hold_in_all: 3, refuses_lone_seats: true, ..Limits::default() };
     Model { limits, until: 1, ..model(empty(7), menu) }
+}
+
+/// Ann holds seats 1 and 2 as an adult and a child by the first version of the price card, while staff put up the prices.
+pub fn prices() -> Model {
+    let mut first = held(3);
+    first.shows.get_mut(&SHOW).expect("a show").card = Some(1);
+    for (id, price) in [(11, 11), (12, 12)] {
+        first.rows.get_mut(&id).expect("a row").price = Some(price);
+    }
+    let tickets = |seat: i64, code: &str| vec![(seat, code.to_owned())];
+    let menu = vec![
+        of(Command::Confirm { user_id: ANN, hold_id: HELD, tickets: Vec::new(), expected_total: Some(1_700) }),
+        of(Command::Confirm { user_id: ANN, hold_id: HELD, tickets: tickets(2, "adult"), expected_total: Some(2_000) }),
+        of(Command::Change { user_id: ANN, hold_id: HELD, seats: vec![1, 2], tickets: tickets(1, "child") }),
+        change(ANN, HELD, &[1, 2, 3]),
+        book(BEN, &[3]),
+        hold(BEN, &[3]),
+    ];
+    let dearer = StaffChange { show: SHOW, total_seats: 3, order_limit: 9, starts: None, card: Some(2) };
+    Model { remembers: true, staff: Some(dearer), until: 2, ..model(first, menu) }
 }

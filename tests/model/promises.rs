@@ -1,14 +1,16 @@
 //! The promises that must hold in every state.
 
+use std::collections::BTreeSet;
+
 use marquee::desk::command::Command;
 use marquee::desk::records::STAFF;
 use marquee::desk::rules;
 use marquee::desk::state::RELEASED;
 use marquee::desk::write::Change;
 
-use crate::database::{Database, Row};
+use crate::database::{Database, Row, amount};
 use crate::load::{load, reads};
-use crate::world::{Answer, Model, Name, Stage, Work, World, hold_of, user};
+use crate::world::{Answer, Booked, Model, Name, Stage, Work, World, hold_of, user};
 
 fn promise(name: &str, is_kept: bool) -> Result<(), String> {
     if is_kept { Ok(()) } else { Err(name.to_owned()) }
@@ -26,6 +28,7 @@ pub fn all(model: &Model, world: &World) -> Result<(), String> {
     if !model.pools.kept.borrow().contains(&state) {
         shows(database, world.went_back)?;
         limits(model, database)?;
+        prices(database)?;
         if is_idle {
             free_seats_can_be_had(model, world)?;
         }
@@ -90,6 +93,16 @@ fn shows(database: &Database, went_back: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// The seats of a hold or an order are sold by one version of the price card, or all without a price.
+fn prices(database: &Database) -> Result<(), String> {
+    for order in database.orders.keys() {
+        let prices = || database.rows.values().filter(|row| row.order == Some(*order)).map(|row| row.price);
+        let cards: BTreeSet<Option<i64>> = prices().map(|price| price.map(|price| price / 10)).collect();
+        promise("an order has one price card", cards.len() <= 1)?;
+    }
+    Ok(())
+}
+
 fn limits(model: &Model, database: &Database) -> Result<(), String> {
     let is_live = |until: Option<i64>| until.is_some_and(|until| until > database.now);
     for user in 1..=2 {
@@ -146,7 +159,8 @@ fn kept(model: &Model, world: &World, name: Name, reply: &Answer) -> Result<(), 
                 _ => Ok(()),
             }
         }
-        Answer::Bookings(bookings) | Answer::Order { bookings, .. } => {
+        Answer::Bookings(bookings, total) | Answer::Order { bookings, total, .. } => {
+            costs(database, command, bookings, *total)?;
             for (id, seat, was_booked) in bookings {
                 let row = database.rows.get(id).filter(|row| row.seat == *seat);
                 let row = row.ok_or("a reported booking exists")?;
@@ -156,7 +170,7 @@ fn kept(model: &Model, world: &World, name: Name, reply: &Answer) -> Result<(), 
             }
             Ok(())
         }
-        Answer::Hold { id, seats, until } => {
+        Answer::Hold { id, seats, until, total } => {
             let Some(order) = database.orders.get(id) else {
                 return promise("a reported hold exists", model.cleans_up && *until <= database.latest);
             };
@@ -169,10 +183,25 @@ fn kept(model: &Model, world: &World, name: Name, reply: &Answer) -> Result<(), 
                 );
             }
             let is_alone = !others().any(|other| hold_of(other) == Some(*id) || is_cancelling(other));
-            let is_kept = order.expires_at == Some(*until) && has == *seats;
+            let rows = database.rows.values().filter(|row| row.order == Some(*id));
+            let cost: Option<i64> = rows.map(|row| row.price.map(amount)).sum();
+            let is_kept = order.expires_at == Some(*until) && has == *seats && cost == *total;
             promise("a reported hold exists", is_kept || !is_alone || *until <= database.latest)
         }
     }
+}
+
+/// What a reply said that bookings cost is what their rows cost.
+fn costs(database: &Database, command: &Command, bookings: &[Booked], total: Option<i64>) -> Result<(), String> {
+    let cost = bookings.iter().filter_map(|(id, ..)| database.rows.get(id)?.price).map(amount).sum();
+    let has_cancelled = bookings.iter().any(|(.., was_booked)| !was_booked);
+    let is_kept = total.is_none() || has_cancelled || total == Some(cost);
+    promise("nobody pays another price than was shown", is_kept)?;
+    let expected = match command {
+        Command::Confirm { expected_total, .. } => *expected_total,
+        _ => None,
+    };
+    promise("nobody pays another price than expected", expected.is_none() || expected == total)
 }
 
 /// Whether a request cancels a booking, or the bookings of an order.

@@ -102,18 +102,24 @@ pub struct Pools {
 /// The index of a request in the menu, and the number of the repeat.
 pub type Name = (usize, usize);
 
+/// A booking in a reply: id, seat, whether it is booked or cancelled.
+pub type Booked = (i64, i64, bool);
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// Id, seat, whether it is booked or cancelled.
-    Bookings(Vec<(i64, i64, bool)>),
+    /// The booking, and what it costs.
+    Bookings(Vec<Booked>, Option<i64>),
     Hold {
         id: i64,
         seats: Vec<i64>,
         until: i64,
+        total: Option<i64>,
     },
+    /// The order's bookings, and what those cost that are not cancelled.
     Order {
         id: i64,
-        bookings: Vec<(i64, i64, bool)>,
+        bookings: Vec<Booked>,
+        total: Option<i64>,
     },
     /// Staff blocked or released the seats.
     Done,
@@ -171,6 +177,7 @@ pub struct Batch {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remembered {
+    pub card: Option<i64>,
     pub starts: i64,
     pub total_seats: i64,
     pub version: i64,
@@ -272,14 +279,18 @@ pub fn answer(command: &Command, outcome: &Outcome) -> Answer {
     }
     match outcome {
         Ok(Success::New(receipt)) => match command.reply_kind() {
-            ReplyKind::Booking => Answer::Bookings(vec![of(&receipt.clone().booking())]),
+            ReplyKind::Booking => {
+                let booking = receipt.clone().booking();
+                Answer::Bookings(vec![of(&booking)], booking.price)
+            }
             ReplyKind::Hold => {
                 let hold = receipt.clone().hold();
-                Answer::Hold { id: hold.id, seats: hold.seats, until: hold.expires_at }
+                Answer::Hold { id: hold.id, seats: hold.seats, until: hold.expires_at, total: hold.total }
             }
             ReplyKind::Order => {
                 let order = receipt.clone().order();
-                Answer::Order { id: order.id, bookings: order.bookings.iter().map(of_order).collect() }
+                let bookings = order.bookings.iter().map(of_order).collect();
+                Answer::Order { id: order.id, bookings, total: order.total }
             }
         },
         Ok(Success::Stored(reply)) => sent(&serde_json::from_slice(&reply.body).expect("JSON")),
@@ -294,7 +305,7 @@ fn sent(body: &Value) -> Answer {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     if let Some(code) = body["code"].as_str() {
         let bookings = list(&body["bookings"]).iter().map(booking).collect();
-        return Answer::Order { id: CODES.id(code).expect("a code"), bookings };
+        return Answer::Order { id: CODES.id(code).expect("a code"), bookings, total: body["total"].as_i64() };
     }
     if let Some(until) = body["expires_at"].as_str() {
         let until = until.parse::<jiff::Timestamp>().expect("a time").as_microsecond();
@@ -302,9 +313,10 @@ fn sent(body: &Value) -> Answer {
             id: number(&body["id"]),
             seats: list(&body["seats"]).iter().map(number).collect(),
             until,
+            total: body["total"].as_i64(),
         };
     }
-    Answer::Bookings(vec![booking(body)])
+    Answer::Bookings(vec![booking(body)], body["price"].as_i64())
 }
 
 impl Lane {

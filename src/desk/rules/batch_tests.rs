@@ -169,7 +169,7 @@ impl World {
         }
         for new in &changes.blocked {
             let row = id(new.row);
-            let seat = Seat { row, number: new.seat, status: SeatStatus::Blocked, created_at: self.now };
+            let seat = Seat { row, number: new.seat, status: SeatStatus::Blocked, created_at: self.now, price: None };
             let blocked = Row { user_id: -1, show_id: new.show_id, order_id: 0, seat };
             assert!(
                 self.rows.insert(row, blocked).is_none() && self.blocks.insert(row, new.block.release_at).is_none()
@@ -355,7 +355,7 @@ fn expected(world: &World, command: &Command, limits: &Limits) -> Result<(), Boo
         Command::HoldBest { .. } => unreachable!("has tests of its own, against brute force"),
         Command::Block { show_id, seats, .. } => world.block(*show_id, seats),
         Command::Unblock { show_id, seats } => world.unblock(*show_id, seats),
-        Command::Change { user_id, hold_id, seats } => world.change(*user_id, *hold_id, seats, limits),
+        Command::Change { user_id, hold_id, seats, .. } => world.change(*user_id, *hold_id, seats, limits),
         Command::Extend { user_id, hold_id } => {
             let hold = world.live_hold(Actor::User(*user_id), *hold_id)?;
             if world.has_started(hold.show_id) {
@@ -365,7 +365,7 @@ fn expected(world: &World, command: &Command, limits: &Limits) -> Result<(), Boo
             if Some(until) > hold.expires_at { Ok(()) } else { Err(BookingError::HoldAtItsLimit) }
         }
         Command::Release { user_id, hold_id } => world.live_hold(Actor::User(*user_id), *hold_id).map(drop),
-        Command::Confirm { user_id, hold_id } => {
+        Command::Confirm { user_id, hold_id, .. } => {
             let hold = world.live_hold(Actor::User(*user_id), *hold_id)?;
             if world.has_started(hold.show_id) { Err(BookingError::ShowStarted) } else { Ok(()) }
         }
@@ -389,11 +389,11 @@ fn any_command() -> impl Strategy<Value = Command> {
     let id = || 1i64..24;
     prop_oneof![
         3 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Command::Book { user_id, show_id, seats }),
-        5 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Command::Hold { user_id, show_id, show_key: None, seats }),
-        4 => (0i64..3, id(), seats()).prop_map(|(user_id, hold_id, seats)| Command::Change { user_id, hold_id, seats }),
+        5 => (0i64..3, 0i64..4, seats()).prop_map(|(user_id, show_id, seats)| Command::Hold { user_id, show_id, show_key: None, seats, tickets: Vec::new() }),
+        4 => (0i64..3, id(), seats()).prop_map(|(user_id, hold_id, seats)| Command::Change { user_id, hold_id, seats, tickets: Vec::new() }),
         2 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Command::Extend { user_id, hold_id }),
         2 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Command::Release { user_id, hold_id }),
-        4 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Command::Confirm { user_id, hold_id }),
+        4 => (0i64..3, id()).prop_map(|(user_id, hold_id)| Command::Confirm { user_id, hold_id, tickets: Vec::new(), expected_total: None }),
         2 => (0i64..3, id()).prop_map(|(user_id, booking_id)| Command::Cancel { user_id, booking_id }),
         4 => (id(), prop_oneof![
             Just(StaffAction::CancelBooking), Just(StaffAction::CancelOrder), Just(StaffAction::Pay), Just(StaffAction::Refund), Just(StaffAction::Release),

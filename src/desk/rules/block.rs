@@ -29,7 +29,7 @@ impl Batch<'_> {
             self.count_taken(show_id, taken, *number);
             self.put(show_id, *number, Holder::Blocked { row, until: block.release_at });
             self.changes.blocked.push(NewBlock { row, show_id, seat: *number, block: block.clone() });
-            rows.push(Seat { row, number: *number, status: SeatStatus::Blocked, created_at: self.now });
+            rows.push(Seat { row, number: *number, status: SeatStatus::Blocked, created_at: self.now, price: None });
         }
         self.acknowledge(show_id, rows)
     }
@@ -45,8 +45,13 @@ impl Batch<'_> {
         for number in seats {
             self.release_blocked(show_id, *number);
         }
-        let released =
-            |number: &i64| Seat { row: 0, number: *number, status: SeatStatus::Blocked, created_at: self.now };
+        let released = |number: &i64| Seat {
+            row: 0,
+            number: *number,
+            status: SeatStatus::Blocked,
+            created_at: self.now,
+            price: None,
+        };
         let rows = seats.iter().map(released).collect();
         self.acknowledge(show_id, rows)
     }
@@ -79,6 +84,7 @@ impl Batch<'_> {
             created_at: self.now,
             expires_at: None,
             version: 0,
+            card: None,
             seats,
         };
         Ok(Granted { order_id: 0, order, seat, choice: Choice::default() })

@@ -1,6 +1,6 @@
 //! Booking seats without a hold.
 
-use super::{Batch, Choice, Granted, Outcome, Owner};
+use super::{Batch, Choice, Granted, Outcome, Owner, order};
 use crate::desk::error::BookingError;
 use crate::desk::order_status::Status;
 use crate::desk::state::OrderState;
@@ -15,12 +15,14 @@ impl Batch<'_> {
         if !self.not_free(show_id, seats).is_empty() || (0..seats.len()).any(is_twice) {
             return Err(BookingError::SeatTaken);
         }
+        let card = self.card(show_id);
+        let prices = self.prices(show_id, card.as_ref(), seats, &[])?;
         let order_id = self.new_id();
         let owner = Owner { user_id, show_id, order_id };
         let mut booked = Vec::with_capacity(seats.len());
-        for (place, number) in seats.iter().enumerate() {
+        for (place, seat) in seats.iter().copied().zip(prices).enumerate() {
             let row = if place == 0 { order_id } else { self.new_id() };
-            booked.push(self.give(&owner, row, *number, None));
+            booked.push(self.give(&owner, row, seat, None));
         }
         self.count_taken(show_id, seats.len() as i64, 0);
         if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
@@ -28,15 +30,17 @@ impl Batch<'_> {
         }
         let seat = *booked.first().ok_or(BookingError::SeatTaken)?;
         booked.sort_unstable_by_key(|seat| seat.number);
-        let order = OrderState {
+        let mut order = OrderState {
             user_id,
             show_id,
             status: Status::AwaitingPayment,
             created_at: self.now,
             expires_at: None,
             version: order_id,
+            card,
             seats: booked,
         };
+        order::pay_if_free(&mut order);
         self.record(order_id, order.clone());
         Ok(Granted { order_id, order, seat, choice: Choice::default() })
     }

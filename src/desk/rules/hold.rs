@@ -1,23 +1,24 @@
 //! Holds: seats that are set aside for a few minutes.
 
-use super::{Actor, Batch, Choice, Granted, Outcome, Owner, granted};
-use crate::desk::command::BestWish;
+use super::{Actor, Batch, Choice, Granted, Outcome, Owner, granted, order, tickets};
+use crate::desk::command::{BestWish, Tickets};
 use crate::desk::error::BookingError;
 use crate::desk::order_status::{Event, Status, next};
 use crate::desk::state::{Holder, OrderState, RELEASED, Seat, SeatStatus};
 
 impl Batch<'_> {
-    pub(super) fn hold(&mut self, user_id: i64, show_id: i64, seats: &[i64]) -> Outcome {
+    pub(super) fn hold(&mut self, user_id: i64, show_id: i64, seats: &[i64], types: &[(i64, String)]) -> Outcome {
         self.check_hold(user_id, show_id, seats, seats.len())?;
         self.check_free(show_id, seats)?;
         let last_resort = self.check_lone_seats(show_id, seats, &[])?;
-        self.hold_these(user_id, show_id, seats, Choice { together: None, last_resort })
+        self.hold_these(user_id, show_id, (seats, types), Choice { together: None, last_resort })
     }
 
     pub(super) fn hold_best(&mut self, user_id: i64, show_id: i64, wish: &BestWish) -> Outcome {
         self.check_hold(user_id, show_id, &[], wish.seats)?;
         let (seats, choice) = self.find_best(show_id, wish)?;
-        self.hold_these(user_id, show_id, &seats, choice)
+        let types = tickets::spread(self.card(show_id).as_deref(), &seats, &wish.tickets);
+        self.hold_these(user_id, show_id, (&seats, &types), choice)
     }
 
     /// Checks whether a user may hold this many seats, among them the ones that are named.
@@ -36,8 +37,17 @@ impl Batch<'_> {
         self.check_hold_limit(user_id, show_id, count)
     }
 
-    /// Holds seats that are free.
-    fn hold_these(&mut self, user_id: i64, show_id: i64, seats: &[i64], choice: Choice) -> Outcome {
+    /// Holds seats that are free, with the ticket types that some of them are to have.
+    fn hold_these(
+        &mut self,
+        user_id: i64,
+        show_id: i64,
+        (seats, types): (&[i64], &[(i64, String)]),
+        choice: Choice,
+    ) -> Outcome {
+        let card = self.card(show_id);
+        let prices = self.prices(show_id, card.as_ref(), seats, types)?;
+        tickets::check_counts(card.as_ref(), prices.iter().copied(), false)?;
         let id = self.new_id();
         let expires_at = self.now + self.limits.hold.min(self.limits.hold_in_all);
         let mut hold = OrderState {
@@ -47,12 +57,13 @@ impl Batch<'_> {
             created_at: self.now,
             expires_at: Some(expires_at),
             version: id,
+            card,
             seats: Vec::new(),
         };
         let owner = Owner { user_id, show_id, order_id: id };
-        for number in seats {
+        for seat in seats.iter().copied().zip(prices) {
             let row = self.new_id();
-            hold.seats.push(self.give(&owner, row, *number, Some(expires_at)));
+            hold.seats.push(self.give(&owner, row, seat, Some(expires_at)));
         }
         hold.seats.sort_unstable_by_key(|seat| seat.number);
         if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
@@ -65,12 +76,12 @@ impl Batch<'_> {
     }
 
     /// Seats that the hold keeps are not touched, so they are never free in between.
-    pub(super) fn change(&mut self, user_id: i64, id: i64, seats: &[i64]) -> Outcome {
+    pub(super) fn change(&mut self, user_id: i64, id: i64, seats: &[i64], types: &[(i64, String)]) -> Outcome {
         let mut hold = self.live_hold(Actor::User(user_id), id)?;
         let (show_id, expires_at) = (hold.show_id, hold.expires_at.unwrap_or_default());
         let has = |hold: &OrderState, number: i64| hold.seats.iter().any(|seat| seat.number == number);
         let added: Vec<i64> = seats.iter().copied().filter(|seat| !has(&hold, *seat)).collect();
-        let (kept, gone): (Vec<Seat>, Vec<Seat>) = hold.seats.iter().partition(|seat| seats.contains(&seat.number));
+        let gone: Vec<Seat> = hold.seats.iter().filter(|seat| !seats.contains(&seat.number)).copied().collect();
         if !added.is_empty() {
             self.check_seats(show_id, &added, seats.len())?;
             let more = added.len().saturating_sub(gone.len());
@@ -84,8 +95,19 @@ impl Batch<'_> {
             true => false,
             false => self.check_lone_seats(show_id, seats, &hold.seats)?,
         };
-        if added.is_empty() && gone.is_empty() {
+        // Prices of seats that are added come from the card that the hold has fixed, even if the show has another one now.
+        let prices = self.prices(show_id, hold.card.as_ref(), &added, types)?;
+        let of_kept: Tickets = types.iter().filter(|(seat, _)| has(&hold, *seat)).cloned().collect();
+        let retyped = self.retyped(&hold, &of_kept)?;
+        let kept: Vec<Seat> = retyped.into_iter().filter(|seat| seats.contains(&seat.number)).collect();
+        let all_prices = kept.iter().map(|seat| seat.price).chain(prices.iter().copied());
+        tickets::check_counts(hold.card.as_ref(), all_prices, false)?;
+        let repriced: Vec<Seat> = kept.iter().filter(|seat| !hold.seats.contains(seat)).copied().collect();
+        if added.is_empty() && gone.is_empty() && repriced.is_empty() {
             return granted(id, hold);
+        }
+        for seat in repriced {
+            self.reprice(seat);
         }
         for seat in &gone {
             self.drop_held(show_id, seat);
@@ -93,9 +115,9 @@ impl Batch<'_> {
         let had = hold.seats.len() as i64;
         hold.seats = kept;
         let owner = Owner { user_id, show_id, order_id: id };
-        for number in added {
+        for seat in added.into_iter().zip(prices) {
             let row = self.new_id();
-            hold.seats.push(self.give(&owner, row, number, Some(expires_at)));
+            hold.seats.push(self.give(&owner, row, seat, Some(expires_at)));
         }
         hold.seats.sort_unstable_by_key(|seat| seat.number);
         if let Some(usage) = self.state.usage.get_mut(&(user_id, show_id)) {
@@ -134,7 +156,13 @@ impl Batch<'_> {
     }
 
     /// A hold can be confirmed even if sales have closed since, unless the show was cancelled.
-    pub(super) fn confirm(&mut self, user_id: i64, id: i64) -> Outcome {
+    pub(super) fn confirm(
+        &mut self,
+        user_id: i64,
+        id: i64,
+        types: &[(i64, String)],
+        expected_total: Option<i64>,
+    ) -> Outcome {
         let mut order = self.live_hold(Actor::User(user_id), id)?;
         let show = self.state.shows.get(&order.show_id).ok_or(BookingError::UnknownShow)?;
         if show.date_time <= self.now {
@@ -143,8 +171,18 @@ impl Batch<'_> {
         if show.cancelled {
             return Err(BookingError::SalesClosed);
         }
+        let seats = self.retyped(&order, types)?;
+        tickets::check_counts(order.card.as_ref(), seats.iter().map(|seat| seat.price), true)?;
+        let held = std::mem::replace(&mut order.seats, seats);
+        if expected_total.is_some() && order.total() != expected_total {
+            return Err(BookingError::PriceChanged { total: order.total() });
+        }
         order.status = next(order.status, Event::Confirm).ok_or(BookingError::HoldConfirmed)?;
+        order::pay_if_free(&mut order);
         order.expires_at = None;
+        for seat in order.seats.iter().filter(|seat| !held.contains(seat)) {
+            self.reprice(*seat);
+        }
         for seat in &mut order.seats {
             (seat.status, seat.created_at) = (SeatStatus::Booked, self.now);
             match self.new_seat(seat.row) {

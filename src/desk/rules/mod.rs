@@ -11,6 +11,7 @@ mod limits;
 mod order;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -61,6 +62,8 @@ pub struct Changes {
     /// Held rows whose hold has expired, and held rows that their holders dropped.
     pub expired: Vec<i64>,
     pub dropped: Vec<i64>,
+    /// Held rows that get the price of another ticket type, with its id.
+    pub repriced: BTreeMap<i64, i64>,
     /// Held rows that become booked.
     pub confirmed: Vec<i64>,
     /// Booked rows that become cancelled.
@@ -144,18 +147,20 @@ impl Batch<'_> {
                 self.book(*user_id, *show_id, seats)
             }
             Command::Cancel { user_id, booking_id } => self.cancel(Actor::User(*user_id), *booking_id),
-            Command::Hold { user_id, show_id, show_key, seats } => {
+            Command::Hold { user_id, show_id, show_key, seats, tickets } => {
                 self.check_visible(*show_id, show_key.as_deref())?;
-                self.hold(*user_id, *show_id, seats)
+                self.hold(*user_id, *show_id, seats, tickets)
             }
             Command::HoldBest { user_id, show_id, show_key, wish } => {
                 self.check_visible(*show_id, show_key.as_deref())?;
                 self.hold_best(*user_id, *show_id, wish)
             }
-            Command::Change { user_id, hold_id, seats } => self.change(*user_id, *hold_id, seats),
+            Command::Change { user_id, hold_id, seats, tickets } => self.change(*user_id, *hold_id, seats, tickets),
             Command::Extend { user_id, hold_id } => self.extend(*user_id, *hold_id),
             Command::Release { user_id, hold_id } => self.release(Actor::User(*user_id), *hold_id),
-            Command::Confirm { user_id, hold_id } => self.confirm(*user_id, *hold_id),
+            Command::Confirm { user_id, hold_id, tickets, expected_total } => {
+                self.confirm(*user_id, *hold_id, tickets, *expected_total)
+            }
             Command::CancelOrder { user_id, order_id, seats } => {
                 self.cancel_order(Actor::User(*user_id), *order_id, seats)
             }
@@ -176,10 +181,10 @@ impl Batch<'_> {
         -self.changes.ids
     }
 
-    /// Gives a free seat to a user, as part of a hold or an order. `until` is when the hold expires.
-    fn give(&mut self, owner: &Owner, row: i64, number: i64, until: Option<i64>) -> Seat {
+    /// Gives a free seat to a user, as part of a hold or an order, with the id of its price. `until` is when the hold expires.
+    fn give(&mut self, owner: &Owner, row: i64, (number, price): (i64, Option<i64>), until: Option<i64>) -> Seat {
         let status = if until.is_some() { SeatStatus::Held } else { SeatStatus::Booked };
-        let seat = Seat { row, number, status, created_at: self.now };
+        let seat = Seat { row, number, status, created_at: self.now, price };
         let Owner { user_id, show_id, order_id } = *owner;
         self.changes.new.push(NewSeat { user_id, show_id, order_id, seat });
         self.count_taken(show_id, 0, number);
@@ -221,6 +226,7 @@ impl Batch<'_> {
         self.note(show_id, seat.number, None);
         if seat.row >= 0 {
             self.changes.dropped.push(seat.row);
+            self.changes.repriced.remove(&seat.row);
         } else {
             self.changes.new.retain(|new| new.seat.row != seat.row);
         }

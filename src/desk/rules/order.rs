@@ -5,6 +5,13 @@ use crate::desk::error::BookingError;
 use crate::desk::order_status::{Event, Status, next};
 use crate::desk::state::{OrderState, Seat, SeatStatus};
 
+/// Marks a new order as paid if it costs nothing.
+pub(super) fn pay_if_free(order: &mut OrderState) {
+    if order.total() == Some(0) {
+        order.status = next(order.status, Event::Pay).unwrap_or(order.status);
+    }
+}
+
 impl Batch<'_> {
     /// Checks the owner before the state (C04). Cancelling is possible at any time, unless the installation limits it.
     pub(super) fn cancel(&mut self, by: Actor, booking_id: i64) -> Outcome {

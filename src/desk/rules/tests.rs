@@ -27,7 +27,7 @@ fn a_user_must_have_had_room_for_every_grant() {
     let limits = Limits { holds: 3, held_seats: 6, user_seats: Some(9), holds_per_minute: 10, ..Limits::default() };
     let room =
         |commands: &[Command]| decide(state.clone(), commands, NOW, &limits).changes.relied_on.get(&(7, 1)).copied();
-    let hold = Command::Hold { user_id: 7, show_id: 1, show_key: None, seats: vec![5, 6, 7] };
+    let hold = Command::Hold { user_id: 7, show_id: 1, show_key: None, seats: vec![5, 6, 7], tickets: Vec::new() };
     let needed = Headroom { holds: 2, held_seats: 3, seats: 6, recent_holds: 9 };
     assert_eq!(room(std::slice::from_ref(&hold)), Some(needed));
     let book = Command::Book { user_id: 7, show_id: 1, seats: vec![8] };
@@ -54,16 +54,24 @@ fn the_first_fault_in_the_contracts_order_is_reported() {
 fn sales_open_and_close_for_every_way_to_a_seat() {
     let ways = [
         Command::Book { user_id: 7, show_id: 1, seats: vec![1] },
-        Command::Hold { user_id: 7, show_id: 1, show_key: None, seats: vec![1, 2] },
-        Command::Change { user_id: 7, hold_id: 9, seats: vec![3] },
+        Command::Hold { user_id: 7, show_id: 1, show_key: None, seats: vec![1, 2], tickets: Vec::new() },
+        Command::Change { user_id: 7, hold_id: 9, seats: vec![3], tickets: Vec::new() },
     ];
     let with_hold = |sales: Sales| {
         let mut state = show(NOW + 60 * MINUTE, 10, &[]);
         state.shows.get_mut(&1).unwrap().sales = sales;
-        let seats = vec![Seat { row: 10, number: 5, status: SeatStatus::Held, created_at: 0 }];
+        let seats = vec![Seat { row: 10, number: 5, status: SeatStatus::Held, created_at: 0, price: None }];
         let expires_at = Some(NOW + MINUTE);
-        let hold =
-            OrderState { user_id: 7, show_id: 1, status: Status::Held, created_at: NOW, expires_at, version: 9, seats };
+        let hold = OrderState {
+            user_id: 7,
+            show_id: 1,
+            status: Status::Held,
+            created_at: NOW,
+            expires_at,
+            version: 9,
+            card: None,
+            seats,
+        };
         state.orders.insert(9, hold);
         state
     };
@@ -88,7 +96,7 @@ fn sales_open_and_close_for_every_way_to_a_seat() {
         assert_eq!(one(with_hold(own), command.clone(), &late), None);
     }
     // A hold can still be confirmed, but not if the show was cancelled.
-    let confirm = Command::Confirm { user_id: 7, hold_id: 9 };
+    let confirm = Command::Confirm { user_id: 7, hold_id: 9, tickets: Vec::new(), expected_total: None };
     assert_eq!(one(with_hold(Sales::default()), confirm.clone(), &late), None);
     for command in ways.into_iter().chain([confirm, Command::Extend { user_id: 7, hold_id: 9 }]) {
         let mut state = with_hold(Sales { open_at: Some(NOW + 1), ..Sales::default() });
@@ -101,12 +109,13 @@ fn sales_open_and_close_for_every_way_to_a_seat() {
 fn only_the_key_leads_to_a_seat_of_an_unlisted_show() {
     let mut state = show(NOW + MINUTE, 10, &[1]);
     state.shows.get_mut(&1).unwrap().unlisted_key = Some("key".into());
-    let wish = || BestWish { seats: 1, category: Some("Loge".into()), accessible: 0, companions: 0 };
+    let wish =
+        || BestWish { seats: 1, category: Some("Loge".into()), accessible: 0, companions: 0, tickets: Vec::new() };
     for (sent, refusal) in
         [(None, Some(BookingError::UnknownShow)), (Some("other"), Some(BookingError::UnknownShow)), (Some("key"), None)]
     {
         let key = || sent.map(str::to_owned);
-        let hold = |seats| Command::Hold { user_id: 7, show_id: 1, show_key: key(), seats };
+        let hold = |seats| Command::Hold { user_id: 7, show_id: 1, show_key: key(), seats, tickets: Vec::new() };
         assert_eq!(one(state.clone(), hold(vec![2]), &Limits::default()), refusal);
         let best = Command::HoldBest { user_id: 7, show_id: 1, show_key: key(), wish: wish() };
         assert_eq!(one(state.clone(), best, &Limits::default()) == Some(BookingError::UnknownShow), refusal.is_some());
@@ -121,7 +130,7 @@ fn only_the_key_leads_to_a_seat_of_an_unlisted_show() {
 
 #[test]
 fn cancelling_ends_when_the_installation_says() {
-    let seat = Seat { row: 3, number: 1, status: SeatStatus::Booked, created_at: 0 };
+    let seat = Seat { row: 3, number: 1, status: SeatStatus::Booked, created_at: 0, price: None };
     let order = OrderState {
         user_id: 7,
         show_id: 1,
@@ -129,6 +138,7 @@ fn cancelling_ends_when_the_installation_says() {
         created_at: 0,
         expires_at: None,
         version: 3,
+        card: None,
         seats: vec![seat],
     };
     for (before, expected) in [(60, None), (61, Some(BookingError::CancelTooLate))] {
@@ -150,7 +160,7 @@ fn cancelling_ends_when_the_installation_says() {
 
 #[test]
 fn a_refund_cancels_the_remaining_seats_and_is_possible_once() {
-    let seat = |row, status| Seat { row, number: row, status, created_at: 0 };
+    let seat = |row, status| Seat { row, number: row, status, created_at: 0, price: None };
     let order = OrderState {
         user_id: 7,
         show_id: 1,
@@ -158,6 +168,7 @@ fn a_refund_cancels_the_remaining_seats_and_is_possible_once() {
         created_at: 0,
         expires_at: None,
         version: 9,
+        card: None,
         seats: vec![seat(3, SeatStatus::Cancelled), seat(4, SeatStatus::Booked)],
     };
     let mut state = show(NOW - MINUTE, 5, &[4]);

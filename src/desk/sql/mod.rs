@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::records::{
     BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply,
-    OrderUpdate, RowId, SeatAt, SeenShow, ShowSeat, ShowUpdate, UserRoom,
+    OrderUpdate, PricedSeat, RepricedSeat, RowId, SeatAt, SeenShow, ShowSeat, ShowUpdate, UserRoom,
 };
 use crate::db::{Dialect, Statement, Value};
 
@@ -147,11 +147,14 @@ statements! {
     /// Ends for good the holds whose seats go to others, even if a clock is set back.
     end_holds: SeatAt::COLUMNS,
     delete_held: SeatAt::COLUMNS,
+    /// Gives held seats the prices of other ticket types.
+    reprice_seats: RepricedSeat::COLUMNS,
     confirm_seats: SeatAt::COLUMNS,
     cancel_seats: CancelledSeat::COLUMNS,
     insert_booking: &[],
     insert_bookings: NewBooking::COLUMNS,
     insert_booked_seats: BookedSeat::COLUMNS,
+    insert_priced_seats: PricedSeat::COLUMNS,
     /// Frees blocked seats: those that staff release, and those whose time has come when someone takes them.
     delete_blocked: RowId::COLUMNS,
     delete_blocked_details: RowId::COLUMNS,

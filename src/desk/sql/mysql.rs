@@ -11,7 +11,7 @@ pub const TEXTS: Texts = Texts {
         SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
-            s.unlisted_key,
+            s.unlisted_key, s.card_version_id,
             s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
             o.expires_at
         FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
@@ -22,7 +22,7 @@ pub const TEXTS: Texts = Texts {
         SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
-            s.unlisted_key,
+            s.unlisted_key, s.card_version_id,
             s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
             o.expires_at
         FROM {rows} AS d
@@ -41,9 +41,10 @@ pub const TEXTS: Texts = Texts {
         SELECT STRAIGHT_JOIN CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),
             s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
-            s.unlisted_key,
+            s.unlisted_key, s.card_version_id,
             s.seats_taken,
-            o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at
+            o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at,
+            b.price_id
         FROM {rows} AS d JOIN orders o ON o.id = d.id
         JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
         LEFT JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id",
@@ -128,6 +129,8 @@ pub const TEXTS: Texts = Texts {
     delete_held: "
         DELETE b FROM {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id STRAIGHT_JOIN orders o ON o.id = b.order_id
         WHERE b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at",
+    reprice_seats: "
+        UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id SET b.price_id = d.price WHERE b.status = 'held'",
     confirm_seats: "
         UPDATE {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id
         SET b.status = 'booked', b.created_at = d.at WHERE b.status = 'held'",
@@ -136,14 +139,17 @@ pub const TEXTS: Texts = Texts {
         SET b.status = 'cancelled', b.cancelled_at = d.at, b.cancelled_by = d.by_user
         WHERE b.status = 'booked'",
     insert_booking: "
-        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
-        VALUES (?, ?, ?, ?, ?, ?, ?)",
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id, price_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?, NULLIF(?, 0))",
     insert_bookings: "
-        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
-        SELECT d.id, d.user_id, d.show_id, d.seat, d.status, d.at, d.order_id FROM {rows} AS d",
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id, price_id)
+        SELECT d.id, d.user_id, d.show_id, d.seat, d.status, d.at, d.order_id, NULLIF(d.price, 0) FROM {rows} AS d",
     insert_booked_seats: "
         INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
         SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', CAST(? AS SIGNED), d.id FROM {rows} AS d",
+    insert_priced_seats: "
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id, price_id)
+        SELECT d.id, d.user_id, d.show_id, d.seat, 'booked', CAST(? AS SIGNED), d.id, d.price FROM {rows} AS d",
     delete_blocked: "
         DELETE b FROM {rows} AS d STRAIGHT_JOIN bookings b ON b.id = d.id WHERE b.status = 'blocked'",
     delete_blocked_details: "

@@ -9,7 +9,7 @@ pub const TEXTS: Texts = Texts {
     seat: "
         SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
-            s.unlisted_key,
+            s.unlisted_key, s.card_version_id,
             s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
             o.expires_at
         FROM shows s JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
@@ -19,7 +19,7 @@ pub const TEXTS: Texts = Texts {
     seats: "
         SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
-            s.unlisted_key,
+            s.unlisted_key, s.card_version_id,
             s.seats_taken, b.active_seat, b.id, b.status, b.release_at,
             o.expires_at
         FROM {rows} AS d
@@ -37,9 +37,10 @@ pub const TEXTS: Texts = Texts {
     orders: "
         SELECT 0, s.id, s.movie_id, m.title, c.name, s.date_time, s.total_seats, s.version, s.sales_open_at,
             s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.cancelled_at, s.plan_id, s.seat_version,
-            s.unlisted_key,
+            s.unlisted_key, s.card_version_id,
             s.seats_taken,
-            o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at
+            o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at,
+            b.price_id
         FROM {rows} AS d JOIN orders o ON o.id = d.id
         JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
         LEFT JOIN bookings b INDEXED BY bookings_of_an_order ON b.order_id = o.id",
@@ -114,6 +115,8 @@ pub const TEXTS: Texts = Texts {
         DELETE FROM bookings WHERE id IN
             (SELECT b.id FROM {rows} AS d JOIN bookings b ON b.id = d.id JOIN orders o ON o.id = b.order_id
              WHERE b.status = 'held' AND COALESCE(o.expires_at, 0) <= d.at)",
+    reprice_seats: "
+        UPDATE bookings AS b SET price_id = d.price FROM {rows} AS d WHERE b.id = d.id AND b.status = 'held'",
     confirm_seats: "
         UPDATE bookings AS b SET status = 'booked', created_at = d.at
         FROM {rows} AS d WHERE b.id = d.id AND b.status = 'held'",
@@ -121,10 +124,11 @@ pub const TEXTS: Texts = Texts {
         UPDATE bookings AS b SET status = 'cancelled', cancelled_at = d.at, cancelled_by = d.by_user
         FROM {rows} AS d WHERE b.id = d.id AND b.status = 'booked'",
     insert_booking: "
-        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id)
-        VALUES (?, ?, ?, ?, ?, ?, ?)",
+        INSERT INTO bookings (id, user_id, show_id, seat_number, status, created_at, order_id, price_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?, NULLIF(?, 0))",
     insert_bookings: "",
     insert_booked_seats: "",
+    insert_priced_seats: "",
     delete_blocked: "
         DELETE FROM bookings WHERE status = 'blocked' AND id IN (SELECT d.id FROM {rows} AS d)",
     delete_blocked_details: "

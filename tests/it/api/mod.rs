@@ -6,6 +6,7 @@ pub mod holds;
 mod idempotency;
 mod me;
 mod orders;
+mod prices;
 mod programme;
 mod reads;
 mod refusals;
@@ -23,6 +24,7 @@ pub fn tests() -> Vec<Test> {
         idempotency::tests(),
         me::tests(),
         orders::tests(),
+        prices::tests(),
         programme::tests(),
         reads::tests(),
         refusals::tests(),

@@ -43,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("desk", &["desk"]),
     ("caches and jobs", &["cache", "jobs", "search"]),
     ("db", &["db"]),
-    ("foundation", &["tasks", "telemetry", "text", "time"]),
+    ("foundation", &["money", "tasks", "telemetry", "text", "time"]),
 ];
 
 const STORES: &str = "stores";

@@ -411,6 +411,8 @@ fn order(error: BookingError) -> Refusal {
         | BookingError::TooFewTickets { .. }
         | BookingError::CompanionAlone { .. } => codes::TICKET_LIMIT,
         BookingError::PriceChanged { .. } => codes::PRICE_CHANGED,
+        BookingError::NoTill => codes::NO_TILL,
+        BookingError::NothingDue => codes::NOTHING_DUE,
     };
     let refusal = coded(StatusCode::CONFLICT, error.to_string(), code);
     match error {

@@ -47,6 +47,7 @@ pub mod state;
 pub mod tasks;
 pub mod telemetry;
 pub mod text;
+pub mod tills;
 pub mod time;
 pub mod web;
 

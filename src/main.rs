@@ -169,11 +169,19 @@ enum Command {
     /// Only into an empty database, or one that began with the sample data.
     LoadSampleData,
     /// Look for problems before going into production: settings, secret key, database, migrations, seat counts.
-    Check,
+    Check(CheckArgs),
     /// Print every setting with its meaning, its current value and where the value comes from. Secrets are hidden.
     Settings,
     /// Print the OpenAPI schema.
     Openapi(OpenapiArgs),
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// Also recompute the whole ledger: the numbers of its entries, the sums and hashes of closed days, and whether money
+    /// and seats agree. Takes some seconds for each million of entries.
+    #[arg(long)]
+    ledger: bool,
 }
 
 #[derive(Args)]
@@ -221,7 +229,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Backup { file } => commands::back_up(&config, &file).await,
             Command::ImportDjango { from, dry_run } => commands::import_django(&config, &from, dry_run).await,
             Command::LoadSampleData => commands::load_sample_data(&config).await,
-            Command::Check => commands::check::check(&config).await,
+            Command::Check(args) => commands::check::check(&config, args.ledger).await,
             Command::Settings => {
                 commands::settings(&config);
                 Ok(())

@@ -139,7 +139,7 @@ pub static BOOKINGS: Model = Model {
 async fn cancel(app: &App, by: &Staff, ids: &[i64]) -> Result<Report, SaveError> {
     let names = store::names(&app.db, ids).await?;
     let mut report = Report::default();
-    for (id, outcome) in staff::for_each(&app.desk, StaffAction::CancelBooking, ids).await {
+    for (id, outcome) in staff::for_each(&app.desk, StaffAction::CancelBooking, None, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, "Status", ["Booked", "Cancelled"], outcome);
     }

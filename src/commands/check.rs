@@ -8,9 +8,10 @@ use crate::bookings;
 use crate::config::Config;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::data::{sample, store as data};
-use crate::db::MigrationState;
+use crate::db::{Db, MigrationState};
 use crate::jobs::store;
 use crate::server;
+use crate::tills::checking;
 use crate::time::clock;
 
 enum Finding {
@@ -29,7 +30,7 @@ impl From<Result<&'static str, String>> for Finding {
 }
 
 /// Prints one line per finding; fails if one of them is wrong.
-pub async fn check(config: &Config) -> Result<(), Failure> {
+pub async fn check(config: &Config, with_ledger: bool) -> Result<(), Failure> {
     let mut findings = vec![Good("the settings can be read")];
     findings.push(secret(config).into());
     findings.push(if config.debug { Wrong("DEBUG is on".into()) } else { Good("DEBUG is off") });
@@ -38,7 +39,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
         let text = doubt.text.clone();
         findings.push(if doubt.is_mistake { Wrong(text) } else { Note(text) });
     }
-    let unreachable = check_database(config, &mut findings).await.err();
+    let unreachable = check_database(config, with_ledger, &mut findings).await.err();
     findings.extend(notes(config));
     findings.extend(server::too_few_files(server::raise_open_files(), config).map(Note));
     let bad = findings.iter().filter(|finding| matches!(finding, Wrong(_))).count();
@@ -70,7 +71,7 @@ fn hosts(config: &Config) -> Finding {
     }
 }
 
-async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+async fn check_database(config: &Config, with_ledger: bool, findings: &mut Vec<Finding>) -> Result<(), Failure> {
     let opened = async {
         let db = open_existing(config)?;
         let state = db.migration_state().await?;
@@ -100,6 +101,9 @@ async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<
     } else {
         Wrong(format!("the count of taken seats is wrong for these shows: {wrong:?}"))
     });
+    if with_ledger {
+        findings.extend(ledger(&db).await?);
+    }
     let public = sample::public_accounts(&db).await?;
     findings.push(if public.is_empty() {
         Good("no account has a password from the sample data")
@@ -115,6 +119,20 @@ async fn check_database(config: &Config, findings: &mut Vec<Finding>) -> Result<
         findings.push(Note("there is no administrator: `marquee createsuperuser` creates one".into()));
     }
     Ok(())
+}
+
+/// Recomputes the ledger.
+async fn ledger(db: &Db) -> Result<Vec<Finding>, Failure> {
+    let checked = checking::check(db).await?;
+    let (entries, days) = (checked.entries, checked.closed_days);
+    let count = Note(format!("the ledger has {entries} entries, and {days} days of tills are closed"));
+    let faults: Vec<Finding> = checked.faults.into_iter().map(|fault| Wrong(format!("ledger: {fault}"))).collect();
+    let rest = if faults.is_empty() {
+        vec![Good("the ledger agrees with its closed days and with the seats")]
+    } else {
+        faults
+    };
+    Ok([count].into_iter().chain(rest).collect())
 }
 
 /// Describes the background work: the jobs that failed, and those that are overdue, as all are while no server runs.

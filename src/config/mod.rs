@@ -244,6 +244,7 @@ impl Config {
             doubts: doubts::of_file(decouple),
             present: Vec::new(),
         };
+        config.limits.days = config.business_days();
         let contradictions = doubts::of_config(&config);
         config.doubts.extend(contradictions);
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
@@ -449,6 +450,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
             user_seats: self.if_given("SEATS_PER_USER"),
             cancel_before: self.if_given("CANCEL_UNTIL_MINUTES").map(|minutes| minutes * MINUTE),
             refuses_lone_seats: self.boolean("REFUSE_LONE_SEATS"),
+            ..Limits::default()
         }
     }
 

@@ -59,6 +59,7 @@ migrations![
     17 "0017_drop_orders_of_a_user" waits,
     18 "0018_programme",
     19 "0019_prices",
+    20 "0020_ledger",
 ];
 
 /// Checksums of former texts of migrations, by number. They made the same tables and rows, but took too long.

@@ -111,6 +111,11 @@ impl CardVersion {
         found.ok_or_else(|| BookingError::NoPrice { seat, category: category.to_owned() })
     }
 
+    /// Whether a ticket may cost nothing.
+    pub fn has_free_tickets(&self) -> bool {
+        self.prices.iter().any(|price| price.amount == 0)
+    }
+
     /// Returns the codes of the types that are sold.
     pub fn sold(&self, channel: Channel) -> Vec<&str> {
         self.types.iter().filter(|ticket| ticket.is_sold(channel)).map(|ticket| ticket.code.as_str()).collect()

@@ -1,6 +1,7 @@
 //! The requests that the desk takes.
 
 use super::idempotency::Key;
+use super::ledger::AtTill;
 use std::sync::Weak;
 
 /// Who sends a request of a customer.
@@ -89,6 +90,8 @@ pub enum Command {
     ByStaff {
         id: i64,
         action: StaffAction,
+        /// Where money is taken or returned, which an order with prices needs.
+        till: Option<AtTill>,
     },
 }
 
@@ -159,6 +162,8 @@ pub enum StaffAction {
     Pay,
     /// Records that the money was returned, and cancels the remaining seats of the order.
     Refund,
+    /// Records that the money for the cancelled seats of the order was returned.
+    RefundDue,
     /// Ends the hold.
     Release,
 }

@@ -80,6 +80,12 @@ pub enum BookingError {
     TooFewTickets { name: String, limit: i64 },
     #[error("Each ticket of the type {name} needs another ticket in the order.")]
     CompanionAlone { name: String },
+    /// Staff want to take or return money without a till that is open today.
+    #[error("No till is open. Open one first.")]
+    NoTill,
+    /// Nothing must be returned to the customer.
+    #[error("No refund is due for this order.")]
+    NothingDue,
     /// The order has another total than the customer has seen.
     #[error("The total has changed.")]
     PriceChanged { total: Option<i64> },

@@ -97,7 +97,7 @@ fn decode(reply: &str, kind: ReplyKind, code: impl Fn(i64) -> Option<String>) ->
             serde_json::to_string(&hold).ok()
         }
         OldReply::Order(id, status, created_at, fields) => {
-            let order = Order::of(id, status, created_at, bookings(fields), SeatDetail::of_number)?;
+            let order = Order::of((id, created_at), (status, None), bookings(fields), SeatDetail::of_number)?;
             serde_json::to_string(&Order { code: code(id)?, ..order }).ok()
         }
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::card::CardVersion;
 use super::command::{Command, ReplyKind, StaffAction};
 use super::idempotency::{self, Key, Stored};
+use super::ledger::OnlineTill;
 use super::plans::{Plans, SeatDetail, SeatPlan};
 use super::policy::{Limits, Sales};
 use super::prices::Cards;
@@ -49,6 +50,7 @@ pub struct ShowFacts {
 pub struct Kept {
     pub plans: Plans,
     pub cards: Cards,
+    pub online_till: OnlineTill,
 }
 
 /// Everything that a batch touches.
@@ -85,6 +87,7 @@ pub async fn load(
     loaded.read_seats(db, sql, commands).await?;
     loaded.read_cards(db, &kept.cards).await?;
     loaded.read_plans(db, &kept.plans, commands).await?;
+    loaded.read_money(db, sql, kept, commands, limits).await?;
     loaded.read_all_seats(db, sql, commands, limits).await?;
     loaded.read_usage(db, sql, commands, limits).await?;
     loaded.read_replies(db, sql, keys).await?;
@@ -96,9 +99,8 @@ fn named(commands: &[Command]) -> (Vec<RowId>, Vec<RowId>) {
     let (mut bookings, mut orders) = (Vec::new(), Vec::new());
     for command in commands {
         match *command {
-            Command::Cancel { booking_id: id, .. } | Command::ByStaff { id, action: StaffAction::CancelBooking } => {
-                bookings.push(RowId { id })
-            }
+            Command::Cancel { booking_id: id, .. }
+            | Command::ByStaff { id, action: StaffAction::CancelBooking, .. } => bookings.push(RowId { id }),
             Command::CancelOrder { order_id: id, .. }
             | Command::ByStaff { id, .. }
             | Command::Change { hold_id: id, .. }
@@ -244,6 +246,41 @@ impl Loaded {
         Ok(())
     }
 
+    /// Reads what decisions about money need: which tills are open, what orders to refund were paid with, and the online till
+    /// if a ticket may be free.
+    async fn read_money(
+        &mut self,
+        db: &Db,
+        sql: &Sql,
+        kept: &Kept,
+        commands: &[Command],
+        limits: &Limits,
+    ) -> Result<()> {
+        let (mut tills, mut refunded) = (Vec::new(), Vec::new());
+        for command in commands {
+            let Command::ByStaff { id, action, till } = command else { continue };
+            tills.extend(till.map(|till| RowId { id: till.till_day }));
+            if matches!(action, StaffAction::Refund | StaffAction::RefundDue) {
+                refunded.push(RowId { id: *id });
+            }
+        }
+        if !tills.is_empty() {
+            let open: Vec<(i64,)> = db.query(sql.open_tills.sql, vec![each_once(&mut tills)]).await?;
+            self.state.open_tills.extend(open.into_iter().map(|(id,)| id));
+        }
+        if !refunded.is_empty() {
+            let paid: Vec<(i64,)> = db.query(sql.paid_seats.sql, vec![each_once(&mut refunded)]).await?;
+            self.state.paid_seats.extend(paid.into_iter().map(|(row,)| row));
+        }
+        let cards = self.shows.values().filter_map(|facts| facts.card.as_ref());
+        let mut cards = cards.chain(self.state.orders.values().filter_map(|order| order.card.as_ref()));
+        if let Some(card) = cards.find(|card| card.has_free_tickets()) {
+            let day = limits.days.of(self.now).to_string();
+            self.state.online_till = Some(kept.online_till.of_day(db, &day, &card.currency, self.now).await?);
+        }
+        Ok(())
+    }
+
     async fn read_usage(&mut self, db: &Db, sql: &Sql, commands: &[Command], limits: &Limits) -> Result<()> {
         let mut users: Vec<(i64, i64)> = commands.iter().filter_map(|command| self.limited(command, limits)).collect();
         if users.is_empty() {
@@ -349,11 +386,13 @@ impl Loaded {
             expires_at,
             version,
             card: None,
+            refund_due: 0,
             seats: Vec::new(),
         });
         let (row_id, number): (Option<i64>, Option<i64>) = (row.take()?, row.take()?);
         let (status, created_at): (Option<String>, Option<i64>) = (row.take()?, row.take()?);
         let price = row.take()?;
+        order.refund_due = row.take::<Option<i64>>()?.unwrap_or_default();
         if let (Some(row), Some(number), Some(status), Some(created_at)) = (row_id, number, status, created_at) {
             let status = match status.as_str() {
                 "held" => SeatStatus::Held,

@@ -18,6 +18,7 @@ pub mod error;
 pub mod id_blocks;
 pub mod idempotency;
 mod lane;
+pub mod ledger;
 pub mod load;
 pub mod order_status;
 pub mod outcome;
@@ -51,6 +52,7 @@ use self::error::BookingError;
 use self::id_blocks::IdBlocks;
 use self::idempotency::Key;
 use self::lane::{Lane, QUEUE};
+use self::ledger::AtTill;
 use self::load::{Kept, Loaded};
 use self::outcome::{Outcome, Success};
 use self::plans::Plans;
@@ -320,12 +322,18 @@ impl Desk {
         self.ask(Command::CancelOrder { user_id: from.user_id, order_id, seats }, from, Receipt::order).await
     }
 
-    /// Does something to anyone's booking, order or hold, at any time.
+    /// Does something to anyone's booking, order or hold, at any time. `till` is where money is taken or returned.
     ///
     /// # Errors
     /// See [`Desk::book`].
-    pub async fn by_staff(&self, action: StaffAction, id: i64, client: Weak<()>) -> Result<(), BookingError> {
-        self.for_staff(Command::ByStaff { id, action }, client).await
+    pub async fn by_staff(
+        &self,
+        action: StaffAction,
+        id: i64,
+        till: Option<AtTill>,
+        client: Weak<()>,
+    ) -> Result<(), BookingError> {
+        self.for_staff(Command::ByStaff { id, action, till }, client).await
     }
 
     /// Blocks all of these seats of a show, or none.

@@ -1,6 +1,10 @@
 //! The rules of sale that an installation and a show can set.
 
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+
 use super::error::BookingError;
+use crate::time::cinema::BusinessDays;
 
 /// The limits of an installation. Times are in microseconds; `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Limits {
     pub cancel_before: Option<i64>,
     /// Whether a hold may not leave a single free seat.
     pub refuses_lone_seats: bool,
+    /// The business days, to which the entries of the ledger belong.
+    pub days: BusinessDays,
 }
 
 const MINUTE: i64 = 60 * 1_000_000;
@@ -46,6 +52,7 @@ impl Default for Limits {
             user_seats: None,
             cancel_before: None,
             refuses_lone_seats: false,
+            days: BusinessDays { zone: TimeZone::UTC, starts_at: Time::constant(5, 0, 0, 0) },
         }
     }
 }

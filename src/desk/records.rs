@@ -144,6 +144,43 @@ records! {
         price: i64,
     }
 
+    /// A till's business day that gets this many more entries.
+    pub struct TillUpdate {
+        id: i64,
+        entries: i64,
+    }
+
+    /// An entry of the ledger about a ticket. `back` is how many entries of its till's day follow it in this batch.
+    pub struct NewEntry {
+        till_day: i64,
+        back: i64,
+        kind: &'static str,
+        act_id: i64,
+        method: &'static str,
+        amount: i64,
+        tax_rate: i64,
+        tax: i64,
+        reported: i64,
+        admissions: i64,
+        currency: String,
+        order_id: i64,
+        booking_id: i64,
+        show_id: i64,
+        seat: i64,
+        price_id: i64,
+        type_code: String,
+        show_day: String,
+        /// [`STAFF`] if nobody of the staff did it.
+        staff: i64,
+        at: i64,
+    }
+
+    /// What must be returned for an order from now on.
+    pub struct DueRefund {
+        order_id: i64,
+        amount: i64,
+    }
+
     /// A held row of `bookings` whose ticket type changes.
     #[derive(PartialOrd, Ord)]
     pub struct RepricedSeat {

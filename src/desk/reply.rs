@@ -140,10 +140,11 @@ impl Receipt {
         let is_left =
             |seat: &TicketDetail| bookings.iter().any(|one| one.seat_number == seat.seat && one.status == "booked");
         let seat_details = self.details.iter().filter(|seat| is_left(seat)).cloned().collect();
+        let refund_due = Some(self.order.refund_due).filter(|due| *due > 0);
         Order {
             id: self.id,
             code: self.code,
-            status: self.order.status.name().to_owned(),
+            status: shown_status(self.order.status.name().to_owned(), refund_due),
             show: self.show_id,
             movie_title: self.movie_title,
             screen_name: self.screen_name,
@@ -154,6 +155,7 @@ impl Receipt {
             bookings,
             total: self.order.total(),
             tax: self.order.tax(),
+            refund_due,
             currency: self.order.card.as_ref().map(|card| card.currency.clone()),
             created_at: self.order.created_at,
         }
@@ -379,9 +381,11 @@ pub struct Order {
     /// The code to show at the counter. Letter case and the dash are ignored.
     #[schema(min_length = 10)]
     pub code: String,
-    /// `awaiting_payment`, `paid`, `cancelled` or `refunded`; other values may be added. Seats of a paid order can be
-    /// cancelled; it stays paid until it is refunded.
-    #[schema(extensions(("x-extensible-enum" = json!(["awaiting_payment", "paid", "cancelled", "refunded"]))))]
+    /// `awaiting_payment`, `paid`, `refund_due`, `cancelled` or `refunded`; other values may be added. Seats of a paid order can
+    /// be cancelled; if they had a price, a refund is due until the money was returned.
+    #[schema(extensions(("x-extensible-enum" = json!([
+        "awaiting_payment", "paid", "refund_due", "cancelled", "refunded"
+    ]))))]
     pub status: String,
     /// The id of the show.
     #[schema(minimum = 1)]
@@ -409,6 +413,9 @@ pub struct Order {
     /// The tax that is included in the total.
     #[schema(required = true)]
     pub tax: Option<i64>,
+    /// What the cinema owes the customer for cancelled seats, to be returned at the counter. Null if nothing.
+    #[schema(required = true)]
+    pub refund_due: Option<i64>,
     /// A code of ISO 4217.
     #[schema(required = true)]
     pub currency: Option<String>,
@@ -418,13 +425,17 @@ pub struct Order {
     pub created_at: i64,
 }
 
+/// Returns the status of an order that clients see: a paid order of which money must be returned is not just paid.
+fn shown_status(status: String, refund_due: Option<i64>) -> String {
+    if refund_due.is_some() { "refund_due".to_owned() } else { status }
+}
+
 impl Order {
     /// Returns the order with these bookings, still without a code and the time until which they can be cancelled; `None`
     /// if there are no bookings.
     pub fn of(
-        id: i64,
-        status: String,
-        created_at: i64,
+        (id, created_at): (i64, i64),
+        (status, refund_due): (String, Option<i64>),
         mut bookings: Vec<Booking>,
         describe: impl Fn(i64) -> SeatDetail,
     ) -> Option<Order> {
@@ -448,7 +459,7 @@ impl Order {
         Some(Order {
             id,
             code: String::new(),
-            status,
+            status: shown_status(status, refund_due),
             show: first.show,
             movie_title: first.movie_title.clone(),
             screen_name: first.screen_name.clone(),
@@ -457,6 +468,7 @@ impl Order {
             seat_details: left().map(ticket).collect(),
             total: sum(|one| one.price),
             tax: sum(|one| one.tax),
+            refund_due,
             seats,
             currency,
             bookings,

@@ -1,6 +1,6 @@
 //! What the rules know of shows, seats, holds and orders.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use seating::layout::Layout;
@@ -132,6 +132,8 @@ pub struct OrderState {
     pub version: i64,
     /// The version of the price card by which all of its seats are sold; `None` if they have no price.
     pub card: Option<Arc<CardVersion>>,
+    /// What must be returned to the customer for cancelled seats, in minor units.
+    pub refund_due: i64,
     /// Ordered by number, each once.
     pub seats: Vec<Seat>,
 }
@@ -212,6 +214,12 @@ pub struct State {
     /// The orders of bookings that are to be cancelled, by booking.
     pub orders_of_bookings: HashMap<i64, i64>,
     pub orders: HashMap<i64, OrderState>,
+    /// The business days of tills that are open, by id.
+    pub open_tills: HashSet<i64>,
+    /// Where free tickets are recorded that customers confirm themselves, if the batch may issue some.
+    pub online_till: Option<i64>,
+    /// The rows of seats that were paid for and not refunded, of orders that may be refunded.
+    pub paid_seats: HashSet<i64>,
     /// By user and show.
     pub usage: HashMap<(i64, i64), Usage>,
 }

@@ -1,14 +1,16 @@
 //! Writes a batch as one transaction.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use super::idempotency::Key;
+use super::ledger::TicketEntry;
 use super::load::Loaded;
 use super::policy::Limits;
 use super::records::{
-    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, NEVER, NO_PRICE, NewBooking, NewOrder, NewReply, OldReply,
-    OrderUpdate, PricedSeat, RepricedSeat, RowId, STAFF, SeatAt, SeenShow, ShowUpdate, UserRoom,
+    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, DueRefund, NEVER, NO_PRICE, NewBooking, NewEntry, NewOrder,
+    NewReply, OldReply, OrderUpdate, PricedSeat, RepricedSeat, RowId, STAFF, SeatAt, SeenShow, ShowUpdate, TillUpdate,
+    UserRoom,
 };
 use super::rules::Changes;
 use super::sql::Sql;
@@ -32,6 +34,10 @@ pub struct Change {
     /// Held rows whose ticket types change.
     pub repriced: Vec<RepricedSeat>,
     pub confirmed: Vec<SeatAt>,
+    pub tills: Vec<TillUpdate>,
+    pub entries: Vec<NewEntry>,
+    /// The refunds due for orders for which they change.
+    pub due: Vec<DueRefund>,
     pub cancelled: Vec<CancelledSeat>,
     pub new_bookings: Vec<NewBooking>,
     pub blocked: Vec<BlockedSeat>,
@@ -99,6 +105,7 @@ impl Change {
         }));
         change.repriced.extend(changes.repriced.iter().map(|(id, price)| RepricedSeat { id: *id, price: *price }));
         change.add_blocks(loaded, changes, new);
+        change.add_entries(loaded, changes, new, limits);
         change.sort();
         change
     }
@@ -131,6 +138,43 @@ impl Change {
                 }),
             }
         }
+    }
+
+    /// Adds the entries of the ledger, and the refunds that are due.
+    fn add_entries(&mut self, loaded: &Loaded, changes: &Changes, new: &Range<i64>, limits: &Limits) {
+        let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+        for entry in changes.entries.iter().rev() {
+            let back = counts.entry(entry.at.till_day).or_default();
+            let TicketEntry { at, kind, sign, price, .. } = entry;
+            self.entries.push(NewEntry {
+                till_day: at.till_day,
+                back: *back,
+                kind: kind.name(),
+                act_id: id_of(entry.act_id, new),
+                method: at.method.name(),
+                amount: sign * price.amount,
+                tax_rate: price.tax_rate,
+                tax: sign * price.tax,
+                reported: sign * price.reported,
+                admissions: *sign,
+                currency: entry.currency.clone(),
+                order_id: id_of(entry.order_id, new),
+                booking_id: id_of(entry.row, new),
+                show_id: entry.show_id,
+                seat: entry.seat,
+                price_id: price.id,
+                type_code: price.type_code.clone(),
+                show_day: limits.days.of(loaded.shows[&entry.show_id].date_time).to_string(),
+                staff: at.staff.unwrap_or(STAFF),
+                at: self.now,
+            });
+            *back += 1;
+        }
+        self.entries.reverse();
+        self.tills.extend(counts.into_iter().map(|(id, entries)| TillUpdate { id, entries }));
+        let due = |id: &i64| loaded.state.orders.get(id).map_or(0, |order| order.refund_due);
+        let changed = changes.orders.iter().filter(|(id, order)| order.refund_due != due(id));
+        self.due.extend(changed.map(|(id, order)| DueRefund { order_id: *id, amount: order.refund_due }));
     }
 
     /// Adds the seats that become blocked, and the blocked ones that become free.
@@ -232,6 +276,11 @@ pub fn statements(dialect: Dialect, sql: &Sql, change: &Change) -> Vec<Statement
     statements.extend(inserting_bookings(dialect, sql, change));
     statements.extend(sql.insert_blocked.changing_all(&change.blocked));
     statements.extend(sql.insert_blocked_details.changing_all(&change.blocked));
+    statements.extend(sql.delete_due.changing_some(&change.due));
+    statements.extend(sql.insert_due.changing_some(&change.due));
+    // Tills come after shows, in the order of their ids, so that two batches can't wait for each other.
+    statements.extend(sql.update_tills.changing_all(&change.tills));
+    statements.extend(sql.insert_entries.changing_all(&change.entries));
     statements.extend(sql.delete_keys.changing_some(&change.expired_replies));
     statements.extend(sql.insert_replies.changing_some(&change.new_replies));
     statements

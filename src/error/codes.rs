@@ -51,6 +51,8 @@ codes! {
     NO_PRICE = "no_price", 409, "A seat is not sold with this ticket type.";
     TICKET_LIMIT = "ticket_limit", 409, "An order can't have as many or as few tickets of a type, or a companion's ticket without another one.";
     PRICE_CHANGED = "price_changed", 409, "The total is not `expected_total`; `total` has it.";
+    NO_TILL = "no_till", 409, "No till is open; only in the panel.";
+    NOTHING_DUE = "nothing_due", 409, "No refund is due for the order; only in the panel.";
     HOLD_EXPIRED = "hold_expired", 409, "The hold has expired; its seats are available to everyone.";
     HOLD_CONFIRMED = "hold_confirmed", 409, "The hold is already an order; `order` has its code.";
     HOLD_LIMIT_TIME = "hold_limit_time", 409, "The hold can't be extended any further.";

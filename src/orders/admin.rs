@@ -227,7 +227,7 @@ async fn act(app: &App, by: &Staff, action: StaffAction, change: [&str; 2], ids:
     let booked = if because.is_empty() { Vec::new() } else { booked_in_orders(&app.db, ids).await? };
     let field = if action == StaffAction::CancelOrder { "Seats" } else { "Status" };
     let mut report = Report::default();
-    for (id, outcome) in staff::for_each(&app.desk, action, ids).await {
+    for (id, outcome) in staff::for_each(&app.desk, action, None, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, field, change, outcome);
     }

@@ -14,11 +14,12 @@ struct Head {
     id: i64,
     created_at: i64,
     status: String,
+    refund_due: Option<i64>,
 }
 
 impl FromRow for Head {
     fn from_row(mut row: Row) -> Result<Self> {
-        Ok(Head { id: row.take()?, created_at: row.take()?, status: row.take()? })
+        Ok(Head { id: row.take()?, created_at: row.take()?, status: row.take()?, refund_due: row.take()? })
     }
 }
 
@@ -29,7 +30,7 @@ pub async fn orders_of(db: &Db, plans: &Plans, user_id: i64, behind: (i64, i64),
     let dialect = db.dialect();
     // Direct orders are found by their bookings, see the migration 0016.
     let sql = format!(
-        "SELECT id, created_at, status FROM (
+        "SELECT own.id, own.created_at, own.status, r.amount FROM (
             SELECT * FROM (
                 SELECT o.id, o.created_at, o.status FROM orders o {}
                 WHERE o.indexed_user = ? AND o.status <> 'held'
@@ -39,7 +40,7 @@ pub async fn orders_of(db: &Db, plans: &Plans, user_id: i64, behind: (i64, i64),
                 SELECT {} o.id, o.created_at, o.status FROM bookings b {} JOIN orders o ON o.id = b.id AND o.is_direct = 1
                 WHERE b.user_id = ? AND b.created_at <= ? AND (b.created_at < ? OR b.id < ?)
                 ORDER BY b.created_at DESC, b.id DESC LIMIT ?) direct
-         ) own ORDER BY created_at DESC, id DESC LIMIT ?",
+         ) own LEFT JOIN refunds_due r ON r.order_id = own.id ORDER BY own.created_at DESC, own.id DESC LIMIT ?",
         dialect.by_index("indirect_orders_of_a_user"),
         dialect.in_order(),
         dialect.by_index("bookings_of_a_user"),
@@ -52,8 +53,8 @@ pub async fn orders_of(db: &Db, plans: &Plans, user_id: i64, behind: (i64, i64),
 
 /// Returns the order of a user with this id.
 pub async fn order_of(db: &Db, plans: &Plans, user_id: i64, id: i64) -> Result<Option<Order>> {
-    let sql =
-        "SELECT o.id, o.created_at, o.status FROM orders o WHERE o.user_id = ? AND o.status <> 'held' AND o.id = ?";
+    let sql = "SELECT o.id, o.created_at, o.status, r.amount FROM orders o LEFT JOIN refunds_due r ON r.order_id = o.id
+               WHERE o.user_id = ? AND o.status <> 'held' AND o.id = ?";
     let heads: Vec<Head> = db.query(sql, vec![user_id.into(), id.into()]).await?;
     Ok(whole(db, plans, heads).await?.pop())
 }
@@ -83,7 +84,7 @@ async fn whole(db: &Db, plans: &Plans, heads: Vec<Head>) -> Result<Vec<Order>> {
     let order = |head: Head| {
         let (plan, bookings) = bookings.remove(&head.id)?;
         let describe = |seat: i64| plan.as_ref().map_or_else(|| SeatDetail::of_number(seat), |plan| plan.seat(seat));
-        Order::of(head.id, head.status, head.created_at, bookings, describe)
+        Order::of((head.id, head.created_at), (head.status, head.refund_due), bookings, describe)
     };
     Ok(heads.into_iter().filter_map(order).collect())
 }

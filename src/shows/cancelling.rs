@@ -69,7 +69,7 @@ async fn end_bookings(app: &App, show: &StoredShow) -> Ended {
         };
         for (act, ids) in [(StaffAction::CancelBooking, bookings), (StaffAction::Release, holds)] {
             for some in ids.chunks(TOGETHER) {
-                for (id, outcome) in staff::for_each(&app.desk, act, some).await {
+                for (id, outcome) in staff::for_each(&app.desk, act, None, some).await {
                     match outcome {
                         Ok(()) if act == StaffAction::CancelBooking => ended.cancelled.push(id),
                         Ok(()) => {}

@@ -65,7 +65,7 @@ pub fn with_offset(micros: i64, zone: &TimeZone) -> String {
 
 /// The business days of the cinema: each begins at the same local time, and ends when the next one begins. A show after
 /// midnight belongs to the day before.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusinessDays {
     pub zone: TimeZone,
     pub starts_at: Time,

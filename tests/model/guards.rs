@@ -2,8 +2,8 @@
 
 use marquee::db::{Dialect, Value};
 use marquee::desk::records::{
-    BlockedSeat, CancelledSeat, NEVER, NO_PRICE, NewBooking, NewOrder, NewReply, OldReply, OrderUpdate, RepricedSeat,
-    RowId, SeatAt, SeenShow, ShowUpdate, UserRoom,
+    BlockedSeat, CancelledSeat, DueRefund, NEVER, NO_PRICE, NewBooking, NewEntry, NewOrder, NewReply, OldReply,
+    OrderUpdate, RepricedSeat, RowId, SeatAt, SeenShow, ShowUpdate, TillUpdate, UserRoom,
 };
 use marquee::desk::sql::{Named, Sql};
 use marquee::desk::write::{self, Change};
@@ -52,14 +52,18 @@ pub enum Guard {
     CountUnblocked,
     NotRetired,
     CountDetails,
+    // update_tills
+    TillOpen,
+    CountTills,
     // delete_keys
     ReplyIsOld,
     // The unique keys of the schema.
+    OneEntryPerNumber,
     OneHolderPerSeat,
     OneReplyPerKey,
 }
 
-pub const ALL: [Guard; 34] = [
+pub const ALL: [Guard; 37] = [
     Guard::Capacity,
     Guard::Start,
     Guard::ShowVersion,
@@ -91,7 +95,10 @@ pub const ALL: [Guard; 34] = [
     Guard::CountUnblocked,
     Guard::NotRetired,
     Guard::CountDetails,
+    Guard::TillOpen,
+    Guard::CountTills,
     Guard::ReplyIsOld,
+    Guard::OneEntryPerNumber,
     Guard::OneHolderPerSeat,
     Guard::OneReplyPerKey,
 ];
@@ -117,7 +124,7 @@ struct Modelled {
 
 const NO_TEXT: &str = "";
 
-const STATEMENTS: [Modelled; 23] = [
+const STATEMENTS: [Modelled; 27] = [
     Modelled {
         name: "update_show",
         count: Count::Guard(Guard::CountShows),
@@ -233,6 +240,14 @@ const STATEMENTS: [Modelled; 23] = [
     },
     Modelled { name: "insert_blocked", count: Count::Always, guards: &[] },
     Modelled { name: "insert_blocked_details", count: Count::Always, guards: &[] },
+    Modelled { name: "delete_due", count: Count::Unknown, guards: &[] },
+    Modelled { name: "insert_due", count: Count::Unknown, guards: &[] },
+    Modelled {
+        name: "update_tills",
+        count: Count::Guard(Guard::CountTills),
+        guards: &[(Guard::TillOpen, "AND t.closed_at IS NULL", "WHERE t.closed_at IS NULL")],
+    },
+    Modelled { name: "insert_entries", count: Count::Always, guards: &[] },
     Modelled {
         name: "delete_keys",
         count: Count::Unknown,
@@ -242,7 +257,17 @@ const STATEMENTS: [Modelled; 23] = [
 ];
 
 /// The unique keys of the schema, in each engine's syntax.
-const KEYS: [(Guard, &str, &str); 4] = [
+const KEYS: [(Guard, &str, &str); 6] = [
+    (
+        Guard::OneEntryPerNumber,
+        include_str!("../../migrations/sqlite/0020_ledger.sql"),
+        "PRIMARY KEY (till_day_id, number)",
+    ),
+    (
+        Guard::OneEntryPerNumber,
+        include_str!("../../migrations/mysql/0020_ledger.sql"),
+        "PRIMARY KEY (till_day_id, number)",
+    ),
     (
         Guard::OneHolderPerSeat,
         include_str!("../../migrations/sqlite/0009_every_booking_has_an_order.sql"),
@@ -293,6 +318,31 @@ fn new_bookings(rows: i64) -> Vec<NewBooking> {
         |(id, price)| NewBooking { id, user_id, show_id, seat: 59, status: "booked", at: 1, order_id: id, price };
     let booked = (101..=100 + rows).filter(|_| rows > 1).flat_map(|id| [(id, NO_PRICE), (100 + id, 61)]);
     (1..=rows).map(held).chain(booked.map(direct)).collect()
+}
+
+fn entry(back: i64) -> NewEntry {
+    NewEntry {
+        till_day: 1,
+        back,
+        kind: "payment",
+        act_id: 1,
+        method: "cash",
+        amount: 1,
+        tax_rate: 1,
+        tax: 1,
+        reported: 1,
+        admissions: 1,
+        currency: String::new(),
+        order_id: 1,
+        booking_id: 1,
+        show_id: 1,
+        seat: 1,
+        price_id: 1,
+        type_code: String::new(),
+        show_day: String::new(),
+        staff: 1,
+        at: 1,
+    }
 }
 
 /// A change that uses every statement, with this many rows of each kind. No two numbers of a show's row are the same.
@@ -358,6 +408,9 @@ fn everything(rows: i64) -> Change {
         new_replies: ids()
             .map(|key_low| NewReply { key_high: 1, key_low, payload: 1, status: 201, body: String::new(), at: 1 })
             .collect(),
+        tills: ids().map(|id| TillUpdate { id, entries: 1 }).collect(),
+        entries: ids().map(entry).collect(),
+        due: ids().map(|order_id| DueRefund { order_id, amount: 1 }).collect(),
         expired_replies: ids().map(|key_low| OldReply { key_high: 1, key_low, created_at: 1 }).collect(),
         now: 1,
     }

@@ -13,7 +13,7 @@ use seating::best::{Wish, find_best};
 use seating::lone::{Verdict, check_selection};
 use seating::play::{self, judge};
 
-use crate::database::{Database, Refused, Row, card};
+use crate::database::{Database, Row, card};
 use crate::guards::Guard;
 use crate::load::{self, Read};
 use crate::shared::Shared;
@@ -21,6 +21,7 @@ use crate::world::{
     Answer, Batch, CODES, Memory, Missing, Model, Name, Orders, Progress, Remembered, Request, Stage, Work, World,
     answer, first_id, hold_of, show_of, user,
 };
+use crate::writing::Refused;
 
 /// A refused batch would have been written for one of its two shows.
 pub const ONE_OF_TWO_SHOWS: &str = "one show's guard refused both shows";

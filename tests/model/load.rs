@@ -16,6 +16,7 @@ pub enum Read {
     Orders,
     Seats,
     AllSeats,
+    Money,
     Usage,
     Replies,
 }
@@ -37,6 +38,7 @@ pub fn reads(commands: &[Command], keys: &[Option<Key>], limits: &Limits) -> Vec
             Read::AllSeats,
             any(|command| matches!(command, HoldBest { .. })) || limits.refuses_lone_seats && any(is_hold),
         ),
+        (Read::Money, any(|command| matches!(command, ByStaff { till: Some(_), .. }))),
         (Read::Usage, any(is_hold) || limits.user_seats.is_some()),
         (Read::Replies, keys.iter().any(Option::is_some)),
     ]
@@ -55,6 +57,7 @@ pub fn load(found: &[(Read, Shared<Database>)], commands: &[Command], keys: &[Ke
             Read::Orders => loading.read_orders(database),
             Read::Seats => loading.read_seats(database),
             Read::AllSeats => loading.read_all_seats(database),
+            Read::Money => loading.read_money(database),
             Read::Usage => loading.read_usage(database),
             Read::Replies => loading.read_replies(database, keys),
         }
@@ -84,8 +87,8 @@ impl Loading<'_> {
 
     fn read_bookings(&mut self, database: &Database) {
         for command in self.commands {
-            let (Command::Cancel { booking_id: id, .. } | Command::ByStaff { id, action: StaffAction::CancelBooking }) =
-                command
+            let (Command::Cancel { booking_id: id, .. }
+            | Command::ByStaff { id, action: StaffAction::CancelBooking, .. }) = command
             else {
                 continue;
             };
@@ -99,7 +102,8 @@ impl Loading<'_> {
     fn read_orders(&mut self, database: &Database) {
         let named = |command: &Command| match command {
             command if command.show().is_some() => None,
-            Command::Cancel { booking_id: id, .. } | Command::ByStaff { id, action: StaffAction::CancelBooking } => {
+            Command::Cancel { booking_id: id, .. }
+            | Command::ByStaff { id, action: StaffAction::CancelBooking, .. } => {
                 self.loaded.state.orders_of_bookings.get(id).copied()
             }
             _ => Some(command.subject()),
@@ -146,6 +150,18 @@ impl Loading<'_> {
             if let Some((id, show)) = show_id.and_then(|id| Some((id, self.loaded.state.shows.get_mut(&id)?))) {
                 show.holders.extend(database.read_holders(id));
                 show.seating = Some(database.seating(id, self.loaded.now));
+            }
+        }
+    }
+
+    fn read_money(&mut self, database: &Database) {
+        let state = &mut self.loaded.state;
+        state.open_tills.extend(database.closed_with.is_none().then_some(1));
+        // Each price of the model is above zero, so a seat was paid for and not refunded if its amounts add up to more.
+        for entry in &database.ledger {
+            let of_row = database.ledger.iter().filter(|other| other.row == entry.row);
+            if of_row.map(|other| other.amount).sum::<i64>() > 0 {
+                state.paid_seats.insert(entry.row);
             }
         }
     }

@@ -14,6 +14,7 @@ mod promises;
 mod search;
 mod shared;
 mod world;
+mod writing;
 
 use std::collections::BTreeSet;
 
@@ -140,6 +141,13 @@ fn promises_are_kept_while_prices_change() {
     is_kept("prices", &prices(), &["booked", "held", "expired", TAKEN, EXPIRED, CONFIRMED, changed]);
 }
 
+#[test]
+fn promises_are_kept_for_money() {
+    let reached =
+        ["paid", "refunded", "cancelled", "No till is open. Open one first.", "No refund is due for this order."];
+    is_kept("money", &money(), &reached);
+}
+
 /// A missing part, the model that detects it, and the promise that is broken.
 type Broken = (Missing, fn() -> Model, &'static str);
 
@@ -169,7 +177,7 @@ const COMPLETE: &str = "a hold or an order is complete";
 type Needed = (Guard, fn() -> Model, &'static str);
 
 /// The guards that others don't back up.
-const NEEDED: [Needed; 22] = [
+const NEEDED: [Needed; 24] = [
     (Guard::Capacity, clock_set_back, "nobody has a seat beyond the capacity"),
     (Guard::ShowVersion, free_seats, "no order has more seats than allowed"),
     (Guard::CountShows, two_shows, COUNT),
@@ -189,6 +197,8 @@ const NEEDED: [Needed; 22] = [
     (Guard::DeletedHeld, without_a_clock, COUNT),
     (Guard::NotRetired, retired, RETIRED),
     (Guard::CountDetails, retired, RETIRED),
+    (Guard::CountTills, money, "entries have numbers without gaps"),
+    (Guard::TillOpen, money, "a closed till gets no entries"),
     (Guard::ReplyIsOld, keys, "a request is executed once"),
     (Guard::OneHolderPerSeat, free_seats, ONE_HOLDER),
     (Guard::OneReplyPerKey, keys, "a request is executed once"),
@@ -300,9 +310,13 @@ const REDUNDANT: [Redundant; 10] = [
 ];
 
 /// Guards that never decide: a blocked row gets no other status, and its id is not used again; the rows of a hold change
-/// with its version.
-const NEVER_DECIDE: [(Guard, fn() -> Model); 3] =
-    [(Guard::Blocked, released_twice), (Guard::RepriceHeld, prices), (Guard::CountRepriced, prices)];
+/// with its version; and the numbers of entries are counted under a lock.
+const NEVER_DECIDE: [(Guard, fn() -> Model); 4] = [
+    (Guard::Blocked, released_twice),
+    (Guard::RepriceHeld, prices),
+    (Guard::CountRepriced, prices),
+    (Guard::OneEntryPerNumber, money),
+];
 
 #[test]
 fn redundant_guards_are_not_missed_alone() {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use marquee::desk::command::{BestWish, Block, BlockKind, Command, StaffAction};
 use marquee::desk::idempotency::{Key, LIFETIME};
+use marquee::desk::ledger::{AtTill, Method};
 use marquee::desk::policy::Limits;
 use marquee::desk::records::STAFF;
 
@@ -66,7 +67,7 @@ fn cancel_order(user_id: i64, order_id: i64, seats: &[i64]) -> Request {
 }
 
 fn by_staff(action: StaffAction, id: i64) -> Request {
-    of(Command::ByStaff { id, action })
+    of(Command::ByStaff { id, action, till: None })
 }
 
 fn hold_best(user_id: i64, seats: usize) -> Request {
@@ -121,6 +122,10 @@ fn empty(total_seats: i64) -> Database {
         rows: BTreeMap::new(),
         orders: BTreeMap::new(),
         kinds: BTreeMap::new(),
+        due: BTreeMap::new(),
+        entries: 0,
+        closed_with: None,
+        ledger: Vec::new(),
         keys: BTreeMap::new(),
     }
 }
@@ -177,7 +182,7 @@ fn model(first: Database, menu: Vec<Request>) -> Model {
 }
 
 fn staff(show: i64, total_seats: i64, order_limit: i64) -> Option<StaffChange> {
-    Some(StaffChange { show, total_seats, order_limit, starts: None, card: None })
+    Some(StaffChange { show, total_seats, order_limit, starts: None, card: None, closes_till: false })
 }
 
 /// Everyone wants the same seats; lanes remember the rows they have read.
@@ -307,7 +312,8 @@ pub fn without_a_clock() -> Model {
 
 /// Staff move the start of a show to time 2 that lanes remember with its old start.
 pub fn start_moved() -> Model {
-    let change = StaffChange { show: SHOW, total_seats: 3, order_limit: 9, starts: Some(2), card: None };
+    let change =
+        StaffChange { show: SHOW, total_seats: 3, order_limit: 9, starts: Some(2), card: None, closes_till: false };
     let menu = vec![book(ANN, &[1]), book(BEN, &[2])];
     Model { remembers: true, staff: Some(change), until: 2, ..model(empty(3), menu) }
 }
@@ -418,6 +424,29 @@ pub fn prices() -> Model {
         book(BEN, &[3]),
         hold(BEN, &[3]),
     ];
-    let dearer = StaffChange { show: SHOW, total_seats: 3, order_limit: 9, starts: None, card: Some(2) };
+    let dearer =
+        StaffChange { show: SHOW, total_seats: 3, order_limit: 9, starts: None, card: Some(2), closes_till: false };
     Model { remembers: true, staff: Some(dearer), until: 2, ..model(first, menu) }
+}
+
+/// Ann has an order of an adult and a child that she pays, gets back or cancels, while others sell and the till is closed.
+pub fn money() -> Model {
+    let mut first = booked();
+    first.shows.get_mut(&SHOW).expect("a show").card = Some(1);
+    for (id, price) in [(11, 11), (12, 12)] {
+        first.rows.get_mut(&id).expect("a row").price = Some(price);
+    }
+    let till = Some(AtTill { till_day: 1, staff: Some(3), method: Method::Cash });
+    let at_till = |action| of(Command::ByStaff { id: HELD, action, till });
+    let menu = vec![
+        at_till(StaffAction::Pay),
+        at_till(StaffAction::Refund),
+        at_till(StaffAction::RefundDue),
+        cancel(ANN, 11),
+        cancel_order(ANN, HELD, &[]),
+        by_staff(StaffAction::Pay, HELD),
+    ];
+    let closing =
+        StaffChange { show: SHOW, total_seats: 4, order_limit: 9, starts: None, card: None, closes_till: true };
+    Model { requests: 3, staff: Some(closing), until: 1, ..model(first, menu) }
 }

@@ -29,6 +29,7 @@ pub fn all(model: &Model, world: &World) -> Result<(), String> {
         shows(database, world.went_back)?;
         limits(model, database)?;
         prices(database)?;
+        money(database)?;
         if is_idle {
             free_seats_can_be_had(model, world)?;
         }
@@ -101,6 +102,25 @@ fn prices(database: &Database) -> Result<(), String> {
         promise("an order has one price card", cards.len() <= 1)?;
     }
     Ok(())
+}
+
+/// The money for an order is the price of its paid seats and the refund that is due.
+fn money(database: &Database) -> Result<(), String> {
+    for (id, order) in &database.orders {
+        let entries = database.ledger.iter().filter(|entry| entry.order == *id);
+        let due = database.due.get(id).copied().unwrap_or_default();
+        let booked = database.rows.values().filter(|row| row.order == Some(*id) && row.status == "booked");
+        let cost: i64 = booked.filter_map(|row| row.price).map(amount).sum();
+        let expected = if order.status == "paid" { cost + due } else { due };
+        let is_priced = database.rows.values().any(|row| row.order == Some(*id) && row.price.is_some());
+        let taken: i64 = entries.map(|entry| entry.amount).sum();
+        promise("money and seats agree", taken == expected || !is_priced)?;
+        promise("only paid orders have refunds due", due == 0 || order.status == "paid")?;
+    }
+    let numbers: BTreeSet<i64> = database.ledger.iter().map(|entry| entry.number).collect();
+    let is_gapless = numbers == (1..=database.entries).collect() && numbers.len() == database.ledger.len();
+    promise("entries have numbers without gaps", is_gapless)?;
+    promise("a closed till gets no entries", database.closed_with.is_none_or(|with| with == database.entries))
 }
 
 fn limits(model: &Model, database: &Database) -> Result<(), String> {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::desk::command::BlockKind;
-use crate::desk::order_status::{self, Status};
+use crate::desk::order_status::{self, Event, Status};
 use crate::desk::state::{ShowState, Usage};
 
 const MINUTE: i64 = 60 * 1_000_000;
@@ -373,10 +373,14 @@ fn expected(world: &World, command: &Command, limits: &Limits) -> Result<(), Boo
         Command::CancelOrder { user_id, order_id, seats } => {
             world.cancel_order(Actor::User(*user_id), *order_id, seats)
         }
-        Command::ByStaff { id, action } => match action {
+        Command::ByStaff { id, action, .. } => match action {
             StaffAction::Release => world.live_hold(Actor::Staff, *id).map(drop),
             StaffAction::Pay => world.pay_or_refund(*id, Event::Pay),
             StaffAction::Refund => world.pay_or_refund(*id, Event::Refund),
+            // Nothing is due, because nothing has a price.
+            StaffAction::RefundDue => {
+                world.orders.get(id).map_or(Err(BookingError::UnknownOrder), |_| Err(BookingError::NothingDue))
+            }
             StaffAction::CancelBooking => world.cancel(Actor::Staff, *id),
             StaffAction::CancelOrder => world.cancel_order(Actor::Staff, *id, &[]),
         },
@@ -397,7 +401,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => (0i64..3, id()).prop_map(|(user_id, booking_id)| Command::Cancel { user_id, booking_id }),
         4 => (id(), prop_oneof![
             Just(StaffAction::CancelBooking), Just(StaffAction::CancelOrder), Just(StaffAction::Pay), Just(StaffAction::Refund), Just(StaffAction::Release),
-        ]).prop_map(|(id, action)| Command::ByStaff { id, action }),
+        ]).prop_map(|(id, action)| Command::ByStaff { id, action, till: None }),
         2 => (0i64..4, seats(), prop_oneof![Just(None), Just(Some(NOW)), Just(Some(NOW + 5 * MINUTE)), Just(Some(NOW + 15 * MINUTE))])
             .prop_map(|(show_id, seats, release_at)| {
                 let block = Block { kind: BlockKind::House, reason: String::new(), release_at, by_user: 1 };

@@ -85,6 +85,7 @@ impl Batch<'_> {
             expires_at: None,
             version: 0,
             card: None,
+            refund_due: 0,
             seats,
         };
         Ok(Granted { order_id: 0, order, seat, choice: Choice::default() })

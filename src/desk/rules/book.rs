@@ -1,6 +1,6 @@
 //! Booking seats without a hold.
 
-use super::{Batch, Choice, Granted, Outcome, Owner, order};
+use super::{Batch, Choice, Granted, Outcome, Owner};
 use crate::desk::error::BookingError;
 use crate::desk::order_status::Status;
 use crate::desk::state::OrderState;
@@ -38,9 +38,10 @@ impl Batch<'_> {
             expires_at: None,
             version: order_id,
             card,
+            refund_due: 0,
             seats: booked,
         };
-        order::pay_if_free(&mut order);
+        self.pay_if_free(order_id, &mut order);
         self.record(order_id, order.clone());
         Ok(Granted { order_id, order, seat, choice: Choice::default() })
     }

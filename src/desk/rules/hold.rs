@@ -1,6 +1,6 @@
 //! Holds: seats that are set aside for a few minutes.
 
-use super::{Actor, Batch, Choice, Granted, Outcome, Owner, granted, order, tickets};
+use super::{Actor, Batch, Choice, Granted, Outcome, Owner, granted, tickets};
 use crate::desk::command::{BestWish, Tickets};
 use crate::desk::error::BookingError;
 use crate::desk::order_status::{Event, Status, next};
@@ -58,6 +58,7 @@ impl Batch<'_> {
             expires_at: Some(expires_at),
             version: id,
             card,
+            refund_due: 0,
             seats: Vec::new(),
         };
         let owner = Owner { user_id, show_id, order_id: id };
@@ -178,7 +179,6 @@ impl Batch<'_> {
             return Err(BookingError::PriceChanged { total: order.total() });
         }
         order.status = next(order.status, Event::Confirm).ok_or(BookingError::HoldConfirmed)?;
-        order::pay_if_free(&mut order);
         order.expires_at = None;
         for seat in order.seats.iter().filter(|seat| !held.contains(seat)) {
             self.reprice(*seat);
@@ -199,6 +199,7 @@ impl Batch<'_> {
             usage.booked_seats += count;
         }
         order.version = self.new_id();
+        self.pay_if_free(id, &mut order);
         self.record(id, order.clone());
         granted(id, order)
     }

@@ -8,6 +8,7 @@ mod book;
 mod choose;
 mod hold;
 mod limits;
+mod money;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::command::{Block, Command, StaffAction};
 use super::error::BookingError;
+use super::ledger::TicketEntry;
 use super::policy::Limits;
 use super::state::{Headroom, Holder, OrderState, Seat, SeatStatus, State};
-use crate::desk::order_status::Event;
 
 /// On whose behalf a request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub struct Changes {
     pub unblocked: Vec<i64>,
     /// Holds and orders as they are after the batch.
     pub orders: BTreeMap<i64, OrderState>,
+    /// Entries of the ledger, in order.
+    pub entries: Vec<TicketEntry>,
     /// Shows all of whose seats a decision looked at.
     pub looked_at: BTreeSet<i64>,
     /// Users who were granted more because of their [`State::usage`], by user and show.
@@ -166,11 +169,12 @@ impl Batch<'_> {
             }
             Command::Block { show_id, seats, block } => self.block(*show_id, seats, block),
             Command::Unblock { show_id, seats } => self.unblock(*show_id, seats),
-            Command::ByStaff { id, action } => match action {
+            Command::ByStaff { id, action, till } => match action {
                 StaffAction::CancelBooking => self.cancel(Actor::Staff, *id),
                 StaffAction::CancelOrder => self.cancel_order(Actor::Staff, *id, &[]),
-                StaffAction::Pay => self.settle(*id, Event::Pay),
-                StaffAction::Refund => self.settle(*id, Event::Refund),
+                StaffAction::Pay => self.pay(*id, *till),
+                StaffAction::Refund => self.refund(*id, *till),
+                StaffAction::RefundDue => self.refund_due(*id, *till),
                 StaffAction::Release => self.release(Actor::Staff, *id),
             },
         }

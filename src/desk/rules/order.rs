@@ -5,13 +5,6 @@ use crate::desk::error::BookingError;
 use crate::desk::order_status::{Event, Status, next};
 use crate::desk::state::{OrderState, Seat, SeatStatus};
 
-/// Marks a new order as paid if it costs nothing.
-pub(super) fn pay_if_free(order: &mut OrderState) {
-    if order.total() == Some(0) {
-        order.status = next(order.status, Event::Pay).unwrap_or(order.status);
-    }
-}
-
 impl Batch<'_> {
     /// Checks the owner before the state (C04). Cancelling is possible at any time, unless the installation limits it.
     pub(super) fn cancel(&mut self, by: Actor, booking_id: i64) -> Outcome {
@@ -36,21 +29,8 @@ impl Batch<'_> {
         granted(id, order)
     }
 
-    /// Records that an order was paid or refunded.
-    pub(super) fn settle(&mut self, id: i64, event: Event) -> Outcome {
-        let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
-        let status = next(order.status, event).ok_or(BookingError::OrderIs { status: order.status })?;
-        if event == Event::Refund && order.seats.iter().any(|seat| seat.status == SeatStatus::Booked) {
-            order = self.cancel_seats(Actor::Staff, id, &[])?;
-        }
-        order.status = status;
-        order.version = self.new_id();
-        self.record(id, order.clone());
-        granted(id, order)
-    }
-
     /// Cancels all of these seats of an order or none; without numbers, all remaining seats.
-    fn cancel_seats(&mut self, by: Actor, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
+    pub(super) fn cancel_seats(&mut self, by: Actor, id: i64, numbers: &[i64]) -> Result<OrderState, BookingError> {
         let mut order = self.state.orders.get(&id).cloned().ok_or(BookingError::UnknownOrder)?;
         if let Some(seat) = numbers.iter().find(|number| !order.seats.iter().any(|seat| seat.number == **number)) {
             return Err(BookingError::NotInOrder { seat: *seat });
@@ -62,14 +42,19 @@ impl Batch<'_> {
             return Err(BookingError::AlreadyCancelled);
         }
         self.check_cancel_time(by, order.show_id)?;
+        order.version = self.new_id();
+        let cancelled: Vec<Seat> =
+            order.seats.iter().filter(|seat| is_meant(seat) && is_booked(seat)).copied().collect();
         for seat in order.seats.iter_mut().filter(|seat| is_meant(seat) && is_booked(seat)) {
             seat.status = SeatStatus::Cancelled;
             self.give_back(by, order.user_id, order.show_id, seat);
         }
+        if order.status == Status::Paid {
+            cancelled.iter().for_each(|seat| self.owe(id, &mut order, seat));
+        }
         if !order.seats.iter().any(is_booked) {
             order.status = next(order.status, Event::Cancel).unwrap_or(order.status);
         }
-        order.version = self.new_id();
         self.record(id, order.clone());
         Ok(order)
     }

@@ -70,6 +70,7 @@ fn sales_open_and_close_for_every_way_to_a_seat() {
             expires_at,
             version: 9,
             card: None,
+            refund_due: 0,
             seats,
         };
         state.orders.insert(9, hold);
@@ -139,6 +140,7 @@ fn cancelling_ends_when_the_installation_says() {
         expires_at: None,
         version: 3,
         card: None,
+        refund_due: 0,
         seats: vec![seat],
     };
     for (before, expected) in [(60, None), (61, Some(BookingError::CancelTooLate))] {
@@ -153,7 +155,7 @@ fn cancelling_ends_when_the_installation_says() {
             assert_eq!(one(state.clone(), command, &limits), expected);
         }
         for action in [StaffAction::CancelBooking, StaffAction::CancelOrder] {
-            assert_eq!(one(state.clone(), Command::ByStaff { id: 3, action }, &limits), None);
+            assert_eq!(one(state.clone(), Command::ByStaff { id: 3, action, till: None }, &limits), None);
         }
     }
 }
@@ -169,11 +171,12 @@ fn a_refund_cancels_the_remaining_seats_and_is_possible_once() {
         expires_at: None,
         version: 9,
         card: None,
+        refund_due: 0,
         seats: vec![seat(3, SeatStatus::Cancelled), seat(4, SeatStatus::Booked)],
     };
     let mut state = show(NOW - MINUTE, 5, &[4]);
     state.orders.insert(9, order);
-    let command = Command::ByStaff { id: 9, action: StaffAction::Refund };
+    let command = Command::ByStaff { id: 9, action: StaffAction::Refund, till: None };
     let decided = decide(state, [&command, &command], NOW, &Limits::default());
     assert_eq!(decided.outcomes[1], Err(BookingError::OrderIs { status: Status::Refunded }));
     assert_eq!((decided.changes.cancelled, decided.changes.shows[&1].taken), (vec![4], -1));

@@ -6,8 +6,9 @@ mod sqlite;
 use std::sync::OnceLock;
 
 use super::records::{
-    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, KeyHash, NewBooking, NewOrder, NewReply, OldReply,
-    OrderUpdate, PricedSeat, RepricedSeat, RowId, SeatAt, SeenShow, ShowSeat, ShowUpdate, UserRoom,
+    BlockedSeat, BookedOrder, BookedSeat, CancelledSeat, DueRefund, KeyHash, NewBooking, NewEntry, NewOrder, NewReply,
+    OldReply, OrderUpdate, PricedSeat, RepricedSeat, RowId, SeatAt, SeenShow, ShowSeat, ShowUpdate, TillUpdate,
+    UserRoom,
 };
 use crate::db::{Dialect, Statement, Value};
 
@@ -129,6 +130,10 @@ statements! {
     orders_of_bookings: RowId::COLUMNS,
     /// Holds and orders with their seats.
     orders: RowId::COLUMNS,
+    /// The seats of orders that were paid for and not refunded.
+    paid_seats: RowId::COLUMNS,
+    /// Which of these business days of tills are open.
+    open_tills: RowId::COLUMNS,
     /// What users have in shows.
     usage: UserRoom::COLUMNS,
     /// What keys have done before.
@@ -160,6 +165,13 @@ statements! {
     delete_blocked_details: RowId::COLUMNS,
     insert_blocked: BlockedSeat::COLUMNS,
     insert_blocked_details: BlockedSeat::COLUMNS,
+    /// Deletes the refunds that were due for orders, before the new amounts are written.
+    delete_due: DueRefund::COLUMNS,
+    insert_due: DueRefund::COLUMNS,
+    /// Counts the new entries of open tills, and locks their rows until the commit.
+    update_tills: TillUpdate::COLUMNS,
+    /// Adds entries to the ledger, with the numbers that `update_tills` has counted.
+    insert_entries: NewEntry::COLUMNS,
     delete_keys: OldReply::COLUMNS,
     insert_replies: NewReply::COLUMNS,
     /// Which rows of bookings there are.

@@ -44,10 +44,15 @@ pub const TEXTS: Texts = Texts {
             s.unlisted_key, s.card_version_id,
             s.seats_taken,
             o.id, o.user_id, o.status, o.created_at, o.expires_at, o.version, b.id, b.seat_number, b.status, b.created_at,
-            b.price_id
+            b.price_id, r.amount
         FROM {rows} AS d JOIN orders o ON o.id = d.id
         JOIN shows s ON s.id = o.show_id JOIN movies m ON m.id = s.movie_id JOIN screens c ON c.id = s.screen_id
-        LEFT JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id",
+        LEFT JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
+        LEFT JOIN refunds_due r ON r.order_id = o.id",
+    paid_seats: "
+        SELECT l.booking_id FROM {rows} AS d JOIN ledger l ON l.order_id = d.id
+        GROUP BY l.booking_id HAVING SUM(l.admissions) > 0",
+    open_tills: "SELECT t.id FROM {rows} AS d JOIN till_days t ON t.id = d.id AND t.closed_at IS NULL",
     usage: "
         SELECT d.user_id, d.show_id,
             (SELECT COUNT(*) FROM orders o FORCE INDEX (holds_by_show)
@@ -160,6 +165,19 @@ pub const TEXTS: Texts = Texts {
     insert_blocked_details: "
         INSERT INTO blocked_seats (id, show_id, seat_number, kind, reason, release_at, blocked_at, blocked_by)
         SELECT d.id, d.show_id, d.seat, d.kind, d.reason, NULLIF(d.release_at, -1), d.at, d.by_user FROM {rows} AS d",
+    delete_due: "DELETE r FROM {rows} AS d STRAIGHT_JOIN refunds_due r ON r.order_id = d.order_id",
+    insert_due: "
+        INSERT INTO refunds_due (order_id, amount) SELECT d.order_id, d.amount FROM {rows} AS d WHERE d.amount > 0",
+    update_tills: "
+        UPDATE {rows} AS d STRAIGHT_JOIN till_days t ON t.id = d.id SET t.last_number = t.last_number + d.entries
+        WHERE t.closed_at IS NULL",
+    insert_entries: "
+        INSERT INTO ledger (till_day_id, number, kind, act_id, method, amount, tax_rate, tax, reported, admissions, currency,
+            order_id, booking_id, show_id, seat, price_id, type_code, day, show_day, staff_id, at, note)
+        SELECT d.till_day, t.last_number - d.back, d.kind, d.act_id, d.method, d.amount, d.tax_rate, d.tax, d.reported,
+            d.admissions, d.currency, d.order_id, d.booking_id, d.show_id, d.seat, d.price_id, d.type_code, t.day,
+            d.show_day, NULLIF(d.staff, 0), d.at, ''
+        FROM {rows} AS d JOIN till_days t ON t.id = d.till_day",
     delete_keys: "
         DELETE k FROM {rows} AS d STRAIGHT_JOIN idempotency_keys k
         ON k.key_high = d.key_high AND k.key_low = d.key_low AND k.created_at = d.created_at",

@@ -32,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "programme",
             "screens",
             "shows",
+            "tills",
         ],
     ),
     ("panel", &["admin"]),

@@ -1,0 +1,4 @@
+//! Tills: where money is taken, from their opening to their close, and the check of the whole ledger.
+
+pub mod checking;
+pub mod store;

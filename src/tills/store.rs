@@ -1,0 +1,320 @@
+//! The SQL of tills and their entries in the ledger. The desk writes the entries of orders.
+
+use sha2::{Digest, Sha256};
+
+use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx};
+use crate::desk::ledger::EntryKind;
+
+/// A till on a business day.
+#[derive(Debug, Clone)]
+pub struct TillDay {
+    pub id: i64,
+    pub till_id: i64,
+    pub till: String,
+    /// The business day: `2026-12-01`.
+    pub day: String,
+    pub currency: String,
+    pub last_number: i64,
+    pub closed_at: Option<i64>,
+    /// The cash that there is according to the ledger, and the cash that was counted, once it is closed.
+    pub expected: Option<i64>,
+    pub counted: Option<i64>,
+    pub hash: String,
+}
+
+const DAY_COLUMNS: &str =
+    "d.id, d.till_id, t.name, d.day, d.currency, d.last_number, d.closed_at, d.expected, d.counted, d.hash";
+
+impl FromRow for TillDay {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(TillDay {
+            id: row.take()?,
+            till_id: row.take()?,
+            till: row.take()?,
+            day: row.take()?,
+            currency: row.take()?,
+            last_number: row.take()?,
+            closed_at: row.take()?,
+            expected: row.take()?,
+            counted: row.take()?,
+            hash: row.take()?,
+        })
+    }
+}
+
+/// An entry of the ledger as its hash covers it.
+#[derive(Debug, Clone)]
+pub struct LedgerRow {
+    pub number: i64,
+    pub kind: String,
+    pub method: String,
+    pub amount: i64,
+    pub tax_rate: i64,
+    pub tax: i64,
+    pub reported: i64,
+    pub admissions: i64,
+    pub currency: String,
+    pub order_id: Option<i64>,
+    pub booking_id: Option<i64>,
+    pub show_id: Option<i64>,
+    pub seat: Option<i64>,
+    pub price_id: Option<i64>,
+    pub type_code: String,
+    pub day: String,
+    pub show_day: String,
+    pub staff_id: Option<i64>,
+    pub at: i64,
+    pub act_id: i64,
+    pub note: String,
+}
+
+const ROW_COLUMNS: &str = "number, kind, method, amount, tax_rate, tax, reported, admissions, currency, order_id, \
+     booking_id, show_id, seat, price_id, type_code, day, show_day, staff_id, at, act_id, note";
+
+impl FromRow for LedgerRow {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(LedgerRow {
+            number: row.take()?,
+            kind: row.take()?,
+            method: row.take()?,
+            amount: row.take()?,
+            tax_rate: row.take()?,
+            tax: row.take()?,
+            reported: row.take()?,
+            admissions: row.take()?,
+            currency: row.take()?,
+            order_id: row.take()?,
+            booking_id: row.take()?,
+            show_id: row.take()?,
+            seat: row.take()?,
+            price_id: row.take()?,
+            type_code: row.take()?,
+            day: row.take()?,
+            show_day: row.take()?,
+            staff_id: row.take()?,
+            at: row.take()?,
+            act_id: row.take()?,
+            note: row.take()?,
+        })
+    }
+}
+
+impl LedgerRow {
+    /// Returns the line of the entry that its hash is made from: a JSON array of its columns in their order.
+    fn canonical(&self) -> String {
+        let row = serde_json::json!([
+            self.number,
+            self.kind,
+            self.method,
+            self.amount,
+            self.tax_rate,
+            self.tax,
+            self.reported,
+            self.admissions,
+            self.currency,
+            self.order_id,
+            self.booking_id,
+            self.show_id,
+            self.seat,
+            self.price_id,
+            self.type_code,
+            self.day,
+            self.show_day,
+            self.staff_id,
+            self.at,
+            self.act_id,
+            self.note,
+        ]);
+        format!("{row}\n")
+    }
+}
+
+/// The sums of a till's day, in minor units: everything that its close says, and what the check compares with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub entries: i64,
+    /// The cash that there must be: all amounts that were taken, returned, put in or taken out in cash.
+    pub cash: i64,
+    pub card: i64,
+}
+
+/// Adds up the entries of a till's day, and the hash of all of them.
+pub struct Summing {
+    pub sums: Sums,
+    hash: Sha256,
+}
+
+impl Summing {
+    /// `previous` is the hash of the till's previous close; empty if there is none.
+    pub fn new(day: &TillDay, previous: &str) -> Summing {
+        let mut hash = Sha256::new();
+        hash.update(format!("{previous}\n{}|{}|{}\n", day.till_id, day.day, day.currency));
+        Summing { sums: Sums::default(), hash }
+    }
+
+    pub fn add(&mut self, row: &LedgerRow) {
+        self.sums.entries += 1;
+        match row.method.as_str() {
+            "cash" => self.sums.cash += row.amount,
+            "card" => self.sums.card += row.amount,
+            _ => {}
+        }
+        self.hash.update(row.canonical());
+    }
+
+    /// Returns the sums, and the hash of the close with the cash that was counted.
+    pub fn close(mut self, counted: i64) -> (Sums, String) {
+        let Sums { entries, cash, card } = self.sums;
+        self.hash.update(format!("{entries}|{cash}|{card}|{counted}\n"));
+        let hash = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        (self.sums, hash)
+    }
+}
+
+/// Opens a till for a business day with this cash in it, and returns the id of the day.
+///
+/// # Errors
+/// [`DbError::Unique`] if the till was opened on that day before.
+pub async fn open(
+    tx: &mut Tx,
+    till_id: i64,
+    (day, currency): (&str, &str),
+    float: i64,
+    (staff, now): (i64, i64),
+) -> Result<i64> {
+    let sql = "INSERT INTO till_days (till_id, day, currency, opened_at, opened_by) VALUES (?, ?, ?, ?, ?)";
+    let params = vec![till_id.into(), day.into(), currency.into(), now.into(), staff.into()];
+    let id = tx.insert(sql, params).await?;
+    add_entry(tx, id, (EntryKind::Float, float), "", (staff, now)).await?;
+    Ok(id)
+}
+
+/// Adds an entry in cash that concerns no order. Returns whether the till is open.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn add_entry(
+    tx: &mut Tx,
+    till_day: i64,
+    (kind, amount): (EntryKind, i64),
+    note: &str,
+    (staff, now): (i64, i64),
+) -> Result<bool> {
+    let count = "UPDATE till_days SET last_number = last_number + 1 WHERE id = ? AND closed_at IS NULL";
+    if tx.execute(count, vec![till_day.into()]).await?.changed == 0 {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO ledger (till_day_id, number, kind, act_id, method, amount, tax_rate, tax, reported, admissions,
+                   currency, type_code, day, show_day, staff_id, at, note)
+               SELECT id, last_number, ?, 0, 'cash', ?, 0, 0, 0, 0, currency, '', day, '', ?, ?, ? FROM till_days WHERE id = ?";
+    let params = vec![kind.name().into(), amount.into(), staff.into(), now.into(), note.into(), till_day.into()];
+    tx.execute(sql, params).await?;
+    Ok(true)
+}
+
+/// Returns a till's day and locks it until the transaction ends.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn lock_day(tx: &mut Tx, id: i64) -> Result<Option<TillDay>> {
+    let sql = format!(
+        "SELECT {DAY_COLUMNS} FROM till_days d JOIN tills t ON t.id = d.till_id WHERE d.id = ?{}",
+        tx.dialect().for_update()
+    );
+    tx.query_one(&sql, vec![id.into()]).await
+}
+
+/// Closes a till's day with the cash that was counted. Returns the sums that the close keeps.
+///
+/// # Errors
+/// Errors of the database; [`DbError::Guard`] if an earlier day of the till is still open.
+pub async fn close(
+    tx: &mut Tx,
+    day: &TillDay,
+    (counted, note): (i64, &str),
+    (staff, now): (Option<i64>, i64),
+) -> Result<Sums> {
+    let open = "SELECT id FROM till_days WHERE till_id = ? AND day < ? AND closed_at IS NULL LIMIT 1";
+    if tx.query_one::<(i64,)>(open, vec![day.till_id.into(), day.day.clone().into()]).await?.is_some() {
+        return Err(DbError::Guard(0));
+    }
+    let last = "SELECT hash FROM till_days WHERE till_id = ? AND day < ? ORDER BY day DESC LIMIT 1";
+    let previous: Option<(String,)> = tx.query_one(last, vec![day.till_id.into(), day.day.clone().into()]).await?;
+    let mut summing = Summing::new(day, &previous.map_or_else(String::new, |(hash,)| hash));
+    let rows = format!("SELECT {ROW_COLUMNS} FROM ledger WHERE till_day_id = ? ORDER BY number");
+    for row in tx.query::<LedgerRow>(&rows, vec![day.id.into()]).await? {
+        summing.add(&row);
+    }
+    let (sums, hash) = summing.close(counted);
+    let sql =
+        "UPDATE till_days SET closed_at = ?, closed_by = ?, expected = ?, counted = ?, note = ?, hash = ? WHERE id = ?";
+    let params =
+        vec![now.into(), staff.into(), sums.cash.into(), counted.into(), note.into(), hash.into(), day.id.into()];
+    tx.execute(sql, params).await?;
+    Ok(sums)
+}
+
+/// Returns all days of all tills, by till and day.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn days(db: &Db) -> Result<Vec<TillDay>> {
+    let sql =
+        format!("SELECT {DAY_COLUMNS} FROM till_days d JOIN tills t ON t.id = d.till_id ORDER BY d.till_id, d.day");
+    db.query(&sql, vec![]).await
+}
+
+/// Returns at most `limit` entries of a till's day behind this number, in order.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn rows(db: &Db, till_day: i64, behind: i64, limit: i64) -> Result<Vec<LedgerRow>> {
+    let sql = format!("SELECT {ROW_COLUMNS} FROM ledger WHERE till_day_id = ? AND number > ? ORDER BY number LIMIT ?");
+    db.query(&sql, vec![till_day.into(), behind.into(), limit.into()]).await
+}
+
+/// An order with prices, and the money that the ledger has for it.
+pub struct Balance {
+    pub order_id: i64,
+    /// The price of its paid seats that are not cancelled, and the refund that is due.
+    pub expected: i64,
+    pub taken: i64,
+}
+
+/// Returns the orders for which money and seats do not agree, at most this many. There should never be any. A refund
+/// that is due counts as taken until it was returned.
+///
+/// # Errors
+/// Errors of the database; it reads all entries.
+pub async fn imbalances(db: &Db, most: i64) -> Result<Vec<Balance>> {
+    let sql = "SELECT x.order_id, CAST(x.expected AS SIGNED), CAST(x.taken AS SIGNED) FROM (
+            SELECT l.order_id AS order_id, SUM(l.amount) AS taken,
+                COALESCE((SELECT SUM(p.amount) FROM bookings b JOIN prices p ON p.id = b.price_id
+                    WHERE b.order_id = l.order_id AND b.status = 'booked'), 0)
+                + COALESCE((SELECT r.amount FROM refunds_due r WHERE r.order_id = l.order_id), 0) AS expected
+            FROM ledger l WHERE l.order_id IS NOT NULL GROUP BY l.order_id) x
+        WHERE x.taken <> x.expected ORDER BY x.order_id LIMIT ?";
+    db.query(sql, vec![most.into()]).await
+}
+
+impl FromRow for Balance {
+    fn from_row(mut row: Row) -> Result<Self> {
+        Ok(Balance { order_id: row.take()?, expected: row.take()?, taken: row.take()? })
+    }
+}
+
+/// Returns the orders that are paid, have seats with prices and no entry in the ledger, at most this many. There should
+/// never be any.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn paid_without_entries(db: &Db, most: i64) -> Result<Vec<i64>> {
+    let sql = format!(
+        "SELECT {} o.id FROM bookings b JOIN orders o ON o.id = b.order_id
+         WHERE b.price_id IS NOT NULL AND b.status = 'booked' AND o.status = 'paid'
+         AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.order_id = o.id) LIMIT ?",
+        db.dialect().in_order()
+    );
+    let found: Vec<(i64,)> = db.query(&sql, vec![most.into()]).await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}

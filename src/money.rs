@@ -46,7 +46,11 @@ impl Currency {
         let text = text.trim();
         let (units, rest) = text.split_once(['.', ',']).unwrap_or((text, ""));
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number(units) || !is_number(rest) || rest.len() > self.decimals() || (units.is_empty() && rest.is_empty()) {
+        if !is_number(units)
+            || !is_number(rest)
+            || rest.len() > self.decimals()
+            || (units.is_empty() && rest.is_empty())
+        {
             return None;
         }
         format!("{units}{rest:0<width$}", width = self.decimals()).parse().ok()
@@ -145,7 +149,8 @@ mod tests {
     #[test]
     fn tax_is_rounded_half_up() {
         // 1.07 at 7% has exactly 0.07. Of 1.00 at 100% it is half. 0.01 at 100% has half a cent, which becomes one.
-        for (amount, rate, tax) in [(107, 700, 7), (100, 10_000, 50), (1, 10_000, 1), (1250, 700, 82), (1250, 0, 0), (0, 700, 0)]
+        for (amount, rate, tax) in
+            [(107, 700, 7), (100, 10_000, 50), (1, 10_000, 1), (1250, 700, 82), (1250, 0, 0), (0, 700, 0)]
         {
             assert_eq!(tax_in(amount, rate), tax, "{amount} at {rate}");
         }

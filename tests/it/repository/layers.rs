@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "orders",
             "plans",
             "posters",
+            "prices",
             "programme",
             "screens",
             "shows",
@@ -43,7 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("desk", &["desk"]),
     ("caches and jobs", &["cache", "jobs", "search"]),
     ("db", &["db"]),
-    ("foundation", &["tasks", "telemetry", "text", "time"]),
+    ("foundation", &["money", "tasks", "telemetry", "text", "time"]),
 ];
 
 const STORES: &str = "stores";

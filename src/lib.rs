@@ -4,8 +4,8 @@
 //!   shutdown; [`router`]: every URL; [`openapi`]: their description
 //! - [`web`]: code shared by all endpoints; [`error`]: the format of error replies
 //! - [`accounts`], [`sessions`], [`movies`], [`posters`], [`screens`], [`shows`], [`programme`], [`bookings`], [`holds`],
-//!   [`orders`], [`plans`], [`cinema`]: the features, named as
-//!   in the URLs, each with its types and rules in `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`
+//!   [`orders`], [`plans`], [`prices`], [`cinema`]: the features, named as in the URLs, each with its types and rules in
+//!   `mod.rs`, its SQL in `store.rs` and its endpoints in `api.rs`; [`money`]: amounts and taxes
 //! - [`desk`]: decides and writes every change of a seat
 //! - [`search`]: the words by which the panel finds things
 //! - [`jobs`]: background work that one instance does at a time; [`telemetry`]: the log and the metrics, which [`scrape`]
@@ -35,6 +35,7 @@ pub mod openapi;
 pub mod orders;
 pub mod plans;
 pub mod posters;
+pub mod prices;
 pub mod programme;
 pub mod router;
 pub mod scrape;

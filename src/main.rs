@@ -97,7 +97,7 @@ enum Command {
         #[arg(long)]
         inactive: bool,
     },
-    /// Load movies, screens and shows from a JSON file, all or nothing.
+    /// Load movies, screens, shows and prices from a JSON file, all or nothing.
     ///
     /// The file: {"movies": [{"id", "title", "duration_minutes", "poster"}], "screens": [{"id", "name", "plan",
     /// "standing_blocks"}], "shows": [{"id", "movie", "screen", "date_time", "total_seats"}]}; docs/programme.json is an
@@ -121,6 +121,15 @@ enum Command {
     /// of {"seats", "kind", "reason", "release_minutes"}: these seats are blocked in each new show, until staff release
     /// them or until so long before it begins. Seats are labels, such as "C7", or numbers; a kind is house, broken,
     /// technical or group. A list replaces all standing blocks of the screen; without one, they stay.
+    ///
+    /// For prices, the file may have "ticket_types", a list of {"code", "name", "place", "sold_online", "sold_at_counter",
+    /// "min_per_order", "max_per_order", "proof", "tax_rate", "is_companion", "is_retired"}; "price_cards", a list of
+    /// {"name", "currency", "is_retired", "prices"}, with a list of {"category", "type", "price", "reported"} as prices;
+    /// and "price_rules", a list of {"card", "weekdays", "from_time", "until_time", "from_date", "until_date", "format"},
+    /// which replaces all rules. A tax rate is a percentage and a price an amount, both as texts such as "7" and "12.50".
+    /// A type is matched by its code, a card by its name; other prices than a card has become a new version, which its
+    /// coming shows get. A show may have a "price_card", by its name, or "" for no prices; without one, the rules choose
+    /// the card of a new show, and a show that exists keeps its own.
     Loaddata {
         /// A JSON file in UTF-8 or UTF-16.
         #[arg(value_name = "FILE")]
@@ -129,12 +138,12 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Write movies, screens and shows as a JSON file that loaddata reads.
+    /// Write movies, screens, shows and prices as a JSON file that loaddata reads.
     ///
-    /// It contains the seat plan of each screen in its current version, its standing blocks, and all past and coming
-    /// shows with their sales rules, of one state of the database and ordered by ids. Loaded into an empty database of
+    /// It contains the ticket types, the price cards in their current version and the price rules, the seat plan of each
+    /// screen in its current version, its standing blocks, and all past and coming shows with their sales rules, of one state of the database and ordered by ids. Loaded into an empty database of
     /// any kind, it makes the same programme, with the same ids, seat numbers and seat labels. It does not contain users,
-    /// bookings, holds, blocks of single shows, earlier versions of seat plans, or cancelled shows. A show on a screen
+    /// bookings, holds, blocks of single shows, earlier versions of seat plans and price cards, or cancelled shows. A show on a screen
     /// with a seat plan has no "total_seats": loaded elsewhere, it gets the plan that the screen has now, and loaded into
     /// the same database, it keeps its seats. For a complete copy, see docs/backup.md.
     Dumpdata {

@@ -15,6 +15,7 @@ use crate::admin_site::seats::{of_show, standing};
 use crate::admin_site::timetable;
 use crate::error::ApiError;
 use crate::plans::pages as plans;
+use crate::prices::pages as prices;
 use crate::programme::api::PARAMETERS as SHOW_FILTERS;
 use crate::state::App;
 use crate::web::endpoint::{Access, CREATE, EDIT, Endpoint, Query, READ, mount, open_file, redirecting};
@@ -148,6 +149,9 @@ pub fn admin_panel() -> Vec<(Route, MethodRouter<App>)> {
         ),
         ("/admin/{model}/{id}/plan/version/", On(View), NoSuch, get(plans::versions::page)),
         ("/admin/{model}/{id}/plan/export/", On(View), NoSuch, get(plans::versions::export)),
+        ("/admin/{model}/{id}/prices/", On(View), On(Change), get(prices::card::page).post(prices::card::post)),
+        ("/admin/{model}/{id}/prices/version/", On(View), NoSuch, get(prices::versions::page)),
+        ("/admin/{model}/all/", On(View), On(Change), get(prices::rules::page).post(prices::rules::post)),
         ("/admin/{model}/{id}/plan/shows/", On(View), On(Change), get(plans::shows::page).post(plans::shows::give)),
     ];
     let without_file = |(path, get, post, handler)| (Route { path, get, post, file_max: 0 }, handler);

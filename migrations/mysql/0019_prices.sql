@@ -92,8 +92,26 @@ CREATE TABLE IF NOT EXISTS price_rules (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 
 -- The version of the price card by which a show is sold; NULL: without prices. The rules choose it while `card_by_rule` is 1.
-ALTER TABLE shows ADD COLUMN card_version_id BIGINT;
-ALTER TABLE shows ADD COLUMN card_by_rule TINYINT NOT NULL DEFAULT 0;
+ALTER TABLE shows ADD COLUMN card_version_id BIGINT, ADD KEY shows_by_card (card_version_id);
+ALTER TABLE shows ADD COLUMN card_by_rule TINYINT NOT NULL DEFAULT 1;
 
 -- What a held or booked seat costs; NULL: it has no price.
 ALTER TABLE bookings ADD COLUMN price_id BIGINT;
+
+-- What the groups to begin with may do with prices. A group that someone has changed stays as it is.
+INSERT IGNORE INTO group_permissions (group_id, permission)
+    SELECT g.id, p.permission
+    FROM staff_groups g JOIN (
+        SELECT 'price_cards.view' AS permission, 1 AS programme
+        UNION ALL SELECT 'price_cards.add', 0
+        UNION ALL SELECT 'price_cards.change', 0
+        UNION ALL SELECT 'price_cards.delete', 0
+        UNION ALL SELECT 'price_rules.view', 1
+        UNION ALL SELECT 'price_rules.change', 0
+        UNION ALL SELECT 'ticket_types.view', 1
+        UNION ALL SELECT 'ticket_types.add', 0
+        UNION ALL SELECT 'ticket_types.change', 0
+        UNION ALL SELECT 'ticket_types.delete', 0
+    ) p ON g.name = 'Manager' OR g.name = 'Programme' AND p.programme = 1
+    WHERE g.version = 1
+    AND EXISTS (SELECT 1 FROM group_permissions x WHERE x.group_id = g.id AND x.permission = 'shows.change');

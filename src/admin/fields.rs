@@ -14,6 +14,7 @@ use super::words::choice_label;
 use super::{Field, FieldAccess, FieldValue, FormValues, Kind, Model, Permission, Site};
 use crate::db::Result;
 use crate::error::ApiError;
+use crate::money;
 use crate::text;
 use crate::time::cinema;
 
@@ -28,6 +29,7 @@ pub fn control_text(kind: &Kind, value: &FieldValue, zone: &TimeZone) -> Vec<Str
     match (kind, value) {
         (Kind::YesNo, FieldValue::Int(0)) | (_, FieldValue::Null | FieldValue::Password { .. }) => Vec::new(),
         (Kind::Moment, FieldValue::Int(micros)) => vec![cinema::short(*micros, zone, "T")],
+        (Kind::Percent, FieldValue::Int(rate)) => vec![money::write_rate(*rate)],
         (_, FieldValue::Int(number)) => vec![number.to_string()],
         (_, FieldValue::Text(text)) => vec![text.clone()],
         (_, FieldValue::Several(values)) => values.clone(),
@@ -110,6 +112,11 @@ fn parse_text(kind: &Kind, text: &str, zone: &TimeZone) -> Result<Parsed, String
             FieldValue::Int(number).into()
         }
         Kind::YesNo => FieldValue::Int(i64::from(!matches!(text, "" | "0"))).into(),
+        Kind::Percent => {
+            let rate = money::read_rate(text).ok_or("Enter a percentage from 0 to 100, such as 7 or 5.5.")?;
+            FieldValue::Int(rate).into()
+        }
+        Kind::Offered(_) => FieldValue::Text(text.to_owned()).into(),
         Kind::Choice(choices) => {
             if !choices.iter().any(|(word, _)| *word == text) {
                 return Err("Choose one of the options.".into());
@@ -196,6 +203,8 @@ pub async fn hash_passwords(
 pub struct Names {
     of: HashMap<(&'static str, i64), String>,
     few: BTreeMap<&'static str, Vec<(i64, String)>>,
+    /// The options of fields of [`Kind::Offered`], by the name of their control.
+    offered: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Names {
@@ -207,10 +216,20 @@ impl Names {
         values: impl IntoIterator<Item = (&'static Field, &'v [String])>,
     ) -> Result<()> {
         let mut unknown: BTreeMap<&'static str, Vec<i64>> = BTreeMap::new();
+        let mut offering = Vec::new();
         for (field, values) in values {
+            if let Kind::Offered(offers) = field.kind
+                && !self.offered.contains_key(field.name)
+            {
+                offering.push((field.name, offers));
+            }
             let (Kind::Related { model } | Kind::SeveralRelated { model }) = field.kind else { continue };
             let ids = split_list(values).into_iter().filter_map(|value| value.parse().ok());
             unknown.entry(model).or_default().extend(ids.filter(|&id| !self.of.contains_key(&(model, id))));
+        }
+        for (name, offers) in offering {
+            let (Reader::Db(app) | Reader::Tx(app, _)) = &reader;
+            self.offered.insert(name.to_owned(), offers(app, None).await?);
         }
         for (name, mut ids) in unknown {
             ids.sort_unstable();
@@ -239,6 +258,18 @@ impl Names {
         Ok(())
     }
 
+    /// Loads the options of a field of the object with this id, if they are read.
+    pub async fn offer_options(&mut self, page: &Page, field: &Field, control: String, id: Option<i64>) -> Result<()> {
+        if let Kind::Offered(offers) = field.kind {
+            self.offered.insert(control, offers(&page.app, id).await?);
+        }
+        Ok(())
+    }
+
+    fn options(&self, control: &str) -> &[(String, String)] {
+        self.offered.get(control).map_or(&[], Vec::as_slice)
+    }
+
     pub fn name(&self, model: &'static str, id: i64) -> Option<&str> {
         self.of.get(&(model, id)).map(String::as_str)
     }
@@ -252,8 +283,13 @@ pub fn describe(field: &'static Field, value: &FieldValue, names: &Names, zone: 
         (Kind::YesNo, FieldValue::Int(value)) => if *value == 0 { "no" } else { "yes" }.to_owned(),
         (Kind::Moment, FieldValue::Int(micros)) => cinema::short(*micros, zone, " "),
         (Kind::Related { model }, FieldValue::Int(id)) => name(model, *id),
+        (Kind::Percent, FieldValue::Int(rate)) => format!("{}%", money::write_rate(*rate)),
         (_, FieldValue::Int(number)) => number.to_string(),
         (Kind::Choice(choices), FieldValue::Text(text)) => choice_label(choices, text.clone()),
+        (Kind::Offered(_), FieldValue::Text(text)) => {
+            let option = names.options(field.name).iter().find(|(value, _)| value == text);
+            option.map_or_else(|| text.clone(), |(_, label)| label.clone())
+        }
         (_, FieldValue::Text(text)) => text.clone(),
         (Kind::SeveralRelated { model }, FieldValue::Several(ids)) => {
             let named = ids.iter().map(|id| id.parse().map_or_else(|_| id.clone(), |id| name(model, id)));
@@ -294,6 +330,10 @@ pub enum Shape {
         value: String,
         least: i64,
         most: i64,
+    },
+    /// A percentage.
+    Percent {
+        value: String,
     },
     YesNo {
         on: bool,
@@ -364,7 +404,7 @@ pub async fn control(
     edited: bool,
 ) -> Result<Control> {
     let mut shape = match edited && !matches!(field.kind, Kind::Made(_)) {
-        true => edited_shape(page, names, field, values),
+        true => edited_shape(page, names, field, &name, values),
         false => read_only_shape(page, names, field, stored).await?,
     };
     // The browser must accept a stored value that would not be accepted today.
@@ -386,7 +426,7 @@ fn is_blank(value: &FieldValue) -> bool {
     }
 }
 
-fn edited_shape(page: &Page, names: &Names, field: &'static Field, values: &[String]) -> Shape {
+fn edited_shape(page: &Page, names: &Names, field: &'static Field, control: &str, values: &[String]) -> Shape {
     let value = values.last().cloned().unwrap_or_default();
     let or_nothing = !field.required || value.is_empty();
     let named = |few: &Vec<(i64, String)>| -> Vec<(String, String)> {
@@ -400,6 +440,15 @@ fn edited_shape(page: &Page, names: &Names, field: &'static Field, values: &[Str
         Kind::Choice(choices) => {
             let offered = choices.iter().map(|(word, label)| ((*word).to_owned(), (*label).to_owned()));
             Shape::Choice { options: options(offered, values, or_nothing) }
+        }
+        Kind::Percent => Shape::Percent { value },
+        Kind::Offered(_) => {
+            let mut options: Vec<_> =
+                names.options(control).iter().map(|(one, label)| (one.clone(), label.clone(), *one == value)).collect();
+            if !options.iter().any(|(.., is_chosen)| *is_chosen) {
+                options.push((value.clone(), value, true));
+            }
+            Shape::Choice { options }
         }
         Kind::Moment => Shape::Moment { seconds: value.matches(':').count() > 1, value },
         Kind::Day => Shape::Day { value },
@@ -499,72 +548,4 @@ async fn read_only_shape(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    static STARTS: Field =
-        Field { name: "starts", label: "Starts", sql: "t.starts", kind: Kind::Moment, ..Field::PLAIN };
-
-    static SITE: Site = Site { groups: &[], pages: &[], board: |_, _| Box::pin(async { Ok(String::new()) }) };
-
-    fn berlin() -> TimeZone {
-        TimeZone::get("Europe/Berlin").unwrap()
-    }
-
-    fn parse_one(field: &Field, text: &str, stored: Option<&FieldValue>) -> Result<FieldValue, String> {
-        parse(field, &[text.to_owned()], stored, &berlin(), &SITE).map(|parsed| parsed.value)
-    }
-
-    #[test]
-    fn unedited_time_keeps_its_microseconds() {
-        for stored in ["2026-11-23T18:30:00.123456Z", "2026-11-23T18:30:07.5Z", "2026-10-25T01:30:00Z"] {
-            let stored = FieldValue::Int(crate::time::clock::parse(stored).unwrap());
-            let posted = control_text(&STARTS.kind, &stored, &berlin());
-            let parsed = parse(&STARTS, &posted, Some(&stored), &berlin(), &SITE).unwrap();
-            assert_eq!((parsed.value, parsed.message), (stored, None));
-        }
-    }
-
-    #[test]
-    fn texts_are_trimmed_and_measured_in_characters() {
-        let field = Field { kind: Kind::Text { longest: 3 }, ..Field::PLAIN };
-        assert_eq!(parse_one(&field, "  äöü ", None), Ok(FieldValue::Text("äöü".into())));
-        assert!(parse_one(&field, "äöüß", None).is_err());
-        assert_eq!(parse_one(&field, "a\0", None), Ok(FieldValue::Text("a".into())));
-        assert_eq!(parse_one(&field, "a\tb", None), Ok(FieldValue::Text("a b".into())));
-        assert!(parse_one(&field, "\0", None).is_err(), "it is required");
-        assert!(parse_one(&field, "  ", None).is_err(), "it is required");
-        assert_eq!(parse_one(&Field { required: false, ..field }, " ", None), Ok(FieldValue::Text(String::new())));
-    }
-
-    #[test]
-    fn unedited_values_are_not_judged() {
-        let field = Field { kind: Kind::Text { longest: 9 }, ..Field::PLAIN };
-        for (stored, posted) in [
-            ("", ""),
-            ("longer than nine", "longer than nine"),
-            ("A\n(OV)", "A(OV)"),
-            ("A\r\nB", "AB"),
-            ("A\0B", "A\u{fffd}B"),
-            ("\u{202e}A", "\u{202e}A"),
-        ] {
-            let stored = FieldValue::Text(stored.into());
-            assert_eq!(parse_one(&field, posted, Some(&stored)), Ok(stored.clone()), "{posted:?}");
-        }
-        let stored = FieldValue::Text("A\n(OV)".into());
-        assert_eq!(parse_one(&field, "A (OV", Some(&stored)), Ok(FieldValue::Text("A (OV".into())));
-        assert!(parse_one(&field, "", Some(&stored)).is_err());
-        let number = Field { kind: Kind::Number { least: 1, most: 9 }, ..Field::PLAIN };
-        assert_eq!(parse_one(&number, "77", Some(&FieldValue::Int(77))), Ok(FieldValue::Int(77)));
-        assert!(parse_one(&number, "78", Some(&FieldValue::Int(77))).is_err());
-    }
-
-    #[test]
-    fn numbers_have_limits() {
-        let field = Field { kind: Kind::Number { least: 1, most: 9 }, ..Field::PLAIN };
-        assert_eq!(parse_one(&field, " 9 ", None), Ok(FieldValue::Int(9)));
-        for wrong in ["0", "10", "1.5", "x", "99999999999999999999"] {
-            assert!(parse_one(&field, wrong, None).is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -107,6 +107,8 @@ pub struct Model {
     pub save: Option<Save>,
     /// Whether objects can be added in the panel.
     pub adds: bool,
+    /// The page on which all objects are edited together, instead of the list and the forms; empty for none.
+    pub edited_on: &'static str,
     /// Deletes an object, or says why it must be kept. The page that asks for confirmation also runs it and rolls it
     /// back, to know whether it would be refused.
     pub delete: Option<Delete>,
@@ -153,6 +155,7 @@ impl Model {
         actions: &[],
         save: None,
         adds: true,
+        edited_on: "",
         delete: None,
         kept: "",
         notice: "",
@@ -172,9 +175,17 @@ impl Model {
             Permission::View => true,
             _ if self.for_superusers => false,
             Permission::Add => self.save.is_some() && self.adds || acts,
-            Permission::Change => self.save.is_some() || acts,
+            Permission::Change => self.save.is_some() || !self.edited_on.is_empty() || acts,
             Permission::Delete => self.delete.is_some() || acts,
             Permission::Pay | Permission::Refund | Permission::Cancel | Permission::Erase => acts,
+        }
+    }
+
+    /// Returns the URL of the page with all of its objects.
+    pub fn url(&self) -> String {
+        match self.edited_on {
+            "" => format!("/admin/{}/", self.name),
+            url => url.to_owned(),
         }
     }
 
@@ -380,7 +391,11 @@ pub enum Kind {
         most: i64,
     },
     YesNo,
+    /// Hundredths of a percent, which people enter as a percentage: 700 is 7%.
+    Percent,
     Choice(&'static [(&'static str, &'static str)]),
+    /// One of the options that this function returns. [`Model::save`] checks that the value is one of them.
+    Offered(Offers),
     /// A date and a time in the cinema's time zone; UTC microseconds in the database.
     Moment,
     /// A date in the cinema's time zone, passed on as text: `2026-11-23`. Only for the fields of actions.
@@ -410,7 +425,7 @@ impl Kind {
     /// Returns the value of an empty field.
     pub fn empty(&self) -> FieldValue {
         match self {
-            Kind::Text { .. } | Kind::Choice(_) => FieldValue::Text(String::new()),
+            Kind::Text { .. } | Kind::Choice(_) | Kind::Offered(_) => FieldValue::Text(String::new()),
             Kind::YesNo => FieldValue::Int(0),
             kind if kind.is_several() => FieldValue::Several(Vec::new()),
             _ => FieldValue::Null,
@@ -423,8 +438,8 @@ impl Kind {
         Ok(match (self, cell) {
             (kind, Value::Null) if kind.is_several() => FieldValue::Several(Vec::new()),
             (_, Value::Null) => FieldValue::Null,
-            (Kind::Choice(_), Value::Int(number)) => FieldValue::Text(number.to_string()),
-            (Kind::Text { .. } | Kind::Day | Kind::Password(_) | Kind::Choice(_), cell) => {
+            (Kind::Choice(_) | Kind::Offered(_), Value::Int(number)) => FieldValue::Text(number.to_string()),
+            (Kind::Text { .. } | Kind::Day | Kind::Password(_) | Kind::Choice(_) | Kind::Offered(_), cell) => {
                 FieldValue::Text(String::decode(cell).map_err(wrong)?)
             }
             (Kind::Permissions | Kind::SeveralRelated { .. }, cell) => {
@@ -468,6 +483,9 @@ pub type Past = for<'a> fn(&'a App, i64) -> BoxFuture<'a, Result<Vec<PastEvent>>
 
 /// Returns HTML about the object with this id.
 pub type Below = for<'a> fn(&'a guard::Page, i64) -> BoxFuture<'a, Result<String, ApiError>>;
+
+/// Returns the options of a field, value and text, for the object with this id.
+pub type Offers = for<'a> fn(&'a App, Option<i64>) -> BoxFuture<'a, Result<Vec<(String, String)>>>;
 
 /// Returns the ids of the objects that this word of a search names.
 pub type Exact = for<'a> fn(&'a App, &'a str) -> BoxFuture<'a, Result<Vec<i64>>>;

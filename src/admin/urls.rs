@@ -12,7 +12,7 @@ pub fn list_url(model: &Model, back: &str) -> String {
     if is_page(&query) {
         return query;
     }
-    format!("/admin/{}/{mark}{query}", model.name)
+    format!("{}{mark}{query}", model.url())
 }
 
 /// Returns the URL of the list of a model's objects that belong to this object of another model, if a filter finds them.

@@ -10,6 +10,7 @@ use crate::admin::{Site, render};
 use crate::bookings::admin::BOOKINGS;
 use crate::movies::admin::MOVIES;
 use crate::orders::admin::{HOLDS, ORDERS};
+use crate::prices::admin::{PRICE_CARDS, PRICE_RULES, TICKET_TYPES};
 use crate::screens::admin::SCREENS;
 use crate::shows::admin::SHOWS;
 use crate::web::html::page::PageArea;
@@ -17,6 +18,7 @@ use crate::web::html::page::PageArea;
 pub static SITE: Site = Site {
     groups: &[
         ("Programme", &[&MOVIES, &SCREENS, &SHOWS]),
+        ("Prices", &[&TICKET_TYPES, &PRICE_CARDS, &PRICE_RULES]),
         ("Box office", &[&BOOKINGS, &ORDERS, &HOLDS]),
         ("People", &[&USERS, &GROUPS]),
     ],

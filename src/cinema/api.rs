@@ -14,7 +14,7 @@ use crate::time::clock::{self, SECOND};
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "Marquee", "time_zone": "Europe/Berlin", "business_day_starts_at": "05:00",
-    "film_week_starts_on": "thursday",
+    "film_week_starts_on": "thursday", "currency": "EUR", "currency_decimals": 2,
     "now": "2026-11-22T20:33:56.164058Z", "hold_minutes": 8, "has_sales_rules": true,
     "limits": {
         "hold_limit_minutes": 24, "hold_seats_per_user": 20, "holds_per_user": 4, "holds_per_minute": 30,
@@ -31,6 +31,12 @@ pub struct Cinema {
     /// The weekday on which new films start: `monday` to `sunday`.
     #[schema(pattern = "^[a-z]+day$")]
     film_week_starts_on: &'static str,
+    /// The currency of all prices, by its code in ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    currency: &'static str,
+    /// How many digits of an amount follow the decimal point. Amounts are in the smallest unit: 1250 are 12.50 euros.
+    #[schema(minimum = 0)]
+    currency_decimals: usize,
     /// The server's time, to compare a client's clock with.
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = String, format = DateTime)]
@@ -112,6 +118,8 @@ impl Cinema {
             time_zone: config.time_zone.iana_name().unwrap_or("UTC").to_owned(),
             business_day_starts_at: config.business_day_starts_at.strftime("%H:%M").to_string(),
             film_week_starts_on: weekday_name(config.film_week_starts_on),
+            currency: config.currency.code(),
+            currency_decimals: config.currency.decimals(),
             now,
             hold_minutes: minutes(config.limits.hold.min(config.limits.hold_in_all)),
             has_sales_rules: rules.iter().any(Option::is_some),

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 
-use super::{Failure, advice, edited_advice, open_existing, waiting_advice};
+use super::{Failure, advice, edited_advice, open_existing, other_currency, waiting_advice};
 use crate::bookings;
 use crate::config::Config;
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
@@ -100,6 +100,10 @@ async fn check_database(config: &Config, with_ledger: bool, findings: &mut Vec<F
         Good("the count of taken seats is right for every show")
     } else {
         Wrong(format!("the count of taken seats is wrong for these shows: {wrong:?}"))
+    });
+    findings.push(match other_currency(&db, config).await? {
+        Some(advice) => Wrong(advice),
+        None => Good("the prices are in the currency of the settings"),
     });
     if with_ledger {
         findings.extend(ledger(&db).await?);

@@ -14,6 +14,7 @@ use crate::db::backup;
 use crate::db::{Db, DbError, MigrationState};
 use crate::openapi;
 use crate::orders::code_index;
+use crate::prices::store as prices;
 use crate::search::backfill;
 use crate::telemetry::log;
 
@@ -232,6 +233,9 @@ pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), F
 /// Loads movies, screens and shows from a file; a dry run only reports.
 pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<(), Failure> {
     let db = open_current(config).await?;
+    if let Some(advice) = other_currency(&db, config).await? {
+        return Err(Failure::Refused(advice));
+    }
     let bytes =
         std::fs::read(file).map_err(|error| Failure::Refused(format!("{} can't be read: {error}", file.display())))?;
     let loaded = fixture::load(&db, &bytes, config, dry_run).await.map_err(|error| match error {
@@ -248,7 +252,10 @@ pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<()
     if loaded.warnings.len() > MOST_WARNINGS {
         eprintln!("And {} more warnings.", loaded.warnings.len() - MOST_WARNINGS);
     }
-    let kinds = [(loaded.movies, "movie"), (loaded.screens, "screen"), (loaded.shows, "show")];
+    let mut kinds = vec![(loaded.movies, "movie"), (loaded.screens, "screen"), (loaded.shows, "show")];
+    let prices =
+        [(loaded.ticket_types, "ticket type"), (loaded.price_cards, "price card"), (loaded.price_rules, "price rule")];
+    kinds.extend(prices.into_iter().filter(|(rows, _)| rows.loaded + rows.there > 0));
     let put: Vec<String> = kinds.iter().map(|(rows, one)| counted(rows.loaded, one)).collect();
     println!("{} {}.", if dry_run { "Would load" } else { "Loaded" }, put.join(", "));
     for (rows, one) in kinds.iter().filter(|(rows, _)| rows.there > 0) {
@@ -342,10 +349,24 @@ pub async fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Returns what to do if the prices in the database are in another currency than the setting.
+async fn other_currency(db: &Db, config: &Config) -> Result<Option<String>, DbError> {
+    let (setting, known) = (config.currency.code(), prices::currency(&mut &*db).await?);
+    Ok(known.filter(|known| known != setting).map(|known| {
+        format!(
+            "CURRENCY is {setting}, but the prices of this cinema are in {known}. Set CURRENCY={known}: the currency can't \
+             be changed any more once there are prices."
+        )
+    }))
+}
+
 /// Loads the sample data.
 pub async fn load_sample_data(config: &Config) -> Result<(), Failure> {
     let db = open_current(config).await?;
-    let added = sample::load(&db, &config.time_zone).await?;
+    if let Some(advice) = other_currency(&db, config).await? {
+        return Err(Failure::Refused(advice));
+    }
+    let added = sample::load(&db, config).await?;
     println!("Added {added} shows.\n{}", sample::LOGINS);
     Ok(())
 }

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, VERSION, advice, open_existing, open_or_make};
+use super::{Failure, VERSION, advice, open_existing, open_or_make, other_currency};
 use crate::config::secret::{HOW_TO_MAKE_ONE, SecretFault, secret_fault};
 use crate::config::{Config, DatabaseTarget, Fault};
 use crate::data::sample;
@@ -109,8 +109,11 @@ async fn open_migrated(config: &Config, options: &Options) -> Result<Db, Failure
         }
         state => return Err(Failure::Refused(advice(&state))),
     }
+    if let Some(advice) = other_currency(&db, config).await? {
+        return Err(Failure::Refused(advice));
+    }
     if options.demo {
-        let added = sample::load(&db, &config.time_zone).await?;
+        let added = sample::load(&db, config).await?;
         tracing::info!(added, "sample shows added");
     }
     Ok(db)

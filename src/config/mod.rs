@@ -28,6 +28,7 @@ use url::Url;
 use self::values::{business_day_start, cinema_name, is_local, is_log_directive, origin, public_url, shown, weekday};
 use crate::db::target;
 use crate::desk::policy::Limits;
+use crate::money::Currency;
 use crate::time::cinema::BusinessDays;
 use crate::time::clock::SECOND;
 
@@ -64,6 +65,8 @@ pub struct Config {
     pub film_week_starts_on: Weekday,
     /// The time zone of the cinema.
     pub time_zone: TimeZone,
+    /// The currency of all prices.
+    pub currency: Currency,
     pub log_format: LogFormat,
     /// A filter that `tracing_subscriber::EnvFilter` understands.
     pub log_level: String,
@@ -209,6 +212,7 @@ impl Config {
                 let zone = TimeZone::get(name).ok()?;
                 (!zone.is_unknown()).then_some(zone)
             }),
+            currency: reader.parsed("CURRENCY", Currency::named),
             log_format: reader.parsed("LOG_FORMAT", |value| match value {
                 "human" => Some(LogFormat::Human),
                 "json" => Some(LogFormat::Json),

@@ -203,6 +203,13 @@ pub const SETTINGS: &[Setting] = &[
         example: "",
     },
     Setting {
+        name: "CURRENCY",
+        meaning: "The currency of all prices. It can't be changed any more once there are prices.",
+        accepts: Accepts::Text("the code of a currency in ISO 4217, in capital letters, such as EUR, USD or JPY"),
+        default: Some("EUR"),
+        example: "",
+    },
+    Setting {
         name: "LOG_FORMAT",
         meaning: "The format of the log: readable lines, or one JSON object per line.",
         accepts: Accepts::Text("human or json"),

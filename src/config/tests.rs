@@ -34,6 +34,7 @@ fn an_empty_environment_gives_the_defaults() {
     assert_eq!(config.time_zone.iana_name(), Some("UTC"));
     assert_eq!(config.business_day_starts_at, jiff::civil::time(5, 0, 0, 0));
     assert_eq!(config.cinema_name, "Marquee");
+    assert_eq!(config.currency.code(), "EUR");
     assert_eq!(config.log_format, LogFormat::Human);
     assert_eq!(config.log_level, "info");
     assert!(config.cors_allowed_origins.is_empty());

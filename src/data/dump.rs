@@ -1,5 +1,7 @@
-//! Writes movies, screens and shows as a file that `marquee loaddata` reads. `marquee dumpdata --help` says what it
+//! Writes movies, screens, shows and prices as a file that `marquee loaddata` reads. `marquee dumpdata --help` says what it
 //! contains.
+
+mod prices;
 
 use std::io::{self, Write};
 
@@ -81,7 +83,9 @@ struct StandingBlocks {
 /// Writes the whole programme from one state of the database, ordered by ids.
 pub async fn dump(tx: &mut Tx, out: &mut (impl Write + Send)) -> Result<Dumped, Error> {
     let mut dumped = Dumped { cancelled: store::count_cancelled(tx).await?, ..Dumped::default() };
-    write!(out, "{{\n  \"movies\": [")?;
+    writeln!(out, "{{")?;
+    prices::write_prices(tx, out).await?;
+    write!(out, "  \"movies\": [")?;
     let mut last = 0;
     loop {
         let movies = store::movies_after(tx, last, ROWS).await?;

@@ -1,9 +1,10 @@
-//! Loads movies, screens and shows from a JSON file. The file is checked as a whole and loaded completely or not at all.
+//! Loads movies, screens, shows and prices from a JSON file. The file is checked as a whole and loaded completely or not at all.
 //! `marquee loaddata --help` describes the format; `docs/programme.json` is an example.
 
 mod check;
 mod format;
 mod movies;
+mod prices;
 mod seats;
 mod shows;
 
@@ -12,6 +13,7 @@ use self::movies::Longer;
 use self::seats::{GivenPlan, SeatPlans};
 use crate::config::Config;
 use crate::db::{Db, DbError, Tx};
+use crate::prices::store as price_store;
 use crate::screens::store as screen_store;
 use crate::shows::texts::new_collisions;
 
@@ -44,6 +46,9 @@ pub struct Loaded {
     pub movies: Rows,
     pub screens: Rows,
     pub shows: Rows,
+    pub ticket_types: Rows,
+    pub price_cards: Rows,
+    pub price_rules: Rows,
     /// The doubts that the admin panel would ask about before it saves.
     pub warnings: Vec<String>,
 }
@@ -64,6 +69,8 @@ pub async fn load(db: &Db, bytes: &[u8], config: &Config, dry_run: bool) -> Resu
         return Err(Error::Faults(faults));
     }
     let mut tx = db.begin().await?;
+    price_store::lock_cards(&mut tx).await?;
+    let follows = prices::put_prices(&mut tx, config, &fixture, &mut loaded, &mut faults).await?;
     let longer = movies::put_movies(&mut tx, config, &fixture.movies, &mut loaded, &mut faults).await?;
     let screens = fixture.screens.iter().zip(&plans);
     let mut seats = put_screens(&mut tx, screens, &mut loaded, &mut faults).await?;
@@ -71,6 +78,12 @@ pub async fn load(db: &Db, bytes: &[u8], config: &Config, dry_run: bool) -> Resu
     shows::put_shows(&mut tx, config, shows, &mut seats, &mut loaded, &mut faults).await?;
     if !faults.is_empty() {
         return Err(Error::Faults(faults));
+    }
+    if follows {
+        let days = config.business_days();
+        let rules = price_store::rules(&mut tx).await?;
+        let changes = price_store::outcome(&mut tx, &days, &rules).await?;
+        price_store::apply(&mut tx, &changes).await?;
     }
     // When the shows of the file are at their new times.
     for Longer { position, id, known } in longer {

@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::civil::time;
-use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use seating::plan::Plan;
 
 mod movies;
 mod posters;
+mod prices;
 mod seats;
 
 use self::movies::MOVIES;
 use self::seats::{Audience, SCREENS};
 
 use crate::accounts::{NewUser, signup, store as users, username};
+use crate::config::Config;
 use crate::data::store::{self, Contents};
 use crate::db::{Db, DbError, Tx};
 use crate::desk::Desk;
@@ -29,6 +30,7 @@ use crate::identity::{AccountError, hashing};
 use crate::movies::details::Details;
 use crate::movies::store as movie_store;
 use crate::plans::store as plan_store;
+use crate::prices::store::Settling;
 use crate::screens::store as screen_store;
 use crate::shows::store::{self as show_store, PutOutcome, ShowDraft};
 use crate::time::clock;
@@ -125,13 +127,15 @@ pub async fn public_accounts(db: &Db) -> Result<Vec<&'static str>, DbError> {
 ///
 /// # Errors
 /// [`Error::Foreign`] for a database that did not start as the sample.
-pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
+pub async fn load(db: &Db, config: &Config) -> Result<usize, Error> {
     refuse_foreign(db).await?;
     let customers = ensure_users(db).await?;
     let (movies, screens) = ensure_programme(db).await?;
-    let now = jiff::Timestamp::now().to_zoned(zone.clone());
+    let now = jiff::Timestamp::now().to_zoned(config.time_zone.clone());
     let (mut added, mut booked) = (0, Vec::new());
     let mut tx = db.begin().await?;
+    prices::put_prices(&mut tx, config).await?;
+    let mut settling = Settling::begin(&mut tx).await?;
     for day in 0..DAYS {
         for (screen, screen_id) in screens.iter().enumerate() {
             for (slot, (hour, minute)) in STARTS.into_iter().enumerate() {
@@ -147,6 +151,7 @@ pub async fn load(db: &Db, zone: &TimeZone) -> Result<usize, Error> {
                         let draft = ShowDraft { movie_id, screen_id, date_time, ..ShowDraft::default() };
                         let PutOutcome::Done(id) = show_store::put_show(&mut tx, None, draft).await? else { continue };
                         show_store::put_presentation(&mut tx, id, &MOVIES[movie].presentation(turn)).await?;
+                        prices::settle(&mut tx, &mut settling, config, (id, turn)).await?;
                         added += 1;
                         id
                     }

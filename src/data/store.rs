@@ -142,6 +142,9 @@ pub struct DumpedShow {
     pre_show_minutes: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unlisted_key: Option<String>,
+    /// Left out if the rules choose the card; empty for no prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_card: Option<String>,
 }
 
 impl FromRow for DumpedShow {
@@ -166,6 +169,7 @@ impl FromRow for DumpedShow {
             relaxed: row.take::<i64>()? == 1,
             pre_show_minutes: Some(row.take()?).filter(|minutes| *minutes > 0),
             unlisted_key: row.take()?,
+            price_card: row.take()?,
         })
     }
 }
@@ -175,8 +179,10 @@ pub async fn shows_after(tx: &mut Tx, id: i64, most: i64) -> Result<Vec<DumpedSh
     let sql = format!(
         "SELECT {} s.id, s.movie_id, s.screen_id, s.date_time, CASE WHEN c.plan_id IS NULL THEN s.total_seats END,
          s.sales_open_at, s.sales_close_at, s.order_limit, s.user_limit, s.refuses_lone_seats, s.format,
-         s.language, s.subtitles, s.labels, s.audio_description, s.captions, s.relaxed, s.pre_show_minutes, s.unlisted_key
+         s.language, s.subtitles, s.labels, s.audio_description, s.captions, s.relaxed, s.pre_show_minutes, s.unlisted_key,
+         CASE WHEN s.card_by_rule = 0 THEN COALESCE(k.name, '') END
          FROM shows s JOIN screens c ON c.id = s.screen_id
+         LEFT JOIN card_versions v ON v.id = s.card_version_id LEFT JOIN price_cards k ON k.id = v.card_id
          WHERE s.id > ? AND s.cancelled_at IS NULL ORDER BY s.id LIMIT ?",
         tx.dialect().in_order()
     );

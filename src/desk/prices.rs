@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::card::{CardVersion, Price, TicketType};
-use crate::db::{Db, FromRow, Result, Row};
+use crate::db::{Db, FromRow, Query, Result, Row};
 
 /// The most versions that are kept, and the most prices whose versions are known.
 const VERSIONS_KEPT: u64 = 1_000;
@@ -35,7 +35,7 @@ impl Cards {
         if let Some(card) = self.versions.get(&id) {
             return Ok(Some(card));
         }
-        let Some(card) = read_version(db, id).await? else { return Ok(None) };
+        let Some(card) = read_version(&mut &*db, id).await? else { return Ok(None) };
         let card = Arc::new(card);
         for price in &card.prices {
             self.versions_of_prices.insert(price.id, id);
@@ -91,16 +91,17 @@ impl FromRow for Price {
     }
 }
 
-async fn read_version(db: &Db, id: i64) -> Result<Option<CardVersion>> {
+/// Returns a version as it is stored; `None` if there is none with this id.
+pub async fn read_version(reader: &mut impl Query, id: i64) -> Result<Option<CardVersion>> {
     let sql = "SELECT currency FROM card_versions WHERE id = ?";
-    let Some((currency,)) = db.query_one::<(String,)>(sql, vec![id.into()]).await? else { return Ok(None) };
+    let Some((currency,)) = reader.query_one::<(String,)>(sql, vec![id.into()]).await? else { return Ok(None) };
     let types =
         "SELECT code, name, sold_online, sold_at_counter, min_per_order, max_per_order, proof, tax_rate, is_companion
                  FROM card_types WHERE version_id = ? ORDER BY place, code";
     let prices = "SELECT p.id, p.category, p.type_code, p.amount, p.reported, p.tax_rate, p.tax
                   FROM prices p JOIN card_types t ON t.version_id = p.version_id AND t.code = p.type_code
                   WHERE p.version_id = ? ORDER BY t.place, t.code, p.id";
-    let types = db.query(types, vec![id.into()]).await?;
-    let prices = db.query(prices, vec![id.into()]).await?;
+    let types = reader.query(types, vec![id.into()]).await?;
+    let prices = reader.query(prices, vec![id.into()]).await?;
     Ok(Some(CardVersion { id, currency, types, prices }))
 }

@@ -1,5 +1,5 @@
 //! Giving a show other seats: those of a newer version of its plan, or of another screen. Nothing that is sold or held may
-//! change its label, its category or its place.
+//! change its label, its category or its place, and the show's price card must price all categories.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,6 +10,7 @@ use super::store;
 use crate::db::{DbError, Query, Result, Tx};
 use crate::desk::blocking::{self, FirstBlock};
 use crate::desk::command::BlockKind;
+use crate::prices::store as prices;
 use crate::shows::store::{ScreenSeats, StoredShow};
 use crate::time::clock;
 
@@ -86,27 +87,37 @@ async fn plan_of(reader: &mut impl Query, plan_id: Option<i64>, total_seats: i64
 }
 
 /// Returns why a show can't get these seats; nothing if it can.
-pub async fn why_not(reader: &mut impl Query, show: &StoredShow, to: &ScreenSeats) -> Result<Vec<String>> {
-    let taken = store::taken_seats(reader, show.id, clock::now()).await?;
+pub async fn why_not(tx: &mut Tx, show: &StoredShow, to: &ScreenSeats) -> Result<Vec<String>> {
+    let unpriced = prices::lacking_in_plan(tx, &[show.id], to.plan_id).await?;
+    let unpriced = in_words(unpriced.get(&show.id));
+    let taken = store::taken_seats(tx, show.id, clock::now()).await?;
     if taken.is_empty() {
-        return Ok(Vec::new());
+        return Ok(unpriced);
     }
-    let before = plan_of(reader, show.draft.plan_id, show.draft.total_seats).await?;
-    let after = plan_of(reader, Some(to.plan_id), to.highest_seat).await?;
-    Ok(obstacles(&taken, &known_seats(&before), &known_seats(&after)))
+    let before = plan_of(tx, show.draft.plan_id, show.draft.total_seats).await?;
+    let after = plan_of(tx, Some(to.plan_id), to.highest_seat).await?;
+    Ok([obstacles(&taken, &known_seats(&before), &known_seats(&after)), unpriced].concat())
+}
+
+/// Says which categories the price card of a show does not price.
+fn in_words(unpriced: Option<&Vec<String>>) -> Vec<String> {
+    let sentence = |category: &String| format!("Its price card has no price for “{category}”.");
+    unpriced.map_or_else(Vec::new, |categories| categories.iter().map(sentence).collect())
 }
 
 /// Returns for each of these shows why it can't get these seats, as [`why_not`] does for one.
 pub async fn why_none_of(tx: &mut Tx, shows: &[StoredShow], to: &ScreenSeats) -> Result<Vec<Vec<String>>> {
     let ids: Vec<i64> = shows.iter().map(|show| show.id).collect();
     let taken = store::all_taken_seats(tx, &ids, clock::now()).await?;
+    let unpriced = prices::lacking_in_plan(tx, &ids, to.plan_id).await?;
     let after = known_seats(&plan_of(tx, Some(to.plan_id), to.highest_seat).await?);
     // Most shows have the same version.
     let mut known: HashMap<(Option<i64>, i64), KnownSeats> = HashMap::new();
     let mut reasons = Vec::with_capacity(shows.len());
     for show in shows {
+        let unpriced = in_words(unpriced.get(&show.id));
         let Some(taken) = taken.get(&show.id) else {
-            reasons.push(Vec::new());
+            reasons.push(unpriced);
             continue;
         };
         let seats = (show.draft.plan_id, show.draft.total_seats);
@@ -114,7 +125,7 @@ pub async fn why_none_of(tx: &mut Tx, shows: &[StoredShow], to: &ScreenSeats) ->
             Entry::Occupied(before) => before.into_mut(),
             Entry::Vacant(place) => place.insert(known_seats(&plan_of(tx, seats.0, seats.1).await?)),
         };
-        reasons.push(obstacles(taken, before, &after));
+        reasons.push([obstacles(taken, before, &after), unpriced].concat());
     }
     Ok(reasons)
 }

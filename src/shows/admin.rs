@@ -4,7 +4,7 @@ use super::fields::{FIELDSETS, STATE, held};
 use super::presentation::Presentation;
 use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
-use super::{cancelling, copying, sales};
+use super::{cancelling, card_choice, copying, sales};
 use crate::admin::{
     Action, Column, Field, Filter, FilterBy, FormValues, Join, Kind, Leads, Model, PageLink, Permission, SaveError,
     Search, Shown, UsedBy, Work,
@@ -127,6 +127,14 @@ pub static SHOWS: Model = Model {
         },
         Filter { name: "screen", label: "Screen", by: FilterBy::Related { sql: "t.screen_id", model: "screens" } },
         Filter { name: "movie", label: "Movie", by: FilterBy::Related { sql: "t.movie_id", model: "movies" } },
+        Filter {
+            name: "card",
+            label: "Price card",
+            by: FilterBy::Related {
+                sql: "t.card_version_id IN (SELECT v.id FROM card_versions v WHERE v.card_id = {id})",
+                model: "price_cards",
+            },
+        },
     ],
     dates: Some("t.date_time"),
     fieldsets: FIELDSETS,
@@ -318,7 +326,12 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
         },
     };
     let draft = match &before {
-        Some(known) => with_seats(work, known, draft).await?,
+        Some(known) => {
+            if known.draft.screen_id != draft.screen_id {
+                card_choice::prepare_move(work, known.id, values).await?;
+            }
+            with_seats(work, known, draft).await?
+        }
         None => draft,
     };
     // "Close sales" may have closed them before they opened; such a show can still be edited otherwise.
@@ -339,8 +352,10 @@ async fn save(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Resu
     };
     let presentation = presentation_of(work, before.as_ref().map(|known| known.id), values).await?;
     store::put_presentation(work.tx, id, &presentation).await?;
+    let without_card = card_choice::settle(work, id, values).await?;
     if !values.anyway {
-        let warnings = warnings(work, id, before, &draft).await?;
+        let mut warnings = warnings(work, id, before, &draft).await?;
+        warnings.extend(without_card);
         if !warnings.is_empty() {
             return Err(SaveError::Warnings(warnings));
         }

@@ -4,12 +4,14 @@ use jiff::Span;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use super::card_choice;
 use super::store::{self, PutOutcome, ShowDraft, StoredShow};
 use super::texts::{count_text, overlap_warnings};
 use crate::admin::{FieldChange, FormValues, Report, SaveError};
 use crate::db::{DbError, Tx};
 use crate::desk::policy::Sales;
 use crate::desk::unlisted;
+use crate::prices::store::Settling;
 use crate::state::App;
 use crate::time::cinema::{self, ClockChange};
 use crate::time::clock;
@@ -80,6 +82,7 @@ async fn copy_all(
     if usize::try_from(turns.times).unwrap_or(usize::MAX).saturating_mul(sources.len()) > COPIES_MAX {
         return Err(SaveError::fault("times", format!("You can create at most {COPIES_MAX} shows at a time.")));
     }
+    let (mut settling, days) = (Settling::begin(&mut tx).await?, app.config.business_days());
     let (zone, anyway, leaves_out) = (&app.config.time_zone, values.anyway, values.text("collisions") == "leave_out");
     let mut report = Report::default();
     let (mut warnings, mut colliding, mut known, mut past) = (Vec::new(), 0, 0, 0);
@@ -97,6 +100,7 @@ async fn copy_all(
                 return Err(SaveError::Db(DbError::Other("a seat of a new show is taken".into())));
             };
             copy_presentation(&mut tx, source.id, id).await?;
+            let without_card = card_choice::copy(&mut tx, &mut settling, &days, (source.id, id)).await?;
             let name = StoredShow { id, draft, ..source.clone() }.label(zone);
             let overlaps =
                 if anyway && !leaves_out { Vec::new() } else { overlap_warnings(&mut tx, &app.config, id).await? };
@@ -108,6 +112,7 @@ async fn copy_all(
             colliding += i64::from(!overlaps.is_empty());
             warnings.extend(overlaps.into_iter().map(|overlap| format!("{name}: {overlap}")));
             past += i64::from(draft.date_time <= clock::now());
+            warnings.extend(without_card.map(|text| format!("{name}: {text}")));
             warnings.extend(oddity.map(|oddity| format!("{name}: {oddity}")));
             let change = FieldChange { field: "Copied from".into(), before: String::new(), after: source.label(zone) };
             report.done.push((id, name, vec![change]));

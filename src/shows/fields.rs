@@ -1,5 +1,6 @@
 //! The fields of a show in the admin panel.
 
+use super::card_choice;
 use super::presentation::{FORMATS, LABELS_MAX, LANGUAGES, PRE_SHOW_MINUTES_MAX};
 use super::sales;
 use crate::admin::{Field, FieldAccess, Fieldset, Kind, Leads};
@@ -141,6 +142,19 @@ pub const FIELDSETS: &[Fieldset] = &[
                 ..Field::PLAIN
             },
         ],
+    },
+    Fieldset {
+        title: "Prices",
+        help: "",
+        fields: &[Field {
+            name: "prices",
+            label: "Price card",
+            help: "Seats that are sold or held keep their price.",
+            sql: card_choice::CHOICE,
+            kind: Kind::Offered(|app, id| Box::pin(card_choice::offers(app, id))),
+            required: false,
+            ..Field::PLAIN
+        }],
     },
     Fieldset {
         title: "Sales rules",

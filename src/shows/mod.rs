@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod api;
 mod cancelling;
+mod card_choice;
 mod copying;
 mod fields;
 pub mod presentation;

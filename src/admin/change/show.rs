@@ -137,7 +137,9 @@ impl ChangeForm {
         let mut was = BTreeMap::new();
         for part in &self.parts {
             names.offer(page, part.edited_fields()).await?;
+            let id = part.stored.as_ref().map(|object| object.id);
             for field in &part.fields {
+                names.offer_options(page, field, part.control_name(field), id).await?;
                 let value = part.stored(field).unwrap_or(&FieldValue::Null);
                 let stored = fields::control_text(&field.kind, value, &page.app.config.time_zone);
                 let values = [(*field, part.raw(field)), (*field, &*stored)];

@@ -19,11 +19,12 @@ struct Asset {
     version: String,
 }
 
-static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 7]> = LazyLock::new(|| {
     [
         ("admin.css", "text/css; charset=utf-8", include_str!("../../../static/admin/admin.css")),
         ("admin.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/admin.js")),
         ("plan.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/plan.js")),
+        ("prices.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/prices.js")),
         ("seats.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/seats.js")),
         ("timetable.js", "text/javascript; charset=utf-8", include_str!("../../../static/admin/timetable.js")),
         ("favicon.svg", "image/svg+xml", include_str!("../../../static/admin/favicon.svg")),

@@ -474,6 +474,11 @@ async fn stored_markup_is_escaped_everywhere(engine: Engine) {
     }
     let (base, mut root) = (app.base().to_owned(), app.superuser("root").await);
     app.sql("INSERT INTO staff_groups (name) VALUES ('crew')").await;
+    app.load(serde_json::json!({
+        "ticket_types": [{"code": "adult", "name": "Adult"}],
+        "price_cards": [{"name": "Day", "prices": [{"category": "Standard", "type": "adult", "price": "9"}]}],
+        "price_rules": [{"card": "Day"}],
+    }));
     for model in SITE.models() {
         for field in model.fields() {
             let own = field
@@ -490,6 +495,7 @@ async fn stored_markup_is_escaped_everywhere(engine: Engine) {
     let entered = [("title", title.as_str()), ("duration_minutes", "100"), ("_anyway", "1")];
     fill(&mut root, &base, "/admin/movies/1/change/", &entered).await.expect(303);
     let mut paths = vec!["/admin/".to_owned(), "/admin/log/".to_owned()];
+    paths.extend(["price_cards/1/prices/", "price_rules/all/"].map(|page| format!("/admin/{page}")));
     for model in SITE.models() {
         let name = model.name;
         paths.push(format!("/admin/{name}/"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use marquee::admin_site::SITE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -175,7 +176,7 @@ async fn any_url_has_an_answer(engine: Engine) {
         "ids=1&all=1",
         "format=xml",
     ];
-    for model in ["movies", "screens", "shows", "bookings", "orders", "holds", "users", "groups"] {
+    for model in SITE.models().map(|model| model.name) {
         for query in queries {
             let page = open(&app, &mut root, &format!("{model}/?{query}")).await;
             open(&app, &mut root, &format!("{model}/names/?{query}")).await;

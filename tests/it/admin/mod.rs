@@ -15,6 +15,8 @@ mod pictures;
 mod planets;
 mod plans;
 mod posters;
+mod price_rules;
+mod prices;
 mod programme;
 mod search;
 mod seat_changes;
@@ -40,6 +42,8 @@ pub fn tests() -> Vec<Test> {
         lists::tests(),
         plans::tests(),
         posters::tests(),
+        price_rules::tests(),
+        prices::tests(),
         programme::tests(),
         search::tests(),
         seat_changes::tests(),

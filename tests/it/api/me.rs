@@ -290,7 +290,7 @@ async fn a_cinema_without_settings(engine: Engine) {
     });
     let expected = json!({
         "name": "Marquee", "time_zone": "UTC", "business_day_starts_at": "05:00",
-        "film_week_starts_on": "thursday", "hold_minutes": 8,
+        "film_week_starts_on": "thursday", "currency": "EUR", "currency_decimals": 2, "hold_minutes": 8,
         "has_sales_rules": false, "limits": limits,
     });
     assert_eq!(told, expected);

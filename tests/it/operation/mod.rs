@@ -8,6 +8,7 @@ mod dumpdata;
 mod import_django;
 mod jobs;
 mod loaddata;
+mod loaddata_prices;
 mod loaddata_seats;
 mod logins;
 mod migrations;
@@ -29,6 +30,7 @@ pub fn tests() -> Vec<Test> {
         import_django::tests(),
         jobs::tests(),
         loaddata::tests(),
+        loaddata_prices::tests(),
         loaddata_seats::tests(),
         logins::tests(),
         migrations::tests(),

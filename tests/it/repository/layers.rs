@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "orders",
             "plans",
             "posters",
+            "prices",
             "programme",
             "screens",
             "shows",

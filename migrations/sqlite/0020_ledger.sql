@@ -69,3 +69,17 @@ CREATE TABLE refunds_due (
     order_id INTEGER PRIMARY KEY,
     amount   INTEGER NOT NULL
 ) STRICT;
+
+-- What the groups to begin with may do with tills. A group that someone has changed stays as it is.
+INSERT OR IGNORE INTO group_permissions (group_id, permission)
+    SELECT g.id, p.permission
+    FROM staff_groups g JOIN (
+        SELECT 'tills.view' AS permission, 1 AS counter
+        UNION ALL SELECT 'tills.pay', 1
+        UNION ALL SELECT 'tills.add', 0
+        UNION ALL SELECT 'tills.change', 0
+        UNION ALL SELECT 'till_days.view', 1
+        UNION ALL SELECT 'till_days.pay', 1
+    ) p ON g.name = 'Manager' OR g.name = 'Counter' AND p.counter = 1
+    WHERE g.version = 1
+    AND EXISTS (SELECT 1 FROM group_permissions x WHERE x.group_id = g.id AND x.permission = 'orders.pay');

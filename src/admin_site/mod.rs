@@ -13,6 +13,7 @@ use crate::orders::admin::{HOLDS, ORDERS};
 use crate::prices::admin::{PRICE_CARDS, PRICE_RULES, TICKET_TYPES};
 use crate::screens::admin::SCREENS;
 use crate::shows::admin::SHOWS;
+use crate::tills::admin::{TILL_DAYS, TILLS};
 use crate::web::html::page::PageArea;
 
 pub static SITE: Site = Site {
@@ -20,6 +21,7 @@ pub static SITE: Site = Site {
         ("Programme", &[&MOVIES, &SCREENS, &SHOWS]),
         ("Prices", &[&TICKET_TYPES, &PRICE_CARDS, &PRICE_RULES]),
         ("Box office", &[&BOOKINGS, &ORDERS, &HOLDS]),
+        ("Money", &[&TILL_DAYS, &TILLS]),
         ("People", &[&USERS, &GROUPS]),
     ],
     pages: &[timetable::LINK],

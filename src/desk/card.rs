@@ -111,6 +111,12 @@ impl CardVersion {
         found.ok_or_else(|| BookingError::NoPrice { seat, category: category.to_owned() })
     }
 
+    /// Whether a seat for which nobody names a type may cost nothing.
+    pub fn has_free_default(&self, channel: Channel) -> bool {
+        let defaults = self.prices.iter().filter_map(|price| self.default_price(&price.category, channel));
+        defaults.into_iter().any(|price| price.amount == 0)
+    }
+
     /// Whether a ticket may cost nothing.
     pub fn has_free_tickets(&self) -> bool {
         self.prices.iter().any(|price| price.amount == 0)

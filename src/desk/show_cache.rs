@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::card::Channel;
 use super::command::Command;
 use super::idempotency::Key;
 use super::load::{Loaded, ShowFacts};
@@ -40,6 +41,8 @@ struct Remembered {
     facts: ShowFacts,
     taken: HashSet<i64>,
     seats_taken: i64,
+    /// A free ticket is recorded at a till, which has to be read.
+    may_be_free: bool,
 }
 
 impl ShowCache {
@@ -53,9 +56,8 @@ impl ShowCache {
         for command in commands {
             let Command::Book { show_id, seats, .. } = command else { return None };
             let show = self.shows.get(show_id).filter(|show| show.seen.elapsed() < SHOW_MEMORY)?;
-            // A free ticket is recorded at a till, which has to be read.
-            let may_be_free = show.facts.card.as_ref().is_some_and(|card| card.has_free_tickets());
-            if seats.iter().any(|seat| show.taken.contains(seat)) || show.facts.limits_users(limits) || may_be_free {
+            let is_taken = seats.iter().any(|seat| show.taken.contains(seat));
+            if is_taken || show.may_be_free || show.facts.limits_users(limits) {
                 return None;
             }
             loaded.shows.entry(*show_id).or_insert_with(|| show.facts.clone());
@@ -76,7 +78,8 @@ impl ShowCache {
             for (id, facts) in &loaded.shows {
                 let Some(state) = loaded.state.shows.get(id) else { continue };
                 let (facts, taken) = (facts.clone(), state.holders.keys().copied().collect());
-                let mut new = Remembered { seen, facts, taken, seats_taken: state.seats_taken };
+                let may_be_free = facts.card.as_ref().is_some_and(|card| card.has_free_default(Channel::Online));
+                let mut new = Remembered { seen, facts, taken, seats_taken: state.seats_taken, may_be_free };
                 if let Some(old) = self.shows.remove(id).filter(|old| old.seen.elapsed() < SHOW_MEMORY) {
                     // A seat that was taken a moment ago mostly still is. It is forgotten together with the show.
                     new.taken.extend(old.taken);

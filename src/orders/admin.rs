@@ -3,17 +3,19 @@
 use super::api::codes;
 use super::{history, touched};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, Inline, Join, Kind, Model, Permission, Report,
-    SaveError, Search, Shown, Staff,
+    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, FormValues, Inline, Join, Kind, Model, Permission,
+    Report, SaveError, Search, Shown, Staff,
 };
 use crate::bookings::store::{booked_in_orders, order_names};
 use crate::db::DbError;
 use crate::desk::code_index;
 use crate::desk::codes::CodePart;
 use crate::desk::command::StaffAction;
+use crate::desk::ledger::AtTill;
 use crate::desk::staff;
 use crate::search;
 use crate::state::App;
+use crate::tills::admin::{AT_TILL, amount, chosen_till};
 use futures_util::future::BoxFuture;
 
 /// Returns a read-only field.
@@ -53,6 +55,11 @@ const CANCELLED_SEATS: &str = "(SELECT REPLACE(GROUP_CONCAT(CASE WHEN b.status =
 /// The statuses of orders and their labels.
 pub const STATUS: &[(&str, &str)] =
     &[("awaiting_payment", "Awaiting payment"), ("paid", "Paid"), ("cancelled", "Cancelled"), ("refunded", "Refunded")];
+
+/// SQL of the price of the seats that are not cancelled, and of the refund that is due; 0 without prices.
+const TOTAL: &str = "COALESCE((SELECT CAST(SUM(p.amount) AS SIGNED) FROM bookings b JOIN prices p ON p.id = b.price_id \
+     WHERE b.order_id = t.id AND b.status = 'booked'), 0)";
+const DUE: &str = "COALESCE((SELECT r.amount FROM refunds_due r WHERE r.order_id = t.id), 0)";
 
 const USER: Column = Column {
     name: "user",
@@ -139,6 +146,11 @@ pub static ORDERS: Model = Model {
             by: FilterBy::Choice { sql: "t.status", choices: STATUS, counted: false },
         },
         Filter {
+            name: "due",
+            label: "Refund",
+            by: FilterBy::Conditions(&[("due", "Due", "t.id IN (SELECT r.order_id FROM refunds_due r)")]),
+        },
+        Filter {
             name: "with_show",
             label: "Cancelled with the show",
             by: FilterBy::Conditions(&[("yes", "Yes", cancelled_with_show!("v.order_id"))]),
@@ -161,6 +173,8 @@ pub static ORDERS: Model = Model {
         fields: &[
             shown("code", "Code", "t.id", Kind::Made(code)),
             shown("status", "Status", "t.status", Kind::Choice(STATUS)),
+            shown("total", "Total", TOTAL, Kind::Made(amount)),
+            shown("due", "Refund due", DUE, Kind::Made(amount)),
             shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
             shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
             shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
@@ -185,7 +199,10 @@ pub static ORDERS: Model = Model {
             needs: Permission::Pay,
             applies: "t.status = 'awaiting_payment'",
             touches: Some(touched::paid_by_orders),
-            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Pay, ["Awaiting payment", "Paid"], ids)),
+            asks: AT_TILL,
+            run: |app, by, ids, values| {
+                Box::pin(with_money(app, by, StaffAction::Pay, ["Awaiting payment", "Paid"], ids, values))
+            },
             ..Action::PLAIN
         },
         Action {
@@ -196,7 +213,23 @@ pub static ORDERS: Model = Model {
             needs: Permission::Refund,
             applies: "t.status = 'paid'",
             touches: Some(touched::by_orders),
-            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Refund, ["Paid", "Refunded"], ids)),
+            asks: AT_TILL,
+            run: |app, by, ids, values| {
+                Box::pin(with_money(app, by, StaffAction::Refund, ["Paid", "Refunded"], ids, values))
+            },
+            ..Action::PLAIN
+        },
+        Action {
+            name: "refund_due",
+            label: "Refund cancelled seats…",
+            past: "Refunded cancelled seats",
+            about: "Confirm that the money for the cancelled seats was returned. Other seats stay paid.",
+            needs: Permission::Refund,
+            applies: "EXISTS (SELECT 1 FROM refunds_due r WHERE r.order_id = t.id)",
+            asks: AT_TILL,
+            run: |app, by, ids, values| {
+                Box::pin(with_money(app, by, StaffAction::RefundDue, ["Refund due", "Refunded"], ids, values))
+            },
             ..Action::PLAIN
         },
         Action {
@@ -208,7 +241,9 @@ pub static ORDERS: Model = Model {
             applies: "t.status IN ('awaiting_payment', 'paid') AND EXISTS \
                       (SELECT 1 FROM bookings b WHERE b.order_id = t.id AND b.status = 'booked')",
             touches: Some(touched::by_orders),
-            run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::CancelOrder, ["Booked", "Cancelled"], ids)),
+            run: |app, by, ids, _| {
+                Box::pin(act(app, by, (StaffAction::CancelOrder, None), ["Booked", "Cancelled"], ids))
+            },
             ..Action::PLAIN
         },
     ],
@@ -217,7 +252,26 @@ pub static ORDERS: Model = Model {
     ..Model::PLAIN
 };
 
-async fn act(app: &App, by: &Staff, action: StaffAction, change: [&str; 2], ids: &[i64]) -> Result<Report, SaveError> {
+/// Does something about the money of orders, at a till that is open.
+async fn with_money(
+    app: &App,
+    by: &Staff,
+    action: StaffAction,
+    change: [&str; 2],
+    ids: &[i64],
+    values: &FormValues,
+) -> Result<Report, SaveError> {
+    let till = chosen_till(app, by, values).await?;
+    act(app, by, (action, till), change, ids).await
+}
+
+async fn act(
+    app: &App,
+    by: &Staff,
+    (action, till): (StaffAction, Option<AtTill>),
+    change: [&str; 2],
+    ids: &[i64],
+) -> Result<Report, SaveError> {
     let names = order_names(&app.db, ids).await?;
     let because = match action {
         StaffAction::CancelOrder => "Staff cancelled the order.",
@@ -227,7 +281,7 @@ async fn act(app: &App, by: &Staff, action: StaffAction, change: [&str; 2], ids:
     let booked = if because.is_empty() { Vec::new() } else { booked_in_orders(&app.db, ids).await? };
     let field = if action == StaffAction::CancelOrder { "Seats" } else { "Status" };
     let mut report = Report::default();
-    for (id, outcome) in staff::for_each(&app.desk, action, None, ids).await {
+    for (id, outcome) in staff::for_each(&app.desk, action, till, ids).await {
         let name = names.get(&id).map_or_else(|| id.to_string(), |name| name.told(app));
         report.note(id, name, field, change, outcome);
     }
@@ -316,7 +370,7 @@ pub static HOLDS: Model = Model {
         about: "The holds end, and their seats go back on sale immediately.",
         needs: Permission::Change,
         applies: "t.expires_at > {now}",
-        run: |app, by, ids, _| Box::pin(act(app, by, StaffAction::Release, ["Held", "Released"], ids)),
+        run: |app, by, ids, _| Box::pin(act(app, by, (StaffAction::Release, None), ["Held", "Released"], ids)),
         ..Action::PLAIN
     }],
     adds: false,

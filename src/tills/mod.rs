@@ -1,4 +1,5 @@
 //! Tills: where money is taken, from their opening to their close, and the check of the whole ledger.
 
+pub mod admin;
 pub mod checking;
 pub mod store;

@@ -318,3 +318,64 @@ pub async fn paid_without_entries(db: &Db, most: i64) -> Result<Vec<i64>> {
     let found: Vec<(i64,)> = db.query(&sql, vec![most.into()]).await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
+
+/// Returns the days of tills that are open on this business day, by the names of the tills.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn open_days(db: &Db, day: &str) -> Result<Vec<TillDay>> {
+    let sql = format!(
+        "SELECT {DAY_COLUMNS} FROM till_days d JOIN tills t ON t.id = d.till_id
+         WHERE d.day = ? AND d.closed_at IS NULL AND t.is_online = 0 ORDER BY t.name"
+    );
+    db.query(&sql, vec![day.into()]).await
+}
+
+/// Returns the day for which a till is open.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn open_day(tx: &mut Tx, till_id: i64) -> Result<Option<String>> {
+    let sql = "SELECT day FROM till_days WHERE till_id = ? AND closed_at IS NULL ORDER BY day LIMIT 1";
+    Ok(tx.query_one::<(String,)>(sql, vec![till_id.into()]).await?.map(|(day,)| day))
+}
+
+/// Returns the name of a till that can be opened, and locks it until the transaction ends.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn openable(tx: &mut Tx, till_id: i64) -> Result<Option<String>> {
+    let sql = format!(
+        "SELECT name FROM tills WHERE id = ? AND is_online = 0 AND is_retired = 0{}",
+        tx.dialect().for_update()
+    );
+    Ok(tx.query_one::<(String,)>(&sql, vec![till_id.into()]).await?.map(|(name,)| name))
+}
+
+/// Returns the id of the till with this name.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn till_named(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
+    let found: Option<(i64,)> = tx.query_one("SELECT id FROM tills WHERE name = ?", vec![name.into()]).await?;
+    Ok(found.map(|(id,)| id))
+}
+
+/// Adds a till, or changes the one with this id; returns its id.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn put_till(tx: &mut Tx, id: Option<i64>, name: &str, is_retired: bool) -> Result<i64> {
+    let is_retired = i64::from(is_retired);
+    match id {
+        Some(id) => {
+            let sql = "UPDATE tills SET name = ?, is_retired = ?, version = version + 1 WHERE id = ? AND is_online = 0";
+            tx.execute(sql, vec![name.into(), is_retired.into(), id.into()]).await?;
+            Ok(id)
+        }
+        None => {
+            let sql = "INSERT INTO tills (name, is_retired) VALUES (?, ?)";
+            tx.insert(sql, vec![name.into(), is_retired.into()]).await
+        }
+    }
+}

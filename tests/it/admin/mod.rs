@@ -11,6 +11,7 @@ mod history;
 mod kept;
 mod links;
 mod lists;
+mod money;
 mod pictures;
 mod planets;
 mod plans;
@@ -40,6 +41,7 @@ pub fn tests() -> Vec<Test> {
         kept::tests(),
         links::tests(),
         lists::tests(),
+        money::tests(),
         plans::tests(),
         posters::tests(),
         price_rules::tests(),

@@ -6,7 +6,7 @@ pub mod holds;
 mod idempotency;
 mod me;
 mod orders;
-mod prices;
+pub mod prices;
 mod programme;
 mod reads;
 mod refusals;

@@ -22,7 +22,7 @@ tests! {
 
 /// Makes a price card with two versions, the second of which is dearer, and sells show 1 by the first. Adults pay 12.50,
 /// children 8.00 at 7% tax; a student needs company, and a companion pays nothing.
-async fn with_prices(app: &App) {
+pub async fn with_prices(app: &App) {
     app.sql("INSERT INTO price_cards (id, name, current_id) VALUES (1, 'Evening', 2)").await;
     for (version, more) in [(1, 0), (2, 200)] {
         app.sql(&format!(

@@ -1,6 +1,7 @@
 //! Decides which card a show gets: by hand, by the rules, or none.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::{self as store, Card, ShowFacts};
 use crate::db::{Query, Result, Tx};
@@ -80,13 +81,15 @@ impl Settling {
         let Some((name, id)) = found.and_then(|card| Some((&card.name, card.current_id?))) else {
             return Ok(Err(CardRefusal::NoSuchCard));
         };
-        if !self.versions.contains_key(&id) {
-            self.versions.insert(id, read_version(reader, id).await?.unwrap_or_default());
-        }
-        if !self.categories.contains_key(&plan_id) {
-            self.categories.insert(plan_id, store::categories(reader, plan_id).await?);
-        }
-        let missing = unpriced(&self.versions[&id], &self.categories[&plan_id]);
+        let version = match self.versions.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(read_version(reader, id).await?.unwrap_or_default()),
+        };
+        let categories = match self.categories.entry(plan_id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(store::categories(reader, plan_id).await?),
+        };
+        let missing = unpriced(version, categories);
         if missing.is_empty() {
             return Ok(Ok(id));
         }
@@ -153,10 +156,11 @@ pub async fn lacking_in_plan(tx: &mut Tx, show_ids: &[i64], plan_id: i64) -> Res
     let mut of_versions: HashMap<i64, Vec<String>> = HashMap::new();
     let mut of_shows = HashMap::new();
     for (show_id, version_id) in store::versions_of_shows(tx, show_ids).await? {
-        if !of_versions.contains_key(&version_id) {
-            of_versions.insert(version_id, lacking(tx, version_id, Some(plan_id)).await?);
-        }
-        of_shows.insert(show_id, of_versions[&version_id].clone());
+        let lacking = match of_versions.entry(version_id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(lacking(tx, version_id, Some(plan_id)).await?),
+        };
+        of_shows.insert(show_id, lacking.clone());
     }
     Ok(of_shows)
 }

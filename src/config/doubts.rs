@@ -2,6 +2,10 @@
 
 use super::{Config, SETTINGS, decouple};
 
+/// The fault of a setting whose name the file writes in a form that is ignored.
+pub const HIDDEN_NAME: &str = "in the .env file its name follows `export` or a byte order mark, so it is ignored; accepted: \
+                           lines NAME=value, in UTF-8 without byte order mark";
+
 /// Something an operator should look at. It repeats no value, and no text that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {

@@ -577,12 +577,7 @@ impl<E: Fn(&str) -> Option<String>> Reader<E> {
                 })
             })
             .filter(|setting| self.written(setting.name).is_none())
-            .map(|setting| Fault {
-                variable: setting.name.to_owned(),
-                problem: "in the .env file its name follows `export` or a byte order mark, so it is \
-                          ignored; accepted: lines NAME=value, in UTF-8 without byte order mark"
-                    .to_owned(),
-            })
+            .map(|setting| Fault { variable: setting.name.to_owned(), problem: doubts::HIDDEN_NAME.to_owned() })
             .collect();
         self.faults.extend(hidden);
     }

@@ -201,6 +201,10 @@ impl Baseline {
             seat_number,
             status: "booked".to_owned(),
             created_at: booking.created_at,
+            ticket_type: None,
+            price: None,
+            tax: None,
+            currency: None,
         };
         Ok((StatusCode::CREATED, Json(reply)))
     }

@@ -474,6 +474,8 @@ async fn stored_markup_is_escaped_everywhere(engine: Engine) {
     }
     let (base, mut root) = (app.base().to_owned(), app.superuser("root").await);
     app.sql("INSERT INTO staff_groups (name) VALUES ('crew')").await;
+    app.sql("INSERT INTO tills (name) VALUES ('Box 1')").await;
+    app.sql("INSERT INTO till_days (till_id, day, currency, opened_at) VALUES (1, '2026-12-01', 'EUR', 1)").await;
     app.load(serde_json::json!({
         "ticket_types": [{"code": "adult", "name": "Adult"}],
         "price_cards": [{"name": "Day", "prices": [{"category": "Standard", "type": "adult", "price": "9"}]}],

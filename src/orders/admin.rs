@@ -212,7 +212,7 @@ pub static ORDERS: Model = Model {
             about: "Confirm that the money was returned. Remaining seats are cancelled and go back on sale.",
             needs: Permission::Refund,
             applies: "t.status = 'paid'",
-            touches: Some(touched::by_orders),
+            touches: Some(touched::refunded_with_orders),
             asks: AT_TILL,
             run: |app, by, ids, values| {
                 Box::pin(with_money(app, by, StaffAction::Refund, ["Paid", "Refunded"], ids, values))
@@ -226,6 +226,7 @@ pub static ORDERS: Model = Model {
             about: "Confirm that the money for the cancelled seats was returned. Other seats stay paid.",
             needs: Permission::Refund,
             applies: "EXISTS (SELECT 1 FROM refunds_due r WHERE r.order_id = t.id)",
+            touches: Some(touched::due_for_orders),
             asks: AT_TILL,
             run: |app, by, ids, values| {
                 Box::pin(with_money(app, by, StaffAction::RefundDue, ["Refund due", "Refunded"], ids, values))

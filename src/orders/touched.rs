@@ -6,6 +6,7 @@ use crate::admin::words::count_text;
 use crate::bookings::store::{self, Touched, TouchedBy};
 use crate::db::DbError;
 use crate::state::App;
+use crate::tills::store as tills;
 
 /// Said before everything that customers would want to know about.
 const NOT_NOTIFIED: &str = "Customers are not notified: Marquee sends no messages.";
@@ -30,8 +31,33 @@ pub fn by_shows<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<St
 pub fn paid_by_orders<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
     Box::pin(async move {
         let touched = store::touched(&app.db, TouchedBy::Orders, ids).await?;
-        Ok(vec![format!("This is about {}.", counts(&touched))])
+        let to_pay = tills::money(&app.db, ids).await?.to_pay;
+        let costs = (to_pay > 0).then(|| format!("The customer pays {}.", amount(app, to_pay)));
+        Ok([format!("This is about {}.", counts(&touched))].into_iter().chain(costs).collect())
     })
+}
+
+/// Counts what a refund ends, and the money to return.
+pub fn refunded_with_orders<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
+    Box::pin(async move {
+        let taken = tills::money(&app.db, ids).await?.taken;
+        let returns = (taken > 0).then(|| format!("The customer gets {} back.", amount(app, taken)));
+        Ok(returns.into_iter().chain(ended(app, TouchedBy::Orders, ids).await?).collect())
+    })
+}
+
+/// Says which refund is due.
+pub fn due_for_orders<'a>(app: &'a App, ids: &'a [i64]) -> BoxFuture<'a, Result<Vec<String>, DbError>> {
+    Box::pin(async move {
+        let due = tills::money(&app.db, ids).await?.due;
+        Ok(vec![format!("The customer gets {} back.", amount(app, due))])
+    })
+}
+
+/// Writes an amount with its currency.
+fn amount(app: &App, amount: i64) -> String {
+    let currency = app.config.currency;
+    format!("{} {}", currency.write(amount), currency.code())
 }
 
 /// Returns what would be cancelled.

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx};
+use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx, Value};
 use crate::desk::ledger::EntryKind;
 
 /// A till on a business day.
@@ -378,4 +378,35 @@ pub async fn put_till(tx: &mut Tx, id: Option<i64>, name: &str, is_retired: bool
             tx.insert(sql, vec![name.into(), is_retired.into()]).await
         }
     }
+}
+
+/// The money of some orders, in minor units.
+pub struct Money {
+    /// The price of seats that are booked in orders that are not paid yet.
+    pub to_pay: i64,
+    /// What was taken for the orders and not returned.
+    pub taken: i64,
+    /// The refunds that are due.
+    pub due: i64,
+}
+
+/// Adds up the money of these orders.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn money(db: &Db, order_ids: &[i64]) -> Result<Money> {
+    let (in_order, list) = (db.dialect().in_order(), db.dialect().table(&[("id", "BIGINT")]));
+    let ids: Vec<(i64,)> = order_ids.iter().map(|id| (*id,)).collect();
+    let sum = async |column: &str, from: &str| {
+        let sql = format!("SELECT {in_order} CAST(COALESCE(SUM({column}), 0) AS SIGNED) FROM {list} AS d {from}");
+        let found: Option<(i64,)> = db.query_one(&sql, vec![Value::list(&ids)]).await?;
+        Ok::<i64, DbError>(found.map_or(0, |(sum,)| sum))
+    };
+    let unpaid = "JOIN orders o ON o.id = d.id AND o.status = 'awaiting_payment' JOIN bookings b ON b.order_id = o.id
+                  AND b.status = 'booked' JOIN prices p ON p.id = b.price_id";
+    Ok(Money {
+        to_pay: sum("p.amount", unpaid).await?,
+        taken: sum("l.amount", "JOIN ledger l ON l.order_id = d.id").await?,
+        due: sum("r.amount", "JOIN refunds_due r ON r.order_id = d.id").await?,
+    })
 }

@@ -68,6 +68,7 @@ async fn a_day_at_a_till(engine: Engine) {
     let (id, one) = order(&app, &world.ann, &[1, 2]).await;
     let page = root.get(&app, format!("/admin/orders/actions/paid/?ids={id}")).await.expect(200).text;
     assert!(page.contains("Box 1, ") && page.contains("By card terminal"), "{page}");
+    assert!(page.contains("The customer pays 25.00 EUR."), "{page}");
     run(&app, &mut root, "orders.paid", &[id], &[("method", "cash")]).await;
     let (two, _) = order(&app, &world.bob, &[3]).await;
     run(&app, &mut root, "orders.paid", &[two], &[("method", "card")]).await;
@@ -156,6 +157,8 @@ async fn cancelled_seats_leave_a_refund_due(engine: Engine) {
     agrees(&app);
     let list = root.get(&app, "/admin/orders/?due=due").await.expect(200).text;
     assert!(list.contains(order["code"].as_str().expect("a code")), "{list}");
+    let page = root.get(&app, format!("/admin/orders/actions/refund_due/?ids={id}")).await.expect(200).text;
+    assert!(page.contains("The customer gets 12.50 EUR back."), "{page}");
     run(&app, &mut root, "orders.refund_due", &[id], &[]).await;
     let settled = get(&world.ann, &path).send(&app).await.expect(200).json();
     assert_eq!(about(&settled), json!(["paid", 2500, null]));
@@ -166,6 +169,8 @@ async fn cancelled_seats_leave_a_refund_due(engine: Engine) {
     let left = get(&world.ann, &path).send(&app).await.expect(200).json();
     assert_eq!(about(&left), json!(["refund_due", 0, 2500]));
     agrees(&app);
+    let page = root.get(&app, format!("/admin/orders/actions/refund/?ids={id}")).await.expect(200).text;
+    assert!(page.contains("The customer gets 25.00 EUR back."), "{page}");
     run(&app, &mut root, "orders.refund", &[id], &[]).await;
     let over = get(&world.ann, &path).send(&app).await.expect(200).json();
     assert_eq!(about(&over), json!(["refunded", 0, null]));

@@ -11,7 +11,7 @@ use crate::data::{sample, store as data};
 use crate::db::{Db, MigrationState};
 use crate::jobs::store;
 use crate::server;
-use crate::tills::checking;
+use crate::tills::{checking, store as tills};
 use crate::time::clock;
 
 enum Finding {
@@ -104,6 +104,11 @@ async fn check_database(config: &Config, with_ledger: bool, findings: &mut Vec<F
     findings.push(match other_currency(&db, config).await? {
         Some(advice) => Wrong(advice),
         None => Good("the prices are in the currency of the settings"),
+    });
+    findings.push(if tills::is_protected(&db).await? {
+        Good("the database refuses changes of the ledger")
+    } else {
+        Note("the database does not refuse changes of the ledger: `marquee migrate` says what to do".into())
     });
     if with_ledger {
         findings.extend(ledger(&db).await?);

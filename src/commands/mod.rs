@@ -17,6 +17,7 @@ use crate::orders::code_index;
 use crate::prices::store as prices;
 use crate::search::backfill;
 use crate::telemetry::log;
+use crate::tills::store as tills;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -222,6 +223,10 @@ pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), F
         let mut show = progress();
         backfill::catch_up(&db, &mut show).await?;
         code_index::catch_up(&db, &mut show).await?;
+        let left = tills::protect(&db).await?;
+        if !left.is_empty() {
+            println!("{PROTECT_LEDGER} {};", left.join("; "));
+        }
     }
     let waiting = db.waiting_migrations().await?;
     if !waiting.is_empty() {
@@ -229,6 +234,10 @@ pub async fn migrate(config: &Config, check: bool, finish: bool) -> Result<(), F
     }
     Ok(())
 }
+
+/// Said if the database does not let us make triggers.
+const PROTECT_LEDGER: &str = "The database does not let this user protect the ledger from changes. Nothing else depends on \
+                              it; an administrator can do it with:";
 
 /// Loads movies, screens and shows from a file; a dry run only reports.
 pub async fn load_data(config: &Config, file: &Path, dry_run: bool) -> Result<(), Failure> {

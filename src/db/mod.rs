@@ -297,6 +297,14 @@ impl Db {
         Ok(done[0])
     }
 
+    /// Runs a statement that servers can't prepare, such as `CREATE TRIGGER`. SQLite has no such statements.
+    pub async fn run_unprepared(&self, sql: &str) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.execute(sql.to_owned(), vec![]).await.map(drop),
+            Engine::Mysql(engine) => engine.run_unprepared(sql).await.inspect_err(count),
+        }
+    }
+
     /// Runs a list of statements as one transaction: all of them or, on any error, none. The changes are durable when
     /// it returns. On a server it costs one round trip for each statement and one for the commit.
     pub async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Done>> {

@@ -91,6 +91,11 @@ impl Mysql {
         self.begin_with(&["START TRANSACTION"], STATEMENT).await
     }
 
+    /// Runs a statement that the server can't prepare.
+    pub(super) async fn run_unprepared(&self, sql: &str) -> Result<()> {
+        self.begin_with(&[sql], STATEMENT).await.map(drop)
+    }
+
     /// Like [`Mysql::begin`], for changes of the schema, which take long.
     pub(super) async fn begin_ddl(&self) -> Result<Box<MysqlTx>> {
         self.begin_with(&["START TRANSACTION"], LONG).await

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx, Value};
 use crate::desk::ledger::EntryKind;
+use crate::desk::sql::BackgroundTexts;
 
 /// A till on a business day.
 #[derive(Debug, Clone)]
@@ -378,6 +379,41 @@ pub async fn put_till(tx: &mut Tx, id: Option<i64>, name: &str, is_retired: bool
             tx.insert(sql, vec![name.into(), is_retired.into()]).await
         }
     }
+}
+
+/// Makes the database refuse every change of the ledger's rows. Returns the statements for an administrator if the
+/// database does not let us, as MySQL with a binary log does.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn protect(db: &Db) -> Result<Vec<String>> {
+    if is_protected(db).await? {
+        return Ok(Vec::new());
+    }
+    let statements = BackgroundTexts::of(db.dialect()).protect_ledger;
+    for sql in statements {
+        if let Err(error) = db.run_unprepared(sql).await {
+            tracing::debug!(%error, "the ledger could not be protected");
+            let one_line = |sql: &&str| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+            return Ok(statements.iter().map(one_line).collect());
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Whether the database refuses changes of the ledger's rows.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn is_protected(db: &Db) -> Result<bool> {
+    let statements = BackgroundTexts::of(db.dialect()).protect_ledger;
+    if statements.is_empty() {
+        return Ok(true);
+    }
+    let sql = "SELECT COUNT(*) FROM information_schema.triggers
+               WHERE event_object_schema = DATABASE() AND event_object_table = 'ledger'";
+    let found: Option<(i64,)> = db.query_one(sql, vec![]).await?;
+    Ok(found.is_some_and(|(count,)| count >= statements.len() as i64))
 }
 
 /// The money of some orders, in minor units.

@@ -99,6 +99,8 @@ pub struct BackgroundTexts {
     pub delete_seats: &'static str,
     /// Deletes ended holds.
     pub delete_holds: &'static str,
+    /// Makes the triggers that refuse changes of the ledger, unless its migration has made them.
+    pub protect_ledger: &'static [&'static str],
 }
 
 impl BackgroundTexts {

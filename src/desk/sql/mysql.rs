@@ -205,4 +205,10 @@ pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
         STRAIGHT_JOIN bookings b FORCE INDEX (bookings_of_an_order) ON b.order_id = o.id
         WHERE b.status = 'held' AND {ended}",
     delete_holds: "DELETE o FROM {rows} AS d STRAIGHT_JOIN orders o ON o.id = d.id WHERE {ended}",
+    protect_ledger: &[
+        "CREATE TRIGGER IF NOT EXISTS ledger_rows_stay BEFORE UPDATE ON ledger FOR EACH ROW
+         SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is never changed'",
+        "CREATE TRIGGER IF NOT EXISTS ledger_rows_are_kept BEFORE DELETE ON ledger FOR EACH ROW
+         SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is never changed'",
+    ],
 };

@@ -186,4 +186,5 @@ pub const BACKGROUND: BackgroundTexts = BackgroundTexts {
             (SELECT o.id FROM {rows} AS d JOIN orders o ON o.id = d.id WHERE {ended})",
     delete_holds: "
         DELETE FROM orders WHERE id IN (SELECT o.id FROM {rows} AS d JOIN orders o ON o.id = d.id WHERE {ended})",
+    protect_ledger: &[],
 };

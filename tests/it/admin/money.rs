@@ -1,5 +1,8 @@
 //! Money: tills that are opened and closed, payments and refunds, and the check of the ledger.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::cinema::{follow, run, send_action};
@@ -16,6 +19,7 @@ tests! {
         orders_without_prices_need_no_till,
         two_tills_take_money_at_the_same_time,
         a_changed_ledger_is_found,
+        the_database_refuses_changes_of_the_ledger,
     ]
 }
 
@@ -279,4 +283,29 @@ async fn a_changed_ledger_is_found(engine: Engine) {
     finds("entry 2 is missing");
     app.sql("DELETE FROM ledger WHERE order_id IS NOT NULL").await;
     finds("is paid and has no entry in the ledger");
+}
+
+async fn the_database_refuses_changes_of_the_ledger(engine: Engine) {
+    let app = App::start(engine).await;
+    let text = |output: std::process::Output| String::from_utf8(output.stdout).expect("UTF-8");
+    let migrated = text(app.succeed(&["migrate"]));
+    let is_protected = text(app.marquee(&["check"])).contains("ok    the database refuses changes of the ledger");
+    // A server with a binary log lets only administrators make triggers; then the statements are there for them.
+    let statement = migrated.split_once("an administrator can do it with: ").map(|(_, rest)| rest.to_owned());
+    assert_eq!(is_protected, statement.is_none(), "{migrated}");
+    if let Some(statements) = statement {
+        assert!(statements.contains("CREATE TRIGGER IF NOT EXISTS ledger_rows_stay"), "{statements}");
+        return;
+    }
+    let world = app.world().await;
+    with_prices(&app).await;
+    let mut root = app.superuser("root").await;
+    open_till(&app, &mut root, "Box 1").await;
+    let (id, _) = order(&app, &world.ann, &[1]).await;
+    run(&app, &mut root, "orders.paid", &[id], &[]).await;
+    let before = sums(&app).await;
+    for sql in ["UPDATE ledger SET amount = 1", "DELETE FROM ledger"] {
+        assert!(AssertUnwindSafe(app.sql(sql)).catch_unwind().await.is_err(), "{sql}");
+    }
+    assert_eq!(sums(&app).await, before);
 }

@@ -420,7 +420,7 @@ pub async fn is_protected(db: &Db) -> Result<bool> {
 pub struct Money {
     /// The price of seats that are booked in orders that are not paid yet.
     pub to_pay: i64,
-    /// What was taken for the orders and not returned.
+    /// The money that was taken for the orders and not returned.
     pub taken: i64,
     /// The refunds that are due.
     pub due: i64,

@@ -460,6 +460,16 @@ async fn objects_that_others_depend_on_stay(engine: Engine) {
 
 const MARKUP: &str = "<script>alert(1)</script>\"onx=\"{{7*7}}";
 
+async fn add_prices_and_a_till(app: &App) {
+    app.sql("INSERT INTO tills (name) VALUES ('Box 1')").await;
+    app.sql("INSERT INTO till_days (till_id, day, currency, opened_at) VALUES (1, '2026-12-01', 'EUR', 1)").await;
+    app.load(serde_json::json!({
+        "ticket_types": [{"code": "adult", "name": "Adult"}],
+        "price_cards": [{"name": "Day", "prices": [{"category": "Standard", "type": "adult", "price": "9"}]}],
+        "price_rules": [{"card": "Day"}],
+    }));
+}
+
 async fn stored_markup_is_escaped_everywhere(engine: Engine) {
     let app = App::start(engine).await;
     let world = app.world().await;
@@ -474,13 +484,7 @@ async fn stored_markup_is_escaped_everywhere(engine: Engine) {
     }
     let (base, mut root) = (app.base().to_owned(), app.superuser("root").await);
     app.sql("INSERT INTO staff_groups (name) VALUES ('crew')").await;
-    app.sql("INSERT INTO tills (name) VALUES ('Box 1')").await;
-    app.sql("INSERT INTO till_days (till_id, day, currency, opened_at) VALUES (1, '2026-12-01', 'EUR', 1)").await;
-    app.load(serde_json::json!({
-        "ticket_types": [{"code": "adult", "name": "Adult"}],
-        "price_cards": [{"name": "Day", "prices": [{"category": "Standard", "type": "adult", "price": "9"}]}],
-        "price_rules": [{"card": "Day"}],
-    }));
+    add_prices_and_a_till(&app).await;
     for model in SITE.models() {
         for field in model.fields() {
             let own = field

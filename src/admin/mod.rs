@@ -369,6 +369,11 @@ impl Field {
         access: FieldAccess::Edited,
         leads: Leads::Nowhere,
     };
+
+    /// Returns a read-only field.
+    pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, kind: Kind) -> Field {
+        Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

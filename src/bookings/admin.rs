@@ -11,7 +11,7 @@ use crate::db::DbError;
 use crate::desk::command::StaffAction;
 use crate::desk::error::BookingError;
 use crate::desk::staff;
-use crate::orders::admin::{EMAIL, NAME, cancelled_with_show, code, orders_with_code, shown};
+use crate::orders::admin::{EMAIL, NAME, cancelled_with_show, code, orders_with_code};
 use crate::orders::{history, touched};
 use crate::search;
 use crate::state::App;
@@ -102,19 +102,19 @@ pub static BOOKINGS: Model = Model {
             help: "",
             fields: &[
                 // Not `ORDER`, because the seats of an order are found by this column's index.
-                Field { leads: Leads::To("orders"), ..shown("order", "Order", "t.order_id", Kind::Made(code)) },
-                shown("status", "Status", "t.status", Kind::Choice(STATUS)),
-                shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
-                shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
-                shown("seat", "Seat", SEAT, Kind::Made(seat_label)),
+                Field { leads: Leads::To("orders"), ..Field::shown("order", "Order", "t.order_id", Kind::Made(code)) },
+                Field::shown("status", "Status", "t.status", Kind::Choice(STATUS)),
+                Field::shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
+                Field::shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
+                Field::shown("seat", "Seat", SEAT, Kind::Made(seat_label)),
             ],
         },
         Fieldset {
             title: "When",
             help: "",
             fields: &[
-                shown("booked_at", "Booked", "t.created_at", Kind::Moment),
-                shown("cancelled_at", "Cancelled", "t.cancelled_at", Kind::Moment),
+                Field::shown("booked_at", "Booked", "t.created_at", Kind::Moment),
+                Field::shown("cancelled_at", "Cancelled", "t.cancelled_at", Kind::Moment),
             ],
         },
     ],

@@ -24,9 +24,10 @@ use crate::search::backfill;
 use crate::server;
 use crate::state::App;
 use crate::telemetry::{log, metrics};
+use crate::tills::closing;
 
 /// The background work of all features.
-const JOBS: &[Job] = &[adoption::JOB, cleanup::JOB, backfill::JOB, code_index::JOB, posters::CLEANUP];
+const JOBS: &[Job] = &[adoption::JOB, cleanup::JOB, backfill::JOB, code_index::JOB, posters::CLEANUP, closing::JOB];
 
 /// How long a stopping server, after its last reply, waits for exports and bulk actions to end their current part.
 const LAST_PARTS: Duration = Duration::from_secs(5);

@@ -130,5 +130,8 @@ impl CardVersion {
 
 /// Whether two names are those of the same category.
 pub fn is_same_category(one: &str, other: &str) -> bool {
-    one == other || one.to_lowercase() == other.to_lowercase()
+    match one.is_ascii() && other.is_ascii() {
+        true => one.eq_ignore_ascii_case(other),
+        false => one.to_lowercase() == other.to_lowercase(),
+    }
 }

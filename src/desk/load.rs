@@ -272,17 +272,14 @@ impl Loaded {
             let paid: Vec<(i64,)> = db.query(sql.paid_seats.sql, vec![each_once(&mut refunded)]).await?;
             self.state.paid_seats.extend(paid.into_iter().map(|(row,)| row));
         }
-        let may_be_free = |command: &Command| match command {
-            Command::Book { show_id, .. } => {
-                self.shows.get(show_id)?.card.as_ref().filter(|card| card.has_free_default(Channel::Online))
-            }
-            command if command.show().is_some() => None,
-            command => {
-                let id = self.state.orders_of_bookings.get(&command.subject()).copied().unwrap_or(command.subject());
-                self.state.orders.get(&id)?.card.as_ref().filter(|card| card.has_free_tickets())
-            }
-        };
-        if let Some(card) = commands.iter().find_map(may_be_free) {
+        let books = commands.iter().any(|command| matches!(command, Command::Book { .. }));
+        let shows = self.shows.values().filter_map(|facts| facts.card.as_ref().filter(|_| books));
+        // Holds issue no ticket, and all other requests name an order.
+        let orders = self.state.orders.values().filter_map(|order| order.card.as_ref());
+        let mut may_be_free = shows
+            .filter(|card| card.has_free_default(Channel::Online))
+            .chain(orders.filter(|card| card.has_free_tickets()));
+        if let Some(card) = may_be_free.next() {
             let day = limits.days.of(self.now).to_string();
             self.state.online_till = Some(kept.online_till.of_day(db, &day, &card.currency, self.now).await?);
         }

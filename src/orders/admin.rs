@@ -3,8 +3,8 @@
 use super::api::codes;
 use super::{history, touched};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, Fieldset, Filter, FilterBy, FormValues, Inline, Join, Kind, Model, Permission,
-    Report, SaveError, Search, Shown, Staff,
+    Action, Column, Field, Fieldset, Filter, FilterBy, FormValues, Inline, Join, Kind, Model, Permission, Report,
+    SaveError, Search, Shown, Staff,
 };
 use crate::bookings::store::{booked_in_orders, order_names};
 use crate::db::DbError;
@@ -17,11 +17,6 @@ use crate::search;
 use crate::state::App;
 use crate::tills::admin::{AT_TILL, amount, chosen_till};
 use futures_util::future::BoxFuture;
-
-/// Returns a read-only field.
-pub const fn shown(name: &'static str, label: &'static str, sql: &'static str, kind: Kind) -> Field {
-    Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
-}
 
 /// Orders of a show are found through its bookings, of which each order has one with the lowest id.
 const SHOW_OF_AN_ORDER: Join = Join {
@@ -171,14 +166,14 @@ pub static ORDERS: Model = Model {
         title: "",
         help: "",
         fields: &[
-            shown("code", "Code", "t.id", Kind::Made(code)),
-            shown("status", "Status", "t.status", Kind::Choice(STATUS)),
-            shown("total", "Total", TOTAL, Kind::Made(amount)),
-            shown("due", "Refund due", DUE, Kind::Made(amount)),
-            shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
-            shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
-            shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
-            shown("made", "Created", "t.created_at", Kind::Moment),
+            Field::shown("code", "Code", "t.id", Kind::Made(code)),
+            Field::shown("status", "Status", "t.status", Kind::Choice(STATUS)),
+            Field::shown("total", "Total", TOTAL, Kind::Made(amount)),
+            Field::shown("due", "Refund due", DUE, Kind::Made(amount)),
+            Field::shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
+            Field::shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
+            Field::shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
+            Field::shown("made", "Created", "t.created_at", Kind::Moment),
         ],
     }],
     inlines: &[Inline {
@@ -357,11 +352,11 @@ pub static HOLDS: Model = Model {
         title: "",
         help: "",
         fields: &[
-            shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
-            shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
-            shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
-            shown("made", "Created", "t.created_at", Kind::Moment),
-            shown("until", "Until", "NULLIF(t.expires_at, 0)", Kind::Moment),
+            Field::shown("user_id", "Customer", "t.user_id", Kind::Related { model: "users" }),
+            Field::shown("show_id", "Show", "t.show_id", Kind::Related { model: "shows" }),
+            Field::shown("seats", "Seats", SEATS, Kind::Text { longest: 1_000 }),
+            Field::shown("made", "Created", "t.created_at", Kind::Moment),
+            Field::shown("until", "Until", "NULLIF(t.expires_at, 0)", Kind::Moment),
         ],
     }],
     actions: &[Action {

@@ -4,8 +4,8 @@ use futures_util::future::BoxFuture;
 
 use super::store::{self, TillDay};
 use crate::admin::{
-    Action, Column, Field, FieldAccess, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Model,
-    Permission, Report, SaveError, Shown, Staff, UsedBy, Work,
+    Action, Column, Field, FieldChange, Fieldset, Filter, FilterBy, FormValues, Join, Kind, Model, Permission, Report,
+    SaveError, Shown, Staff, UsedBy, Work,
 };
 use crate::db::DbError;
 use crate::desk::ledger::{AtTill, EntryKind, Method};
@@ -191,20 +191,20 @@ pub static TILL_DAYS: Model = Model {
         title: "",
         help: "",
         fields: &[
-            shown("till_id", "Till", "t.till_id", Kind::Related { model: "tills" }),
-            shown("day", "Day", "t.day", Kind::Text { longest: 10 }),
-            shown("state", "State", STATE, Kind::Choice(STATES)),
-            shown("opened", "Opened", "t.opened_at", Kind::Moment),
-            shown("opened_by", "Opened by", "t.opened_by", Kind::Related { model: "users" }),
-            shown("float", "Cash at the opening", FLOAT, Kind::Made(amount)),
-            shown("cash", "Cash that there should be", CASH, Kind::Made(amount)),
-            shown("card", "Taken by card terminal", CARD, Kind::Made(amount)),
-            shown("closed", "Closed", "t.closed_at", Kind::Moment),
-            shown("closed_by", "Closed by", "t.closed_by", Kind::Related { model: "users" }),
-            shown("counted", "Cash that was counted", "COALESCE(t.counted, 0)", Kind::Made(amount)),
-            shown("difference", "Difference", DIFFERENCE, Kind::Made(amount)),
-            shown("note", "Note", "t.note", Kind::Text { longest: 200 }),
-            shown("hash", "Seal", "t.hash", Kind::Text { longest: 64 }),
+            Field::shown("till_id", "Till", "t.till_id", Kind::Related { model: "tills" }),
+            Field::shown("day", "Day", "CONCAT(t.day)", Kind::Text { longest: 10 }),
+            Field::shown("state", "State", STATE, Kind::Choice(STATES)),
+            Field::shown("opened", "Opened", "t.opened_at", Kind::Moment),
+            Field::shown("opened_by", "Opened by", "t.opened_by", Kind::Related { model: "users" }),
+            Field::shown("float", "Cash at the opening", FLOAT, Kind::Made(amount)),
+            Field::shown("cash", "Cash that there should be", CASH, Kind::Made(amount)),
+            Field::shown("card", "Taken by card terminal", CARD, Kind::Made(amount)),
+            Field::shown("closed", "Closed", "t.closed_at", Kind::Moment),
+            Field::shown("closed_by", "Closed by", "t.closed_by", Kind::Related { model: "users" }),
+            Field::shown("counted", "Cash that was counted", "COALESCE(t.counted, 0)", Kind::Made(amount)),
+            Field::shown("difference", "Difference", DIFFERENCE, Kind::Made(amount)),
+            Field::shown("note", "Note", "t.note", Kind::Text { longest: 200 }),
+            Field::shown("hash", "Seal", "CONCAT(t.hash)", Kind::Text { longest: 64 }),
         ],
     }],
     actions: &[
@@ -249,10 +249,6 @@ pub static TILL_DAYS: Model = Model {
     adds: false,
     ..Model::PLAIN
 };
-
-const fn shown(name: &'static str, label: &'static str, sql: &'static str, kind: Kind) -> Field {
-    Field { name, label, sql, kind, access: FieldAccess::Shown, ..Field::PLAIN }
-}
 
 const OPEN: &str = "t.closed_at IS NULL";
 const STATE: &str = "CASE WHEN t.closed_at IS NULL THEN 'open' ELSE 'closed' END";

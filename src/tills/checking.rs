@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::store::{self, Summing, TillDay};
+use super::store::{self, CHUNK, Summing, TillDay};
 use crate::db::{Db, Result};
 
-/// How many entries are read in one statement, and how many orders are named.
-const CHUNK: i64 = 10_000;
+/// The most orders that are named.
 const NAMED: i64 = 20;
 
 /// What a check of the ledger has found.

@@ -2,4 +2,5 @@
 
 pub mod admin;
 pub mod checking;
+pub mod closing;
 pub mod store;

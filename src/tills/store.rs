@@ -2,9 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::db::{Db, DbError, FromRow, Query, Result, Row, Tx, Value};
+use crate::db::{Db, DbError, FromRow, Query, Result, Row, Statement, Tx, Value};
 use crate::desk::ledger::EntryKind;
 use crate::desk::sql::BackgroundTexts;
+
+/// How many entries are read in one statement.
+pub const CHUNK: i64 = 10_000;
 
 /// A till on a business day.
 #[derive(Debug, Clone)]
@@ -239,9 +242,8 @@ pub async fn close(
     if tx.query_one::<(i64,)>(open, vec![day.till_id.into(), day.day.clone().into()]).await?.is_some() {
         return Err(DbError::Guard(0));
     }
-    let last = "SELECT hash FROM till_days WHERE till_id = ? AND day < ? ORDER BY day DESC LIMIT 1";
-    let previous: Option<(String,)> = tx.query_one(last, vec![day.till_id.into(), day.day.clone().into()]).await?;
-    let mut summing = Summing::new(day, &previous.map_or_else(String::new, |(hash,)| hash));
+    let previous = last_hash(tx, day.till_id, &day.day).await?;
+    let mut summing = Summing::new(day, &previous);
     let rows = format!("SELECT {ROW_COLUMNS} FROM ledger WHERE till_day_id = ? ORDER BY number");
     for row in tx.query::<LedgerRow>(&rows, vec![day.id.into()]).await? {
         summing.add(&row);
@@ -253,6 +255,38 @@ pub async fn close(
         vec![now.into(), staff.into(), sums.cash.into(), counted.into(), note.into(), hash.into(), day.id.into()];
     tx.execute(sql, params).await?;
     Ok(sums)
+}
+
+/// Returns the first day of the till Online that is open and over: there is a later one, or it was opened before this time.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn online_day_to_close(db: &Db, opened_before: i64) -> Result<Option<TillDay>> {
+    let sql = format!(
+        "SELECT {DAY_COLUMNS} FROM till_days d JOIN tills t ON t.id = d.till_id
+         WHERE t.is_online = 1 AND d.closed_at IS NULL AND (d.opened_at < ?
+             OR EXISTS (SELECT 1 FROM till_days x WHERE x.till_id = d.till_id AND x.day > d.day))
+         ORDER BY d.day LIMIT 1"
+    );
+    db.query_one(&sql, vec![opened_before.into()]).await
+}
+
+/// Returns the hash of a till's last close before this day; empty if there is none.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn last_hash(reader: &mut impl Query, till_id: i64, day: &str) -> Result<String> {
+    let sql = "SELECT hash FROM till_days WHERE till_id = ? AND day < ? ORDER BY day DESC LIMIT 1";
+    let found: Option<(String,)> = reader.query_one(sql, vec![till_id.into(), day.into()]).await?;
+    Ok(found.map_or_else(String::new, |(hash,)| hash))
+}
+
+/// Returns the statement that closes a day of the till Online, unless it got another entry since it was read.
+pub fn closing_online(day: &TillDay, (sums, hash): (Sums, String), now: i64) -> Statement {
+    let sql = "UPDATE till_days SET closed_at = ?, expected = ?, counted = 0, hash = ?
+               WHERE id = ? AND closed_at IS NULL AND last_number = ?";
+    let params = vec![now.into(), sums.cash.into(), hash.into(), day.id.into(), day.last_number.into()];
+    Statement::changing(1, sql, params)
 }
 
 /// Returns all days of all tills, by till and day.

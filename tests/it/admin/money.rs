@@ -208,6 +208,15 @@ async fn free_tickets_are_entered_online(engine: Engine) {
     assert_eq!(json!([left.json()["status"], left.json()["refund_due"]]), json!(["paid", null]));
     assert_eq!(app.sql("SELECT SUM(admissions) FROM ledger").await, [["2"]]);
     agrees(&app);
+    // The day of the till is closed when it is over.
+    app.sql("UPDATE till_days SET opened_at = 1").await;
+    app.sql("UPDATE jobs SET next_at = 1 WHERE name = 'online till'").await;
+    assert!(app.instance(0).stop().await.success());
+    app.instance(0).restart().await;
+    while app.sql("SELECT COUNT(*) FROM till_days WHERE closed_at IS NULL").await != [["0"]] {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    agrees(&app);
 }
 
 async fn orders_without_prices_need_no_till(engine: Engine) {

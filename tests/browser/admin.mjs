@@ -130,6 +130,8 @@ function links() {
   const here = [...document.querySelectorAll("a[href]")].map((link) => link.href);
   for (const form of document.querySelectorAll("form[method=get]")) {
     for (const select of form.querySelectorAll("select")) {
+      // A filter by objects of which there are none.
+      if (select.options.length < 2) continue;
       here.push(`${location.pathname}?${select.name}=${encodeURIComponent(select.options[1].value)}`);
     }
   }

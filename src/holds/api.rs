@@ -28,10 +28,10 @@ use crate::web::refusal::Refusal;
 #[schema(min_properties = 1, example = json!({ "seats": [5, 6, 7] }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct SeatsOrBest {
-    /// Numbers from 1 to the show's `total_seats`, each once. An entry may be an object that also names the ticket type; the
-    /// default is the first type that is sold online.
-    #[schema(min_items = 1, max_items = 50, value_type = Vec<SeatOrTicket>, required = false)]
-    seats: Option<Vec<SeatOrTicket>>,
+    /// Numbers from 1 to the show's `total_seats`, each once. An entry may be an object that also names the ticket type:
+    /// `{"seat": 7, "type": "child"}`. The default is the first type that is sold online.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<serde_json::Value>, required = false)]
+    seats: Option<Vec<serde_json::Value>>,
     /// Instead of `seats`: how many of the best free seats to hold. Those that are side by side come first, then those
     /// from which one sees best.
     #[schema(minimum = 1, maximum = 50, value_type = i64, required = false)]
@@ -63,37 +63,15 @@ fn ticket_counts() -> utoipa::openapi::Object {
         .build()
 }
 
-/// The number of a seat, or an object that also names the ticket type.
-#[derive(serde::Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
-pub enum SeatOrTicket {
-    Number(i64),
-    Ticket(Ticket),
-}
-
-/// A seat and the code of the ticket type that it is to be sold as.
-#[derive(serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "seat": 7, "type": "child" }))]
-#[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
-pub struct Ticket {
-    #[schema(minimum = 1)]
-    seat: i64,
-    #[serde(rename = "type")]
-    #[schema(min_length = 1, max_length = 40, required = false)]
-    ticket_type: Option<String>,
-}
-
 /// The body of a request to confirm a hold, which may be empty.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "expected_total": 2500 }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Confirmation {
-    /// Seats of the hold that are to have other ticket types.
-    #[schema(min_items = 1, max_items = 50, value_type = Vec<SeatOrTicket>, required = false)]
-    seats: Option<Vec<SeatOrTicket>>,
+    /// Seats of the hold that are to have other ticket types, such as `{"seat": 7, "type": "child"}`.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<serde_json::Value>, required = false)]
+    seats: Option<Vec<serde_json::Value>>,
     /// What you have shown the customer, in minor units of the currency. If the total is another, the hold is not confirmed.
     #[schema(minimum = 0, value_type = i64, required = false)]
     expected_total: Option<i64>,
@@ -192,10 +170,10 @@ fn letters(text: &str) -> Vec<i64> {
 #[schema(example = json!({ "seats": [5, 6, 7] }))]
 #[allow(dead_code, reason = "only for the schema; the body is parsed by the contract's own rules")]
 pub struct Seats {
-    /// Numbers from 1 to the show's `total_seats`, each once. An entry may be an object that also names the ticket type; other
-    /// seats keep the type that they have.
-    #[schema(min_items = 1, max_items = 50, value_type = Vec<SeatOrTicket>)]
-    seats: Vec<SeatOrTicket>,
+    /// Numbers from 1 to the show's `total_seats`, each once. An entry may be an object that also names the ticket type:
+    /// `{"seat": 7, "type": "child"}`. Other seats keep the type that they have.
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<serde_json::Value>)]
+    seats: Vec<serde_json::Value>,
 }
 
 /// Returns the desk's reply with what the desk does not store.

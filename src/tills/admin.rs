@@ -84,7 +84,6 @@ pub static TILLS: Model = Model {
     one: "till",
     many: "tills",
     table: "tills",
-    only: "t.is_online = 0",
     label: "t.name",
     version: "t.version",
     columns: &[
@@ -131,7 +130,7 @@ pub static TILLS: Model = Model {
         past: "Opened",
         about: "Opens the till for today's business day. From then on, money can be taken at it.",
         needs: Permission::Pay,
-        applies: "t.is_retired = 0",
+        applies: "t.is_retired = 0 AND t.is_online = 0",
         asks: &[Field { name: "amount", label: "Cash in the till", ..AMOUNT }],
         run: |app, by, ids, values| Box::pin(open(app, by, ids, values)),
         ..Action::PLAIN
@@ -141,6 +140,11 @@ pub static TILLS: Model = Model {
 
 async fn save_till(work: &mut Work<'_>, id: Option<i64>, values: &FormValues) -> Result<i64, SaveError> {
     let name = values.text("name");
+    if let Some(id) = id
+        && store::is_online(work.tx, id).await?
+    {
+        return Err(SaveError::fault("name", "This till opens and closes by itself. It can't be changed."));
+    }
     let known = store::till_named(work.tx, name).await?;
     if known.is_some() && known != id {
         return Err(SaveError::fault("name", "A till with this name already exists."));

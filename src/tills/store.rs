@@ -396,6 +396,15 @@ pub async fn till_named(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
     Ok(found.map(|(id,)| id))
 }
 
+/// Whether this is the till that has the free tickets which customers confirm themselves.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn is_online(tx: &mut Tx, id: i64) -> Result<bool> {
+    let found: Option<(i64,)> = tx.query_one("SELECT is_online FROM tills WHERE id = ?", vec![id.into()]).await?;
+    Ok(found.is_some_and(|(is_online,)| is_online == 1))
+}
+
 /// Adds a till, or changes the one with this id; returns its id.
 ///
 /// # Errors

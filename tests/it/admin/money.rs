@@ -202,6 +202,15 @@ async fn free_tickets_are_entered_online(engine: Engine) {
             .collect()
     };
     assert_eq!(sums(&app).await, with_number(&["1", "2", "3"]));
+    // Nobody opens, closes or renames the till.
+    let mut root = app.superuser("root").await;
+    let online = till(&app, "Online").await;
+    let page = said(&app, &mut root, "tills.open", &[online], &[("amount", "1")]).await;
+    assert!(page.contains("Nothing was done"), "{page}");
+    let version = app.sql("SELECT version FROM tills").await[0][0].clone();
+    let changed = [("name", "Web"), ("_version", version.as_str())];
+    let page = root.post(&app, format!("/admin/tills/{online}/change/"), &changed).await;
+    assert!(page.text.contains("This till opens and closes by itself."), "{}", page.text);
     // A free ticket is given back without anyone's help.
     let path = path_of(&order);
     let left = post(&world.ann, &format!("{path}cancel/")).json(json!({ "seats": [2] })).send(&app).await.expect(200);

@@ -28,7 +28,7 @@ const hold = await holdSeats(show.id, { seats: [5, 6] }, undefined, sameKey, opt
 assert.ok(hold.status === 201);
 const repeated = await holdSeats(show.id, { seats: [5, 6] }, undefined, sameKey, options);
 assert.ok(repeated.status === 201 && repeated.data.id === hold.data.id);
-const bought = await confirmHold(hold.data.id, key(), options);
+const bought = await confirmHold(hold.data.id, {}, key(), options);
 assert.ok(bought.status === 201 && bought.data.code === hold.data.order);
 const order = await getOrder(bought.data.code, options);
 assert.ok(order.status === 200);

@@ -447,6 +447,12 @@ pub async fn release(
                 ("show_started" = (summary = "Too late", value = json!({ "detail": "This show has already started.", "code": "show_started" }))),
             ),
         ),
+        (
+            status = 422, description = "The Idempotency-Key was used for another request", body = Refusal,
+            example = json!({
+                "detail": "This Idempotency-Key was used for another request.", "code": "idempotency_key_reused"
+            }),
+        ),
     ),
 )]
 pub async fn confirm(

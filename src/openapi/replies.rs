@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use crate::error::codes;
 
 /// Operations that anyone may call.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 11] = [
     "signup",
     "login",
     "refresh_token",
@@ -27,6 +27,7 @@ const OPEN: [&str; 10] = [
     "get_movie",
     "list_screens",
     "get_seat_map",
+    "get_prices",
     "get_plan",
 ];
 

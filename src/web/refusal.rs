@@ -19,8 +19,8 @@ pub struct Refusal {
     /// If the hold is already confirmed: the code of its order.
     #[schema(value_type = String, required = false)]
     order: Option<String>,
-    /// If it is not the expected one: what the order costs, in minor units of the currency.
-    #[schema(value_type = i64, required = false)]
+    /// If it is not the expected one: what the order costs, in minor units of the currency; null if it has no prices.
+    #[schema(required = false)]
     total: Option<i64>,
     /// The errors of an access token.
     #[schema(value_type = Vec<TokenMessage>, required = false)]

@@ -96,7 +96,7 @@ pub const ONLINE: &str = "Online";
 pub struct OnlineTill(Mutex<Option<(String, i64)>>);
 
 impl OnlineTill {
-    /// Returns the id of the till's business day, which opens by itself.
+    /// Returns the id of the till's business day, and opens it if nobody has.
     ///
     /// # Errors
     /// Errors of the database.

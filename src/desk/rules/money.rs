@@ -93,6 +93,8 @@ impl Batch<'_> {
         let Some(amount) = order.price(seat).map(|price| price.amount) else { return };
         order.refund_due += amount;
         if let (0, Some(till_day)) = (amount, self.state.online_till) {
+            // A refund of the whole order must not give it back a second time.
+            self.state.paid_seats.remove(&seat.row);
             let at = AtTill { till_day, staff: None, method: Method::Free };
             self.enter(id, order, seat, (at, EntryKind::Refund, -1));
         }

@@ -16,6 +16,7 @@ tests! {
         money_needs_a_till_that_is_open,
         cancelled_seats_leave_a_refund_due,
         free_tickets_are_entered_online,
+        a_refund_gives_each_ticket_back_once,
         orders_without_prices_need_no_till,
         two_tills_take_money_at_the_same_time,
         a_changed_ledger_is_found,
@@ -225,6 +226,25 @@ async fn free_tickets_are_entered_online(engine: Engine) {
     while app.sql("SELECT COUNT(*) FROM till_days WHERE closed_at IS NULL").await != [["0"]] {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    agrees(&app);
+}
+
+async fn a_refund_gives_each_ticket_back_once(engine: Engine) {
+    let app = App::start(engine).await;
+    let world = app.world().await;
+    with_prices(&app).await;
+    let mut root = app.superuser("root").await;
+    open_till(&app, &mut root, "Box 1").await;
+    let (id, order) = order(&app, &world.ann, &[1, 2, 3]).await;
+    assert_eq!(order["total"], 3750);
+    app.sql(&format!("UPDATE bookings SET price_id = 14 WHERE order_id = {id} AND seat_number > 1")).await;
+    run(&app, &mut root, "orders.paid", &[id], &[]).await;
+    post(&world.ann, &format!("{}cancel/", path_of(&order))).json(json!({ "seats": [2] })).send(&app).await.expect(200);
+    run(&app, &mut root, "orders.refund", &[id], &[]).await;
+    // One seat was paid for; two were those of companions, free of charge, and one of them was cancelled before.
+    let by_seat = "SELECT seat, SUM(admissions), SUM(amount), COUNT(*) FROM ledger WHERE order_id IS NOT NULL
+                   GROUP BY seat ORDER BY seat";
+    assert_eq!(app.sql(by_seat).await, [["1", "0", "0", "2"], ["2", "0", "0", "2"], ["3", "0", "0", "2"]]);
     agrees(&app);
 }
 
